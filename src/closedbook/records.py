@@ -1,0 +1,109 @@
+"""The records that pass between the steps, and their form in files (JSON, one object a file)."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from closedbook import files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A multiple-choice question in QuALITY's terms."""
+
+    id: str
+    question: str
+    options: list[str]
+    """four texts"""
+    gold: int
+    """index of the right option, 0 to 3 (QuALITY's gold_label is 1 to 4)"""
+    difficult: bool | None
+    """None where the source does not say"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A source text. Its questions are kept elsewhere, so that no step that writes or trains can read them."""
+
+    id: str
+    """slug + short hash of its identity; the only part of a document that reaches a path"""
+    title: str
+    author: str | None
+    """in prose form, "Larry M. Harris" """
+    year: int | None
+    text: str
+    """paragraphs separated by a blank line"""
+
+    @property
+    def byline(self) -> str:
+        """'"Title" by First Last, 1956', as far as author and year are known."""
+        by = f" by {self.author}" if self.author else ""
+        return f'"{self.title}"{by}' + (f", {self.year}" if self.year else "")
+
+    @classmethod
+    def read(cls, path: Path) -> "Document":
+        return cls(**files.read_json(path))
+
+    def write(self, path: Path) -> None:
+        files.write_json(path, asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityList:
+    """Summary and salient entities of a document, and who made them."""
+
+    document: str
+    summary: str
+    entities: list[str]
+    """most salient first, no two alike"""
+    made_by: str
+    """"llm" or "spacy" """
+    why: str | None
+    """why spaCy made it; None where the language model did"""
+    maker: str
+    """the language model's or the spaCy model's name and version"""
+    call: dict | None
+    """the call behind it (see llm.Call.as_record), None where spaCy made it"""
+
+    @classmethod
+    def read(cls, path: Path) -> "EntityList":
+        return cls(**files.read_json(path))
+
+    def write(self, path: Path) -> None:
+        files.write_json(path, asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """One text to learn from, with all that made it."""
+
+    id: str
+    """document/strategy/hash; names one passage for good, whatever else is asked for beside it"""
+    document: str
+    strategy: str
+    kind: str
+    """what it is within its strategy: document, easy, medium, hard, single, pair, triplet, summary"""
+    entities: list[str]
+    sample: int
+    writer: str
+    """"document", "llm", "spacy" (a summary that spaCy's extractor picked) or "extractive" """
+    text: str
+    call: dict | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passages:
+    """All passages of one document under one strategy, and what was asked for but is not among them."""
+
+    document: str
+    strategy: str
+    passages: list[Passage]
+    dropped: list[dict]
+    """{"kind", "entities", "sample", "reason"}: nothing is left out silently"""
+
+    @classmethod
+    def read(cls, path: Path) -> "Passages":
+        data = files.read_json(path)
+        return cls(**{**data, "passages": [Passage(**passage) for passage in data["passages"]]})
+
+    def write(self, path: Path) -> None:
+        files.write_json(path, asdict(self))
