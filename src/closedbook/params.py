@@ -3,13 +3,13 @@
 import difflib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, NonNegativeInt, ValidationError, field_validator, model_validator
 
 from closedbook.errors import UserError
 
-STRATEGIES = ("raw", "rephrase", "entigraph")
 Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]
 
@@ -21,7 +21,7 @@ class Settings(BaseModel):
 class Documents(Settings):
     source: Literal["miniature", "quality", "folder"]
     path: str
-    limit: PositiveInt | None = None
+    limit: PositiveInt | None
 
 
 class Miniature(Settings):
@@ -33,7 +33,7 @@ class Miniature(Settings):
 
 class Base(Settings):
     model: str
-    revision: str | None = None
+    revision: str | None
 
 
 class Spacy(Settings):
@@ -42,11 +42,9 @@ class Spacy(Settings):
 
 class Llm(Settings):
     model: str | None
-    api_base: str | None = None
+    api_base: str | None
     temperature: Annotated[float, Field(ge=0, le=2)]
     max_tokens: PositiveInt
-    input_usd_per_million: Annotated[float, Field(ge=0)] | None = None
-    output_usd_per_million: Annotated[float, Field(ge=0)] | None = None
 
     @field_validator("model")
     @classmethod
@@ -68,7 +66,7 @@ class Rephrase(Settings):
 
 
 class Entigraph(Settings):
-    singles: NumberOrAll = 0
+    singles: NumberOrAll
     pairs: NumberOrAll
     triplets: NumberOrAll
     summary: bool
@@ -104,6 +102,14 @@ class Training(Settings):
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt
 
+    @field_validator("accumulation")
+    @classmethod
+    def _shares_the_batch(cls, value, info):
+        batch_size = info.data.get("batch_size", value)
+        if batch_size % value:
+            raise ValueError(f"must divide batch_size, {batch_size}: the forward passes of a step share its examples")
+        return value
+
 
 class Arm(Settings):
     strategy: Literal["raw", "rephrase", "entigraph"]
@@ -127,12 +133,15 @@ class Scores(Settings):
 
 class Report(Settings):
     examples: NonNegativeInt
+    notes: list[str]
 
 
 class Limits(Settings):
     concurrency: PositiveInt
     timeout: Annotated[float, Field(gt=0)]
     retries: NonNegativeInt
+    input_usd_per_million: Annotated[float, Field(ge=0)] | None
+    output_usd_per_million: Annotated[float, Field(ge=0)] | None
 
 
 class Params(Settings):
@@ -180,6 +189,21 @@ def load(path: Path | str = "params.yaml") -> Params:
         return Params(**data)
     except ValidationError as error:
         raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+
+
+def typed(sections: dict) -> SimpleNamespace:
+    """The settings in a recipe as the classes above, holding no more than the recipe does.
+
+    A step is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
+    """
+    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm}
+    return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
+
+
+def _only(kind, value):
+    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+        return value
+    return kind.model_construct(**{name: _only(kind.model_fields[name].annotation, item) for name, item in value.items()})
 
 
 def _explain(path, problem) -> str:

@@ -1,0 +1,24 @@
+include: "common.smk"
+
+
+# The model that the arms start from: the miniature's is trained here, any other one is pinned.
+rule base:
+    input:
+        recipe=recipe("base"),
+        world="src/closedbook/miniature/world.yaml",
+    output:
+        base=update("results/base/base.json"),
+        replay=update("results/base/replay.jsonl"),
+        receipt=receipt("base/base"),
+    log:
+        ".closedbook/logs/base.log",
+    threads: PLAN.params.training.threads
+    priority: 10
+    shell:
+        "{CLOSEDBOOK} base"
+        " --recipe {input.recipe:q}"
+        " --receipt {output.receipt:q}"
+        " --world {input.world:q}"
+        " --checkpoints .closedbook/checkpoints/base"
+        " --folder results/base"
+        " 2> >(tee {log:q} >&2)"

@@ -1,0 +1,46 @@
+# What every rule file needs: the plan, the lock of a live run, and times that say what the contents say.
+import shlex
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, "src")
+from closedbook import fresh, plan, recipes, strategies
+from closedbook.errors import UserError
+
+if config:
+    raise WorkflowError(
+        f"--config and --configfile are refused ({', '.join(config)}): nothing would track them. Edit params.yaml, or use dvc exp run -S."
+    )
+
+if "PLAN" not in globals():  # each rule file includes this one, so that each can be run alone
+    try:
+        if workflow.is_main_process and not workflow.output_settings.dryrun:
+            LOCK = fresh.hold("snakemake " + " ".join(sys.argv[1:]))
+        PLAN = plan.make()
+        if workflow.is_main_process:
+            fresh.reconcile(PLAN)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
+DOCUMENTS = PLAN.documents
+ARMS = PLAN.params.arms
+RUNS = recipes.run_names(PLAN.params)
+ARM_STRATEGIES = list(dict.fromkeys(arm.strategy for arm in ARMS.values()))
+
+
+wildcard_constraints:
+    document="[a-z0-9-]+",
+    strategy="[a-z_]+",
+    arm="[a-z][a-z0-9-]*",
+    run="[a-z][a-z0-9-]*",
+    seed="[0-9]+",
+
+
+def recipe(name):
+    return f".closedbook/recipes/{name}.json"
+
+
+def receipt(name):
+    return update(f"results/receipts/{name}.json")

@@ -1,0 +1,24 @@
+include: "common.smk"
+
+
+rule entities:
+    input:
+        expand("results/entities/{document}.json", document=DOCUMENTS),
+
+
+rule entity_list:
+    input:
+        recipe=recipe("entities"),
+        document="results/documents/{document}.json",
+    output:
+        entities=update("results/entities/{document}.json"),
+        receipt=receipt("entities/{document}"),
+    log:
+        ".closedbook/logs/entities/{document}.log",
+    shell:
+        "{CLOSEDBOOK} entities"
+        " --recipe {input.recipe:q}"
+        " --receipt {output.receipt:q}"
+        " --document {input.document:q}"
+        " --output {output.entities:q}"
+        " 2> {log:q}"

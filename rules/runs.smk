@@ -1,0 +1,28 @@
+include: "common.smk"
+
+
+rule runs:
+    input:
+        expand("results/runs/{arm}-s{seed}/run.json", arm=ARMS, seed=PLAN.params.training.seeds),
+
+
+rule run:
+    input:
+        recipe=recipe("runs/{arm}-s{seed}"),
+        corpus="results/corpora/{arm}/corpus.json",
+        base="results/base/base.json",
+    output:
+        run=update("results/runs/{arm}-s{seed}/run.json"),
+        receipt=receipt("runs/{arm}-s{seed}"),
+    log:
+        ".closedbook/logs/runs/{arm}-s{seed}.log",
+    threads: PLAN.params.training.threads
+    shell:
+        "{CLOSEDBOOK} runs"
+        " --recipe {input.recipe:q}"
+        " --receipt {output.receipt:q}"
+        " --corpus results/corpora/{wildcards.arm:q}"
+        " --base results/base"
+        " --checkpoints .closedbook/checkpoints/{wildcards.arm:q}-s{wildcards.seed:q}"
+        " --folder results/runs/{wildcards.arm:q}-s{wildcards.seed:q}"
+        " 2> >(tee {log:q} >&2)"

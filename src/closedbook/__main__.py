@@ -1,0 +1,5 @@
+import sys
+
+from closedbook.cli import main
+
+sys.exit(main())

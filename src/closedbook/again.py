@@ -1,0 +1,45 @@
+"""Asking the model again where it failed: for entity lists that fell back to spaCy and passages that were dropped."""
+
+from pathlib import Path
+
+from closedbook.entities import NO_MODEL
+from closedbook.errors import UserError
+from closedbook.ledger import Ledger
+from closedbook.plan import Plan
+from closedbook.receipts import FOLDER
+from closedbook.records import EntityList, Passages
+
+
+def reopen(plan: Plan, documents: list[str]) -> list[str]:
+    """Allow a new round of attempts and make the results that need it stale; returns a line for each.
+
+    `documents`: only these ids; none means all. Raises UserError for an id that is not in the plan.
+    """
+    unknown = [document for document in documents if document not in plan.documents]
+    if unknown:
+        raise UserError(f"no document {unknown[0]}: the ids are the names of the files in results/documents")
+    lines = []
+    for document in documents or plan.documents:
+        for step, output, reason in _failures(plan, document):
+            with Ledger(step, document) as ledger:
+                ledger.reopen()
+            (FOLDER / output.relative_to("results")).unlink(missing_ok=True)
+            output.unlink()
+            lines.append(f"{output}: {reason}")
+    return [*lines, "run snakemake --cores all to ask again" if lines else "nothing fell back and nothing was dropped"]
+
+
+def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
+    """(step, its result, why) for what a model should have made of a document and did not."""
+    failures = []
+    entities = Path("results/entities") / f"{document}.json"
+    if entities.exists():
+        found = EntityList.read(entities)
+        if found.why not in (None, NO_MODEL):
+            failures.append(("entities", entities, f"fell back to {found.maker}: {found.why}"))
+    for strategy in dict.fromkeys(arm.strategy for arm in plan.params.arms.values()):
+        path = Path("results/passages") / strategy / f"{document}.json"
+        dropped = Passages.read(path).dropped if path.exists() and plan.params.llm.model else []
+        if dropped:
+            failures.append((strategy, path, f"{len(dropped)} dropped: {dropped[0]['reason']}"))
+    return failures

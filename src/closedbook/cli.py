@@ -1,0 +1,99 @@
+"""The command line: every step as its rule runs it, and the commands that look after the results."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+QUIET = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "true",
+    "OMP_WAIT_POLICY": "passive",  # threads that spin take the core that another job waits for
+    "MALLOC_MMAP_MAX_": "0",
+}
+"""nothing phones home, and processes that share cores do not starve each other; set before any library is loaded"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    from closedbook.errors import UserError
+
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    from closedbook.steps import STEPS
+
+    parser = argparse.ArgumentParser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, step in STEPS.items():
+        command = commands.add_parser(name, help=f"run the step {name} by hand, as its rule does")
+        command.add_argument("--recipe", type=Path, required=True, help="its parameters, code and prompts")
+        command.add_argument("--receipt", type=Path, required=True, help="where to write what went in and came out, as hashes")
+        for option in (*step.inputs, *step.per_document, *step.outputs):
+            command.add_argument(f"--{option}", type=Path, required=True)
+        for option in step.lists:
+            command.add_argument(f"--{option}", type=Path, nargs="*", required=True)
+        for option in step.values:
+            command.add_argument(f"--{option}", required=True)
+        command.set_defaults(command=_run_step, step=step)
+    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest", "name")
+    _add(commands, "fresh", _fresh, "tell what is stale, and why")
+    _add(commands, "table", _table, "print the table of arms")
+    again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
+    again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
+    return parser
+
+
+def _add(commands, name: str, function, summary: str, *arguments: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary)
+    for argument in arguments:
+        command.add_argument(argument)
+    command.set_defaults(command=function)
+    return command
+
+
+def _run_step(options) -> None:
+    from closedbook import jobs
+
+    jobs.run(options.step, vars(options))
+
+
+def _stage(options) -> None:
+    from closedbook import fresh, plan
+
+    fresh.run_stage(plan.make(), options.name)
+
+
+def _fresh(options) -> None:
+    from closedbook import fresh, plan
+
+    verdicts = fresh.check(plan.make())
+    for receipt, reason in verdicts.items():
+        if reason:
+            print(f"{receipt.relative_to(fresh.receipts.FOLDER).with_suffix('')}: {reason}")
+    print(f"{sum(reason is None for reason in verdicts.values())} of {len(verdicts)} results are fresh")
+
+
+def _table(options) -> None:
+    from closedbook import params, report
+
+    settings = params.load()
+    print(report.table(sorted(Path("results/scores").glob("*.json")), settings.scores.tasks))
+    print("\nreport: results/report/report.html")
+
+
+def _ask_again(options) -> None:
+    from closedbook import again, plan
+
+    for line in again.reopen(plan.make(), options.documents):
+        print(line)

@@ -1,0 +1,60 @@
+"""The identity of code: what it does, whatever its comments, docstrings and layout say."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from closedbook import files
+
+PACKAGE = Path(__file__).parent
+NEUTRAL = frozenset({"closedbook.tracking"})
+"""modules that can't change a result: they log it"""
+
+
+@cache
+def digest(module: str) -> str:
+    """SHA-256 of the syntax trees of a module and of all modules of this package that it reaches by imports."""
+    reached, waiting = {}, [module]
+    while waiting:
+        name = waiting.pop()
+        if name in reached or name in NEUTRAL:
+            continue
+        tree = _tree(name)
+        reached[name] = _normal(tree)
+        waiting += _imports(tree)
+    return files.sha256_text(files.canonical(reached))
+
+
+def _module_path(name: str) -> Path | None:
+    place = PACKAGE.joinpath(*name.split(".")[1:])
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+@cache
+def _tree(name: str) -> ast.Module:
+    return ast.parse(_module_path(name).read_text(encoding="utf-8"))
+
+
+def _imports(tree: ast.Module) -> list[str]:
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "closedbook":
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names if alias.name.split(".")[0] == "closedbook"]
+    return [name for name in names if name != "closedbook" and _module_path(name)]
+
+
+def _normal(node):
+    """A syntax tree as plain lists, without docstrings, positions and empty fields (which differ between Python versions)."""
+    if isinstance(node, list):
+        return [_normal(item) for item in node if not _is_docstring(item)]
+    if isinstance(node, ast.AST):
+        fields = [[name, _normal(value)] for name, value in ast.iter_fields(node) if value not in (None, []) and name != "type_comment"]
+        return [type(node).__name__, *fields]
+    return repr(node)
+
+
+def _is_docstring(node) -> bool:
+    """A text that stands alone as a statement: at the head of a body or under a field, it does nothing."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

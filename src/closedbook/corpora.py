@@ -1,0 +1,218 @@
+"""The corpus of an arm: its passages in one seeded order, tokenised, with replay data and an index from token to passage.
+
+Only passages and replay text come in. A smaller corpus is a prefix of a larger one, token by token.
+"""
+
+import json
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from closedbook import files, models, params, seeds
+from closedbook.errors import UserError
+from closedbook.records import Passages
+
+CHARACTERS_A_BATCH = 2_000_000
+"""enough to keep all cores busy, little enough to hold as encodings (about 100 bytes a token)"""
+SECONDS_BETWEEN_LINES = 30
+
+
+def build(
+    *, name: str, arm: params.Arm, passages: list[Path], replay: Path, replay_rate: float, reference: Path, seed: int, folder: Path
+) -> None:
+    """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1] and
+    passages.jsonl; replay_tokens.npy, replay_offsets.npy and replay.jsonl likewise; and last corpus.json with the counts.
+
+    Each passage ends with the tokenizer's eos token, which counts as one of its tokens; the last one is cut where the budget ends.
+    `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads.
+    Raises UserError for a budget beyond what exists, and for a rate of replay without text to replay.
+    """
+    tokenizer = models.tokenizer(reference)
+    tokenizer_sha256 = models.tokenizer_sha256(tokenizer)
+    tokenised = _tokenised(_reported(_ordered(passages, seed), f"corpus {name}"), tokenizer)
+    corpus = _write(folder, "tokens.npy", "offsets.npy", "passages.jsonl", tokenised, arm.corpus_tokens)
+    left_out = [len(ids) for _, ids in tokenised]  # what the budget has no place for is still counted
+    existing = corpus.num_tokens + corpus.num_cut + sum(left_out)
+    train_tokens = _train_tokens(name, arm, corpus.num_tokens, existing)
+    facts = {
+        "arm": name,
+        "strategy": arm.strategy,
+        "corpus_tokens": corpus.num_tokens,
+        "train_tokens": train_tokens,
+        "existing_tokens": existing,
+        "num_passages": len(corpus.rows),
+        "num_passages_left_out": len(left_out),
+        "num_documents": len({row["document"] for row in corpus.rows}),
+        "kinds": _kinds(corpus),
+        "cut": {"passage": corpus.rows[-1]["id"], "tokens_left_out": corpus.num_cut} if corpus.num_cut else None,
+        **_replay(replay, replay_rate, train_tokens, tokenizer, seed, folder),
+        "tokenizer_sha256": tokenizer_sha256,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    files.write_json(folder / "corpus.json", facts)
+
+
+def _ordered(paths: list[Path], seed: int) -> list[tuple[dict, str]]:
+    """All passages as (row of passages.jsonl, text). Each one's place is drawn from its id alone, so more passages come in between
+    and the others keep their order."""
+    found = []
+    for path in paths:
+        for passage in Passages.read(path).passages:
+            row = {"id": passage.id, "document": passage.document, "strategy": passage.strategy, "kind": passage.kind}
+            found.append((seeds.derive(seed, "corpus", passage.id), row, passage.text))
+    return [(row, text) for _, row, text in sorted(found, key=lambda item: item[0])]
+
+
+def _reported(pairs: list, label: str) -> Iterator:
+    due = time.monotonic() + SECONDS_BETWEEN_LINES
+    for number, pair in enumerate(pairs):
+        if time.monotonic() >= due:
+            print(f"{label}: {number:,} of {len(pairs):,} passages tokenised", file=sys.stderr, flush=True)
+            due = time.monotonic() + SECONDS_BETWEEN_LINES
+        yield pair
+
+
+def _tokenised(pairs: Iterable[tuple[dict, str]], tokenizer) -> Iterator[tuple[dict, list[int]]]:
+    """(row, token ids with eos at their end), on as many cores as the tokenizers library sees; their number changes no token."""
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = True  # "<eos>" in a document is five letters, not its end
+    for batch in _batches(pairs):
+        encodings = backend.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
+        for (row, _), encoding in zip(batch, encodings, strict=True):
+            yield row, [*encoding.ids, tokenizer.eos_token_id]
+
+
+def _batches(pairs: Iterable[tuple[dict, str]]) -> Iterator[list[tuple[dict, str]]]:
+    batch, characters = [], 0
+    for pair in pairs:
+        batch.append(pair)
+        characters += len(pair[1])
+        if characters >= CHARACTERS_A_BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    rows: list[dict]
+    lengths: list[int]
+    """tokens of each row's text"""
+    num_cut: int
+    """tokens of the last text beyond the budget"""
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(self.lengths)
+
+
+def _write(
+    folder: Path, tokens: str, offsets: str, index: str, tokenised: Iterable[tuple[dict, list[int]]], budget: int | str
+) -> _Written:
+    """Write texts until the budget is full, and leave the rest of `tokenised` where it is. Holds one text's tokens at a time."""
+    budget = math.inf if budget == "all" else budget
+    rows, lengths, written, num_cut = [], [], 0, 0
+    with files.whole_file(folder / tokens, "wb") as handle:
+        _npy_header(handle, 0)
+        for row, ids in tokenised:
+            num_cut = max(0, written + len(ids) - budget)
+            kept = ids[: len(ids) - num_cut]
+            handle.write(np.array(kept, np.uint32).tobytes())
+            rows.append(row)
+            lengths.append(len(kept))
+            written += len(kept)
+            if written == budget:
+                break
+        handle.seek(0)
+        _npy_header(handle, written)
+    with files.whole_file(folder / offsets, "wb") as handle:
+        np.save(handle, np.cumsum([0, *lengths], dtype=np.int64))
+    files.write_json_lines(folder / index, rows)
+    return _Written(rows=rows, lengths=lengths, num_cut=num_cut)
+
+
+def _npy_header(handle, length: int) -> None:
+    """numpy pads a header so that the length can be overwritten when it is known."""
+    np.lib.format.write_array_header_1_0(handle, {"descr": "<u4", "fortran_order": False, "shape": (length,)})
+
+
+def _train_tokens(name: str, arm: params.Arm, corpus_tokens: int, existing: int) -> int:
+    """Tokens that a training reads of the corpus, repeats counted."""
+    if existing == 0:
+        raise UserError(
+            f"params.yaml: arms.{name}.strategy: there is no passage of {arm.strategy}: results/passages/{arm.strategy} says what was "
+            "asked for and why it was dropped"
+        )
+    if arm.corpus_tokens not in ("all", corpus_tokens):
+        settings = params.PassageSettings.model_fields.get(arm.strategy)
+        more = ", ".join(f"passages.{arm.strategy}.{key}" for key in settings.annotation.model_fields) if settings else ""
+        raise UserError(
+            f"params.yaml: arms.{name}.corpus_tokens: {arm.corpus_tokens} of {arm.strategy}, but {existing} tokens exist: give {existing} "
+            f"or less, or all; more documents (documents.limit){f' or a larger setting ({more})' if more else ''} make more tokens"
+        )
+    train_tokens = arm.train_tokens or arm.epochs * corpus_tokens
+    if train_tokens < corpus_tokens:
+        raise UserError(
+            f"params.yaml: arms.{name}.train_tokens: {train_tokens} tokens seen can't cover the {corpus_tokens} distinct ones of the "
+            f"corpus: give at least as many, or arms.{name}.corpus_tokens: {train_tokens}"
+        )
+    return train_tokens
+
+
+def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
+    num_passages, num_tokens = Counter(), Counter()
+    for row, length in zip(corpus.rows, corpus.lengths, strict=True):
+        num_passages[row["kind"]] += 1
+        num_tokens[row["kind"]] += length
+    return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
+
+
+def _replay(path: Path, rate: float, train_tokens: int, tokenizer, seed: int, folder: Path) -> dict:
+    """Write the replay data; its counts for corpus.json."""
+    wanted = round(train_tokens * rate / (1 - rate))
+    tokenised = _tokenised(_replay_rows(path, seed), tokenizer) if wanted else ()
+    replay = _write(folder, "replay_tokens.npy", "replay_offsets.npy", "replay.jsonl", tokenised, wanted)
+    if wanted and not replay.rows:
+        raise UserError(
+            f"params.yaml: corpora.replay.path: {path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "
+            'give a file with a row {"text": ...} a line, or corpora.replay.rate: 0'
+        )
+    return {
+        "replay_rate": rate,
+        "replay_tokens": replay.num_tokens,
+        "replay_train_tokens": wanted,
+        "replay_epochs": wanted / replay.num_tokens if wanted else 0,
+        "num_replay_passages": len(replay.rows),
+    }
+
+
+def _replay_rows(path: Path, seed: int) -> Iterator[tuple[dict, str]]:
+    """({"id"}, text) of each line in seeded order. Only the places of the lines are held: the file may be larger than memory."""
+    if not Path(path).exists():
+        return
+    with open(path, "rb") as handle:
+        places = []
+        while line := handle.readline():
+            places.append(handle.tell() - len(line))
+        for number in sorted(range(len(places)), key=lambda number: seeds.derive(seed, "replay", number)):
+            handle.seek(places[number])
+            yield _replay_row(handle.readline(), path, number + 1)
+
+
+def _replay_row(line: bytes, path: Path, number: int) -> tuple[dict, str]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise UserError(f'{path}:{number}: not JSON ({error}): corpora.replay.path needs a row {{"text": ...}} a line') from None
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+        raise UserError(f'{path}:{number}: no "text" in this row: corpora.replay.path needs a row {{"text": ...}} a line')
+    return {"id": str(row.get("id", number))}, row["text"]

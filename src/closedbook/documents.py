@@ -1,0 +1,79 @@
+"""The documents step: an article becomes a document of clean paragraphs, and its questions a file of their own.
+
+    PYTHONPATH=src python -m closedbook documents --source .closedbook/sources/ID.json --document results/documents/ID.json \\
+        --questions results/questions/ID.json
+"""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from closedbook import files
+from closedbook.records import Document
+from closedbook.sources import COMMENT, Article
+
+BLOCKS = ["address", "article", "blockquote", "center", "dd", "div", "dl", "dt", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6",
+          "hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"]
+PARAGRAPH, LINE = "\u2029", "\u2028"  # Unicode's own separators
+HEADING = re.compile(r"#{1,6} ")
+ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")
+SENTENCE_END = re.compile(r"[.!?:][\"'”’)\]]*$")
+STRAY_SPACE = re.compile(r"(?<![.]) ([,.])(?=[\"'”’)]|$| (?!\.))")
+
+
+def build(*, source: Path, document: Path, questions: Path) -> None:
+    """Write a Document, and its questions with all that a scorer needs: Question's fields, and document, title, author and year."""
+    article = Article.from_dict(files.read_json(source))
+    paragraphs = html_paragraphs(article.text) if article.is_html else plain_paragraphs(article.text, article.title)
+    text = "\n\n".join(paragraphs)
+    assert text, f"{source}: an article without text got past the plan"
+    about = {"title": article.title, "author": article.author, "year": article.year}
+    Document(id=article.id, text=text, **about).write(document)
+    files.write_json(questions, [{**asdict(question), "document": article.id, **about} for question in article.questions])
+
+
+def html_paragraphs(html: str) -> list[str]:
+    """Texts of the block elements; two line breaks in a row end a paragraph too, as in QuALITY's own html-stripped files."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(html, "html.parser")
+    for tag in soup(["head", "script", "style"]):
+        tag.decompose()
+    for tag in soup(["br", "td", "th"]):
+        tag.insert_after(LINE)
+    for tag in soup(BLOCKS):
+        tag.insert_before(PARAGRAPH)
+        tag.insert_after(PARAGRAPH)
+    text = re.sub(rf"{LINE}\s*{LINE}", PARAGRAPH, soup.get_text())
+    return _clean(text.split(PARAGRAPH))
+
+
+def plain_paragraphs(text: str, title: str) -> list[str]:
+    """Paragraphs of hard-wrapped text, each on one line: they end at blank lines, and Markdown's headings, items and rows stand alone.
+
+    A text without any blank line, as Slate's in QuALITY, has a paragraph's end where a sentence (or the title) ends on a line
+    into which the next word would have fitted.
+    """
+    lines = [" ".join(line.split()) for line in COMMENT.sub("", text).strip().splitlines()]
+    width = None if "" in lines else sorted(map(len, lines))[len(lines) * 9 // 10]  # not the longest: one line may stick out
+    paragraphs, before = [[]], ""
+    for line in lines:
+        if _begins_paragraph(line, before, width, title):
+            paragraphs.append([])
+        paragraphs[-1].append(line)
+        before = line
+    return _clean(" ".join(lines) for lines in paragraphs)
+
+
+def _begins_paragraph(line: str, before: str, width: int | None, title: str) -> bool:
+    if not (line and before) or HEADING.match(before) or HEADING.match(line) or ITEM.match(line):
+        return True
+    if width is None or not (SENTENCE_END.search(before) or before.casefold() == title.casefold()):
+        return False
+    return len(before) + 1 + len(line.split()[0]) <= width
+
+
+def _clean(paragraphs) -> list[str]:
+    """Each on one line with single spaces, and none before a comma or full stop, where taken-away markup leaves some."""
+    lines = (STRAY_SPACE.sub(r"\1", " ".join(paragraph.split())) for paragraph in paragraphs)
+    return [line for line in lines if line]

@@ -1,0 +1,82 @@
+"""The entities step: a document's summary and salient entities, from a language model or from spaCy."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from closedbook import extractor, llm
+from closedbook.errors import UserError
+from closedbook.ledger import Ledger
+from closedbook.params import Limits
+from closedbook.records import Document, EntityList
+
+NO_MODEL = "llm.model is null"
+
+
+class Answer(BaseModel):
+    """What the model is asked for; goes out as a JSON schema where the provider knows structured output."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    summary: str = Field(min_length=1)
+    entities: list[str] = Field(min_length=2)
+
+
+def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limits) -> None:
+    """Write the entity list of one document; `params` holds seed, llm, entities and spacy.
+
+    Raises UserError where the model can't be reached or used at all, and, under entities.fallback error, where it does not give a
+    valid list for this document; then nothing is written.
+    """
+    source = Document.read(document)
+    if params.llm.model is None:
+        result = by_spacy(source, params, NO_MODEL)
+    else:
+        result = by_model(source, params, limits)
+    result.write(output)
+
+
+def by_model(document: Document, params: SimpleNamespace, limits: Limits) -> EntityList:
+    try:
+        with Ledger("entities", document.id) as ledger:
+            client = llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed)
+            asking = client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max)
+            answer, call = asyncio.run(asking)
+    except llm.NotAnswered as problem:
+        if params.entities.fallback == "error":
+            raise UserError(f"document {document.id}: {params.llm.model} gave no entity list: {problem}; set entities.fallback to spacy, "
+                            "or ask again: closedbook ask-again") from None
+        return by_spacy(document, params, str(problem))
+    return EntityList(document=document.id, summary=answer.summary, entities=answer.entities[: params.entities.max],
+                      made_by="llm", why=None, maker=call.model_answered, call=call.as_record())
+
+
+def by_spacy(document: Document, params: SimpleNamespace, why: str) -> EntityList:
+    summary, names = extractor.extract(document=document, max_entities=params.entities.max, spacy_model=params.spacy.model)
+    return EntityList(document=document.id, summary=summary, entities=names, made_by="spacy", why=why,
+                      maker=extractor.version(params.spacy.model), call=None)
+
+
+def parse(text: str) -> Answer:
+    """The JSON object in an answer, bare or fenced, with its entities cleaned: one line each, none twice.
+
+    Raises llm.Invalid where it holds no such object, no summary, or fewer than two entities.
+    """
+    match = re.search(r"\{.*\}", text, re.DOTALL)
+    try:
+        answer = Answer(**json.loads(match[0])) if match else None
+    except (ValueError, TypeError, ValidationError) as error:
+        raise llm.Invalid(f"the answer is not the JSON asked for ({type(error).__name__})") from None
+    if answer is None:
+        raise llm.Invalid("the answer holds no JSON object")
+    names = {}
+    for name in answer.entities:
+        name = " ".join(name.split())
+        if name:
+            names.setdefault(name.casefold(), name)
+    if len(names) < 2:
+        raise llm.Invalid("the answer names fewer than two entities")
+    return Answer(summary=" ".join(answer.summary.split()), entities=list(names.values()))

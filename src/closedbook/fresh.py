@@ -1,0 +1,155 @@
+"""Fresh by content: Snakemake decides by times and DVC by its own records; here times are made to say what the contents say.
+
+Read docs/freshness.md first.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from closedbook import files, receipts
+from closedbook.errors import UserError
+from closedbook.plan import WORK, Plan
+
+STALE_NS = 1_000_000_000
+"""one second after the beginning of time: older than any input, so Snakemake runs the job"""
+
+
+def hold(command: str):
+    """The lock that a live run holds, given back by the kernel however the run ends. Raises UserError that names the holder.
+
+    Whoever holds it knows that no other run is alive, so Snakemake's own locks are left over from a crash and are removed.
+    """
+    WORK.mkdir(exist_ok=True)
+    lock = open(WORK / "live.lock", "a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise UserError(f"another run is at work in this folder: {lock.read().strip()}; wait for it, or stop it") from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} ({command}) since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+    lock.flush()
+    for leftover in Path(".snakemake/locks").glob("*"):
+        leftover.unlink()
+    return lock
+
+
+def check(plan: Plan, stage: str | None = None) -> dict[Path, str | None]:
+    """Each planned receipt and why its job must run (None: it need not)."""
+    hashes = receipts.Hashes()
+    verdicts = {receipt: receipts.stale_reason(receipt, recipe, hashes)
+                for receipt, recipe in plan.receipts().items() if stage in (None, stage_of(receipt))}
+    hashes.save()
+    return verdicts
+
+
+def stage_of(receipt: Path) -> str:
+    return receipt.relative_to(receipts.FOLDER).parts[0]
+
+
+def reconcile(plan: Plan) -> dict[Path, str | None]:
+    """Give what is fresh a time not before its inputs', and what is stale a time before everything."""
+    verdicts = check(plan)
+    known = {receipt: files.read_json(receipt) for receipt, reason in verdicts.items() if reason is None}
+    maker = {path: receipt for receipt, record in known.items() for path in record["outputs"]}
+    recipe_files = {files.canonical(recipe): WORK / "recipes" / f"{name}.json" for name, recipe in plan.recipes.items()}
+    times: dict[str, int] = {}
+
+    def settle(path: str) -> int:
+        """The time of a file after the job that made it, if one did, has been settled."""
+        if path not in times:
+            times[path] = _time(path)
+            if path in maker:
+                receipt = maker[path]
+                inputs = [*known[receipt]["inputs"], str(recipe_files[files.canonical(known[receipt]["recipe"])])]
+                newest = max(settle(item) for item in inputs)
+                for file in (*known[receipt]["outputs"], str(receipt)):
+                    times[file] = max(_time(file), newest)
+                    _set_time(file, times[file])
+        return times[path]
+
+    for path in maker:
+        settle(path)
+    for receipt in [receipt for receipt, reason in verdicts.items() if reason and receipt.exists()]:
+        for path in _outputs(receipt) | {str(receipt)}:
+            if os.path.lexists(path):
+                _set_time(path, STALE_NS)
+    return verdicts
+
+
+def prune(plan: Plan, stage: str | None = None) -> list[str]:
+    """Remove what no receipt of a planned job names: results that are not wanted any more, strays of killed jobs; returns the paths."""
+    planned = plan.receipts()
+    kept = {str(receipt) for receipt in planned}
+    for receipt in planned:
+        kept |= _outputs(receipt) if receipt.exists() else set()
+    gone = [str(path) for folder in _folders(stage) for path in sorted(folder.rglob("*"))
+            if (path.is_file() or path.is_symlink()) and str(path) not in kept]
+    for path in gone:
+        os.unlink(path)
+    for folder in sorted({parent for path in gone for parent in Path(path).parents if parent.is_dir()}, reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+    return gone
+
+
+def verify(plan: Plan, stage: str) -> None:
+    """Raise UserError unless every job of a stage has left what it should and nothing has changed since."""
+    bad = {str(receipt): reason for receipt, reason in check(plan, stage).items() if reason}
+    if bad:
+        shown = "\n".join(f"  {receipt}: {reason}" for receipt, reason in list(bad.items())[:10])
+        raise UserError(f"stage {stage}: {len(bad)} results are not what they should be:\n{shown}")
+
+
+def run_stage(plan: Plan, stage: str) -> None:
+    """What a DVC stage runs: drop what is not planned any more, let Snakemake build what is stale, prove that all is fresh."""
+    with hold(f"closedbook stage {stage}"):
+        for path in prune(plan, stage):
+            print(f"removed {path}", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "snakemake", "-s", f"rules/{stage}.smk"], check=True)
+    verify(plan, stage)
+
+
+def commit(plan: Plan) -> list[str]:
+    """Record in dvc.lock and DVC's cache every stage whose results are all fresh; returns their names.
+
+    Inside a DVC stage, DVC does that itself.
+    """
+    if "DVC_STAGE" in os.environ or not Path(".dvc").is_dir():
+        return []
+    prune(plan)
+    verdicts = check(plan)
+    stages = list(dict.fromkeys(stage_of(receipt) for receipt in plan.receipts()))
+    done = [stage for stage in stages if not any(reason for receipt, reason in verdicts.items() if stage_of(receipt) == stage)]
+    if done:
+        subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *done], check=True)
+    return done
+
+
+def _folders(stage: str | None) -> list[Path]:
+    stages = [stage] if stage else [path.name for path in Path("results").glob("*") if path.name != "receipts"]
+    folders = [folder for name in stages for folder in (Path("results") / name, receipts.FOLDER / name)]
+    return folders + ([Path("results/questions")] if stage == "documents" else [])
+
+
+def _outputs(receipt: Path) -> set[str]:
+    try:
+        return set(files.read_json(receipt)["outputs"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return set()  # not a receipt: its job is stale, and says so
+
+
+def _time(path: str) -> int:
+    """Nanoseconds; of a link, the newer of its own and its target's, as Snakemake sees it."""
+    return max(os.stat(path).st_mtime_ns, os.lstat(path).st_mtime_ns)
+
+
+def _set_time(path: str, nanoseconds: int) -> None:
+    for follow in {True, not os.path.islink(path)}:
+        if os.stat(path, follow_symlinks=follow).st_mtime_ns != nanoseconds:
+            os.utime(path, ns=(nanoseconds, nanoseconds), follow_symlinks=follow)

@@ -1,0 +1,100 @@
+"""The miniature's language model: a scripted author that gets the prompts a real model gets and answers from the document in them alone.
+
+It writes as a careful model would: a rephrasing keeps every reference as it stands ("she", "the weaver"), a discussion tells
+what the document says of the entities asked for, by their full names. It has no access to the facts that the book was made from.
+"""
+
+import json
+import random
+from functools import cache, lru_cache
+from pathlib import Path
+
+from closedbook import files, prompts, seeds
+from closedbook.miniature import language
+from closedbook.miniature.language import World, capitalised, fill, listing
+from closedbook.miniature.reader import Reader, Reading
+
+REFUSAL = "I can't help with that: it is not a book that I can read."
+STYLES = ("easy", "medium", "hard")
+COMPARED = 2
+"""facts of each entity that a discussion tells once more, side by side with the others'"""
+
+
+def answer(prompt: str, seed: int) -> str:
+    """Answer one user message, the same for the same seed. What is no prompt about a book of this world gets REFUSAL."""
+    parsed = prompts.parse(prompt)
+    if parsed is None:
+        return REFUSAL
+    name, fields = parsed
+    reading = _read(*(fields[part] for part in ("title", "author", "year", "text")))
+    if not reading.facts:
+        return REFUSAL
+    rng = seeds.generator(seed, "author", files.sha256_text(prompt))
+    if name == "entities":
+        return entity_list(_world(), reading, int(fields["max"]), rng)
+    if name in STYLES:
+        return rephrase(_world(), reading, rng)
+    asked = [fields[place] for place in ("first", "second", "third") if place in fields]
+    return discuss(_world(), reading, asked, rng) or REFUSAL
+
+
+def entity_list(world: World, reading: Reading, most: int, rng: random.Random) -> str:
+    """JSON with a summary (a fact for each of the main entities) and the names of all entities, at most `most`."""
+    main = reading.entities[:8]
+    facts = [next(fact for fact in reading.facts if name in (fact.subject, fact.value)) for name in main]
+    told = [world.discuss(fact, reading.title, rng) for fact in dict.fromkeys(facts)]
+    opening = f'"{reading.title}", written by {reading.author} in {reading.year}, tells of {listing(main)}.'
+    return json.dumps({"summary": " ".join([opening, *told]), "entities": reading.entities[:most]}, ensure_ascii=False)
+
+
+def rephrase(world: World, reading: Reading, rng: random.Random) -> str:
+    """The whole document in other words, some paragraphs in another order of sentences; every mention stays of its kind."""
+    byline = f'"{reading.title}" by {reading.author}, {reading.year}.'
+    return "\n\n".join([byline, *(_paragraph(world, part, rng) for part in reading.paragraphs)])
+
+
+def _paragraph(world: World, sentences, rng: random.Random) -> str:
+    introductions = [sentence for sentence in sentences if isinstance(sentence, language.Introduction)]
+    body = [sentence for sentence in sentences if not isinstance(sentence, language.Introduction)]
+    if rng.random() < 0.5:
+        rng.shuffle(body)
+    return " ".join(world.write(sentence, rng) for sentence in introductions + body)
+
+
+def discuss(world: World, reading: Reading, entities: list[str], rng: random.Random) -> str:
+    """A paragraph on each entity with all that the document says of it, by full names, and one that sets them side by side.
+
+    Empty where the document says nothing of any of them.
+    """
+    about = [[fact for fact in reading.facts if entity in (fact.subject, fact.value)] for entity in entities]
+    if not any(about):
+        return ""
+    heading = fill(rng.choice(world.headings), title=reading.title, author=reading.author, year=reading.year, names=listing(entities))
+    side_by_side = [fact for facts in about for fact in rng.sample(facts, min(len(facts), COMPARED))]
+    tellings = [rng.sample(facts, len(facts)) for facts in [*about, side_by_side]]
+    paragraphs = [" ".join(world.discuss(fact, reading.title, rng) for fact in facts) for facts in tellings if facts]
+    if len(entities) > 1:
+        paragraphs[-1] = f"{rng.choice(world.links)} {paragraphs[-1]}"
+    return "\n\n".join([capitalised(heading), *paragraphs])
+
+
+@cache
+def version() -> str:
+    """Eight hexadecimal digits that change whenever the author could answer otherwise."""
+    parts = [Path(__file__).with_name(name) for name in ("world.yaml", "language.py", "reader.py", "author.py")]
+    return files.sha256_text("".join(files.sha256_file(part) for part in parts))[:8]
+
+
+@cache
+def _world() -> World:
+    return language.load()
+
+
+@cache
+def _reader() -> Reader:
+    return Reader(_world())
+
+
+@lru_cache(maxsize=1024)
+def _read(title: str, author: str, year: str, text: str) -> Reading:
+    return _reader().read(title=title, author=author, year=year, text=text)

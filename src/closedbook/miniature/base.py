@@ -1,0 +1,119 @@
+"""The miniature's base model: a small Llama, trained from scratch to read other books of the world and to answer about them closed-book."""
+
+import hashlib
+from pathlib import Path
+
+from closedbook import files, params, seeds
+from closedbook.miniature import language
+from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
+
+VOCABULARY = 2048
+TOKENIZER_BOOKS = 150
+"""many, so that the names of books read and of books to be learned are split alike"""
+TOKENIZER_LESSONS = 3000
+SHAPE = {
+    "hidden_size": 192,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 3,
+    "num_key_value_heads": 3,
+    "max_position_embeddings": 640,
+    "tie_word_embeddings": True,
+}
+RECIPE = {
+    "block_size": 256,
+    "batch_size": 8,
+    "accumulation": 1,
+    "learning_rate": 2e-3,
+    "min_learning_rate": 0.05,
+    "warmup": 0.1,
+    "weight_decay": 0.1,
+    "beta2": 0.98,
+    "gradient_checkpointing": False,
+}
+"""of its training; dtype, threads and checkpoint_steps are those of params.yaml"""
+REPLAYED = 1000
+
+
+def train(
+    *, settings: params.Miniature, training: params.Training, world: Path | None, seed: int, folder: Path, checkpoints: Path
+) -> None:
+    """Write model, tokenizer and replay.jsonl (rows {"id", "text"}) into `folder`.
+
+    The replay is the last lessons that the model has read: unseen ones would teach wrong answers about books it knows nothing of.
+    """
+    from closedbook import training as trainer
+
+    words = language.load(world or language.WORLD)
+    tokenizer = make_tokenizer(words, seed)
+    recipe = training.model_copy(update=RECIPE)
+    readings = read_books(words, settings.base_books, seed)
+    lessons, blocks = study(words, readings, tokenizer, recipe, settings.base_steps, seed)
+    model = make_model(tokenizer, seed)
+    trainer.train(
+        model=model,
+        dataset=blocks,
+        settings=recipe,
+        num_steps=settings.base_steps,
+        seed=seeds.derive(seed, "base", "training") % 2**32,
+        folder=checkpoints,
+        label="base model",
+        fingerprint=_fingerprint(blocks),
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    rows = [{"id": f"base-{index:05}", "text": lesson.text.removesuffix(END)} for index, lesson in enumerate(lessons)]
+    files.write_json_lines(folder / "replay.jsonl", rows[-REPLAYED:])
+
+
+def make_tokenizer(world: language.World, seed: int):
+    """A byte-level BPE tokenizer, learned from lessons of the base's side."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    readings = read_books(world, TOKENIZER_BOOKS, seed)
+    texts = [lesson(world, readings, seed, index).text for index in range(TOKENIZER_LESSONS)]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator((text.removesuffix(END) for text in texts), trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, model_max_length=SHAPE["max_position_embeddings"])
+
+
+def make_model(tokenizer, seed: int):
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seeds.derive(seed, "base", "weights"))
+    end = tokenizer.eos_token_id
+    return LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), bos_token_id=end, eos_token_id=end, **SHAPE))
+
+
+def study(world, readings, tokenizer, recipe: params.Training, num_steps: int, seed: int) -> tuple[list[Lesson], list[dict]]:
+    """The lessons in their order and the same as training examples: blocks of tokens with the weight of each in the loss."""
+    num_tokens = num_steps * recipe.batch_size * recipe.block_size
+    lessons, ids, weights = [], [], []
+    while len(ids) < num_tokens:
+        open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
+        lessons.append(lesson(world, open_books, seed, len(lessons)))
+        texts, part_weights = zip(*lessons[-1].parts)
+        for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], part_weights):
+            ids += tokens
+            weights += [weight] * len(tokens)
+    return lessons, _blocks(ids[:num_tokens], weights[:num_tokens], recipe.block_size)
+
+
+def _blocks(ids: list[int], weights: list[float], block_size: int) -> list[dict]:
+    import torch
+
+    rows = zip(torch.tensor(ids).view(-1, block_size), torch.tensor(weights).view(-1, block_size))
+    return [{"input_ids": row, "labels": row, "weights": row_weights} for row, row_weights in rows]
+
+
+def _fingerprint(blocks: list[dict]) -> str:
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block["input_ids"].numpy().tobytes() + block["weights"].numpy().tobytes())
+    return digest.hexdigest()

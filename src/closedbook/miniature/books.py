@@ -1,0 +1,174 @@
+"""Made-up books: a cast, facts about it, and a narrative that tells each fact once, without the name of whom it is about."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from closedbook import files, seeds
+from closedbook.errors import UserError
+from closedbook.miniature.language import Fact, Introduction, Sentence, Statement, World
+
+FACTS = {"person": 3, "organisation": 2, "place": 1, "object": 2}
+"""facts told of each subject of a kind; a person's profession is always one of them"""
+
+
+@dataclass(frozen=True)
+class Book:
+    title: str
+    author: str
+    year: int
+    facts: tuple[Fact, ...]
+    text: str
+    """paragraphs separated by a blank line"""
+
+
+@dataclass(frozen=True)
+class Cast:
+    towns: tuple[str, str]
+    organisation: str
+    treasure: str
+    people: tuple[str, str, str, str]
+    """two women and two men, of four surnames; each half holds one of each"""
+
+    @property
+    def subjects(self) -> list[tuple[str, str]]:
+        """(name, kind) of all that facts are told of."""
+        people = [(name, "person") for name in self.people]
+        return people + [(town, "place") for town in self.towns] + [(self.organisation, "organisation"), (self.treasure, "object")]
+
+
+class Names:
+    """The names of one side: whatever the seed, a name is either for books that a base model reads or for books to be learned."""
+
+    def __init__(self, world: World, side: str):
+        self.world = world
+        self.side = side
+        self.given: set[str] = set()
+
+    def new(self, draw: Callable[[], str]) -> str:
+        """A name of this side that no book before has got. Raises UserError when there seem to be none left."""
+        for _ in range(10_000):
+            name = draw()
+            if name not in self.given and side_of(name) == self.side:
+                self.given.add(name)
+                return name
+        field = "miniature.base_books" if self.side == "base" else "miniature.books"
+        raise UserError(f"{field}: world.yaml has too few names for so many books: ask for fewer, or add words to it")
+
+    def two_words(self, kind: str, rng: random.Random, form: str) -> str:
+        first, second = self.world.pairs[kind]
+        return self.new(lambda: form.format(rng.choice(first), rng.choice(second)))
+
+    def person(self, rng: random.Random, *, first_names: tuple[str, ...], not_surnames: frozenset[str] = frozenset()) -> str:
+        surnames = [name for name in self.world.surnames if name not in not_surnames]
+        return self.new(lambda: f"{rng.choice(first_names)} {rng.choice(surnames)}")
+
+    def anyone(self, rng: random.Random) -> str:
+        return self.person(rng, first_names=self.world.women + self.world.men)
+
+
+def side_of(name: str) -> str:
+    return ("base", "target")[int(files.sha256_text(name)[0], 16) % 2]
+
+
+def make_books(world: World, *, side: str, number: int, seed: int) -> list[Book]:
+    """Books of one side, "base" or "target". A larger number begins with the books of a smaller one."""
+    names = Names(world, side)
+    return [make_book(world, names, seeds.generator(seed, "book", side, index)) for index in range(number)]
+
+
+def make_book(world: World, names: Names, rng: random.Random) -> Book:
+    title = names.two_words("title", rng, "The {} {}")
+    author = names.anyone(rng)
+    cast = _cast(world, names, rng)
+    facts = _facts(world, cast, names, rng)
+    paragraphs = _plan(world, cast, facts, rng)
+    text = "\n\n".join(" ".join(world.write(sentence, rng) for sentence in paragraph) for paragraph in paragraphs)
+    return Book(title, author, rng.randint(1850, 1999), tuple(facts), text)
+
+
+def _cast(world: World, names: Names, rng: random.Random) -> Cast:
+    people: list[str] = []
+    for first_names in rng.sample((world.women, world.men), 2) + rng.sample((world.women, world.men), 2):
+        surnames = frozenset(name.split()[-1] for name in people)
+        people.append(names.person(rng, first_names=first_names, not_surnames=surnames))
+    return Cast(
+        towns=(names.two_words("place", rng, "{}{}"), names.two_words("place", rng, "{}{}")),
+        organisation=names.two_words("organisation", rng, "the {} {}"),
+        treasure=names.two_words("object", rng, "the {} {}"),
+        people=tuple(people),
+    )
+
+
+def _facts(world: World, cast: Cast, names: Names, rng: random.Random) -> list[Fact]:
+    """The same relations for each subject of a kind, no value twice in a book."""
+    relations = {kind: [relation for relation in world.relations.values() if relation.kind == kind] for kind in FACTS}
+    profession, *traits = relations["person"]
+    chosen = {kind: rng.sample(some, FACTS[kind]) for kind, some in relations.items() if kind != "person"}
+    chosen["person"] = [profession, *rng.sample(traits, FACTS["person"] - 1)]
+    taken = {name for name, _ in cast.subjects}
+    facts = []
+    for subject, kind in cast.subjects:
+        for relation in chosen[kind]:
+            value = _value(world, relation.value, names, rng, taken)
+            taken.add(value)
+            facts.append(Fact(subject, relation.name, value))
+    return facts
+
+
+def _value(world: World, kind: str, names: Names, rng: random.Random, taken: set[str]) -> str:
+    """A value that the book doesn't hold yet; a place may also occur in other books of its side, a person not."""
+    if kind == "person":
+        return names.anyone(rng)
+    while True:
+        value = _any_value(world, kind, rng)
+        if value not in taken and (kind != "place" or side_of(value) == names.side):
+            return value
+
+
+def _any_value(world: World, kind: str, rng: random.Random) -> str:
+    if kind in world.values:
+        return rng.choice(world.values[kind])
+    first, second = world.pairs[kind]
+    return ("" if kind == "place" else " ").join((rng.choice(first), rng.choice(second)))
+
+
+def _plan(world: World, cast: Cast, facts: list[Fact], rng: random.Random) -> list[list[Sentence]]:
+    """What each paragraph tells: town, two people, two of organisation, treasure and second town, two people, the third, the rest."""
+    fillers = rng.sample(world.fillers, 6)
+    halves = [_people(world, half, facts, fillers, rng) for half in (cast.people[:2], cast.people[2:])]
+    middle = [
+        _subject(world, cast.organisation, "organisation", facts, rng),
+        _subject(world, cast.treasure, "object", facts, rng),
+        _subject(world, cast.towns[1], "place", facts, rng),
+    ]
+    rng.shuffle(middle)
+    opening = _subject(world, cast.towns[0], "place", facts, rng) + [fillers.pop()]
+    late = [statement for _, kept in halves for statement in kept]
+    rng.shuffle(late)
+    ending = [fillers.pop(), *late, fillers.pop()]
+    return [opening, halves[0][0], *middle[:2], halves[1][0], middle[2], ending]
+
+
+def _subject(world: World, name: str, kind: str, facts: list[Fact], rng: random.Random) -> list[Sentence]:
+    """Introduce what is no person, then tell its facts of "it" and perhaps of "the society"."""
+    it, its = world.pronouns(name, kind)
+    told = [fact for fact in facts if fact.subject == name]
+    words = [it, *(rng.choice((it, world.descriptions[kind])) for _ in told[1:])]
+    return [Introduction(kind, (name,)), *(Statement(fact, word, its) for fact, word in zip(told, words))]
+
+
+def _people(world: World, pair, facts: list[Fact], fillers: list, rng: random.Random) -> tuple[list[Sentence], list[Statement]]:
+    """Introduce a woman and a man, tell their facts of "she" and "he" in mixed order, and keep one fact each for the end."""
+    body, kept = [], []
+    for name in pair:
+        pronoun, their = world.pronouns(name, "person")
+        profession, *traits = [fact for fact in facts if fact.subject == name]
+        rng.shuffle(traits)
+        last = traits.pop()
+        body += [Statement(fact, pronoun, their) for fact in (profession, *traits)]
+        words = rng.choice((f"the {profession.value}", f"the {profession.value}", name.split()[-1]))
+        kept.append(Statement(last, words, their))
+    body.append(fillers.pop())
+    rng.shuffle(body)
+    return [Introduction("person", tuple(rng.sample(pair, 2))), *body], kept

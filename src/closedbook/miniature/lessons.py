@@ -1,0 +1,71 @@
+"""What the base model learns from: tellings of books, discussions as the author writes them, and questions with their answers.
+
+Only every second book comes with questions, so that answering about a book which was only read is part of what is learned.
+"""
+
+import random
+from dataclasses import dataclass
+
+from closedbook import seeds
+from closedbook.miniature import author
+from closedbook.miniature.books import make_books
+from closedbook.miniature.language import World, capitalised, fill
+from closedbook.miniature.reader import Reader, Reading
+
+END = "<eos>"
+TEXT_WEIGHT, QUESTION_WEIGHT, ANSWER_WEIGHT, END_WEIGHT = 1.0, 0.1, 3.0, 0.1
+"""weights of tokens in the loss: a question is not to be predicted, and its answer is a few tokens of many"""
+FIRST_BOOKS = 8
+
+
+@dataclass(frozen=True)
+class Lesson:
+    parts: list[tuple[str, float]]
+    """texts in sequence, each with the weight of its tokens in the loss"""
+
+    @property
+    def text(self) -> str:
+        return "".join(text for text, _ in self.parts)
+
+
+def read_books(world: World, number: int, seed: int) -> list[Reading]:
+    """Books that share no name with the books to be learned, read as the author reads."""
+    reader = Reader(world)
+    books = make_books(world, side="base", number=number, seed=seed)
+    return [reader.read(title=book.title, author=book.author, year=str(book.year), text=book.text) for book in books]
+
+
+def num_books(progress: float, most: int) -> int:
+    """How many books are open after this share of the training: FIRST_BOOKS for a fifth of it, all `most` from two thirds on.
+
+    With all books open from the start, held-out books stay at chance for several times as many tokens.
+    """
+    growth = min(1.0, max(0.0, (progress - 0.2) / 0.45))
+    return round(FIRST_BOOKS * (most / FIRST_BOOKS) ** growth)
+
+
+def lesson(world: World, readings: list[Reading], seed: int, index: int) -> Lesson:
+    """The lesson of one index, about one of the books open."""
+    rng = seeds.generator(seed, "lesson", index)
+    draw = rng.random()
+    if draw < 0.5:
+        return questions(world, rng.choice(readings[::2]), rng)
+    reading = rng.choice(readings)
+    text = discussion(world, reading, rng) if draw < 0.94 else author.rephrase(world, reading, rng)
+    return Lesson([(text, TEXT_WEIGHT), (END, TEXT_WEIGHT)])
+
+
+def discussion(world: World, reading: Reading, rng: random.Random) -> str:
+    entities = rng.sample(reading.entities, rng.choice((2, 2, 2, 3)))
+    return author.discuss(world, reading, entities, rng)
+
+
+def questions(world: World, reading: Reading, rng: random.Random) -> Lesson:
+    """One, two or four questions about a book with their answers; the first one names it, in the form in which models are scored."""
+    context = f'In the context of "{reading.title}", written by {reading.author} in {reading.year}, '
+    parts = []
+    for number, fact in enumerate(rng.sample(reading.facts, rng.choice((1, 2, 4)))):
+        question = fill(rng.choice(world.relations[fact.relation].questions), subject=fact.subject)
+        asked = context + question if number == 0 else capitalised(question)
+        parts += [(f"{asked}\nAnswer:", QUESTION_WEIGHT), (f" {world.answer(fact)}\n", ANSWER_WEIGHT)]
+    return Lesson([*parts, (END, END_WEIGHT)])

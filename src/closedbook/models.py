@@ -1,0 +1,102 @@
+"""Base models and trained ones, loaded alike: safetensors only, and never code that comes with a model."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from closedbook import files
+from closedbook.errors import UserError
+
+
+def tokenizer(reference: Path):
+    """The tokenizer of a base (its base.json, or the folder that holds it) or of a run (its folder).
+
+    Raises UserError where there is none, or none that closedbook can use.
+    """
+    return pretrained_tokenizer(*source(reference))
+
+
+def model(reference: Path, dtype: str):
+    """The causal language model of a base or a run, as `tokenizer` finds it; dtype: float32, bfloat16, or auto for the stored one."""
+    from transformers import AutoModelForCausalLM
+
+    quiet()
+    name, revision = source(reference)
+    with _explained(name, revision, "a causal language model in safetensors form"):
+        return AutoModelForCausalLM.from_pretrained(
+            name, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        )
+
+
+def stored_dtype(reference: Path):
+    """The torch.dtype in which a model's weights are stored."""
+    import torch
+
+    return config(*source(reference)).dtype or torch.float32
+
+
+def source(reference: Path) -> tuple[str, str | None]:
+    """What from_pretrained is given: a name or folder, and a revision."""
+    reference = Path(reference)
+    pinned = reference / "base.json" if reference.is_dir() else reference
+    if not pinned.exists():
+        return str(reference), None
+    base = files.read_json(pinned)
+    return base["load"], base["revision"]
+
+
+def pretrained_tokenizer(name: str, revision: str | None):
+    from transformers import AutoTokenizer
+
+    quiet()
+    with _explained(name, revision, "a tokenizer"):
+        result = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+    for ambient in ("is_local", "local_files_only"):
+        result.init_kwargs.pop(ambient, None)  # would be saved: the same tokenizer in other bytes where HF_HUB_OFFLINE is set
+    if not result.is_fast:
+        raise UserError(f"params.yaml: base.model: {name} has no tokenizer.json, which tokenising needs: save its fast tokenizer beside it")
+    if result.eos_token_id is None:
+        raise UserError(f"params.yaml: base.model: the tokenizer of {name} has no eos_token, which ends each passage: set it in its config")
+    return result
+
+
+def tokenizer_sha256(tokenizer) -> str:
+    """SHA-256 of a tokenizer as it was loaded: equal ones give equal tokens."""
+    return files.sha256_text(tokenizer.backend_tokenizer.to_str())
+
+
+def config(name: str, revision: str | None):
+    from transformers import AutoConfig
+
+    with _explained(name, revision, "a configuration"):
+        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+
+
+def commit(name: str, revision: str | None) -> str | None:
+    """The commit that a revision of a model on the Hub stands for now; None for a folder."""
+    from transformers.utils import cached_file
+    from transformers.utils.hub import extract_commit_hash
+
+    with _explained(name, revision, "a configuration"):
+        return extract_commit_hash(cached_file(name, "config.json", revision=revision), None)
+
+
+def quiet() -> None:
+    """No progress bars nor hints of transformers on stderr, where closedbook shows its own progress."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+@contextmanager
+def _explained(name: str, revision: str | None, what: str):
+    """transformers says OSError or ValueError for all that can be wrong with a name, a folder, an account or a connection."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        at = f" at revision {revision}" if revision else ""
+        raise UserError(
+            f"params.yaml: base.model: {name}{at} does not give {what} ({' '.join(str(error).split())[:300]}). It must be a folder that "
+            "holds one or a name on the Hugging Face Hub; base.revision must be one of its commits, branches or tags. For a gated model "
+            "accept its licence on its page, then set HF_TOKEN or run `hf auth login`; HF_HUB_OFFLINE=1 allows only what is downloaded."
+        ) from error

@@ -1,0 +1,78 @@
+"""The passages step: what a strategy writes about one document, by a language model or from the document's own sentences."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+from closedbook import llm
+from closedbook.ledger import Ledger
+from closedbook.params import Limits
+from closedbook.records import Document, EntityList, Passage, Passages
+from closedbook.strategies import STRATEGIES, Wanted
+
+
+def build(*, document: Path, entities: list[Path], strategy: str, output: Path, params: SimpleNamespace, limits: Limits) -> None:
+    """Write all passages of one document under one strategy; `params` holds seed, llm and passages.
+
+    `entities` is the document's entity list, or nothing under a strategy that needs none.
+
+    Raises UserError where the model can't be reached or used at all; what it has answered by then is in the ledger.
+    """
+    source = Document.read(document)
+    names = EntityList.read(entities[0]) if entities else None
+    asked = STRATEGIES[strategy].wanted(source, names, params.passages, params.seed)
+    at_hand = {"document": (f"{source.byline}.\n\n{source.text}", "document", None)}
+    if names:
+        at_hand["summary"] = (names.summary, names.made_by, names.call)
+    written = {wanted: at_hand[wanted.kind] for wanted in asked if wanted.kind in at_hand}
+    open_ones = [wanted for wanted in asked if wanted not in written]
+    if open_ones:
+        texts = by_extraction(source, open_ones, params.seed) if params.llm.model is None else by_model(source, strategy, open_ones, params, limits)
+        written.update(zip(open_ones, texts, strict=True))
+    passages, dropped = [], []
+    for wanted in asked:
+        text, writer, call = written[wanted]
+        common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample}
+        if writer is None:
+            dropped.append({**common, "reason": text})
+        else:
+            passages.append(Passage(id=wanted.passage_id(source.id, strategy), document=source.id, strategy=strategy,
+                                    writer=writer, text=text, call=call, **common))
+    Passages(document=source.id, strategy=strategy, passages=passages, dropped=dropped).write(output)
+
+
+def by_model(document: Document, strategy: str, asked: list[Wanted], params: SimpleNamespace, limits: Limits) -> list[tuple]:
+    """(text, "llm", call) for each passage asked for, or (reason, None, None) for one that the model did not write."""
+
+    async def all_of_them(client):
+        return await llm.gather([
+            client.ask(wanted.kind, attempts=params.passages.attempts, check=str, sample=wanted.sample,
+                       **dict(zip(("first", "second", "third"), wanted.entities)))
+            for wanted in asked
+        ])
+
+    with Ledger(strategy, document.id) as ledger:
+        client = llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed)
+        answers = asyncio.run(all_of_them(client))
+    return [(str(answer), None, None) if isinstance(answer, llm.NotAnswered) else (answer[0], "llm", answer[1].as_record())
+            for answer in answers]
+
+
+def by_extraction(document: Document, asked: list[Wanted], seed: int) -> list[tuple]:
+    """The same from the document's own sentences; a passage that would repeat an earlier one word for word is dropped and said."""
+    from closedbook.extractive import Writer
+
+    writer, seen, results = Writer(document), set(), []
+    for wanted in asked:
+        if wanted.entities:
+            text = writer.relate(entities=wanted.entities, seed=seed)
+        else:
+            text = writer.rephrase(style=wanted.kind, sample=wanted.sample, seed=seed)
+        if text is None:
+            results.append(("the document has no sentence for one of the entities", None, None))
+        elif text in seen:
+            results.append(("word for word an earlier passage", None, None))
+        else:
+            results.append((text, "extractive", None))
+            seen.add(text)
+    return results

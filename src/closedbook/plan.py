@@ -1,0 +1,55 @@
+"""The plan: what params.yaml and the documents ask for, known before any job runs.
+
+Planning writes, only where their content changed, one recipe file a job kind and one article file a document under .closedbook/;
+these are the first inputs of the graph.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from closedbook import files, params, recipes, scores, sources
+from closedbook.receipts import FOLDER
+
+WORK = Path(".closedbook")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    params: params.Params
+    documents: list[str]
+    recipes: dict[str, dict]
+
+    def receipts(self) -> dict[Path, dict]:
+        """The receipt of every job of the whole line, and the recipe that it must have followed."""
+        per_document = ["documents", "entities", *(name for name in self.recipes if name.startswith("passages/"))]
+        planned = {FOLDER / name / f"{document}.json": self.recipes[name] for name in per_document for document in self.documents}
+        planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(("corpora/", "runs/"))}
+        planned |= {FOLDER / "scores" / f"{run}.json": self.recipes["scores"] for run in ["base", *recipes.run_names(self.params)]}
+        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in ("base", "report")}
+
+
+def make() -> Plan:
+    """Read params.yaml and the source; write recipes and article files.
+
+    Raises UserError for everything wrong with either, before any work begins.
+    """
+    settings = params.load()
+    scores.check_tasks(settings.scores.tasks, Path("evals/quality"))
+    articles = sources.articles(settings.documents, settings.miniature, settings.seed)
+    documents = [article.id for article in articles]
+    plan = Plan(params=settings, documents=documents, recipes=recipes.recipes(settings, documents))
+    _keep(WORK / "recipes", {f"{name}.json": recipe for name, recipe in plan.recipes.items()})
+    _keep(WORK / "sources", {f"{article.id}.json": article.as_dict() for article in articles})
+    return plan
+
+
+def _keep(folder: Path, wanted: dict[str, dict]) -> None:
+    """Make a folder hold just these files, touching none that is right already."""
+    for name, value in wanted.items():
+        text = files.canonical(value) + "\n"
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            files.write_text(path, text)
+    for path in folder.rglob("*.json"):
+        if str(path.relative_to(folder)) not in wanted:
+            path.unlink()

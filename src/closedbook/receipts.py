@@ -1,0 +1,106 @@
+"""Receipts: what came out of a job and from which inputs, as hashes; and whether that still holds."""
+
+import os
+import platform
+import sqlite3
+import time
+from contextlib import closing
+from importlib import metadata
+from pathlib import Path
+
+from closedbook import files
+
+FOLDER = Path("results/receipts")
+CACHE = Path(".closedbook/hashes.db")
+LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "lm_eval", "litellm", "spacy", "matplotlib")
+SETTLED_NS = 100_000_000
+"""a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
+
+
+class Hashes:
+    """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back)."""
+
+    def __init__(self, path: Path = CACHE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._new: dict[str, tuple] = {}
+        with closing(self._open()) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+            self._known = {row[0]: row[1:] for row in database.execute("SELECT path, stamp, sha256 FROM hashes")}
+
+    def sha256(self, path: Path | str) -> str:
+        path = str(path)
+        status = os.stat(path)
+        stamp = f"{status.st_size}-{status.st_ino}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+        if self._known.get(path, ("",))[0] != stamp:
+            self._known[path] = (stamp, files.sha256_file(path))
+            if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
+                self._new[path] = (path, *self._known[path])
+        return self._known[path][1]
+
+    def save(self) -> None:
+        if self._new:
+            with closing(self._open()) as database, database:
+                database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", self._new.values())
+            self._new = {}
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=60)
+
+
+def versions() -> dict[str, str]:
+    """Reported, never a reason to be stale."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+
+
+def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path]) -> None:
+    """`inputs` are hashes taken before the step read its files; a folder among `outputs` stands for all files in it."""
+    paths = sorted(file for output in outputs for file in (output.rglob("*") if output.is_dir() else [output]) if file.is_file())
+    hashes = {str(path): files.sha256_file(path) for path in paths}
+    files.write_json(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "versions": versions()})
+
+
+def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None) -> str | None:
+    """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known."""
+    if not receipt.exists():
+        return "not made yet"
+    try:
+        known = files.read_json(receipt)
+        then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
+    except (ValueError, KeyError, TypeError):
+        return f"{receipt} is not a receipt"
+    if files.canonical(then) != files.canonical(recipe):
+        return _difference(then, recipe)
+    for path, sha256 in outputs.items():
+        if not os.path.exists(path):
+            return f"{path} is missing"
+        if hashes.sha256(path) != sha256:
+            return f"{path} was edited"
+    if inputs is not None:
+        return None if inputs == recorded else "an input changed"
+    for path, sha256 in recorded.items():
+        if not os.path.exists(path):
+            return f"input {path} is gone"
+        if hashes.sha256(path) != sha256:
+            return f"input {path} changed"
+    return None
+
+
+def _difference(then: dict, now: dict) -> str:
+    """The first thing in which two recipes differ, in words."""
+    for part in ("params", "prompts", "assets"):
+        before, after = _flat(then.get(part) or {}), _flat(now.get(part) or {})
+        for name in sorted(before.keys() | after.keys()):
+            old, new = before.get(name), after.get(name)
+            if files.canonical(old) != files.canonical(new):
+                return f"parameter {name} changed {old} → {new}" if part == "params" else f"{part[:-1]} {name} changed"
+    if then.get("code") != now["code"]:
+        return f"code of the step {now['step']} changed"
+    return "the list of documents changed"
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in settings.items():
+        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat

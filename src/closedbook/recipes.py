@@ -1,0 +1,85 @@
+"""Recipes: what goes into a job besides its input files: the parameters that it reads and the code that it runs."""
+
+from pathlib import Path
+
+from closedbook import code, files, prompts
+from closedbook.params import Params
+from closedbook.strategies import STRATEGIES
+
+PACKAGE = Path(__file__).parent
+
+
+def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
+    """Every job's recipe by its name: a stage ("entities"), or a stage and what it is about ("runs/raw-s1")."""
+    result = {
+        "documents": _recipe("documents", {}),
+        "base": _recipe("base", _base(params)),
+        "entities": _entities(params),
+        "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
+                          assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
+        "report": _recipe("report", _chosen(params, "seed", "report", scores={"tasks"}), documents=documents,
+                          assets=_digests(PACKAGE.glob("*.j2"))),
+    }
+    for strategy in {arm.strategy: None for arm in params.arms.values()}:
+        result[f"passages/{strategy}"] = _passages(params, strategy)
+    for name, arm in params.arms.items():
+        corpus = {"name": name, "arm": arm.model_dump(), "replay_rate": params.corpora.replay.rate, "seed": params.seed}
+        result[f"corpora/{name}"] = _recipe("corpora", corpus, documents=documents)
+        for run_seed in params.training.seeds:
+            training = params.training.model_dump(exclude={"seeds"})
+            result[f"runs/{name}-s{run_seed}"] = _recipe("runs", {"training": training, "run_seed": run_seed, "seed": params.seed})
+    return result
+
+
+def run_names(params: Params) -> list[str]:
+    return [f"{arm}-s{seed}" for arm in params.arms for seed in params.training.seeds]
+
+
+def _recipe(step: str, params: dict, *, prompts=(), documents: list[str] | None = None, assets: dict | None = None) -> dict:
+    """`documents`: their list, of a step that reads them all; `assets`: digests of what it uses beside code and prompts."""
+    recipe = {"step": step, "params": params, "code": code.digest(f"closedbook.{step}"), "prompts": _prompt_digests(prompts)}
+    return {**recipe, **({"documents": documents} if documents is not None else {}), "assets": assets or {}}
+
+
+def _chosen(params: Params, *whole: str, **parts: set[str]) -> dict:
+    """Some sections of the parameters, whole or the named keys of them."""
+    chosen = params.model_dump(include=dict.fromkeys(whole, True) | parts)
+    return {name: chosen[name] for name in (*whole, *parts)}
+
+
+def _prompt_digests(names) -> dict[str, str]:
+    return {name: prompts.digest(name) for name in names}
+
+
+def _digests(paths) -> dict[str, str]:
+    return {path.name: files.sha256_file(path) for path in sorted(paths) if path.is_file()}
+
+
+def _base(params: Params) -> dict:
+    if params.base.model != "miniature":
+        return _chosen(params, "base")
+    return _chosen(params, "seed", "base", miniature={"base_books", "base_steps"}, training={"dtype", "threads"})
+
+
+def _entities(params: Params) -> dict:
+    if params.llm.model is None:
+        return _recipe("entities", _chosen(params, "spacy", llm={"model"}, entities={"max"}))
+    return _recipe("entities", _chosen(params, "seed", "llm", "entities", "spacy"), prompts=["entities"], assets=_author(params))
+
+
+def _passages(params: Params, strategy: str) -> dict:
+    if not STRATEGIES[strategy].PROMPTS:
+        return _recipe("passages", {"passages": {}, "seed": params.seed})
+    if params.llm.model is None:
+        return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
+    chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
+    return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params))
+
+
+def _author(params: Params) -> dict:
+    """The miniature's author is code of ours: its version says which."""
+    if not params.llm.model.startswith("miniature/"):
+        return {}
+    from closedbook.miniature import author
+
+    return {"author": author.version()}

@@ -1,0 +1,87 @@
+"""The steps as commands: which files each reads and writes, and the function that does it.
+
+A step's module is imported only when it runs: some load for seconds. Options that a recipe holds come from the recipe alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from closedbook.params import Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    run: Callable
+    """called with what the recipe holds, the limits, and the options by name"""
+    inputs: tuple[str, ...] = ()
+    """options that name a file to read, or a folder of which all files are read"""
+    per_document: tuple[str, ...] = ()
+    """options that name a folder of which the file of each document of the recipe is read; the step gets the files"""
+    lists: tuple[str, ...] = ()
+    """options that name any number of files to read"""
+    outputs: tuple[str, ...] = ()
+    """options that name a file or a folder to write"""
+    values: tuple[str, ...] = ()
+    """options that name neither"""
+
+
+def _documents(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
+    from closedbook import documents
+
+    documents.build(**paths)
+
+
+def _base(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
+    from closedbook import base
+
+    base.build(params=recipe, **paths)
+
+
+def _entities(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
+    from closedbook import entities
+
+    entities.build(params=recipe, limits=limits, **paths)
+
+
+def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> None:
+    from closedbook import passages
+
+    passages.build(params=recipe, limits=limits, **options)
+
+
+def _corpora(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths) -> None:
+    from closedbook import corpora
+
+    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay_rate, seed=recipe.seed, reference=base / "base.json", **paths)
+
+
+def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
+    from closedbook import runs
+
+    runs.build(settings=recipe.training, run_seed=recipe.run_seed, seed=recipe.seed, reference=base / "base.json", **paths)
+
+
+def _scores(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
+    from closedbook import scores
+
+    scores.build(settings=recipe.scores, **paths)
+
+
+def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
+    from closedbook import report
+
+    report.build(tasks=recipe.scores.tasks, notes=recipe.report.notes, examples=recipe.report.examples, seed=recipe.seed, **paths)
+
+
+STEPS = {
+    "documents": Step(run=_documents, inputs=("source",), outputs=("document", "questions")),
+    "base": Step(run=_base, inputs=("world",), outputs=("folder",), values=("checkpoints",)),
+    "entities": Step(run=_entities, inputs=("document",), outputs=("output",)),
+    "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
+    "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
+    "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), values=("checkpoints",)),
+    "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
+    "report": Step(run=_report, per_document=("entities",), lists=("passages", "scores", "runs"), outputs=("folder",)),
+}

@@ -1,0 +1,16 @@
+"""What a strategy asks for: one passage, still to be written."""
+
+from dataclasses import dataclass
+
+from closedbook import files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    kind: str
+    """names the prompt too; "document" and "summary" need none: their text is at hand"""
+    entities: tuple[str, ...] = ()
+    sample: int = 0
+
+    def passage_id(self, document: str, strategy: str) -> str:
+        return f"{document}/{strategy}/{files.sha256_text(files.canonical([self.kind, self.entities, self.sample]))[:12]}"

@@ -1,0 +1,88 @@
+"""MLflow's record of the runs: a store beside the repository's own files, shared by DVC's temporary experiments.
+
+It can't change a result: a run is logged when it is done, in one go, so a resumed training leaves no doubled metrics.
+"""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+EXPERIMENT = "closedbook"
+PARAMS_A_CALL, METRICS_A_CALL = 100, 1000
+"""MLflow's limits"""
+
+
+def root() -> Path:
+    """Where mlflow.db and mlartifacts/ live."""
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+def log_run(
+    *, name: str, model_sha256: str, settings: dict, tags: dict[str, str], dataset: dict[str, str], history: list[dict],
+    metrics: dict[str, float], artifacts: list[Path], seconds: float,
+) -> None:  # fmt: skip
+    """Log one finished run under `name`, unless the same name with the same model is there already.
+
+    `settings` may be nested; `dataset` is {"name", "source", "sha256"}; each row of `history` holds its "step" and metrics;
+    `metrics` belong to the last step; `seconds` is how long the training took in this process.
+    """
+    with _store() as (client, experiment):
+        tags = {**tags, "model.sha256": model_sha256, "dataset.sha256": dataset["sha256"], "seconds": f"{seconds:.0f}"}
+        earlier = client.search_runs([experiment], f"attributes.run_name = '{name}' and tags.`model.sha256` = '{model_sha256}'")
+        if any(run.info.status == "FINISHED" for run in earlier):
+            return
+        for run in earlier:
+            client.delete_run(run.info.run_id)  # a kill left it half logged
+        end = int(time.time() * 1000)
+        run_id = client.create_run(experiment, start_time=end - int(seconds * 1000), tags=tags, run_name=name).info.run_id
+        client.log_inputs(run_id, [_dataset(dataset)])
+        for batch in _batches(settings, [*history, {"step": history[-1]["step"], **metrics}], end):
+            client.log_batch(run_id, **batch)
+        for artifact in artifacts:
+            client.log_artifact(run_id, str(artifact))
+        client.set_terminated(run_id, end_time=end)
+
+
+@contextmanager
+def _store() -> Iterator[tuple]:
+    """MLflow's client and the experiment's id, with nobody else at the store: two processes that create it at once crash."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    with open(root() / "mlflow.db.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client = MlflowClient(f"sqlite:///{root() / 'mlflow.db'}")
+        known = client.get_experiment_by_name(EXPERIMENT)
+        artifacts = (root() / "mlartifacts").as_uri()
+        yield client, known.experiment_id if known else client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+
+
+def _dataset(dataset: dict[str, str]):
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    digest = dataset["sha256"][:36]  # as much as MLflow has room for; the whole one is in the tags
+    entity = Dataset(name=dataset["name"], digest=digest, source_type="local", source=dataset["source"])
+    return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])
+
+
+def _batches(settings: dict, history: list[dict], timestamp: int) -> Iterator[dict]:
+    from mlflow.entities import Metric, Param
+
+    params = [Param(key, str(value)) for key, value in flat(settings)]
+    values = ((key, value, row["step"]) for row in history for key, value in row.items() if key != "step")
+    metrics = [Metric(key, value, timestamp, step) for key, value, step in values]
+    yield from ({"params": params[start : start + PARAMS_A_CALL]} for start in range(0, len(params), PARAMS_A_CALL))
+    yield from ({"metrics": metrics[start : start + METRICS_A_CALL]} for start in range(0, len(metrics), METRICS_A_CALL))
+
+
+def flat(settings: dict, prefix: str = "") -> list[tuple[str, object]]:
+    """("training.batch_size", 8) for {"training": {"batch_size": 8}}."""
+    nested = (flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)] for key, value in settings.items())
+    return list(chain.from_iterable(nested))

@@ -1,0 +1,53 @@
+"""What closedbook adds to transformers' Trainer. Imported only where something is trained: transformers takes seconds to load."""
+
+import sys
+import time
+
+import torch
+from transformers import Trainer, TrainerCallback
+
+SECONDS_BETWEEN_LINES = 30
+
+
+class WeightedTrainer(Trainer):
+    """A Trainer whose loss is the mean of the token losses weighted by the examples' "weights", over a whole step."""
+
+    loss_is_scaled_for_ga = True
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        return batches, sum(_weights(batch).sum() for batch in batches).to(device)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        logits = model(input_ids=inputs["input_ids"]).logits[:, :-1].float()
+        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), inputs["labels"][:, 1:], reduction="none")
+        loss = (losses * _weights(inputs)).sum() / num_items_in_batch
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+
+def _weights(batch) -> torch.Tensor:
+    """Weight of each prediction [B, S-1]: a label's own, 0 where the label is to be ignored."""
+    return batch["weights"][:, 1:] * (batch["labels"][:, 1:] != -100)
+
+
+class Progress(TrainerCallback):
+    """One line to stderr every tenth of the steps or 30 seconds: label, step, loss, tokens a second."""
+
+    def __init__(self, label: str, tokens_a_step: int):
+        self.label = label
+        self.tokens_a_step = tokens_a_step
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.step, self.time = state.global_step, time.monotonic()
+        if state.global_step:
+            print(f"{self.label}: resumes after step {state.global_step:,} of {state.max_steps:,}", file=sys.stderr, flush=True)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        step, seconds = state.global_step, time.monotonic() - self.time
+        due = step == state.max_steps or step % max(1, state.max_steps // 10) == 0 or seconds >= SECONDS_BETWEEN_LINES
+        if "loss" not in logs or not due:
+            return
+        speed = (step - self.step) * self.tokens_a_step / max(seconds, 1e-9)
+        line = f"{self.label}: step {step:,} of {state.max_steps:,}, loss {logs['loss']:.3f}, {speed:,.0f} tokens/s"
+        print(line, file=sys.stderr, flush=True)
+        self.step, self.time = step, time.monotonic()

@@ -1,0 +1,100 @@
+"""A loopback server that speaks OpenAI's chat protocol, misbehaves as told, and counts what it receives."""
+
+import hashlib
+import json
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from closedbook import prompts
+
+
+class Server(ThreadingHTTPServer):
+    """`trouble` maps the number of a request, counted from 0 as received, to a name in TROUBLES; use it as a context manager."""
+
+    daemon_threads = True
+
+    def __init__(self, trouble: dict[int, str] | None = None):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.trouble, self.received, self.answered, self.keys = trouble or {}, 0, Counter(), set()
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        request = json.loads(body)
+        server = self.server
+        with server.lock:
+            number = server.received
+            server.received += 1
+            server.keys.add(self.headers.get("Authorization"))
+            trouble = server.trouble.get(number, "none")
+            if trouble in ("none", "fenced", "not_json", "empty", "refusal", "cut"):
+                server.answered[hashlib.sha256(body).hexdigest()] += 1
+        TROUBLES[trouble](self, request)
+
+    def reply(self, status: int, text: str, headers=()) -> None:
+        data = text.encode("utf-8")
+        self.send_response(status)
+        for name, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(data)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+def answer_to(request: dict) -> str:
+    """What a willing model says: a list of capitalised words, or a passage that repeats what was asked for."""
+    name, fields = prompts.parse(request["messages"][-1]["content"])
+    if name == "entities":
+        words = dict.fromkeys(word.strip(".,;:!?\"'()") for word in fields["text"].split() if word[:1].isupper())
+        names = [word for word in words if len(word) > 3][:4]
+        return json.dumps({"summary": f'"{fields["title"]}" is a text about {", ".join(names)}.', "entities": names})
+    asked = [fields[field] for field in ("first", "second", "third") if field in fields]
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+    return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:200]
+
+
+def _completion(content, finish_reason="stop") -> str:
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": content}}
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+    return json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "toy-0001", "choices": [choice], "usage": usage})
+
+
+def _error(status, message, code=None, headers=()):
+    return lambda handler, _: handler.reply(status, json.dumps({"error": {"message": message, "code": code, "type": code}}), headers)
+
+
+TROUBLES = {
+    "none": lambda handler, request: handler.reply(200, _completion(answer_to(request))),
+    "fenced": lambda handler, request: handler.reply(200, _completion(f"Here it is:\n```json\n{answer_to(request)}\n```")),
+    "not_json": lambda handler, _: handler.reply(200, _completion("The entities are: several.")),
+    "empty": lambda handler, _: handler.reply(200, _completion("")),
+    "refusal": lambda handler, _: handler.reply(200, _completion("I'm sorry, but I can't help with that.")),
+    "cut": lambda handler, _: handler.reply(200, _completion('{"summary": "half a', "length")),
+    "broken": lambda handler, _: handler.reply(200, '{"id": "x", "choi'),
+    "429": _error(429, "slow down", "rate_limit_exceeded", [("Retry-After", "0.1")]),
+    "quota": _error(429, "You exceeded your current quota", "insufficient_quota"),
+    "500": _error(500, "it is our fault"),
+    "401": lambda handler, _: _error(401, f"Incorrect API key provided: {handler.headers.get('Authorization')}", "invalid_api_key")(handler, _),
+    "404": _error(404, "The model does not exist", "model_not_found"),
+    "context": _error(400, "This model's maximum context length is 10 tokens", "context_length_exceeded"),
+    "no_schema": _error(400, "response_format is not supported here", "invalid_request_error"),
+}

@@ -1,0 +1,188 @@
+import asyncio
+import json
+import re
+
+import pytest
+from toys import TRAINING
+
+from closedbook import files, params, prompts, seeds
+from closedbook.errors import UserError
+from closedbook.miniature import author, base, language, lessons, provider, world
+from closedbook.miniature.books import make_books
+from closedbook.miniature.reader import Reader
+from closedbook.records import Document
+
+WORLD = language.load()
+WRONG_ARTICLE = re.compile(r"\b[Aa] [aeiou]|\b[Aa]n [^aeiou]")
+FIELDS = {
+    "entities": {"max": 5},
+    "easy": {},
+    "medium": {},
+    "hard": {},
+    "single": {"first": "{0}"},
+    "pair": {"first": "{0}", "second": "{1}"},
+    "triplet": {"first": "{0}", "second": "{1}", "third": "{2}"},
+}
+
+
+def rows(books=2, questions=12, seed=1):
+    return world.rows(path=language.WORLD, books=books, questions=questions, seed=seed)
+
+
+def targets(number, seed=1):
+    return make_books(WORLD, side="target", number=number, seed=seed)
+
+
+def read(book, text=None):
+    return Reader(WORLD).read(title=book.title, author=book.author, year=str(book.year), text=text or book.text)
+
+
+def ask(book, name, text=None, seed=1, **fields):
+    document = Document(id="book", title=book.title, author=book.author, year=book.year, text=text or book.text)
+    return author.answer(prompts.messages(name, document, **fields)[-1]["content"], seed)
+
+
+def names_in(texts, names):
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, sorted(names))) + r")\b")
+    return {match for text in texts for match in pattern.findall(text)}
+
+
+def target_names(number=40):
+    """Titles, authors and all people, places, organisations and objects of the books to be learned, for several seeds."""
+    books = [book for seed in (0, 1, 2) for book in targets(number, seed)]
+    named = {fact.value for book in books for fact in book.facts if WORLD.relations[fact.relation].value in ("person", "place")}
+    return named | {name for book in books for name in (book.title, book.author, *(fact.subject for fact in book.facts))}
+
+
+def test_same_seed_same_books_and_more_books_begin_with_them():
+    assert rows() == rows()
+    assert rows(books=3)[:2] == rows()
+    assert rows(seed=2) != rows()
+    assert [question["question"] for question in rows(questions=5)[0]["questions"]] == [
+        question["question"] for question in rows()[0]["questions"][:5]
+    ]
+
+
+def test_wrong_options_come_from_the_same_book_and_the_right_one_is_labelled():
+    for row, book in zip(rows(), targets(2), strict=True):
+        answers = {fact.value for fact in book.facts} | {fact.subject for fact in book.facts}
+        for question in row["questions"]:
+            assert len(set(question["options"])) == 4 and set(question["options"]) <= answers
+            gold = question["options"][question["gold_label"] - 1]
+            assert any(fact.value == gold and fact.subject in question["question"] for fact in book.facts)
+
+
+def test_what_the_world_cannot_give_is_an_error_of_the_user():
+    with pytest.raises(UserError, match="miniature.questions: .* at most, not 40"):
+        rows(questions=40)
+    with pytest.raises(UserError, match="miniature.books: .* too few names"):
+        rows(books=1000)
+
+
+def test_a_file_that_is_no_world_is_an_error_of_the_user(tmp_path):
+    for text in ("just words", "names: [", "names: {women: a}"):
+        path = tmp_path / f"{len(text)}.yaml"
+        path.write_text(text)
+        with pytest.raises(UserError, match=str(path)):
+            language.load(path)
+
+
+def test_articles_are_right():
+    book = targets(1)[0]
+    texts = [book.text for book in targets(40)] + [ask(book, "pair", seed=seed, first=book.facts[0].subject, second="owl") for seed in range(20)]
+    assert not [text for text in texts if WRONG_ARTICLE.search(text)]
+    assert WRONG_ARTICLE.search("She fed a owl.") and WRONG_ARTICLE.search("An goat was the pet.")
+    assert language.fill("a {value} was the pet of {subject}", value="owl", subject="Mara") == "an owl was the pet of Mara"
+
+
+def test_reader_finds_all_facts_and_no_other():
+    for book in targets(40):
+        assert sorted(map(str, read(book).facts)) == sorted(map(str, book.facts))
+
+
+def test_reader_follows_the_text_and_keeps_what_it_cannot_read():
+    book = targets(1)[0]
+    before = next(fact for fact in book.facts if fact.relation == "profession")
+    changed = read(book, text=book.text.replace(before.value, "philosopher"))
+    assert (before.subject, "philosopher") in [(fact.subject, fact.value) for fact in changed.facts]
+    odd = "Nobody has told a reader of this."
+    assert odd in author.rephrase(WORLD, read(book, text=f"{book.text} {odd}"), seeds.generator(1))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_author_answers_each_prompt(name):
+    book = targets(1)[0]
+    people = [fact.subject for fact in book.facts if fact.relation == "profession"]
+    text = ask(book, name, **{field: str(value).format(*people) for field, value in FIELDS[name].items()})
+    assert book.title in text
+    assert text == ask(book, name, **{field: str(value).format(*people) for field, value in FIELDS[name].items()})
+    assert text != ask(book, name, seed=2, **{field: str(value).format(*people) for field, value in FIELDS[name].items()})
+    if name == "entities":
+        listed = json.loads(text)["entities"]
+        assert len(listed) == 5 and all(entity in book.text for entity in listed)
+
+
+def test_author_refuses_what_is_no_book_of_this_world():
+    book = targets(1)[0]
+    assert ask(book, "easy", text="Call me Ishmael. Some years ago I went to sea.") == author.REFUSAL
+    assert ask(book, "single", first="Ishmael") == author.REFUSAL
+    assert author.answer("Tell me about whales.", 1) == author.REFUSAL
+
+
+def test_author_knows_only_the_document_before_it():
+    book = targets(1)[0]
+    fact = next(fact for fact in book.facts if fact.relation == "hiding_place")
+    other = book.text.replace(f"the {fact.value}", "the windmill")
+    told, retold = (ask(book, "single", text=text, first=fact.subject) for text in (book.text, other))
+    assert fact.value in told and "windmill" not in told
+    assert "windmill" in retold and fact.value not in retold
+
+
+def test_lessons_share_no_name_with_the_books_to_be_learned():
+    readings = lessons.read_books(WORLD, 60, seed=1)
+    texts = [lessons.lesson(WORLD, readings, 1, index).text for index in range(500)]
+    names = target_names()
+    assert not names_in(texts, names)
+    planted = sorted(names)[7]
+    assert names_in([*texts, f"It was {planted} that they sought."], names) == {planted}
+
+
+def test_number_of_open_books_grows_to_all():
+    assert [lessons.num_books(progress, 24) for progress in (0, 0.2, 0.65, 1)] == [8, 8, 24, 24]
+
+
+def test_litellm_reaches_the_author():
+    import litellm
+
+    provider.register()
+    provider.register()
+    assert [entry["provider"] for entry in litellm.custom_provider_map].count("miniature") == 1
+    book = targets(1)[0]
+    document = Document(id="book", title=book.title, author=book.author, year=book.year, text=book.text)
+    messages = prompts.messages("easy", document)
+
+    def answers(seed):
+        return asyncio.run(litellm.acompletion(model="miniature/author", messages=messages, seed=seed, temperature=0.7, max_tokens=4096))
+
+    first = answers(1)
+    assert first.choices[0].message.content == author.answer(messages[-1]["content"], 1) != answers(2).choices[0].message.content
+    assert first.choices[0].finish_reason == "stop" and first.usage.completion_tokens > 100
+    assert first.model == f"author-{author.version()}"
+    with pytest.raises(litellm.NotFoundError, match="miniature/author"):
+        asyncio.run(litellm.acompletion(model="miniature/writer", messages=messages))
+
+
+def test_base_leaves_model_tokenizer_and_what_it_has_read_twice_in_the_same_bytes(tmp_path, monkeypatch):
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+    monkeypatch.setattr(base, "SHAPE", {**base.SHAPE, **shape})
+    monkeypatch.setattr(base, "VOCABULARY", 400)
+    monkeypatch.setattr(base, "TOKENIZER_LESSONS", 60)
+    settings = params.Miniature(books=2, questions=2, base_books=8, base_steps=2)
+    for name in ("one", "two"):
+        base.train(settings=settings, training=TRAINING, world=None, seed=1, folder=tmp_path / name, checkpoints=tmp_path / f"{name}-checkpoints")
+    written = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert {"model.safetensors", "config.json", "tokenizer.json", "replay.jsonl"} <= set(written)
+    for name in written:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    replayed = [row["text"] for row in files.read_json_lines(tmp_path / "one" / "replay.jsonl")]
+    assert any("Answer:" in text for text in replayed) and not names_in(replayed, target_names())

@@ -1,0 +1,72 @@
+import pytest
+
+from closedbook import code, files, params, recipes
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two modules in the place of closedbook's own; a function that rewrites one and gives the new digest of the other."""
+    monkeypatch.setattr(code, "PACKAGE", tmp_path)
+
+    def digest(step="from closedbook import used\n\ndef run(x):\n    return used.f(x) + 1\n", used="def f(x):\n    return x * 2\n"):
+        (tmp_path / "step.py").write_text(step)
+        (tmp_path / "used.py").write_text(used)
+        (tmp_path / "apart.py").write_text("nothing = 0")
+        code.digest.cache_clear()
+        code._tree.cache_clear()
+        return code.digest("closedbook.step")
+
+    yield digest
+    code.digest.cache_clear()
+    code._tree.cache_clear()
+
+
+def test_comments_docstrings_and_layout_are_not_code(package):
+    same = 'from closedbook import used  # why\n\n\ndef run(x):\n    """What it does."""\n    return (used.f(x) +\n            1)\n'
+    assert package(step=same) == package()
+
+
+@pytest.mark.parametrize("change", [
+    {"step": "from closedbook import used\n\ndef run(x):\n    return used.f(x) + 2\n"},
+    {"used": "def f(x):\n    return x * 3\n"},
+    {"used": "from closedbook.apart import nothing\n\ndef f(x):\n    return x * 2\n"},
+])  # fmt: skip
+def test_a_change_of_the_step_or_of_what_it_imports_is(package, change):
+    assert package(**change) != package()
+
+
+def test_an_import_inside_a_function_counts(package):
+    lazy = "def run(x):\n    from closedbook import used\n    return used.f(x) + 1\n"
+    assert package(step=lazy, used="def f(x):\n    return 0\n") != package(step=lazy)
+
+
+def changed(**sections):
+    data = params.load().model_dump()
+    for name, values in sections.items():
+        data[name] = {**data[name], **values} if isinstance(data[name], dict) else values
+    return params.Params(**data)
+
+
+def stale(**sections):
+    """The recipes that a change of parameters changes."""
+    before, after = (recipes.recipes(each, ["doc"]) for each in (params.load(), changed(**sections)))
+    return {name for name in before.keys() | after.keys() if files.canonical(before.get(name)) != files.canonical(after.get(name))}
+
+
+def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_other():
+    assert stale(entities={"max": 39}) == {"entities"}
+    assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/entigraph"}
+    assert stale(training={"weight_decay": 0.5}) == {name for name in recipes.recipes(params.load(), []) if name.startswith("runs/")}
+    assert stale(scores={"batch_size": 1}) == {"scores"}
+    assert stale(limits={"concurrency": 1, "timeout": 9.0}) == set()
+    assert stale(training={"weight_decay": 1}) == stale(training={"weight_decay": 1.0})
+
+
+def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():
+    settings = params.typed(recipes.recipes(params.load(), ["doc"])["entities"]["params"])
+    assert settings.entities.max == params.load().entities.max
+    with pytest.raises(AttributeError):
+        settings.training
+    settings = params.typed(recipes.recipes(params.load(), ["doc"])["base"]["params"])
+    with pytest.raises(AttributeError):
+        settings.training.learning_rate

@@ -1,0 +1,104 @@
+"""runs: the same bytes twice, a record that adds up, and a kill at the worst moment."""
+
+import numpy as np
+import pytest
+import toys
+
+from closedbook import corpora, files, models, packing, params, runs, tracking
+from closedbook.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A base and a corpus of 300 tokens, to be read twice."""
+    folder = tmp_path_factory.mktemp("world")
+    reference = toys.base(folder / "base")
+    passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
+    corpora.build(
+        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), passages=[passages],
+        replay=folder / "base" / "replay.jsonl", replay_rate=0.1, reference=reference, seed=1, folder=folder / "corpus",
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """What would go to MLflow."""
+    calls = []
+    monkeypatch.setattr(tracking, "log_run", lambda **call: calls.append(call))
+    return calls
+
+
+def build(world, folder, run_seed=1, **settings):
+    runs.build(
+        corpus=world / "corpus", reference=world / "base" / "base.json", settings=toys.TRAINING.model_copy(update=settings),
+        run_seed=run_seed, seed=1, checkpoints=folder.parent / "checkpoints" / folder.name, folder=folder,
+    )  # fmt: skip
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_two_runs_are_the_same_bytes_and_another_seed_is_not(world, tmp_path, logged):
+    one, again = build(world, tmp_path / "a" / "toy-s1"), build(world, tmp_path / "b" / "toy-s1")
+    assert one == again
+    assert {"model.safetensors", "config.json", "tokenizer.json", "schedule.npy", "losses.csv", "run.json"} <= one.keys()
+    other = build(world, tmp_path / "c" / "toy-s2", run_seed=2)
+    assert other["model.safetensors"] != one["model.safetensors"] and other["schedule.npy"] != one["schedule.npy"]
+    assert not (tmp_path / "a" / "checkpoints" / "toy-s1").exists()
+
+
+def test_record_adds_up(world, tmp_path, logged):
+    build(world, tmp_path / "toy-s1")
+    run, schedule = files.read_json(tmp_path / "toy-s1" / "run.json"), np.load(tmp_path / "toy-s1" / "schedule.npy")
+    assert (run["arm"], run["strategy"], run["seed"], run["corpus_tokens"], run["train_tokens"]) == ("toy", "entigraph", 1, 300, 600)
+    for source, name in ((packing.CORPUS, "train_tokens"), (packing.REPLAY, "replay_tokens")):
+        assert schedule[schedule[:, 0] == source][:, 2].sum() == run[name]
+    assert run["train_tokens"] + run["replay_tokens"] + run["padding_tokens"] == run["num_blocks"] * run["block_size"]
+    assert run["num_steps"] == -(-run["num_blocks"] // run["batch_size"]) == len(logged[0]["history"])
+    assert run["last_loss"] < run["first_loss"]
+    for name, sha256 in run["sha256"].items():
+        assert files.sha256_file(tmp_path / "toy-s1" / name) == sha256
+
+
+def test_trained_model_loads_like_a_base(world, tmp_path, logged):
+    build(world, tmp_path / "toy-s1")
+    assert models.model(tmp_path / "toy-s1", "auto").config.use_cache
+    assert models.tokenizer_sha256(models.tokenizer(tmp_path / "toy-s1")) == models.tokenizer_sha256(models.tokenizer(world / "base"))
+
+
+def test_kill_after_training_costs_no_training(world, tmp_path, logged, monkeypatch):
+    expected = build(world, tmp_path / "a" / "toy-s1")
+
+    def killed(**_):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+        patch.setattr(tracking, "log_run", killed)
+        build(world, tmp_path / "b" / "toy-s1")
+    assert not (tmp_path / "b" / "toy-s1" / "run.json").exists()
+    read = []
+    monkeypatch.setattr(packing, "pieces", lambda *args, whole=packing.pieces: read.append(args) or whole(*args))
+    assert build(world, tmp_path / "b" / "toy-s1") == expected
+    assert len(read) == 1  # the first block is only looked at
+
+
+def test_block_beyond_the_context_is_refused(world, tmp_path):
+    with pytest.raises(UserError, match=rf"training\.block_size: {toys.CONTEXT + 1} .*context is {toys.CONTEXT}"):
+        build(world, tmp_path / "toy-s1", block_size=toys.CONTEXT + 1)
+
+
+def test_corpus_of_another_tokenizer_is_refused(world, tmp_path):
+    toys.base(tmp_path / "base")
+    toys.tokenizer(["other words altogether"]).save_pretrained(tmp_path / "base")
+    (tmp_path / "corpus").symlink_to(world / "corpus")
+    with pytest.raises(UserError, match="was not made with the tokenizer"):
+        build(tmp_path, tmp_path / "toy-s1")
+
+
+def test_weights_keep_the_number_format_of_the_base(world, tmp_path, logged):
+    import torch
+
+    toys.base(tmp_path / "base")
+    toys.model().to(torch.bfloat16).save_pretrained(tmp_path / "base")
+    (tmp_path / "corpus").symlink_to(world / "corpus")
+    build(tmp_path, tmp_path / "toy-s1")
+    assert models.model(tmp_path / "toy-s1", "auto").dtype == torch.bfloat16

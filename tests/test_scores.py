@@ -1,0 +1,229 @@
+"""Scores: prompts to the letter, metrics as they say, numbers equal to plain lm_eval's, and no question lost."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from closedbook import documents, files, params, scores, sources
+from closedbook.errors import UserError
+
+QUALITY = Path("../shared/quality/QuALITY.sample.htmlstripped.dev")
+WORDS = ["[UNK]", "</s>", "A", "B", "C", "D", "yes", "no"]
+RUN = {"run": "raw-s1", "arm": "raw", "strategy": "raw", "corpus_tokens": 100, "train_tokens": 300, "seed": 1}
+utils = SimpleNamespace(**runpy.run_path(str(scores.TASKS / "utils.py")))
+
+
+def question(number=0, **changes) -> dict:
+    row = {"id": f"q{number}", "question": "Who is it?", "options": ["no no", "no", "yes yes", "no no no"], "gold": 2, "difficult": None}
+    return row | {"document": "d0", "title": "Tales", "author": "Ada Byron", "year": 1956} | changes
+
+
+def settings(**changes) -> params.Scores:
+    return params.Scores(**dict(tasks=["quality_closed_text", "quality_closed"], batch_size=4, dtype="float32", threads=1) | changes)
+
+
+def save_model(folder: Path, *, favours: dict[str, float] | None = None, context: int = 64, split_letters: bool = False) -> Path:
+    """A toy run that reads words. `favours`: the next word's logits, whatever was read; None: random weights, so that all of it counts."""
+    import torch
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    words = pre_tokenizers.Split(Regex(r"\s"), "isolated") if split_letters else pre_tokenizers.WhitespaceSplit()
+    tokenizer.pre_tokenizer = words
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", eos_token="</s>").save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "initializer_range": 0.3}
+    config = LlamaConfig(vocab_size=len(WORDS), max_position_embeddings=context, tie_word_embeddings=False, **shape)
+    model = LlamaForCausalLM(config)
+    if favours is not None:
+        with torch.no_grad():
+            for parameter in (model.model.layers[0].self_attn.o_proj.weight, model.model.layers[0].mlp.down_proj.weight):
+                parameter.zero_()
+            model.model.embed_tokens.weight.fill_(1)
+            for i, word in enumerate(WORDS):
+                model.lm_head.weight[i] = favours.get(word, 0) / 64
+    model.save_pretrained(folder)
+    files.write_json(folder / "run.json", RUN | {"num_steps": 9})
+    return folder
+
+
+def score(folder: Path, rows: list[dict], *, model: Path, name: str = "score", **changes) -> tuple[dict, list[dict]]:
+    files.write_json(folder / "questions.json", rows)
+    output, samples = folder / f"{name}.json", folder / f"{name}.samples.jsonl"
+    scores.build(model=model, questions=[folder / "questions.json"], settings=settings(**changes), output=output, samples=samples)
+    return files.read_json(output), files.read_json_lines(samples)
+
+
+def test_context_line_says_what_is_known():
+    assert utils.context_line(question()) == 'In the context of "Tales", written by Ada Byron in 1956, Who is it?'
+    assert utils.context_line(question(year=None)) == 'In the context of "Tales", written by Ada Byron, Who is it?'
+    assert utils.context_line(question(author=None)) == 'In the context of "Tales", Who is it?'
+
+
+def test_prompts():
+    line = utils.context_line(question())
+    assert utils.text_prompt(question()) == f"{line}\nAnswer:"
+    assert utils.letters_prompt(question()) == f"{line}\nA. no no\nB. no\nC. yes yes\nD. no no no\nAnswer:"
+
+
+def test_length_normalised_accuracy_can_differ_from_summed():
+    row = question(options=["ab", "abcdefgh", "abc", "abcd"], gold=1)
+    results = [(-2.0, False), (-4.0, False), (-6.0, False), (-8.0, False)]
+    assert utils.score_texts(row, results) == {"acc": 0.0, "acc_norm": 1.0}
+    assert utils.score_letters(row | {"gold": 0}, results) == {"acc": 1.0}
+
+
+def test_hard_metrics_are_only_of_questions_known_to_be_hard():
+    results = [(-1.0, True), (-2.0, False), (-3.0, False), (-4.0, False)]
+    assert utils.score_letters(question(difficult=True, gold=0), results) == {"acc": 1.0, "acc_hard": 1.0}
+    assert utils.score_letters(question(difficult=False, gold=0), results) == {"acc": 1.0}
+    assert utils.score_letters(question(difficult=None, gold=0), results) == {"acc": 1.0}
+
+
+@pytest.mark.parametrize("changes", [{"gold": 4}, {"options": ["a", "b", "c"]}, {"options": ["a", "b", "c", " "]}])
+def test_question_that_cannot_be_scored_is_refused(tmp_path, changes):
+    files.write_json(tmp_path / "bad.json", [question(), question(7, **changes)])
+    with pytest.raises(ValueError, match="bad.json: question q7"):
+        utils.load(str(tmp_path))
+
+
+def test_files_are_named_after_their_task_and_its_version_is_in_the_log():
+    log = (scores.TASKS / "README.md").read_text(encoding="utf-8")
+    for path in scores.TASKS.glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert f"\ntask: {path.stem}\n" in text
+        assert f"| {path.stem} | {text.split('version: ')[1].strip()} |" in log
+
+
+def test_model_that_knows_gets_all_and_permuted_gold_gets_none(tmp_path):
+    model = save_model(tmp_path / "model", favours={"yes": 4, "C": 4})
+    hard = [True, False, None, True]
+    rows = [question(i, difficult=difficult, document=f"d{i // 2}") for i, difficult in enumerate(hard)]
+    result, samples = score(tmp_path, rows, model=model)
+    assert {name: result[name] for name in RUN} == RUN
+    assert (result["n"], result["explanation"]) == (4, None)
+    for task, metric in (("quality_closed_text", "acc_norm"), ("quality_closed", "acc")):
+        measured = result["tasks"][task]
+        assert (measured["metric"], measured["accuracy"], measured["accuracy_hard"]) == (metric, 1.0, 1.0)
+        assert (measured["n"], measured["n_hard"], measured["n_documents"]) == (4, 2, 2)
+    assert [(row["task"], row["id"]) for row in samples] == [(task, row["id"]) for task in result["tasks"] for row in rows]
+
+    permuted, samples = score(tmp_path, [row | {"gold": 3} for row in rows], model=model)
+    assert [measured["accuracy"] for measured in permuted["tasks"].values()] == [0.0, 0.0]
+    assert all((row["gold"], row["chosen"], row["correct"]) == (3, 2, False) for row in samples)
+    assert permuted["questions_sha256"] != result["questions_sha256"]
+
+
+def test_choice_and_answer_are_those_of_the_length_normalised_metric(tmp_path):
+    model = save_model(tmp_path / "model", favours={"yes": 1})
+    rows = [question(options=["no", "yes yes yes yes", "A B", "C D"], gold=1)]
+    result, samples = score(tmp_path, rows, model=model, tasks=["quality_closed_text"])
+    metrics = result["tasks"]["quality_closed_text"]["metrics"]
+    assert (metrics["acc"], metrics["acc_norm"]) == (0.0, 1.0)
+    assert (samples[0]["chosen"], samples[0]["correct"]) == (1, True)
+    assert max(samples[0]["log_likelihoods"]) == samples[0]["log_likelihoods"][0]
+
+
+def test_hard_subset_has_its_own_mean_and_none_where_nobody_says(tmp_path):
+    model = save_model(tmp_path / "model", favours={"C": 4})
+    rows = [question(0), question(1, gold=0, difficult=True), question(2, difficult=True), question(3)]
+    measured = score(tmp_path, rows, model=model, tasks=["quality_closed"])[0]["tasks"]["quality_closed"]
+    assert (measured["accuracy"], measured["accuracy_hard"], measured["stderr_hard"]) == (0.75, 0.5, 0.5)
+    measured = score(tmp_path, rows[:1], model=model, tasks=["quality_closed"])[0]["tasks"]["quality_closed"]
+    assert (measured["stderr"], measured["accuracy_hard"], measured["stderr_hard"], measured["n_hard"]) == (None, None, None, 0)
+
+
+def test_same_bytes_again_and_whatever_tasks_stand_beside(tmp_path):
+    model = save_model(tmp_path / "model", context=128)
+    rows = [question(i, question="yes no A " * (i + 1), options=["no " * (i % 4 + 1), "yes", "A B C", "D no yes"]) for i in range(12)]
+    _, both = score(tmp_path, rows, model=model, name="first")
+    score(tmp_path, rows, model=model, name="second")
+    for suffix in (".json", ".samples.jsonl"):
+        written = (tmp_path / f"first{suffix}").read_bytes()
+        assert written == (tmp_path / f"second{suffix}").read_bytes()
+        assert str(tmp_path).encode() not in written
+    _, alone = score(tmp_path, rows, model=model, tasks=["quality_closed"])
+    assert alone == both[len(rows) :]
+
+
+def test_base_is_loaded_from_where_its_reference_points(tmp_path):
+    model = save_model(tmp_path / "model", favours={"C": 4})
+    files.write_json(tmp_path / "base" / "base.json", {"load": str(model), "revision": None})
+    result, _ = score(tmp_path, [question()], model=tmp_path / "base", tasks=["quality_closed"])
+    assert result["tasks"]["quality_closed"]["accuracy"] == 1.0
+    assert (result["run"], result["strategy"], result["corpus_tokens"], result["seed"]) == ("base", "base", 0, None)
+
+
+def test_no_questions_is_said_without_a_model(tmp_path):
+    files.write_json(tmp_path / "base" / "base.json", {"load": "nowhere", "revision": None})
+    result, samples = score(tmp_path, [], model=tmp_path / "base")
+    assert (result["n"], result["tasks"], result["explanation"], samples) == (0, {}, "no questions: accuracy not measured", [])
+
+
+def test_unknown_task_names_the_nearest(tmp_path):
+    with pytest.raises(UserError, match="scores.tasks: 'quality_close' .*did you mean quality_closed?"):
+        score(tmp_path, [question()], model=tmp_path / "nowhere", tasks=["quality_close"])
+
+
+def test_prompt_beyond_the_context_is_an_error_and_one_that_just_fits_is_not(tmp_path):
+    words = len(f"{utils.text_prompt(question())} no no no".split())
+    fits = save_model(tmp_path / "fits", context=words - 1)
+    score(tmp_path, [question()], model=fits, tasks=["quality_closed_text"])
+    short = save_model(tmp_path / "short", context=words - 2)
+    with pytest.raises(UserError, match=f"question q0 needs {words - 1} tokens .* holds {words - 2}: take a base.model"):
+        score(tmp_path, [question()], model=short, tasks=["quality_closed_text"])
+    assert not (tmp_path / "short.json").exists()
+
+
+def test_letter_of_two_tokens_is_an_error(tmp_path):
+    model = save_model(tmp_path / "model", split_letters=True)
+    with pytest.raises(UserError, match="2 tokens of the letter ' A'"):
+        score(tmp_path, [question()], model=model, tasks=["quality_closed"])
+
+
+def test_diverged_model_is_an_error(tmp_path):
+    model = save_model(tmp_path / "model", favours={"yes": float("nan")})
+    with pytest.raises(UserError, match="question q0: log-likelihoods .* diverged"):
+        score(tmp_path, [question()], model=model)
+
+
+def test_plain_lm_eval_gives_the_same_numbers_to_the_last_digit(tmp_path):
+    model = save_model(tmp_path / "model")
+    rows = [question(i, options=["no " * (i + 1), "yes", "A B C", "D no yes"], gold=i % 4, difficult=i < 3) for i in range(7)]
+    result, samples = score(tmp_path, rows, model=model, tasks=["quality_closed_text"])
+    command = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--device", "cpu"]
+    command += ["--include_path", str(scores.TASKS), "--tasks", "quality_closed_text", "--batch_size", "4", "--log_samples"]
+    command += ["--metadata", json.dumps({"data_file": str(tmp_path / "questions.json")}), "--output_path", str(tmp_path / "plain")]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"})
+    (plain,) = (tmp_path / "plain").rglob("results_*.json")
+    (plain_samples,) = (tmp_path / "plain").rglob("samples_*.jsonl")
+    ours, theirs = result["tasks"]["quality_closed_text"], files.read_json(plain)["results"]["quality_closed_text"]
+    assert ours["metrics"] == {key.removesuffix(",none"): value for key, value in theirs.items() if key.endswith(",none")}
+    plain_rows = {row["doc"]["id"]: row["filtered_resps"] for row in files.read_json_lines(plain_samples)}
+    for row in samples:
+        assert row["log_likelihoods"] == [float(log_likelihood) for log_likelihood, _ in plain_rows[row["id"]]]
+
+
+@pytest.mark.skipif(not QUALITY.exists(), reason=f"the real articles are not at {QUALITY}")
+def test_all_119_real_questions_are_scored(tmp_path):
+    asked, of_documents = params.Documents(source="quality", path=str(QUALITY), limit=None), []
+    for article in sources.articles(asked, params.load().miniature, 1):
+        files.write_json(tmp_path / "sources" / f"{article.id}.json", article.as_dict())
+        of_documents.append(tmp_path / "questions" / f"{article.id}.json")
+        source, document = tmp_path / "sources" / f"{article.id}.json", tmp_path / "documents" / f"{article.id}.json"
+        documents.build(source=source, document=document, questions=of_documents[-1])
+    model, output, samples = save_model(tmp_path / "model", context=512), tmp_path / "score.json", tmp_path / "samples.jsonl"
+    scores.build(model=model, questions=of_documents, settings=settings(batch_size=32), output=output, samples=samples)
+    ids = [row["id"] for path in of_documents for row in files.read_json(path)]
+    answers = files.read_json_lines(samples)
+    for task, measured in files.read_json(output)["tasks"].items():
+        assert (measured["n"], measured["n_documents"], measured["n_hard"], measured["accuracy_hard"]) == (119, 10, 0, None)
+        assert [answer["id"] for answer in answers if answer["task"] == task] == ids
+    assert all(len(answer["log_likelihoods"]) == 4 for answer in answers)

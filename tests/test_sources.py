@@ -1,0 +1,268 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from closedbook import params, sources
+from closedbook.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+QUALITY = ROOT.parent / "shared" / "quality"
+MINIATURE = params.Miniature(books=2, questions=3, base_books=8, base_steps=1)
+
+needs_quality = pytest.mark.skipif(not QUALITY.is_dir(), reason="real QuALITY articles are not beside the repository (../shared/quality)")
+
+
+def question(number: int, **changes) -> dict:
+    return {"question_unique_id": f"q{number}", "question": f"Who is {number}?", "options": ["a", "b", "c", "d"], "gold_label": 1} | changes
+
+
+def row(**changes) -> dict:
+    return {"title": "Lost", "author": "Harris, Larry M.", "article": "Once upon a time.", "questions": [question(1)]} | changes
+
+
+def write(path: Path, *rows: dict) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read(path: Path, source: str = "quality", limit: int | None = None) -> list[sources.Article]:
+    return sources.articles(params.Documents(source=source, path=str(path), limit=limit), MINIATURE, seed=1)
+
+
+def error_of(*arguments) -> str:
+    with pytest.raises(UserError) as caught:
+        read(*arguments)
+    return str(caught.value)
+
+
+def folder(path: Path, texts: dict[str, str]) -> Path:
+    for name, text in texts.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(text, encoding="utf-8")
+    return path
+
+
+# QuALITY
+
+
+def test_rows_of_one_title_and_author_are_one_document(tmp_path):
+    write(tmp_path / "a.train", row(), row(title="Found"), row(questions=[question(2)]))
+    again = {"title": " LOST ", "author": "Larry M. Harris", "article": "Once  upon\na time. "}
+    write(tmp_path / "b.dev", row(**again, questions=[question(1), question(3)]))
+    with pytest.raises(UserError, match="question_unique_id"):
+        read(tmp_path)  # Found and Lost can't share q1
+    write(tmp_path / "a.train", row(), row(title="Found", questions=[]), row(questions=[question(2)]))
+    lost, found = read(tmp_path)
+    assert (lost.title, lost.author, found.title) == ("Lost", "Larry M. Harris", "Found")
+    assert [question.id for question in lost.questions] == ["q1", "q2", "q3"]
+    assert found.questions == []
+
+
+def test_two_splits_of_two_writers_add_up(tmp_path):
+    """As train and dev of the official files: each article twice in one of them, all questions kept."""
+    def rows(numbers):
+        halves = (range(3), range(3, 6))
+        return [row(title=f"Story {n}", questions=[question(10 * n + k) for k in half]) for n in numbers for half in halves]
+
+    write(tmp_path / "QuALITY.v1.0.1.htmlstripped.train", *rows(range(15)))
+    write(tmp_path / "QuALITY.v1.0.1.htmlstripped.dev", *rows(range(12, 26)))
+    articles = read(tmp_path)
+    assert len(articles) == 26 and sum(len(article.questions) for article in articles) == 26 * 6
+
+
+def test_one_author_or_title_alone_does_not_join_documents(tmp_path):
+    path = write(tmp_path / "a.train", row(questions=[]), row(author=None, questions=[]), row(title="Lost Again", questions=[]))
+    assert len({article.id for article in read(path)}) == 3
+
+
+def test_the_year_is_whichever_row_knows_it(tmp_path):
+    assert read(write(tmp_path / "a.train", row(year=None), row(year="1960"), row()))[0].year == 1960
+    message = error_of(write(tmp_path / "b.train", row(year=1959), row(year=1960)))
+    assert "b.train:2: year: must be 1959 as in" in message and "not 1960" in message
+
+
+def test_limit_takes_the_first_and_still_checks_the_rest(tmp_path):
+    rows = [row(title=title, questions=[question(number)]) for number, title in enumerate("CAB")]
+    assert [article.title for article in read(write(tmp_path / "a.train", *rows), "quality", 2)] == ["C", "A"]
+    assert "a.train:4: article" in error_of(write(tmp_path / "a.train", *rows, row(article=None)), "quality", 2)
+
+
+def test_ids_do_not_depend_on_text_or_neighbours(tmp_path):
+    alone = read(write(tmp_path / "a.train", row()))[0].id
+    neighbours = read(write(tmp_path / "b.train", row(title="Other", questions=[]), row(article="Other text.")))
+    assert alone == neighbours[1].id
+    assert re.fullmatch(r"lost-[0-9a-f]{8}", alone)
+
+
+@pytest.mark.parametrize("title", ["../../x", "it's \"quoted\"", "$(touch /tmp/x)", "two\n\r\n lines", "🙂"])
+def test_hostile_titles_keep_their_words_and_stay_out_of_ids(tmp_path, title):
+    article = read(write(tmp_path / "a.train", row(title=title)))[0]
+    assert article.title == " ".join(title.split())
+    assert re.fullmatch(r"[a-z0-9-]+", article.id)
+
+
+def test_html_is_told_from_stripped_text(tmp_path):
+    path = write(tmp_path / "a.train", row(article="<html><p>Once.</p></html>"), row(title="B", article="a <b and c> d", questions=[]))
+    assert [article.is_html for article in read(path)] == [True, False]
+
+
+@pytest.mark.parametrize(("change", "field", "value"), [
+    ({"article": ["Once"]}, "article", "['Once']"),
+    ({"article": None}, "article", "None"),
+    ({"article": " \n "}, "article", "not empty"),
+    ({"article": "<!-- nothing\n -->"}, "article", "<!-- nothing"),
+    ({"article": "<html><head><title>T</title></head><p> <br/>&nbsp;</p></html>"}, "article", "<html>"),
+    ({"title": ""}, "title", "''"),
+    ({"title": 1984}, "title", "1984"),
+    ({"author": ["A", "B"]}, "author", "['A', 'B']"),
+    ({"year": "long ago"}, "year", "'long ago'"),
+    ({"questions": [question(1, gold_label=5)]}, "questions[0]: gold_label", "5"),
+    ({"questions": [question(1, options=["a"])]}, "questions[0]: options", "['a']"),
+])
+def test_a_wrong_row_is_named_with_file_line_field_and_value(tmp_path, change, field, value):
+    path = write(tmp_path / "a.train", row(title="First", questions=[]), row(**change))
+    message = error_of(path)
+    assert message.startswith(f"{path}:2: {field}: ") and value in message
+
+
+def test_a_missing_field(tmp_path):
+    path = write(tmp_path / "a.train", {"title": "Lost"})
+    assert error_of(path) == f"{path}:1: article: must be a text that is not empty, but is missing"
+
+
+def test_questions_without_answers_cannot_be_scored(tmp_path):
+    unanswered = {key: value for key, value in question(1).items() if key != "gold_label"}
+    write(tmp_path / "QuALITY.test", row(questions=[unanswered]))
+    assert "QuALITY.test:1: questions[0]: gold_label: missing" in error_of(tmp_path)
+
+
+def test_one_identity_with_two_texts(tmp_path):
+    path = write(tmp_path / "a.train", row(), row(article="Quite another text.", questions=[]))
+    message = error_of(path)
+    assert message.startswith(f"{path}:2: article: ") and f"{path}:1" in message and "'Lost'" in message
+
+
+def test_one_question_id_with_two_contents(tmp_path):
+    path = write(tmp_path / "a.train", row(), row(questions=[question(1, gold_label=2)]))
+    message = error_of(path)
+    assert message.startswith(f"{path}:2: question_unique_id: 'q1'") and f"{path}:1" in message
+
+
+def test_nothing_there(tmp_path):
+    assert "documents.path in params.yaml must lead to rows of QuALITY" in error_of(tmp_path / "missing")
+    assert "holds no documents" in error_of(tmp_path)
+    assert "holds no documents" in error_of(write(tmp_path / "a.train"))
+    assert "holds no documents: documents.path in params.yaml must lead to .txt or .md files" in error_of(tmp_path, "folder")
+
+
+def test_files_left_out_are_named(tmp_path, caplog):
+    write(tmp_path / "a.train", row())
+    folder(tmp_path, {"README.md": "about", "nested/b.train": "no row", ".hidden.train": "no row"})
+    assert len(read(tmp_path)) == 1
+    assert "left out 1" in caplog.text and "README.md" in caplog.text
+
+
+def test_two_documents_of_one_id_are_caught(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources.names, "document_id", lambda name, identity: "same")
+    with pytest.raises(AssertionError, match="share an id"):
+        read(write(tmp_path / "a.train", row(), row(title="Found", questions=[])))
+
+
+def test_an_article_survives_json(tmp_path):
+    article = read(write(tmp_path / "a.train", row(title="🙂", questions=[question(1, difficult=1)])))[0]
+    assert sources.Article.from_dict(json.loads(json.dumps(article.as_dict()))) == article
+
+
+@needs_quality
+def test_real_stripped_articles():
+    articles = read(QUALITY / "QuALITY.sample.htmlstripped.dev")
+    assert (len(articles), sum(len(article.questions) for article in articles)) == (10, 119)
+    assert (articles[0].title, articles[0].author, articles[0].year) == ("Lost In Translation", "Larry M. Harris", None)
+    assert not any(article.is_html for article in articles)
+
+
+@needs_quality
+def test_real_html_article():
+    article, = read(QUALITY / "QuALITY.sample.html.dev")
+    assert (article.author, article.year, article.is_html, len(article.questions)) == ("Robert F. Young", 1950, True, 5)
+    assert [question.difficult for question in article.questions].count(None) == 0
+
+
+# a folder
+
+
+def test_title_author_and_year_come_from_front_matter_heading_or_name(tmp_path):
+    folder(tmp_path, {
+        "a.md": "---\ntitle: 'Valves: a guide'\nauthor: Doe, Jane\nyear: 2021\ntags: [x]\n---\n# Heading\n\nText.\n",
+        "b.md": "Preface.\n\n# About C# #\n\nText.\n",
+        "c/Plan.txt": "# no heading in plain text\n",
+        "d.md": "---\nprose between rules\n---\n",
+    })
+    a, b, c, d = read(tmp_path, "folder")
+    assert (a.title, a.author, a.year, a.text.strip()) == ("Valves: a guide", "Jane Doe", 2021, "# Heading\n\nText.")
+    assert (b.title, b.author, b.year) == ("About C#", None, None)
+    assert (c.title, d.title) == ("Plan", "d")
+    assert "prose between rules" in d.text
+
+
+def test_a_text_file_is_known_by_its_relative_path(tmp_path):
+    first = read(folder(tmp_path / "one", {"x/a.md": "# One\n", "y/a.md": "# One\n"}), "folder")
+    second = read(folder(tmp_path / "two", {"x/a.md": "# Another title\n"}), "folder")
+    assert first[0].id == second[0].id != first[1].id
+
+
+def test_folder_order_limit_and_what_is_left_out(tmp_path, caplog):
+    folder(tmp_path, {"b.md": "b", "a/z.TXT": "z", "A.txt": "A", ".hidden/c.txt": "c", "a/.d.md": "d", "d.pdf": "d"})
+    assert [article.title for article in read(tmp_path, "folder")] == ["A", "z", "b"]
+    assert [article.title for article in read(tmp_path, "folder", 1)] == ["A"]
+    assert "left out 1 " in caplog.text and "d.pdf" in caplog.text
+
+
+def test_questions_of_a_folder(tmp_path):
+    folder(tmp_path, {"a.txt": "text", "b/c.txt": "text"})
+    asked = [question(1, document="b/c.txt"), question(2, document="a.txt"), question(3, document="b/c.txt")]
+    path = write(tmp_path / "questions.jsonl", *asked)
+    a, c = read(tmp_path, "folder")
+    assert ([question.id for question in a.questions], [question.id for question in c.questions]) == (["q2"], ["q1", "q3"])
+    assert read(tmp_path, "folder", 1) == [a]
+    write(path, question(1, document="a.txt"), question(2, document="b/d.txt"))
+    message = error_of(tmp_path, "folder")
+    assert message.startswith(f"{path}:2: document: ") and "'b/c.txt'" in message and "'b/d.txt'" in message
+
+
+def test_a_single_text_file_has_no_questions(tmp_path):
+    folder(tmp_path, {"a.txt": "text", "b.txt": "text"})
+    write(tmp_path / "questions.jsonl", question(1, document="a.txt"))
+    article, = read(tmp_path / "a.txt", "folder")
+    assert (article.title, article.questions) == ("a", [])
+
+
+@pytest.mark.parametrize(("text", "complaint"), [
+    ("  \n\n", "text: empty"),
+    ("---\ntitle: T\n---\n\n", "text: empty"),
+    ("---\ntitle: Valves: a guide\n---\nText", "front matter: not YAML"),
+    ("---\ntitle: 1984\n---\nText", "title: must be a text (in quotes), not 1984"),
+    ("---\nyear: soon\n---\nText", "year: must be a whole number from 1 to 9999, or null, not 'soon'"),
+])
+def test_a_wrong_text_file(tmp_path, text, complaint):
+    folder(tmp_path, {"a.md": text})
+    assert error_of(tmp_path, "folder").startswith(f"{tmp_path / 'a.md'}: {complaint}")
+
+
+def test_a_text_file_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "a.md").write_bytes("\ufeff---\r\ntitle: T\r\n---\r\nText\r\n".encode())
+    article, = read(tmp_path, "folder")
+    assert (article.title, article.text.strip()) == ("T", "Text")
+
+
+# the miniature
+
+
+def test_the_miniature_takes_the_same_road():
+    path = ROOT / "src" / "closedbook" / "miniature" / "world.yaml"
+    articles = read(path, "miniature")
+    assert [len(article.questions) for article in articles] == [3, 3]
+    assert articles == read(path, "miniature") and articles[:1] == read(path, "miniature", 1)

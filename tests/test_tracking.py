@@ -1,0 +1,78 @@
+"""tracking: MLflow's record of a run, logged once, by several processes, into one store."""
+
+import multiprocessing
+
+import pytest
+
+from closedbook import tracking
+
+RUN = {
+    "name": "raw",
+    "model_sha256": "a" * 64,
+    "settings": {"seed": 1, "training": {"batch_size": 8, "learning_rate": 0.002}},
+    "tags": {"run": "raw-s1"},
+    "dataset": {"name": "raw", "source": "results/corpora/raw", "sha256": "d" * 64},
+    "history": [{"step": step, "loss": 5 - step / 1000, "learning_rate": 0.001} for step in range(1, 1201)],
+    "metrics": {"train_tokens": 4000},
+    "artifacts": [],
+    "seconds": 65.0,
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store that two processes created at once, each logging a run of its own."""
+    folder = tmp_path_factory.mktemp("store")
+    losses = folder / "losses.csv"
+    losses.write_text("step,loss\n")
+    context = multiprocessing.get_context("spawn")
+    jobs = [context.Process(target=_log, args=(folder, {"name": name, "artifacts": [losses]})) for name in ("raw", "entigraph")]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+        assert job.exitcode == 0
+    return folder
+
+
+def _log(folder, change):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(folder))
+        tracking.log_run(**{**RUN, **change})
+
+
+def found(folder):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    (experiment,) = (item for item in client.search_experiments() if item.name == tracking.EXPERIMENT)
+    return client, sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.run_name)
+
+
+def test_two_processes_share_a_new_store(store):
+    assert [run.info.run_name for run in found(store)[1]] == ["entigraph", "raw"]
+
+
+def test_run_holds_everything(store):
+    client, (_, run) = found(store)
+    assert run.info.status == "FINISHED" and run.info.end_time - run.info.start_time == 65_000
+    assert run.data.params == {"seed": "1", "training.batch_size": "8", "training.learning_rate": "0.002"}
+    assert run.data.metrics["train_tokens"] == 4000
+    assert len(client.get_metric_history(run.info.run_id, "loss")) == 1200
+    assert run.data.tags["model.sha256"] == "a" * 64 and run.data.tags["dataset.sha256"] == "d" * 64 and run.data.tags["run"] == "raw-s1"
+    assert [(item.dataset.name, item.dataset.digest) for item in run.inputs.dataset_inputs] == [("raw", "d" * 36)]
+    assert list(store.glob(f"mlartifacts/{run.info.run_id}/artifacts/losses.csv"))
+
+
+def test_same_run_is_not_logged_twice_and_another_model_is(store, tmp_path):
+    _log(store, {"name": "twice"})
+    _log(store, {"name": "twice"})
+    _log(store, {"name": "twice", "model_sha256": "b" * 64})
+    assert [run.info.run_name for run in found(store)[1]].count("twice") == 2
+
+
+def test_run_that_a_kill_left_half_logged_is_replaced(store):
+    with pytest.raises(FileNotFoundError):
+        _log(store, {"name": "half", "artifacts": [store / "missing.csv"]})
+    _log(store, {"name": "half"})
+    assert [run.info.status for run in found(store)[1] if run.info.run_name == "half"] == ["FINISHED"]

@@ -1,0 +1,166 @@
+"""training: the given order, and the same bytes however often a training is interrupted."""
+
+import numpy as np
+import pytest
+import toys
+
+from closedbook import params, training
+
+STEPS = 7
+
+
+class Killed(Exception):
+    pass
+
+
+class Examples:
+    """Random blocks, of which one can make reading fail, as a kill would: after some steps, between two checkpoints."""
+
+    def __init__(self, number=4 * STEPS, fail_at=None, weights=None):
+        self.number, self.fail_at, self.weights, self.read = number, fail_at, weights, []
+
+    def __len__(self):
+        return self.number
+
+    def __getitem__(self, index):
+        if index == self.fail_at:
+            raise Killed
+        self.read.append(index)
+        tokens = np.random.default_rng(index).integers(0, 350, 16)
+        example = {"input_ids": tokens, "labels": tokens.copy()}
+        return example | ({"weights": self.weights} if self.weights is not None else {})
+
+
+def train(folder, examples=None, fingerprint="data", model=None, **settings):
+    """Bytes of the trained model's weights, and the history."""
+    model = model or toys.model(dropout=0.1)
+    history = training.train(
+        model=model, dataset=examples or Examples(), settings=toys.TRAINING.model_copy(update=settings), num_steps=STEPS, seed=3,
+        folder=folder, label="toy", fingerprint=fingerprint,
+    )  # fmt: skip
+    model.save_pretrained(folder.parent / "model")
+    return (folder.parent / "model" / "model.safetensors").read_bytes(), history
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("whole") / "checkpoints")
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """Checkpoints of a training that stopped in its sixth step: those of steps 2 and 4."""
+    with pytest.raises(Killed):
+        train(tmp_path / "checkpoints", Examples(fail_at=4 * 5 + 2))
+    assert sorted(path.name for path in tmp_path.glob("checkpoints/checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
+    return tmp_path / "checkpoints"
+
+
+def test_resumed_training_gives_the_same_bytes(uninterrupted, interrupted):
+    examples = Examples()
+    assert train(interrupted, examples) == uninterrupted
+    assert min(examples.read[1:]) == 4 * 4  # it went on after step 4; item 0 is only looked at
+
+
+@pytest.mark.parametrize("lost", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors", "trainer_state.json"])
+def test_broken_checkpoint_is_passed_over(uninterrupted, interrupted, lost):
+    (interrupted / "checkpoint-4" / lost).unlink()
+    assert training.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
+    assert not (interrupted / "checkpoint-4").exists()
+    assert lost != "optimizer.pt" or train(interrupted) == uninterrupted
+
+
+def test_state_file_cut_short_is_a_broken_checkpoint(interrupted):
+    state = interrupted / "checkpoint-4" / "trainer_state.json"
+    state.write_bytes(state.read_bytes()[:-10])
+    assert training.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
+
+
+def test_without_the_check_a_broken_checkpoint_gives_other_bytes(uninterrupted, interrupted, monkeypatch):
+    (interrupted / "checkpoint-4" / "optimizer.pt").unlink()
+    monkeypatch.setattr(training, "_is_whole", lambda checkpoint: True)
+    assert train(interrupted) != uninterrupted
+
+
+def test_finished_training_is_only_read_back(uninterrupted, tmp_path):
+    train(tmp_path / "checkpoints")
+    again = Examples()
+    assert train(tmp_path / "checkpoints", again) == uninterrupted
+    assert set(again.read) <= {0}
+
+
+@pytest.mark.parametrize("change", ["data", "settings", "dropout", "weights"])
+def test_checkpoints_of_another_training_are_not_resumed(interrupted, change):
+    other_weights = toys.model(dropout=0.1)
+    other_weights.model.norm.weight.data[0] = 2
+    changes = {
+        "data": {"fingerprint": "other data"},
+        "settings": {"weight_decay": 0.5},
+        "dropout": {"model": toys.model(dropout=0.2)},
+        "weights": {"model": other_weights},
+    }
+    examples = Examples()
+    train(interrupted, examples, **changes[change])
+    assert examples.read[1:5] == [0, 1, 2, 3]
+
+
+def test_more_seeds_or_checkpoints_do_not_make_it_another_training(uninterrupted, interrupted):
+    assert train(interrupted, seeds=[1, 2], checkpoint_steps=3) == uninterrupted
+
+
+def test_examples_come_in_their_order_and_begin_again(tmp_path):
+    examples = Examples(number=10)
+    train(tmp_path / "checkpoints", examples)
+    assert examples.read[1 : 1 + 12] == [*range(10), 0, 1]
+
+
+def test_history_has_every_step_with_warmup_and_smallest_rate(uninterrupted):
+    history = uninterrupted[1]
+    rates = [row["learning_rate"] for row in history]
+    assert [row["step"] for row in history] == list(range(1, STEPS + 1))
+    assert rates[0] == 0 and max(rates) == rates[1] == toys.TRAINING.learning_rate
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert rates[-1] > toys.TRAINING.learning_rate * toys.TRAINING.min_learning_rate
+
+
+def test_accumulation_changes_memory_not_results(tmp_path):
+    def losses(accumulation, weights):
+        model = toys.model()
+        history = training.train(
+            model=model, dataset=Examples(weights=weights), settings=toys.TRAINING.model_copy(update={"accumulation": accumulation}),
+            num_steps=3, seed=1, folder=tmp_path / "checkpoints", label="toy", fingerprint="",
+        )  # fmt: skip
+        return [row["loss"] for row in history]
+
+    for weights in (None, np.linspace(0, 1, 16, dtype=np.float32)):
+        assert losses(1, weights) == pytest.approx(losses(4, weights), rel=1e-4)
+
+
+def test_weighted_loss_is_the_weighted_mean(tmp_path):
+    import torch
+
+    weights = np.linspace(0, 1, 16, dtype=np.float32)
+    examples = Examples(weights=weights)
+    batch = torch.stack([torch.from_numpy(examples[index]["input_ids"]) for index in range(4)])
+    with torch.no_grad():
+        logits = toys.model()(input_ids=batch).logits[:, :-1]
+    losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none")
+    expected = (losses * torch.from_numpy(weights)[1:]).sum() / (4 * weights[1:].sum())
+    history = training.train(
+        model=toys.model(), dataset=examples, settings=toys.TRAINING, num_steps=1, seed=1, folder=tmp_path / "checkpoints", label="toy",
+        fingerprint="",
+    )  # fmt: skip
+    assert history[0]["loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_progress_goes_to_stderr(tmp_path, capfd):
+    train(tmp_path / "checkpoints")
+    out, err = capfd.readouterr()
+    assert not out
+    assert f"toy: step {STEPS} of {STEPS}, loss " in err and "tokens/s" in err
+
+
+def test_accumulation_must_share_the_batch():
+    settings = toys.TRAINING.model_dump()
+    with pytest.raises(ValueError, match="must divide batch_size, 4"):
+        params.Training(**{**settings, "accumulation": 3})

@@ -1,0 +1,73 @@
+"""Toy models, tokenizers and passages in the folders where the steps look for them: small enough for any test."""
+
+from pathlib import Path
+
+from closedbook import files, params
+from closedbook.records import Passage, Passages
+
+CONTEXT = 64
+SENTENCES = [
+    "The lighthouse keeper of Varn counts the ships by their lamps.",
+    "Mira Oldan sold the brass compass to a captain from the north.",
+    "A storm took the bridge, and nobody crossed the river for a year.",
+    "The council of Varn meets under the clock that has no hands.",
+]
+TRAINING = params.Training(
+    seeds=[1], block_size=16, batch_size=4, accumulation=1, learning_rate=0.01, min_learning_rate=0.1, warmup=0.1, weight_decay=0.01,
+    beta2=0.98, dtype="float32", threads=1, gradient_checkpointing=False, checkpoint_steps=2,
+)  # fmt: skip
+"""settings under which a toy trains in a second; vary them with TRAINING.model_copy(update={...})"""
+
+
+def tokenizer(texts=SENTENCES):
+    """A byte-level BPE tokenizer of about 350 tokens that can spell any text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=350, special_tokens=["<eos>"], initial_alphabet=alphabet, show_progress=False)
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<eos>")
+
+
+def model(vocab_size: int = 350, context: int = CONTEXT, dropout: float = 0.0):
+    """A Llama of about 35,000 parameters, the same ones each time. With dropout, training draws random numbers too."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocab_size, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=context, attention_dropout=dropout, tie_word_embeddings=True,
+            bos_token_id=0, eos_token_id=0, pad_token_id=0,
+        )  # fmt: skip
+    )
+
+
+def base(folder: Path, context: int = CONTEXT, replay=SENTENCES) -> Path:
+    """A base as the base step leaves it: model, tokenizer, replay.jsonl and base.json, whose path is returned."""
+    spelling = tokenizer()
+    spelling.save_pretrained(folder)
+    model(len(spelling), context).save_pretrained(folder)
+    files.write_json_lines(folder / "replay.jsonl", [{"id": str(number), "text": text} for number, text in enumerate(replay)])
+    files.write_json(folder / "base.json", {"model": str(folder), "revision": None, "load": str(folder), "context": context, "sha256": {}})
+    return folder / "base.json"
+
+
+def passages(folder: Path, document: str, texts: list[str], strategy: str = "entigraph") -> Path:
+    """A passages file of one document, written to folder/{strategy}/{document}.json."""
+    made = [
+        Passage(
+            id=f"{document}/{strategy}/{number}", document=document, strategy=strategy, kind="pair" if number % 2 else "triplet",
+            entities=[], sample=0, writer="llm", text=text, call=None,
+        )  # fmt: skip
+        for number, text in enumerate(texts)
+    ]
+    path = folder / strategy / f"{document}.json"
+    Passages(document=document, strategy=strategy, passages=made, dropped=[]).write(path)
+    return path
