@@ -123,17 +123,17 @@ def test_history_has_every_step_with_warmup_and_smallest_rate(uninterrupted):
     assert rates[-1] > toys.TRAINING.learning_rate * toys.TRAINING.min_learning_rate
 
 
-def test_accumulation_changes_memory_not_results(tmp_path):
-    def losses(accumulation, weights):
-        model = toys.model()
+def test_accumulation_and_gradient_checkpointing_change_memory_not_results(tmp_path):
+    def losses(weights, **settings):
         history = training.train(
-            model=model, dataset=Examples(weights=weights), settings=toys.TRAINING.model_copy(update={"accumulation": accumulation}),
-            num_steps=3, seed=1, folder=tmp_path / "checkpoints", label="toy", fingerprint="",
+            model=toys.model(), dataset=Examples(weights=weights), settings=toys.TRAINING.model_copy(update=settings), num_steps=3, seed=1,
+            folder=tmp_path / "checkpoints", label="toy", fingerprint="",
         )  # fmt: skip
         return [row["loss"] for row in history]
 
     for weights in (None, np.linspace(0, 1, 16, dtype=np.float32)):
-        assert losses(1, weights) == pytest.approx(losses(4, weights), rel=1e-4)
+        assert losses(weights) == pytest.approx(losses(weights, accumulation=4), rel=1e-4)
+        assert losses(weights) == pytest.approx(losses(weights, gradient_checkpointing=True), rel=1e-6)
 
 
 def test_weighted_loss_is_the_weighted_mean(tmp_path):

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=f"run the step {name} by hand, as its rule does")
         command.add_argument("--recipe", type=Path, required=True, help="its parameters, code and prompts")
         command.add_argument("--receipt", type=Path, required=True, help="where to write what went in and came out, as hashes")
-        for option in (*step.inputs, *step.per_document, *step.outputs):
+        for option in (*step.inputs, *step.per_document, *step.outputs, *step.work):
             command.add_argument(f"--{option}", type=Path, required=True)
         for option in step.lists:
             command.add_argument(f"--{option}", type=Path, nargs="*", required=True)

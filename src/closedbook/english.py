@@ -61,7 +61,9 @@ PERSON_NOUNS = frozenset(
 PERSON_SUFFIXES = ("er", "or", "ist", "ian")
 MALE_NOUNS = frozenset("man boy king prince father brother son uncle husband gentleman lad fellow monk priest lord".split())
 FEMALE_NOUNS = frozenset("woman girl queen princess mother sister daughter aunt wife lady maid nun widow witch".split())
-ABBREVIATED_TITLES = frozenset("mr. mrs. ms. dr. st. rev. sen. gov. gen. lt. capt. col. sgt. prof. rep. jr. sr. cmdr. adm. maj. hon.".split())
+ABBREVIATED_TITLES = frozenset(
+    "mr. mrs. ms. dr. st. rev. sen. gov. gen. lt. capt. col. sgt. prof. rep. jr. sr. cmdr. adm. maj. hon.".split()
+)
 INTERJECTIONS = frozenset(
     """oh ah aye yes no yeah well okay ok hey hello hell god lord sure please thanks thank maybe sorry damn goodbye sir ma'am
     gosh alas good nonsense hmm""".split()

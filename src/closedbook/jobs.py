@@ -26,7 +26,7 @@ def run(step: Step, options: dict) -> None:
         for path in [*files.read_json(receipt)["outputs"], receipt]:
             os.utime(path)
         return
-    values = {name: options[name] for name in (*step.outputs, *step.values)}
+    values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
     step.run(params.typed(recipe["params"]), params.load().limits, **given, **values)
     receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs)
 

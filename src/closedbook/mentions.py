@@ -136,7 +136,9 @@ def _runs(words: tuple[Word, ...], evidence: Evidence):
 
 def _belongs(words, position: int, evidence: Evidence, inside: bool) -> bool:
     word = words[position]
-    if not (word.alpha and word.capital) or word.low in english.stop_words() or word.low in english.INTERJECTIONS or COMPOUND.search(word.text):
+    if not (word.alpha and word.capital) or COMPOUND.search(word.text):
+        return False
+    if word.low in english.stop_words() or word.low in english.INTERJECTIONS:
         return False
     if inside:
         return True

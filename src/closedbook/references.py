@@ -218,9 +218,11 @@ class Resolver:
         match = OFFICE.search(sentence.text)
         subject = pronoun[3] if pronoun else names[0][2] if len(names) == 1 else None
         start = pronoun[0] if pronoun else sentence.words[names[0][0]].start if names else 0
-        if not match or subject is None or start > match.start() or match[1] in english.stop_words() | english.GENERIC_NOUNS | english.NOT_NOUNS:
+        if not match or subject is None or start > match.start():
             return
         office = match[1]
+        if office in english.stop_words() | english.GENERIC_NOUNS | english.NOT_NOUNS:
+            return
         if self.offices.setdefault(office, subject) != subject:
             del self.offices[office]
 

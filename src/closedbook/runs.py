@@ -25,9 +25,7 @@ def build(
     _check(corpus, facts, base, tokenizer, settings.block_size)
     if folder.exists():
         shutil.rmtree(folder)
-    with files.whole_file(folder / "schedule.npy", "wb") as handle:
-        np.save(handle, packing.schedule(corpus=corpus, seed=seed, run_seed=run_seed))
-    dataset = packing.PackedDataset(corpus, np.load(folder / "schedule.npy", mmap_mode="r"), settings.block_size)
+    dataset = _dataset(corpus, packing.schedule(corpus=corpus, seed=seed, run_seed=run_seed), settings.block_size, folder)
     model = models.model(reference, "float32")  # in bfloat16 alone, small updates would round away; settings.dtype is autocast's
     data_sha256 = _data_sha256(corpus, folder)
     started = time.monotonic()
@@ -68,6 +66,12 @@ def _check(corpus: Path, facts: dict, base: dict, tokenizer, block_size: int) ->
         )
     if models.tokenizer_sha256(tokenizer) != facts["tokenizer_sha256"]:
         raise UserError(f"{corpus}: was not made with the tokenizer of {base['model']} (base.model): make it again")
+
+
+def _dataset(corpus: Path, schedule: np.ndarray, block_size: int, folder: Path) -> packing.PackedDataset:
+    with files.whole_file(folder / "schedule.npy", "wb") as handle:
+        np.save(handle, schedule)
+    return packing.PackedDataset(corpus, np.load(folder / "schedule.npy", mmap_mode="r"), block_size)
 
 
 def _data_sha256(corpus: Path, folder: Path) -> str:

@@ -23,8 +23,10 @@ class Step:
     """options that name any number of files to read"""
     outputs: tuple[str, ...] = ()
     """options that name a file or a folder to write"""
+    work: tuple[str, ...] = ()
+    """options that name a folder for what is half done"""
     values: tuple[str, ...] = ()
-    """options that name neither"""
+    """options that are not paths"""
 
 
 def _documents(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
@@ -77,11 +79,11 @@ def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
 
 STEPS = {
     "documents": Step(run=_documents, inputs=("source",), outputs=("document", "questions")),
-    "base": Step(run=_base, inputs=("world",), outputs=("folder",), values=("checkpoints",)),
+    "base": Step(run=_base, inputs=("world",), outputs=("folder",), work=("checkpoints",)),
     "entities": Step(run=_entities, inputs=("document",), outputs=("output",)),
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
-    "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), values=("checkpoints",)),
+    "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("entities",), lists=("passages", "scores", "runs"), outputs=("folder",)),
 }

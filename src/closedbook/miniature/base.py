@@ -6,6 +6,7 @@ from pathlib import Path
 from closedbook import files, params, seeds
 from closedbook.miniature import language
 from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
+from closedbook.miniature.reader import Reading
 
 VOCABULARY = 2048
 TOKENIZER_BOOKS = 150
@@ -20,7 +21,7 @@ SHAPE = {
     "max_position_embeddings": 640,
     "tie_word_embeddings": True,
 }
-RECIPE = {
+TRAINING = {
     "block_size": 256,
     "batch_size": 8,
     "accumulation": 1,
@@ -30,30 +31,30 @@ RECIPE = {
     "weight_decay": 0.1,
     "beta2": 0.98,
     "gradient_checkpointing": False,
+    "checkpoint_steps": 100,
 }
-"""of its training; dtype, threads and checkpoint_steps are those of params.yaml"""
+"""of its training; dtype and threads are those of params.yaml"""
 REPLAYED = 1000
 
 
 def train(
     *, settings: params.Miniature, training: params.Training, world: Path | None, seed: int, folder: Path, checkpoints: Path
 ) -> None:
-    """Write model, tokenizer and replay.jsonl (rows {"id", "text"}) into `folder`.
+    """Write model, tokenizer and replay.jsonl (rows {"id", "text"}) into `folder`; `world` None is the world shipped beside this file.
 
-    The replay is the last lessons that the model has read: unseen ones would teach wrong answers about books it knows nothing of.
+    Nothing of it names a book to be learned: the two sides share no name. Raises UserError where the world has too few names.
     """
-    from closedbook import training as trainer
+    from closedbook.training import train as train_model
 
     words = language.load(world or language.WORLD)
+    training = training.model_copy(update=TRAINING)
     tokenizer = make_tokenizer(words, seed)
-    recipe = training.model_copy(update=RECIPE)
-    readings = read_books(words, settings.base_books, seed)
-    lessons, blocks = study(words, readings, tokenizer, recipe, settings.base_steps, seed)
+    lessons, blocks = study(words, read_books(words, settings.base_books, seed), tokenizer, training, settings.base_steps, seed)
     model = make_model(tokenizer, seed)
-    trainer.train(
+    train_model(
         model=model,
         dataset=blocks,
-        settings=recipe,
+        settings=training,
         num_steps=settings.base_steps,
         seed=seeds.derive(seed, "base", "training") % 2**32,
         folder=checkpoints,
@@ -62,12 +63,17 @@ def train(
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    rows = [{"id": f"base-{index:05}", "text": lesson.text.removesuffix(END)} for index, lesson in enumerate(lessons)]
-    files.write_json_lines(folder / "replay.jsonl", rows[-REPLAYED:])
+    files.write_json_lines(folder / "replay.jsonl", replay(lessons))
+
+
+def replay(lessons: list[Lesson]) -> list[dict]:
+    """The last lessons read. Lessons about books that the model has not read would teach it wrong answers."""
+    rows = [{"id": f"base-{index:05}", "text": one.text.removesuffix(END)} for index, one in enumerate(lessons)]
+    return rows[-REPLAYED:]
 
 
 def make_tokenizer(world: language.World, seed: int):
-    """A byte-level BPE tokenizer, learned from lessons of the base's side."""
+    """A byte-level BPE tokenizer, learned from lessons about books of the base's side."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -77,12 +83,13 @@ def make_tokenizer(world: language.World, seed: int):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator((text.removesuffix(END) for text in texts), trainer)
+    merging = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator((text.removesuffix(END) for text in texts), merging)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, model_max_length=SHAPE["max_position_embeddings"])
 
 
 def make_model(tokenizer, seed: int):
+    """A Llama of 2.2 million parameters, untrained."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -91,18 +98,20 @@ def make_model(tokenizer, seed: int):
     return LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), bos_token_id=end, eos_token_id=end, **SHAPE))
 
 
-def study(world, readings, tokenizer, recipe: params.Training, num_steps: int, seed: int) -> tuple[list[Lesson], list[dict]]:
-    """The lessons in their order and the same as training examples: blocks of tokens with the weight of each in the loss."""
-    num_tokens = num_steps * recipe.batch_size * recipe.block_size
+def study(
+    world: language.World, readings: list[Reading], tokenizer, training: params.Training, num_steps: int, seed: int
+) -> tuple[list[Lesson], list[dict]]:
+    """The lessons in their order, and the same as training examples: blocks of tokens with the weight of each in the loss."""
+    num_tokens = num_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:
         open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
         lessons.append(lesson(world, open_books, seed, len(lessons)))
-        texts, part_weights = zip(*lessons[-1].parts)
-        for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], part_weights):
+        texts, text_weights = zip(*lessons[-1].parts)
+        for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], text_weights):
             ids += tokens
             weights += [weight] * len(tokens)
-    return lessons, _blocks(ids[:num_tokens], weights[:num_tokens], recipe.block_size)
+    return lessons, _blocks(ids[:num_tokens], weights[:num_tokens], training.block_size)
 
 
 def _blocks(ids: list[int], weights: list[float], block_size: int) -> list[dict]:
