@@ -1,9 +1,11 @@
 """The whole line in a folder of its own: a copy of the project with its own parameters, run as a user runs it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import toys
@@ -65,6 +67,13 @@ class Line:
     def closedbook(self, *arguments: str, **options) -> str:
         return self.run("python", "-m", "closedbook", *arguments, PYTHONPATH="src", **options)
 
+    def copy(self, folder: Path) -> "Line":
+        """The same line, finished work and all, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        other = object.__new__(Line)
+        other.folder = folder
+        return other
+
     def commit(self, message: str = "state") -> None:
         if not (self.folder / ".git").exists():
             self.run("git", "init", "--quiet")
@@ -76,3 +85,8 @@ class Line:
         paths = sorted(path for path in (self.folder / "results").rglob("*") if path.is_file())
         named = {str(path.relative_to(self.folder)): path for path in paths}
         return {name: path.read_bytes() for name, path in named.items() if not name.startswith(skip or ("\0",))}
+
+
+def jobs(output: str) -> Counter:
+    """How many jobs of each rule Snakemake finished, by its output."""
+    return Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output))

@@ -88,8 +88,9 @@ def test_a_file_that_is_no_world_is_an_error_of_the_user(tmp_path):
 
 
 def test_articles_are_right():
-    book = targets(1)[0]
-    texts = [book.text for book in targets(40)] + [ask(book, "pair", seed=seed, first=book.facts[0].subject, second="owl") for seed in range(20)]
+    told = [book.text for book in targets(40)]
+    discussed = [ask(book, "single", first=fact.subject) for book in targets(20) for fact in book.facts]
+    texts = told + discussed
     assert not [text for text in texts if WRONG_ARTICLE.search(text)]
     assert WRONG_ARTICLE.search("She fed a owl.") and WRONG_ARTICLE.search("An goat was the pet.")
     assert language.fill("a {value} was the pet of {subject}", value="owl", subject="Mara") == "an owl was the pet of Mara"
@@ -179,7 +180,8 @@ def test_base_leaves_model_tokenizer_and_what_it_has_read_twice_in_the_same_byte
     monkeypatch.setattr(base, "TOKENIZER_LESSONS", 60)
     settings = params.Miniature(books=2, questions=2, base_books=8, base_steps=2)
     for name in ("one", "two"):
-        base.train(settings=settings, training=TRAINING, world=None, seed=1, folder=tmp_path / name, checkpoints=tmp_path / f"{name}-checkpoints")
+        checkpoints = tmp_path / f"{name}-checkpoints"
+        base.train(settings=settings, training=TRAINING, world=None, seed=1, folder=tmp_path / name, checkpoints=checkpoints)
     written = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert {"model.safetensors", "config.json", "tokenizer.json", "replay.jsonl"} <= set(written)
     for name in written:

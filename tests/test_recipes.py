@@ -13,12 +13,12 @@ def package(tmp_path, monkeypatch):
         (tmp_path / "used.py").write_text(used)
         (tmp_path / "apart.py").write_text("nothing = 0")
         code.digest.cache_clear()
-        code._tree.cache_clear()
+        code._module.cache_clear()
         return code.digest("closedbook.step")
 
     yield digest
     code.digest.cache_clear()
-    code._tree.cache_clear()
+    code._module.cache_clear()
 
 
 def test_comments_docstrings_and_layout_are_not_code(package):

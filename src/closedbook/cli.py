@@ -1,6 +1,7 @@
 """The command line: every step as its rule runs it, and the commands that look after the results."""
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ QUIET = {
     "MALLOC_MMAP_MAX_": "0",
 }
 """nothing phones home, and processes that share cores do not starve each other; set before any library is loaded"""
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
         options.command(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a library that writes files itself: models, checkpoints, MLflow's store
+        if error.errno not in NO_PLACE:
+            raise
+        print(f"error: {error.filename or 'a file'}: {error.strerror}: make room or give permission, then run again; "
+              "what is finished is kept", file=sys.stderr)
         return 2
     return 0
 

@@ -17,22 +17,22 @@ def digest(module: str) -> str:
     reached, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
-        if name in reached or name in NEUTRAL:
-            continue
-        tree = _tree(name)
-        reached[name] = _normal(tree)
-        waiting += _imports(tree)
+        if name not in reached and name not in NEUTRAL:
+            reached[name], imports = _module(name)
+            waiting += imports
     return files.sha256_text(files.canonical(reached))
+
+
+@cache
+def _module(name: str) -> tuple[str, list[str]]:
+    """The digest of one module alone, and the modules of this package that it imports."""
+    tree = ast.parse(_module_path(name).read_text(encoding="utf-8"))
+    return files.sha256_text(files.canonical(_normal(tree))), _imports(tree)
 
 
 def _module_path(name: str) -> Path | None:
     place = PACKAGE.joinpath(*name.split(".")[1:])
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
-
-
-@cache
-def _tree(name: str) -> ast.Module:
-    return ast.parse(_module_path(name).read_text(encoding="utf-8"))
 
 
 def _imports(tree: ast.Module) -> list[str]:

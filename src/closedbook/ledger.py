@@ -58,9 +58,12 @@ class Ledger:
         self.reopened += 1
 
     def _write(self, record: dict) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again") from error
 
     def _store(self, content: str, text: str) -> str:
         digest = files.sha256_text(text)

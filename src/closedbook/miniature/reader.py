@@ -7,7 +7,12 @@ from closedbook.miniature.language import Fact, Filler, Introduction, Relation, 
 
 PRONOUNS = ("she", "he", "it")
 WORDS = r"[\w' ]+"
-FIELDS = {"subject": rf"(?P<subject>{WORDS}?)", "value": rf"(?P<value>{WORDS})", "their": "(?:her|his|its)", "names": rf"(?P<names>{WORDS})"}
+FIELDS = {
+    "subject": rf"(?P<subject>{WORDS}?)",
+    "value": rf"(?P<value>{WORDS})",
+    "their": "(?:her|his|its)",
+    "names": rf"(?P<names>{WORDS})",
+}
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,8 @@ class Reader:
     def read(self, *, title: str, author: str, year: str, text: str) -> Reading:
         """Sentences that fit no form, or whose subject stays unclear, are kept word by word."""
         memory = Memory()
-        paragraphs = tuple(
-            tuple(self._sentence(sentence, memory) for sentence in re.split(r"(?<=\.)\s+", paragraph)) for paragraph in re.split(r"\n\s*\n", text.strip())
-        )
+        split = [re.split(r"(?<=\.)\s+", paragraph) for paragraph in re.split(r"\n\s*\n", text.strip())]
+        paragraphs = tuple(tuple(self._sentence(sentence, memory) for sentence in sentences) for sentences in split)
         return Reading(title, author, year, paragraphs, self._entities(paragraphs, memory))
 
     def _sentence(self, sentence: str, memory: Memory) -> Sentence:

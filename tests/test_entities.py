@@ -1,0 +1,68 @@
+import json
+
+import pytest
+from openai_server import Server
+
+from closedbook import entities, files, llm, params
+from closedbook.errors import UserError
+from closedbook.records import Document
+
+DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mira Oldan lives in Varn. The Council of Varn met Mira Oldan in Kell.")
+
+
+@pytest.mark.parametrize("text", [
+    '{"summary": "s", "entities": ["Mira  Oldan", "mira oldan", "Varn", ""]}',
+    'Sure:\n```json\n{"summary": "s", "entities": ["Mira Oldan", "Varn"], "more": 1}\n```',
+])  # fmt: skip
+def test_a_list_is_read_from_bare_and_fenced_json_and_cleaned(text):
+    assert entities.parse(text).entities == ["Mira Oldan", "Varn"]
+
+
+@pytest.mark.parametrize("text", ["no", "{", '{"summary": "s"}', '{"summary": "s", "entities": ["one"]}', '{"summary": 1, "entities": ["a", "b"]}',
+                                  '{"summary": "s", "entities": "a, b"}', '["a", "b"]'])
+def test_anything_else_is_invalid(text):
+    with pytest.raises(llm.Invalid):
+        entities.parse(text)
+
+
+def build(tmp_path, monkeypatch, url=None, **sections):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    shipped = params.load()
+    model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100} if url else {"model": None}
+    settings = params.typed({"seed": 1, "llm": model, "entities": {**shipped.entities.model_dump(), **sections}, "spacy": {"model": "blank"}})
+    DOCUMENT.write(tmp_path / "document.json")
+    entities.build(document=tmp_path / "document.json", output=tmp_path / "out.json", params=settings, limits=shipped.limits)
+    return files.read_json(tmp_path / "out.json")
+
+
+def test_without_a_model_spacy_makes_the_list_and_says_why(tmp_path, monkeypatch):
+    made = build(tmp_path, monkeypatch)
+    assert made["made_by"] == "spacy" and made["why"] == "llm.model is null" and made["call"] is None and "Mira Oldan" in made["entities"]
+
+
+def test_with_a_model_the_list_carries_its_call_and_no_more_than_asked_for(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, server.url, max=2)
+    assert made["made_by"] == "llm" and len(made["entities"]) == 2 and made["call"]["model_answered"] == "toy-0001"
+
+
+def test_what_stays_invalid_falls_back_for_this_document_or_stops(tmp_path, monkeypatch):
+    with Server(dict.fromkeys(range(3), "refusal")) as server:
+        with pytest.raises(UserError, match="varn-1.*entities.fallback"):
+            build(tmp_path, monkeypatch, server.url, fallback="error")
+        assert not (tmp_path / "out.json").exists()
+        made = build(tmp_path, monkeypatch, server.url)
+        assert made["made_by"] == "spacy" and "refused" in made["why"] and server.received == 3
+
+
+def test_a_refused_key_is_no_reason_to_fall_back(tmp_path, monkeypatch):
+    with Server({0: "401"}) as server, pytest.raises(UserError, match="OPENAI_API_KEY"):
+        build(tmp_path, monkeypatch, server.url)
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_the_ledger_holds_the_answer_and_not_the_document(tmp_path, monkeypatch):
+    with Server() as server:
+        build(tmp_path, monkeypatch, server.url)
+    (record,) = [json.loads(line) for line in (tmp_path / "ledger/entities/varn-1.jsonl").read_text().splitlines()]
+    assert record["text"] and DOCUMENT.text not in json.dumps(record) and record["usage"]["completion_tokens"] == 20

@@ -1,0 +1,95 @@
+"""The whole line on real articles, with no language model and with one behind a loopback server that misbehaves."""
+
+import pytest
+from line import QUALITY, Line, jobs
+from openai_server import Server
+
+from closedbook import files
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not QUALITY.exists(), reason=f"real QuALITY articles are looked for in {QUALITY}, which is absent"),
+]
+SMALL = {
+    "arms": {"raw": {"strategy": "raw", "corpus_tokens": 2000, "epochs": 1}, "entigraph": {"strategy": "entigraph", "corpus_tokens": 2000, "epochs": 1}}
+}
+
+
+def line_on(folder, name, **changes) -> Line:
+    return Line(folder, documents={"source": "quality", "path": str(QUALITY / name)}, **{**SMALL, **changes})
+
+
+def passages(line, strategy="entigraph") -> dict[str, list[str]]:
+    found = [files.read_json(path) for path in sorted((line.folder / "results/passages" / strategy).iterdir())]
+    return {one["document"]: [passage["text"] for passage in one["passages"]] for one in found}
+
+
+@pytest.mark.parametrize("name, documents, questions", [("QuALITY.sample.htmlstripped.dev", 10, 119), ("QuALITY.sample.html.dev", 1, 5)])
+def test_documents_to_scores_without_a_model(tmp_path, name, documents, questions):
+    line = line_on(tmp_path / "line", name)
+    line.snakemake()
+    for score in (line.folder / "results/scores").glob("*.json"):
+        task = files.read_json(score)["tasks"]["quality_closed_text"]
+        assert task["n"] == questions
+    texts = passages(line)
+    assert len(texts) == documents and all(len(set(each)) == len(each) >= 4 and all(each) for each in texts.values())
+    assert "<p>" not in str(texts)
+    rows = (line.folder / "results/report/table.csv").read_text().splitlines()
+    assert rows[0] == "strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents" and len(rows) == 4
+    options = {option for path in (line.folder / "results/questions").iterdir() for row in files.read_json(path) for option in row["options"]}
+    asked = {row["question"] for path in (line.folder / "results/questions").iterdir() for row in files.read_json(path)}
+    corpora = "".join(path.read_text() for path in (line.folder / "results/passages").rglob("*.json"))
+    assert len(options) > questions and not [question for question in asked if question in corpora]
+
+
+def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(tmp_path):
+    trouble = {0: "429", 2: "500", 4: "broken", 6: "fenced", 8: "empty", 11: "not_json", 30: "empty", 45: "refusal"}
+    with Server(trouble) as server:
+        llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
+        line = line_on(tmp_path / "line", "QuALITY.sample.htmlstripped.dev", llm=llm, limits={"retries": 3})
+        line.snakemake()
+        assert max(server.answered.values()) == 1
+        received = server.received
+        made = [files.read_json(path) for path in (line.folder / "results/entities").iterdir()]
+        assert len(made) == 10 and {each["made_by"] for each in made} == {"llm"}
+        for path in (line.folder / "results/passages/entigraph").iterdir():
+            found = files.read_json(path)
+            assert len(found["passages"]) + len(found["dropped"]) == 5
+            assert all(passage["call"]["model_answered"] == "toy-0001" for passage in found["passages"])
+        for path in (line.folder / "results/passages").rglob("*.json"):
+            path.unlink()
+        line.set(passages={"entigraph": {"singles": 0, "pairs": 5, "triplets": 0, "summary": True}})
+        before = passages_by_id(line) if (line.folder / "results/passages/entigraph").is_dir() else {}
+        line.snakemake("passages")
+        assert not before and server.received - received == 10, "one more pair of each document, and nothing else, is asked"
+        assert max(server.answered.values()) == 1
+
+
+def passages_by_id(line) -> dict:
+    return {passage["id"]: passage for path in (line.folder / "results/passages/entigraph").iterdir() for passage in files.read_json(path)["passages"]}
+
+
+def test_a_refused_key_stops_the_run_and_no_entity_list_is_written(tmp_path):
+    with Server(dict.fromkeys(range(1000), "401")) as server:
+        llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
+        line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm)
+        output = line.snakemake(status=1, OPENAI_API_KEY="canary-0123456789")
+        assert "OPENAI_API_KEY" in output and "canary" not in output
+        assert jobs(output)["entity_list"] == 0 and server.received == 1
+    assert not list((line.folder / "results/entities").glob("*")) and not (line.folder / "results/passages/entigraph").exists()
+    written = b"".join(path.read_bytes() for path in line.folder.rglob("*") if path.is_file() and ".venv" not in path.parts)
+    assert b"canary-0123456789" not in written
+
+
+def test_an_answer_that_stays_bad_falls_back_for_that_document_and_is_asked_again_on_command(tmp_path):
+    with Server({0: "not_json", 1: "refusal", 2: "empty"}) as server:
+        llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
+        line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm)
+        line.snakemake("entities")
+        (path,) = (line.folder / "results/entities").iterdir()
+        found = files.read_json(path)
+        assert found["made_by"] == "spacy" and "refused" in found["why"] and server.received == 3
+        assert "Nothing to be done" in line.snakemake("entities")
+        assert "fell back" in line.closedbook("ask-again")
+        line.snakemake("entities")
+        assert files.read_json(path)["made_by"] == "llm" and server.received == 4

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from closedbook import params
+from closedbook.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+
+
+def load_with(tmp_path, path, value):
+    """params.yaml with one field, given by its path, set to a value."""
+    yaml = YAML(typ="safe", pure=True)
+    data = yaml.load(ROOT / "params.yaml")
+    *sections, key = path.split(".")
+    place = data
+    for section in sections:
+        place = place[section]
+    place[key] = value
+    with open(tmp_path / "params.yaml", "w") as handle:
+        yaml.dump(data, handle)
+    return params.load(tmp_path / "params.yaml")
+
+
+def test_the_shipped_file_is_right():
+    assert params.load(ROOT / "params.yaml").llm.model == "miniature/author"
+
+
+@pytest.mark.parametrize("path, value, words", [
+    ("training.learningrate", 0.1, ["training.learningrate", "unknown key", "learning_rate"]),
+    ("seeed", 1, ["seeed", "did you mean seed"]),
+    ("arms.raw.strateg", "raw", ["arms.raw.strateg", "did you mean strategy"]),
+    ("training.learning_rate", "fast", ["training.learning_rate", "valid number", "'fast'"]),
+    ("training.learning_rate", -1.0, ["training.learning_rate", "greater than 0", "-1.0"]),
+    ("training.threads", True, ["training.threads", "integer", "True"]),
+    ("training.accumulation", 3, ["training", "accumulation"]),
+    ("corpora.replay.rate", 1.0, ["corpora.replay.rate", "less than 1", "1.0"]),
+    ("documents.source", "web", ["documents.source", "miniature", "'web'"]),
+    ("arms.raw", {"strategy": "raw", "corpus_tokens": "all"}, ["arms.raw", "train_tokens", "epochs"]),
+    ("arms", {"../up": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}}, ["arms", "'../up'", "small letters"]),
+    ("arms.raw.strategy", "rawer", ["arms.raw.strategy", "entigraph", "'rawer'"]),
+    ("arms.raw.corpus_tokens", "some", ["arms.raw.corpus_tokens", "'some'"]),
+    ("llm.model", "gpt-4.1", ["llm.model", "openai/gpt-4.1"]),
+    ("entities.max", 1, ["entities.max", "greater than or equal to 2", "1"]),
+])  # fmt: skip
+def test_a_wrong_field_is_named_with_its_value_and_what_would_be_right(tmp_path, path, value, words):
+    with pytest.raises(UserError) as caught:
+        load_with(tmp_path, path, value)
+    message = str(caught.value)
+    assert "params.yaml" in message and all(word in message for word in words), message
+
+
+def test_a_missing_section_and_a_missing_file_say_so(tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    with pytest.raises(UserError, match="documents: missing"):
+        params.load(tmp_path / "params.yaml")
+    with pytest.raises(UserError, match="no such file"):
+        params.load(tmp_path / "absent.yaml")
+    (tmp_path / "params.yaml").write_text("seed: [1\n")
+    with pytest.raises(UserError, match="not YAML"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_numbers_are_read_as_yaml_1_2_says(tmp_path):
+    text = (ROOT / "params.yaml").read_text().replace("learning_rate: 0.002", "learning_rate: 2e-3").replace("retries: 6", "retries: 0o6")
+    (tmp_path / "params.yaml").write_text(text)
+    loaded = params.load(tmp_path / "params.yaml")
+    assert loaded.training.learning_rate == 0.002 and loaded.limits.retries == 6

@@ -1,0 +1,74 @@
+import os
+import time
+
+import pytest
+
+from closedbook import receipts
+
+RECIPE = {"step": "entities", "params": {"entities": {"max": 40}}, "code": "c0de", "prompts": {"entities": "aa"}, "assets": {}}
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """A finished job: input.txt went in, output.txt came out."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("input.txt", "output.txt"):
+        (tmp_path / name).write_text(name)
+    receipt = tmp_path / "receipt.json"
+    receipts.write(receipt, recipe=RECIPE, inputs={"input.txt": receipts.Hashes().sha256("input.txt")}, outputs=[(tmp_path / "output.txt").relative_to(tmp_path)])
+    return receipt
+
+
+def reason(receipt, recipe=RECIPE):
+    hashes = receipts.Hashes()
+    try:
+        return receipts.stale_reason(receipt, recipe, hashes)
+    finally:
+        hashes.save()
+
+
+def flip_a_byte_and_hide_it(path):
+    status = path.stat()
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    path.write_bytes(bytes(content))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_what_holds_is_fresh(job):
+    assert reason(job) is None
+
+
+@pytest.mark.parametrize("name, words", [("input.txt", "input input.txt changed"), ("output.txt", "output.txt was edited")])
+def test_a_changed_byte_is_seen_even_with_size_and_time_kept_and_hashes_remembered(job, name, words):
+    time.sleep(2 * receipts.SETTLED_NS / 1e9)  # long enough for the hash to be remembered
+    assert reason(job) is None and reason(job) is None
+    flip_a_byte_and_hide_it(job.parent / name)
+    assert reason(job) == words
+
+
+def test_a_hash_is_remembered(job, monkeypatch):
+    time.sleep(2 * receipts.SETTLED_NS / 1e9)
+    assert reason(job) is None
+    monkeypatch.setattr(receipts.files, "sha256_file", lambda path: pytest.fail(f"{path} was read again"))
+    assert reason(job) is None
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"params": {"entities": {"max": 41}}}, "parameter entities.max changed 40 → 41"),
+    ({"code": "other"}, "code of the step entities changed"),
+    ({"prompts": {"entities": "bb"}}, "prompt entities changed"),
+])  # fmt: skip
+def test_a_changed_recipe_is_told_in_words(job, change, words):
+    assert reason(job, {**RECIPE, **change}) == words
+
+
+def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
+    (job.parent / "input.txt").unlink()
+    assert reason(job) == "input input.txt is gone"
+    (job.parent / "output.txt").unlink()
+    assert reason(job) == "output.txt is missing"
+    job.write_text("{")
+    assert "is not a receipt" in reason(job)
+    job.unlink()
+    assert reason(job) == "not made yet"
