@@ -1,0 +1,63 @@
+"""The embedded default in small: from no document to a report, twice, with the scripted author behind LiteLLM."""
+
+import shutil
+
+import pytest
+from line import ROOT, Line
+
+from closedbook import files, params
+
+pytestmark = pytest.mark.slow
+SMALL = {
+    "documents": {"source": "miniature", "path": "src/closedbook/miniature/world.yaml"},
+    "miniature": {"books": 2, "questions": 3, "base_books": 8, "base_steps": 3},
+    "base": {"model": "miniature"},
+    "llm": {"model": "miniature/author"},
+    "corpora": {"replay": {"path": "results/base/replay.jsonl", "rate": 0.1}},
+    "arms": {"entigraph": {"strategy": "entigraph", "corpus_tokens": 600, "train_tokens": 900}},
+    "scores": {"tasks": ["quality_closed_text", "quality_closed"], "batch_size": 16},
+}
+
+
+def test_two_clean_runs_in_two_folders_on_other_cores_give_the_same_bytes(tmp_path):
+    first, second = (Line(tmp_path / name, **SMALL) for name in ("first", "second"))
+    first.snakemake()
+    second.run("snakemake", "--cores", "1")
+    one, other = first.bytes(), second.bytes()
+    assert one.keys() == other.keys() and {name.rpartition("/")[2] for name in one} >= {
+        "model.safetensors", "base.json", "corpus.json", "run.json", "report.html", "accuracy.png", "table.csv", "tokens.npy"
+    }  # fmt: skip
+    assert [name for name in one if one[name] != other[name]] == []
+
+    passages = [passage for path in (first.folder / "results/passages/entigraph").iterdir() for passage in files.read_json(path)["passages"]]
+    assert {passage["call"]["model"] for passage in passages} == {"miniature/author"}
+    questions = [row["question"] for path in (first.folder / "results/questions").iterdir() for row in files.read_json(path)]
+    learnt = "".join(passage["text"] for passage in passages) + (first.folder / "results/base/replay.jsonl").read_text()
+    assert len(questions) == 6 and not [question for question in questions if question in learnt]
+
+    first.set(seed=2)
+    first.snakemake("passages")
+    changed = first.bytes()
+    assert {name.split("/")[1] for name in one if changed.get(name) != one[name]} >= {"documents", "entities", "passages"}
+
+
+@pytest.mark.parametrize("name", ["quality-paper", "quality-trial", "folder"])
+def test_a_preset_is_whole_and_plans_the_whole_line(tmp_path, name):
+    shipped, preset = params.load(ROOT / "params.yaml"), params.load(ROOT / "presets" / f"{name}.yaml")
+    assert preset.model_dump().keys() == shipped.model_dump().keys()
+    line = Line(tmp_path / "line")
+    shutil.copy(ROOT / "presets" / f"{name}.yaml", line.folder / "params.yaml")
+    data = line.folder / "data"
+    if preset.documents.source == "folder":
+        (data / "documents").mkdir(parents=True)
+        (data / "documents" / "one.txt").write_text("A text about Varn.")
+    else:
+        (data / "quality").mkdir(parents=True)
+        rows = [{"title": f"Story {number}", "author": "Lee, Ann", "year": 1950, "article": f"Ann went to {number}.", "set_unique_id": str(number),
+                 "article_id": str(number), "questions": []} for number in range(5)]  # fmt: skip
+        files.write_json_lines(data / "quality" / "QuALITY.v1.0.1.htmlstripped.dev", rows)
+        files.write_json_lines(data / "replay.jsonl", [{"text": "General text."}])
+    planned = line.snakemake("--dry-run")
+    number = 1 if preset.documents.source == "folder" else preset.documents.limit or 5
+    for job, jobs in {"document": number, "entity_list": number, "run": len(preset.arms), "score": len(preset.arms) + 1, "report": 1}.items():
+        assert f"{job} {jobs}" in " ".join(planned.split()), planned
