@@ -20,6 +20,6 @@ include: "rules/report.smk"
 
 
 onsuccess:
-    committed = fresh.commit(PLAN)
+    committed = upkeep.commit(PLAN)
     if committed:
         print("recorded in dvc.lock:", ", ".join(committed))

@@ -5,7 +5,7 @@ include: "common.smk"
 rule base:
     input:
         recipe=recipe("base"),
-        world="src/closedbook/miniature/world.yaml",
+        files=PLAN.base_files(),
     output:
         base=update("results/base/base.json"),
         replay=update("results/base/replay.jsonl"),
@@ -18,7 +18,7 @@ rule base:
         "{CLOSEDBOOK} base"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
-        " --world {input.world:q}"
+        " --files {input.files:q}"
         " --checkpoints .closedbook/checkpoints/base"
         " --folder results/base"
         " 2> >(tee {log:q} >&2)"

@@ -5,7 +5,8 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, "src")
-from closedbook import fresh, plan, recipes, strategies
+from closedbook import strategies
+from closedbook.freshness import upkeep, plan, recipes
 from closedbook.errors import UserError
 
 if config:
@@ -15,11 +16,11 @@ if config:
 
 if "PLAN" not in globals():  # each rule file includes this one, so that each can be run alone
     try:
-        if workflow.is_main_process and not workflow.output_settings.dryrun:
-            LOCK = fresh.hold("snakemake " + " ".join(sys.argv[1:]))
+        if workflow.is_main_process:
+            LOCK = upkeep.hold("snakemake " + " ".join(sys.argv[1:]))
         PLAN = plan.make()
         if workflow.is_main_process:
-            fresh.reconcile(PLAN)
+            upkeep.reconcile(PLAN)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

@@ -2,11 +2,11 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
+from test_sources import QUALITY, needs_quality, read
 
 from closedbook import documents, files
 from closedbook.records import Document, Question
 from closedbook.sources import Article
-from test_sources import QUALITY, needs_quality, read
 
 QUESTION = Question(id="q1", question="Who?", options=["a", "b", "c", "d"], gold=2, difficult=None)
 ARTICLE = Article(id="lost-00000000", title="Lost", author="Larry M. Harris", year=1959, text="Once.", is_html=False, questions=[QUESTION])

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from closedbook import names
+from closedbook.sources import names
 
 
 @pytest.mark.parametrize(("entry", "prose"), [

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from closedbook import receipts
+from closedbook.freshness import receipts
 
 RECIPE = {"step": "entities", "params": {"entities": {"max": 40}}, "code": "c0de", "prompts": {"entities": "aa"}, "assets": {}}
 

@@ -1,6 +1,7 @@
 import pytest
 
-from closedbook import code, files, params, recipes
+from closedbook import files, params
+from closedbook.freshness import code, recipes
 
 
 @pytest.fixture

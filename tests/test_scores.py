@@ -25,7 +25,7 @@ def question(number=0, **changes) -> dict:
 
 
 def settings(**changes) -> params.Scores:
-    return params.Scores(**dict(tasks=["quality_closed_text", "quality_closed"], batch_size=4, dtype="float32", threads=1) | changes)
+    return params.Scores(**dict(tasks=["quality_closed_text", "quality_closed"], batch_size=4, device="cpu", dtype="float32", threads=1) | changes)
 
 
 def save_model(folder: Path, *, favours: dict[str, float] | None = None, context: int = 64, split_letters: bool = False) -> Path:

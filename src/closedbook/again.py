@@ -4,9 +4,9 @@ from pathlib import Path
 
 from closedbook.entities import NO_MODEL
 from closedbook.errors import UserError
+from closedbook.freshness.plan import Plan
+from closedbook.freshness.receipts import FOLDER
 from closedbook.ledger import Ledger
-from closedbook.plan import Plan
-from closedbook.receipts import FOLDER
 from closedbook.records import EntityList, Passages
 
 
@@ -24,7 +24,7 @@ def reopen(plan: Plan, documents: list[str]) -> list[str]:
             with Ledger(step, document) as ledger:
                 ledger.reopen()
             (FOLDER / output.relative_to("results")).unlink(missing_ok=True)
-            output.unlink()
+            output.unlink(missing_ok=True)
             lines.append(f"{output}: {reason}")
     return [*lines, "run snakemake --cores all to ask again" if lines else "nothing fell back and nothing was dropped"]
 
@@ -33,10 +33,11 @@ def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     """(step, its result, why) for what a model should have made of a document and did not."""
     failures = []
     entities = Path("results/entities") / f"{document}.json"
-    if entities.exists():
-        found = EntityList.read(entities)
-        if found.why not in (None, NO_MODEL):
-            failures.append(("entities", entities, f"fell back to {found.maker}: {found.why}"))
+    found = EntityList.read(entities) if entities.exists() else None
+    if found and found.why not in (None, NO_MODEL):
+        failures.append(("entities", entities, f"fell back to {found.maker}: {found.why}"))
+    if not found and Ledger("entities", document).path.exists():
+        failures.append(("entities", entities, "asked, and no valid list given"))
     for strategy in dict.fromkeys(arm.strategy for arm in plan.params.arms.values()):
         path = Path("results/passages") / strategy / f"{document}.json"
         dropped = Passages.read(path).dropped if path.exists() and plan.params.llm.model else []

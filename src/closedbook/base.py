@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from closedbook import files, models
 
 
-def build(*, world: Path, folder: Path, checkpoints: Path, params: SimpleNamespace) -> None:
+def build(*, world: Path | None, folder: Path, checkpoints: Path, params: SimpleNamespace) -> None:
     """Write replay.jsonl and, last, base.json (model, revision, load, context, sha256) to `folder`; the miniature is trained there first.
 
     `params` holds base, and for the miniature also miniature, training and seed.

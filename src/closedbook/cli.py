@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         for option in step.values:
             command.add_argument(f"--{option}", required=True)
         command.set_defaults(command=_run_step, step=step)
-    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest", "name")
+    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STEPS)
     _add(commands, "fresh", _fresh, "tell what is stale, and why")
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
@@ -62,46 +62,48 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands, name: str, function, summary: str, *arguments: str) -> argparse.ArgumentParser:
+def _add(commands, name: str, function, summary: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=summary)
-    for argument in arguments:
-        command.add_argument(argument)
     command.set_defaults(command=function)
     return command
 
 
 def _run_step(options) -> None:
-    from closedbook import jobs
+    from closedbook.freshness import jobs
 
     jobs.run(options.step, vars(options))
 
 
 def _stage(options) -> None:
-    from closedbook import fresh, plan
+    from closedbook.freshness import plan, upkeep
 
-    fresh.run_stage(plan.make(), options.name)
+    upkeep.run_stage(plan.make(), options.name)
 
 
 def _fresh(options) -> None:
-    from closedbook import fresh, plan
+    from closedbook.freshness import plan, upkeep
 
-    verdicts = fresh.check(plan.make())
+    verdicts = upkeep.check(plan.make())
     for receipt, reason in verdicts.items():
         if reason:
-            print(f"{receipt.relative_to(fresh.receipts.FOLDER).with_suffix('')}: {reason}")
+            print(f"{receipt.relative_to(upkeep.receipts.FOLDER).with_suffix('')}: {reason}")
     print(f"{sum(reason is None for reason in verdicts.values())} of {len(verdicts)} results are fresh")
 
 
 def _table(options) -> None:
     from closedbook import params, report
+    from closedbook.errors import UserError
 
-    settings = params.load()
-    print(report.table(sorted(Path("results/scores").glob("*.json")), settings.scores.tasks))
+    scores = sorted(Path("results/scores").glob("*.json"))
+    if not scores:
+        raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
+    print(report.table(scores, params.load().scores.tasks))
     print("\nreport: results/report/report.html")
 
 
 def _ask_again(options) -> None:
-    from closedbook import again, plan
+    from closedbook import again
+    from closedbook.freshness import plan
 
     for line in again.reopen(plan.make(), options.documents):
         print(line)

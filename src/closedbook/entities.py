@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from closedbook import extractor, llm
+from closedbook import llm
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
 from closedbook.params import Limits
 from closedbook.records import Document, EntityList
+from closedbook.without_model import extractor
 
 NO_MODEL = "llm.model is null"
 

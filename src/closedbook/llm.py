@@ -148,6 +148,8 @@ class Client:
     def _cost(self, response) -> float | None:
         """Dollars: by the prices in the parameters, else by LiteLLM's; None where neither knows."""
         prices = (self._limits.input_usd_per_million, self._limits.output_usd_per_million)
+        if self._llm.model.startswith("miniature/"):
+            return 0.0
         if None in prices or not response.usage:
             return response._hidden_params.get("response_cost")
         return (prices[0] * response.usage.prompt_tokens + prices[1] * response.usage.completion_tokens) / 1e6
@@ -209,9 +211,9 @@ def _provider_version(model: str) -> str | None:
     """What determines an answer beside the model's name: of the miniature's author, his code."""
     if not model.startswith("miniature/"):
         return None
-    from closedbook.miniature import author
+    from closedbook.miniature import provider
 
-    return author.version()
+    return provider.version()
 
 
 def _response(response) -> dict:

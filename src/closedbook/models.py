@@ -100,3 +100,11 @@ def _explained(name: str, revision: str | None, what: str):
             "holds one or a name on the Hugging Face Hub; base.revision must be one of its commits, branches or tags. For a gated model "
             "accept its licence on its page, then set HF_TOKEN or run `hf auth login`; HF_HUB_OFFLINE=1 allows only what is downloaded."
         ) from error
+
+
+def check_device(device: str, name: str) -> None:
+    """Raises UserError where the device that the parameter `name` asks for is not there: another one would give other bytes."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"params.yaml: {name}: torch sees no CUDA device here: set it to cpu, or install torch's build for your GPU")

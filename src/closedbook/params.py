@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, NonNegativeInt, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
 from closedbook.errors import UserError
 
@@ -97,6 +97,7 @@ class Training(Settings):
     warmup: Share
     weight_decay: Annotated[float, Field(ge=0)]
     beta2: Annotated[float, Field(gt=0, lt=1)]
+    device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
     threads: PositiveInt
     gradient_checkpointing: bool
@@ -127,6 +128,7 @@ class Arm(Settings):
 class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1)]
     batch_size: PositiveInt
+    device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
     threads: PositiveInt
 

@@ -60,7 +60,7 @@ def by_model(document: Document, strategy: str, asked: list[Wanted], params: Sim
 
 def by_extraction(document: Document, asked: list[Wanted], seed: int) -> list[tuple]:
     """The same from the document's own sentences; a passage that would repeat an earlier one word for word is dropped and said."""
-    from closedbook.extractive import Writer
+    from closedbook.without_model.writer import Writer
 
     writer, seen, results = Writer(document), set(), []
     for wanted in asked:

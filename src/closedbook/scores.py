@@ -66,8 +66,8 @@ def _evaluate(model: Path, questions: list[Path], settings: params.Scores, inclu
     torch.set_num_threads(settings.threads)
     metadata = {"data_file": [str(path) for path in questions]}
     tasks = TaskManager(include_path=str(include_path), include_defaults=False, metadata=metadata).load(settings.tasks)["tasks"]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaded = models.model(model, settings.dtype).to(device)
+    models.check_device(settings.device, "scores.device")
+    loaded = models.model(model, settings.dtype).to(settings.device)
     lm = HFLM(pretrained=loaded, tokenizer=models.tokenizer(model), batch_size=settings.batch_size)
     for task in tasks.values():
         _check_requests(task, lm, model)

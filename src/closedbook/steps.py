@@ -35,10 +35,10 @@ def _documents(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
     documents.build(**paths)
 
 
-def _base(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
+def _base(recipe: SimpleNamespace, limits: Limits, *, files: list[Path], **paths: Path) -> None:
     from closedbook import base
 
-    base.build(params=recipe, **paths)
+    base.build(params=recipe, world=files[0] if recipe.base.model == "miniature" else None, **paths)
 
 
 def _entities(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
@@ -56,7 +56,7 @@ def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> None:
 def _corpora(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay_rate, seed=recipe.seed, reference=base / "base.json", **paths)
+    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], seed=recipe.seed, reference=base / "base.json", **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
@@ -79,7 +79,7 @@ def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
 
 STEPS = {
     "documents": Step(run=_documents, inputs=("source",), outputs=("document", "questions")),
-    "base": Step(run=_base, inputs=("world",), outputs=("folder",), work=("checkpoints",)),
+    "base": Step(run=_base, lists=("files",), outputs=("folder",), work=("checkpoints",)),
     "entities": Step(run=_entities, inputs=("document",), outputs=("output",)),
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),

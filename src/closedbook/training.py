@@ -31,6 +31,7 @@ def train(
     folder = Path(folder)
     _clear_unless_of(folder, identity(model, settings, num_steps=num_steps, seed=seed, data=fingerprint))
     models.quiet()
+    models.check_device(settings.device, "training.device")
     torch.set_num_threads(settings.threads)
     use_cache = model.config.use_cache
     trainer = _trainer(model, dataset, _arguments(settings, num_steps, seed, folder), label)
@@ -49,7 +50,7 @@ def identity(model, settings: params.Training, **others) -> str:
         weights.update(name.encode())
         weights.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     what = settings.model_dump(exclude={"seeds", "checkpoint_steps"}) | others
-    what |= {"config": model.config.to_json_string(), "weights": weights.hexdigest(), "cuda": torch.cuda.is_available()}
+    what |= {"config": model.config.to_json_string(), "weights": weights.hexdigest(), "device": settings.device}
     what |= {"torch": torch.__version__, "transformers": transformers.__version__}
     return files.sha256_text(files.canonical(what))
 
@@ -86,10 +87,8 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def _arguments(settings: params.Training, num_steps: int, seed: int, folder: Path):
-    import torch
     from transformers import TrainingArguments
 
-    cuda = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=num_steps,
@@ -116,8 +115,8 @@ def _arguments(settings: params.Training, num_steps: int, seed: int, folder: Pat
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=cuda,
-        use_cpu=not cuda,
+        dataloader_pin_memory=settings.device == "cuda",
+        use_cpu=settings.device == "cpu",
     )
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # else the Trainer takes as many examples a step, times the GPUs it happens to see

@@ -7,9 +7,9 @@ what the document says of the entities asked for, by their full names. It has no
 import json
 import random
 from functools import cache, lru_cache
-from pathlib import Path
 
 from closedbook import files, prompts, seeds
+from closedbook.freshness import code
 from closedbook.miniature import language
 from closedbook.miniature.language import World, capitalised, fill, listing
 from closedbook.miniature.reader import Reader, Reading
@@ -81,8 +81,7 @@ def discuss(world: World, reading: Reading, entities: list[str], rng: random.Ran
 @cache
 def version() -> str:
     """Eight hexadecimal digits that change whenever the author could answer otherwise."""
-    parts = [Path(__file__).with_name(name) for name in ("world.yaml", "language.py", "reader.py", "author.py")]
-    return files.sha256_text("".join(files.sha256_file(part) for part in parts))[:8]
+    return files.sha256_text(code.digest("closedbook.miniature.author") + files.sha256_file(language.WORLD))[:8]
 
 
 @cache

@@ -12,6 +12,13 @@ def register() -> None:
         litellm.utils.custom_llm_setup()
 
 
+def version() -> str:
+    """The author's version: what, beside the model's name, determines its answers."""
+    from closedbook.miniature import author
+
+    return author.version()
+
+
 def _handler():
     import litellm
 

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from closedbook.english import SPEECH_VERBS
 from closedbook.errors import UserError
 from closedbook.records import Document
+from closedbook.without_model.english import SPEECH_VERBS
 
 END = re.compile(r"[.!?…]+")
 CLOSERS = frozenset(")]}”’»")

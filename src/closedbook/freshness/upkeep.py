@@ -11,9 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from closedbook import files, receipts
+from closedbook import files
 from closedbook.errors import UserError
-from closedbook.plan import WORK, Plan
+from closedbook.freshness import receipts
+from closedbook.freshness.plan import WORK, Plan
 
 STALE_NS = 1_000_000_000
 """one second after the beginning of time: older than any input, so Snakemake runs the job"""
@@ -111,16 +112,18 @@ def run_stage(plan: Plan, stage: str) -> None:
     with hold(f"closedbook stage {stage}"):
         for path in prune(plan, stage):
             print(f"removed {path}", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "snakemake", "-s", f"rules/{stage}.smk"], check=True)
+    status = subprocess.run([sys.executable, "-m", "snakemake", "-s", f"rules/{stage}.smk"]).returncode
+    if status:
+        raise UserError(f"stage {stage}: snakemake stopped with status {status}; what it says is above")
     verify(plan, stage)
 
 
 def commit(plan: Plan) -> list[str]:
     """Record in dvc.lock and DVC's cache every stage whose results are all fresh; returns their names.
 
-    Inside a DVC stage, DVC does that itself.
+    Inside a DVC stage, DVC does that itself; outside a git repository it can't.
     """
-    if "DVC_STAGE" in os.environ or not Path(".dvc").is_dir():
+    if "DVC_STAGE" in os.environ or not (Path(".dvc").is_dir() and Path(".git").exists()):
         return []
     prune(plan)
     verdicts = check(plan)

@@ -9,10 +9,11 @@ import re
 from functools import cached_property
 from itertools import combinations
 
-from closedbook import english, mentions, references, retelling, seeds
-from closedbook.mentions import Evidence, Mention, singular
-from closedbook.reading import Sentence, sentences
+from closedbook import seeds
 from closedbook.records import Document
+from closedbook.without_model import english, mentions, references, retelling
+from closedbook.without_model.mentions import Evidence, Mention, singular
+from closedbook.without_model.reading import Sentence, sentences
 
 MOST_WORDS = 400
 MEETING_SHARE = 0.35  # of the words of a passage about several entities, for the sentences where they meet

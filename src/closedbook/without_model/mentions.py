@@ -4,8 +4,8 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from closedbook import english
-from closedbook.reading import Sentence, Word
+from closedbook.without_model import english
+from closedbook.without_model.reading import Sentence, Word
 
 LONGEST_PHRASE = 3  # content words
 ACTING = english.AUXILIARIES | english.SPEECH_VERBS | english.PLAIN_PAST

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from closedbook import code, files, prompts
+from closedbook import files, prompts
+from closedbook.freshness import code
 from closedbook.params import Params
 from closedbook.strategies import STRATEGIES
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
 
 
 def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
@@ -17,13 +18,13 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "entities": _entities(params),
         "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
                           assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
-        "report": _recipe("report", _chosen(params, "seed", "report", scores={"tasks"}), documents=documents,
+        "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
                           assets=_digests(PACKAGE.glob("*.j2"))),
     }
     for strategy in {arm.strategy: None for arm in params.arms.values()}:
         result[f"passages/{strategy}"] = _passages(params, strategy)
     for name, arm in params.arms.items():
-        corpus = {"name": name, "arm": arm.model_dump(), "replay_rate": params.corpora.replay.rate, "seed": params.seed}
+        corpus = {"name": name, "arm": arm.model_dump(), "replay": params.corpora.replay.model_dump(), "seed": params.seed}
         result[f"corpora/{name}"] = _recipe("corpora", corpus, documents=documents)
         for run_seed in params.training.seeds:
             training = params.training.model_dump(exclude={"seeds"})
@@ -58,7 +59,7 @@ def _digests(paths) -> dict[str, str]:
 def _base(params: Params) -> dict:
     if params.base.model != "miniature":
         return _chosen(params, "base")
-    return _chosen(params, "seed", "base", miniature={"base_books", "base_steps"}, training={"dtype", "threads"})
+    return _chosen(params, "seed", "base", miniature={"base_books", "base_steps"}, training={"device", "dtype", "threads"})
 
 
 def _entities(params: Params) -> dict:

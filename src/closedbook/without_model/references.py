@@ -9,9 +9,9 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from closedbook import english
-from closedbook.mentions import Mention, core
-from closedbook.reading import Sentence, Word
+from closedbook.without_model import english
+from closedbook.without_model.mentions import Mention, core
+from closedbook.without_model.reading import Sentence, Word
 
 PRONOUNS = {"he": "male", "she": "female", "his": "male"}
 GENDERED = {**dict.fromkeys(english.MALE, "male"), **dict.fromkeys(english.FEMALE, "female")}

@@ -4,10 +4,10 @@ import math
 import re
 from dataclasses import dataclass
 
-from closedbook import english, mentions
-from closedbook.mentions import Evidence, Mention, singular
-from closedbook.reading import Sentence, pipeline, sentences
 from closedbook.records import Document
+from closedbook.without_model import english, mentions
+from closedbook.without_model.mentions import Evidence, Mention, singular
+from closedbook.without_model.reading import Sentence, pipeline, sentences
 
 SUMMARY_SENTENCES = 6
 SUMMARY_ENTITIES = 5

@@ -6,8 +6,8 @@ Speech stays as it stands. A retelling changes about three quarters of what it c
 import random
 import re
 
-from closedbook import english
-from closedbook.reading import Sentence
+from closedbook.without_model import english
+from closedbook.without_model.reading import Sentence
 
 CHANGE = 0.75
 JOIN_WORDS = 15  # the longest statement that is joined to a neighbour

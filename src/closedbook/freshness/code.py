@@ -6,9 +6,10 @@ from pathlib import Path
 
 from closedbook import files
 
-PACKAGE = Path(__file__).parent
-NEUTRAL = frozenset({"closedbook.tracking"})
-"""modules that can't change a result: they log it"""
+PACKAGE = Path(__file__).parent.parent
+NEUTRAL = frozenset({"closedbook.tracking", "closedbook.miniature.provider"})
+"""modules that can't change a result: one logs it; behind the other is the miniature's author, whose version is in the recipes of
+those who ask him, and whose changes are nothing to those who ask another model"""
 
 
 @cache

@@ -7,10 +7,12 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, params, recipes, scores, sources
-from closedbook.receipts import FOLDER
+from closedbook import files, params, scores, sources
+from closedbook.freshness import recipes
+from closedbook.freshness.receipts import FOLDER
 
 WORK = Path(".closedbook")
+WORLD = Path("src/closedbook/miniature/world.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,12 @@ class Plan:
     params: params.Params
     documents: list[str]
     recipes: dict[str, dict]
+
+    def base_files(self) -> list[str]:
+        """What the base is made from, where that is files here: the miniature's world, or the folder of a model of one's own."""
+        if self.params.base.model == "miniature":
+            return [self.params.documents.path if self.params.documents.source == "miniature" else str(WORLD)]
+        return sorted(str(path) for path in Path(self.params.base.model).rglob("*") if path.is_file())
 
     def receipts(self) -> dict[Path, dict]:
         """The receipt of every job of the whole line, and the recipe that it must have followed."""

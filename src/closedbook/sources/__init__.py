@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, replace
 from html import unescape
 from pathlib import Path
 
-from closedbook import names, params
+from closedbook import params
 from closedbook.errors import UserError
 from closedbook.records import Question
-from closedbook.rows import Row, read_rows, read_text
+from closedbook.sources import names
+from closedbook.sources.rows import Row, read_rows, read_text
 
 SUFFIXES = {"quality": (".train", ".dev", ".test", ".jsonl"), "folder": (".txt", ".md")}
 WANTED = {

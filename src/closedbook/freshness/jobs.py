@@ -4,7 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from closedbook import files, params, receipts
+from closedbook import files, params
+from closedbook.freshness import receipts
 from closedbook.steps import Step
 
 

@@ -1,0 +1,1 @@
+"""What closedbook does without a language model: entity lists by spaCy, passages from the document's own sentences."""
