@@ -22,7 +22,8 @@ def score(folder, arm, strategy, corpus_tokens, accuracy, seed=1, **changes):
 
 def run(folder, arm, strategy, losses, seed=1):
     path = folder / "runs" / f"{arm}-s{seed}" / "run.json"
-    facts = {"arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222}
+    facts = {"arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222,
+             "existing_tokens": 1500, "num_passages_left_out": 7}
     files.write_json(path, {**facts, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1]})
     rows = "".join(f"{step},{loss}\n" for step, loss in enumerate(losses, 1))
     files.write_text(path.parent / "losses.csv", "step,loss\n" + rows)
@@ -215,6 +216,7 @@ def test_what_fell_back_and_what_was_dropped_is_counted_with_its_reason(inputs, 
 def test_where_nothing_was_dropped_it_says_that(inputs):
     seen = words(built(inputs))
     assert "Nothing was dropped" in seen and "extractive" not in seen
+    assert "took 1,000 of the 1,500 tokens that exist; 7 passages had no place" in seen
 
 
 def test_each_call_is_paid_once(inputs, tmp_path):

@@ -12,7 +12,6 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "true",
     "OMP_WAIT_POLICY": "passive",  # threads that spin take the core that another job waits for
-    "MALLOC_MMAP_MAX_": "0",
 }
 """nothing phones home, and processes that share cores do not starve each other; set before any library is loaded"""
 NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)

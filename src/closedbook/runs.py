@@ -92,6 +92,8 @@ def _counts(corpus: dict, settings: params.Training, dataset: packing.PackedData
     num_read = corpus["train_tokens"] + corpus["replay_train_tokens"]
     return {
         "corpus_tokens": corpus["corpus_tokens"],
+        "existing_tokens": corpus["existing_tokens"],
+        "num_passages_left_out": corpus["num_passages_left_out"],
         "train_tokens": corpus["train_tokens"],
         "replay_tokens": corpus["replay_train_tokens"],
         "padding_tokens": len(dataset) * settings.block_size - num_read,
