@@ -21,4 +21,4 @@ rule base:
         " --files {input.files:q}"
         " --checkpoints .closedbook/checkpoints/base"
         " --folder results/base"
-        " 2> >(tee {log:q} >&2)"
+        + INTO_LOG_AND_TERMINAL

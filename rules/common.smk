@@ -25,6 +25,8 @@ if "PLAN" not in globals():  # each rule file includes this one, so that each ca
         raise WorkflowError(str(error)) from None
 
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
+INTO_LOG = " 2> {log:q} || {{ tail -n 20 {log:q} >&2; exit 1; }}"  # what went wrong is seen without looking for it
+INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
 DOCUMENTS = PLAN.documents
 ARMS = PLAN.params.arms
 RUNS = recipes.run_names(PLAN.params)

@@ -23,4 +23,4 @@ rule document:
         " --source {input.source:q}"
         " --document {output.document:q}"
         " --questions {output.questions:q}"
-        " 2> {log:q}"
+        + INTO_LOG

@@ -21,4 +21,4 @@ rule entity_list:
         " --receipt {output.receipt:q}"
         " --document {input.document:q}"
         " --output {output.entities:q}"
-        " 2> {log:q}"
+        + INTO_LOG

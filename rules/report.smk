@@ -22,4 +22,4 @@ rule report:
         " --scores {input.scores:q}"
         " --runs {input.runs:q}"
         " --folder results/report"
-        " 2> {log:q}"
+        + INTO_LOG

@@ -25,4 +25,4 @@ rule run:
         " --base results/base"
         " --checkpoints .closedbook/checkpoints/{wildcards.arm:q}-s{wildcards.seed:q}"
         " --folder results/runs/{wildcards.arm:q}-s{wildcards.seed:q}"
-        " 2> >(tee {log:q} >&2)"
+        + INTO_LOG_AND_TERMINAL

@@ -32,4 +32,4 @@ rule score:
         " --questions results/questions"
         " --output {output.score:q}"
         " --samples {output.samples:q}"
-        " 2> {log:q}"
+        + INTO_LOG
