@@ -24,6 +24,7 @@ def run(command: list[str]) -> None:
         peak = max(peak, sum(_memory(each) for each in _family(process.pid)))
         time.sleep(POLL_SECONDS)
     print(f"{' '.join(command)}: {time.monotonic() - started:.1f} s, peak {peak / 2**30:.2f} GiB, exit status {process.returncode}")
+    sys.exit(process.returncode)
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -49,8 +50,9 @@ def same(one: Path, other: Path) -> None:
     names = digests[0].keys() | digests[1].keys()
     different = sorted(name for name in names if digests[0].get(name) != digests[1].get(name))
     models = sum(name.endswith(".safetensors") for name in names)
+    print("\n".join(f"{'differs' if name in different else 'same   '} {name}" for name in sorted(names)))
     print(f"{len(names)} files compared, {models} of them *.safetensors; {len(different)} differ")
-    print("\n".join(f"  {name}" for name in different))
+    sys.exit(bool(different) or not models)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 # What every rule file needs: the plan, the lock of a live run, and times that say what the contents say.
 import shlex
+import sqlite3
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -23,6 +24,8 @@ if "PLAN" not in globals():  # each rule file includes this one, so that each ca
             upkeep.reconcile(PLAN)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    except (PermissionError, sqlite3.OperationalError) as error:
+        raise WorkflowError(f"{error}: this folder must be writable, with room on its disk") from None
 
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 INTO_LOG = " 2> {log:q} || {{ tail -n 20 {log:q} >&2; exit 1; }}"  # what went wrong is seen without looking for it

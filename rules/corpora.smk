@@ -31,4 +31,4 @@ rule corpus:
         " --base results/base"
         " --replay {input.replay:q}"
         " --folder results/corpora/{wildcards.arm:q}"
-        + INTO_LOG
+        + INTO_LOG_AND_TERMINAL

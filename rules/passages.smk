@@ -28,4 +28,4 @@ rule document_passages:
         " --entities {input.entities:q}"
         " --strategy {wildcards.strategy:q}"
         " --output {output.passages:q}"
-        + INTO_LOG
+        + INTO_LOG_AND_TERMINAL

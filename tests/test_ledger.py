@@ -1,5 +1,8 @@
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -74,3 +77,19 @@ def test_a_second_job_on_a_segment_waits_and_then_sees_what_the_first_was_told(t
         process.join(10)
     keys = [json.loads(line)["key"] for line in (tmp_path / "pair" / "doc.jsonl").read_text().splitlines()]
     assert keys == ["first", "second"]
+
+
+def test_a_full_disk_is_named_and_leaves_the_records_before(tmp_path):
+    script = (
+        "import resource, sys; from pathlib import Path; from closedbook.errors import UserError; from closedbook.ledger import Ledger\n"
+        "try:\n"
+        "    with Ledger('pair', 'doc', Path(sys.argv[1])) as ledger:\n"
+        "        ledger.append({'key': 'a', 'messages': []})\n"
+        "        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "        ledger.append({'key': 'b', 'messages': [], 'text': 'x' * 5000})\n"
+        "except UserError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "src"})
+    assert "doc.jsonl: cannot be written" in done.stdout, done.stderr
+    with Ledger("pair", "doc", tmp_path) as ledger:
+        assert ledger.find("a") and not ledger.find("b")

@@ -13,19 +13,20 @@ from line import Line, jobs
 
 pytestmark = pytest.mark.slow
 
+HOSTILE = "it's $(touch pwned) \U0001f642.txt"
 TEXTS = {
     "harbour.md": "---\ntitle: The Harbour of Varn\nauthor: Oldan, Mira\nyear: 1931\n---\n\nMira Oldan kept the lighthouse of Varn. The Council of Varn "
     "paid her in salt.\n\nOne winter Tomas Reed came to the lighthouse. Mira Oldan gave Tomas Reed a brass compass.\n",
     "clock.txt": "The Council of Varn met under a clock without hands. Old Peter Lamm wound the clock each morning.\n\nNobody asked Peter Lamm why. "
     "Mira Oldan asked the Council of Varn.\n",
-    "bridge.txt": "The bridge at Kell fell in a storm. Tomas Reed built the bridge at Kell again.\n\nAnna Kell crossed it first, with a lamp.\n",
+    HOSTILE: "---\ntitle: '../\"q\" $(touch pwned) <b>\U0001f642</b>'\n---\nThe bridge at Kell fell in a storm. Tomas Reed built the bridge at Kell again.\n\nAnna Kell crossed it first, with a lamp.\n",
 }
-QUESTION = '{"document": "harbour.md", "question_unique_id": "q1", "question": "What did Mira give Tomas?", "options": ["a compass", "salt", "a lamp", "a clock"], "gold_label": 1}\n'
+QUESTIONS = '{"document": "harbour.md", "question_unique_id": "q1", "question": "What did Mira give Tomas?", "options": ["a compass", "salt", "a lamp", "a clock"], "gold_label": 1}\n'
 
 
 def write_documents(folder: Path) -> None:
     folder.mkdir()
-    for name, text in {**TEXTS, "questions.jsonl": QUESTION}.items():
+    for name, text in {**TEXTS, "questions.jsonl": QUESTIONS}.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
@@ -38,6 +39,10 @@ def made(tmp_path_factory):
     output = line.snakemake()
     assert jobs(output) == {"document": 3, "base": 1, "entity_list": 3, "document_passages": 6, "corpus": 2, "run": 2, "score": 3, "report": 1, "all": 1}
     line.commit("results")
+    paths = {str(path.relative_to(line.folder)) for path in line.folder.rglob("*") if not path.is_relative_to(line.folder / ".venv")}
+    assert not [path for path in paths if path.endswith("pwned")], "text of a document reached a shell"
+    assert not [path for path in paths if path.startswith("results/") and re.search(r"[^a-z0-9./_-]", path)], "text of a document is in a path"
+    assert "<b>\U0001f642" not in (line.folder / "results/report/report.html").read_text(), "text of a document is markup"
     return line
 
 
@@ -52,7 +57,10 @@ def test_after_a_run_both_engines_have_nothing_to_do(line):
     assert "Nothing to be done" in line.snakemake()
     assert "Running stage" not in line.run("dvc", "repro")
     assert line.bytes() == before
-    assert "accuracy" in line.run("dvc", "metrics", "show") or "quality_closed_text" in line.run("dvc", "metrics", "show")
+    assert "quality_closed_text" in line.run("dvc", "metrics", "show")
+    line.run("dvc", "plots", "show")
+    assert (line.folder / "dvc_plots/index.html").exists()
+    assert re.search(r"entigraph +1.000 ±|entigraph +[01]\.\d{3}", table := line.closedbook("table")) and "results/report/report.html" in table
 
 
 def test_one_parameter_reruns_its_step_and_what_follows_and_spelling_nothing(line):
@@ -83,9 +91,9 @@ def test_one_document_reruns_its_own_chain_and_white_space_stops_at_once(line):
 
 
 def test_a_document_that_goes_takes_its_files_along(line):
-    (line.folder / "texts" / "bridge.txt").unlink()
+    (line.folder / "texts" / HOSTILE).unlink()
     line.run("dvc", "repro", "entities")
-    assert not [name for name in line.bytes() if "bridge" in name and name.startswith(("results/documents", "results/entities", "results/questions"))]
+    assert not [name for name in line.bytes() if "touch-pwned" in name and name.startswith(("results/documents", "results/entities", "results/questions"))]
     assert len(list((line.folder / "results/entities").iterdir())) == 2
 
 
@@ -115,18 +123,48 @@ def test_a_clone_that_pulls_has_nothing_to_do(line, tmp_path):
     assert clone.bytes() == line.bytes()
 
 
-@pytest.mark.parametrize("seconds", [4, 9, 15])
-def test_after_kill_9_of_everything_the_next_run_resumes_to_the_same_bytes(made, tmp_path, seconds):
+@pytest.mark.parametrize("milestone", [
+    "results/receipts/entities/*.json", "results/receipts/passages/entigraph/*.json", ".closedbook/checkpoints/*/checkpoint-*"
+])  # fmt: skip
+def test_after_kill_9_of_everything_the_next_run_resumes_to_the_same_bytes(made, tmp_path, milestone):
     line = Line(tmp_path / "line", documents={"source": "folder", "path": "texts"})
     write_documents(line.folder / "texts")
     command = [str(Path(sys.prefix) / "bin/snakemake"), "--cores", "2"]
     process = subprocess.Popen(command, cwd=line.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(seconds)
-    assert process.poll() is None, "finished before it was killed"
+    while not list(line.folder.glob(milestone)):
+        assert process.poll() is None, f"ended before {milestone} was there"
+        time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    assert not (line.folder / "results/report/report.html").exists()
     line.snakemake()
     assert line.bytes() == made.bytes()
+
+
+def test_an_experiment_in_a_folder_of_its_own_reruns_what_its_parameter_changes(line):
+    output = line.run("dvc", "exp", "run", "--temp", "--set-param", "training.weight_decay=0.04", "--name", "decay")
+    assert jobs(output) == {"run": 2, "runs": 1, "score": 2, "scores": 1, "report": 1}
+    assert "Nothing to be done" in line.snakemake(), "the workspace stays as it was"
+    line.run("dvc", "exp", "apply", "decay")
+    assert "weight_decay: 0.04" in (line.folder / "params.yaml").read_text()
+    assert "Nothing to be done" in line.snakemake()
+
+
+def test_without_questions_the_line_says_that_accuracy_was_not_measured(line):
+    (line.folder / "texts" / "questions.jsonl").unlink()
+    output = line.snakemake()
+    assert jobs(output)["run"] == 0
+    assert "no questions: accuracy not measured" in (line.folder / "results/report/report.html").read_text()
+    assert "no questions: accuracy not measured" in line.closedbook("table")
+    assert len((line.folder / "results/report/table.csv").read_text().splitlines()) == 1
+
+
+def test_wrong_input_stops_the_line_before_it_begins_and_changes_nothing(line):
+    before = line.bytes()
+    line.set(training={"learningrate": 0.1})
+    assert "training.learningrate: unknown key; did you mean learning_rate?" in line.snakemake(status=1)
+    assert "training.learningrate" in line.closedbook("fresh", status=2)
+    assert line.bytes() == before
 
 
 def test_a_second_run_is_told_who_holds_the_folder(line):

@@ -52,16 +52,20 @@ def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(
         received = server.received
         made = [files.read_json(path) for path in (line.folder / "results/entities").iterdir()]
         assert len(made) == 10 and {each["made_by"] for each in made} == {"llm"}
+        receipts = [files.read_json(path) for path in (line.folder / "results/receipts/entities").iterdir()]
+        assert {receipt["facts"]["made_by"] for receipt in receipts} == {"llm"}
         for path in (line.folder / "results/passages/entigraph").iterdir():
             found = files.read_json(path)
             assert len(found["passages"]) + len(found["dropped"]) == 5
             assert all(passage["call"]["model_answered"] == "toy-0001" for passage in found["passages"])
+        before = passages_by_id(line)
         for path in (line.folder / "results/passages").rglob("*.json"):
             path.unlink()
         line.set(passages={"entigraph": {"singles": 0, "pairs": 5, "triplets": 0, "summary": True}})
-        before = passages_by_id(line) if (line.folder / "results/passages/entigraph").is_dir() else {}
         line.snakemake("passages")
-        assert not before and server.received - received == 10, "one more pair of each document, and nothing else, is asked"
+        after = passages_by_id(line)
+        assert before.items() <= after.items() and len(after) > len(before)
+        assert server.received - received == 10, "one more pair of each document, and nothing else, is asked"
         assert max(server.answered.values()) == 1
 
 

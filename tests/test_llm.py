@@ -130,7 +130,7 @@ def test_whatever_decides_an_answer_makes_another_request(tmp_path, change):
 
 def test_one_failure_that_stops_the_run_loses_no_answer_in_flight(tmp_path):
     async def many(client):
-        return await llm.gather([client.ask("single", attempts=1, check=str, first=f"thing {number}") for number in range(20)])
+        return await llm.gather([client.ask("single", attempts=1, check=str, first=f"thing {number}") for number in range(20)], "toy")
 
     with Server({5: "401"}) as server:
         with Ledger("test", DOCUMENT.id, tmp_path) as ledger, pytest.raises(UserError):
@@ -148,3 +148,22 @@ def test_prices_from_the_parameters_give_a_cost(tmp_path):
     with Server() as server:
         _, call = ask(server.url, tmp_path, limit_changes=prices)
     assert call.cost_usd == pytest.approx(100 * 10e-6 + 20 * 100e-6)
+
+
+def test_a_full_disk_stops_the_asking(tmp_path, monkeypatch):
+    whole = Ledger._write
+
+    def second_fails(ledger, record):
+        if ledger._records:
+            raise UserError("make room")
+        whole(ledger, record)
+
+    monkeypatch.setattr(Ledger, "_write", second_fails)
+
+    async def many(client):
+        return await llm.gather([client.ask("single", attempts=1, check=str, first=f"thing {number}") for number in range(20)], "toy")
+
+    with Server() as server, Ledger("test", DOCUMENT.id, tmp_path) as ledger, pytest.raises(UserError, match="make room"):
+        client = llm.Client(llm=settings(server.url), limits=limits(concurrency=1), ledger=ledger, document=DOCUMENT, seed=1)
+        asyncio.run(many(client))
+    assert server.received == 2

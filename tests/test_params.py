@@ -67,3 +67,13 @@ def test_numbers_are_read_as_yaml_1_2_says(tmp_path):
     (tmp_path / "params.yaml").write_text(text)
     loaded = params.load(tmp_path / "params.yaml")
     assert loaded.training.learning_rate == 0.002 and loaded.limits.retries == 6
+
+
+def test_the_presets_hold_what_they_are_named_for():
+    paper = params.load(ROOT / "presets/quality-paper.yaml")
+    held = paper.training.model_dump(include={"block_size", "batch_size", "learning_rate", "warmup", "weight_decay", "dtype"})
+    assert held == {"block_size": 2048, "batch_size": 16, "learning_rate": 5e-6, "warmup": 0.05, "weight_decay": 0.01, "dtype": "bfloat16"}
+    assert paper.corpora.replay.rate == 0.1 and {arm.epochs for arm in paper.arms.values()} == {2} and "Llama-3-8B" in paper.base.model
+    trial = params.load(ROOT / "presets/quality-trial.yaml")
+    assert trial.documents.limit == 3 and trial.passages.entigraph.pairs == 20
+    assert params.load(ROOT / "presets/folder.yaml").llm.model is None

@@ -15,7 +15,8 @@ def job(tmp_path, monkeypatch):
     for name in ("input.txt", "output.txt"):
         (tmp_path / name).write_text(name)
     receipt = tmp_path / "receipt.json"
-    receipts.write(receipt, recipe=RECIPE, inputs={"input.txt": receipts.Hashes().sha256("input.txt")}, outputs=[(tmp_path / "output.txt").relative_to(tmp_path)])
+    receipts.write(receipt, recipe=RECIPE, inputs={"input.txt": receipts.Hashes().sha256("input.txt")}, outputs=[(tmp_path / "output.txt").relative_to(tmp_path)],
+                   facts={})
     return receipt
 
 

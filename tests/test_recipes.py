@@ -1,7 +1,12 @@
+from pathlib import Path
+
 import pytest
+from ruamel.yaml import YAML
 
 from closedbook import files, params
 from closedbook.freshness import code, recipes
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -71,3 +76,25 @@ def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():
     settings = params.typed(recipes.recipes(params.load(), ["doc"])["base"]["params"])
     with pytest.raises(AttributeError):
         settings.training.learning_rate
+
+
+def flat(settings, prefix=""):
+    for name, value in settings.items():
+        yield from flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
+
+
+RENAMED = {"arm": "arms", "name": "arms", "runs": "arms", "replay": "corpora.replay", "run_seed": "training.seeds"}
+"""parameters that stand in a recipe under another name than in params.yaml"""
+
+
+def test_dvc_looks_at_every_parameter_that_a_recipe_holds():
+    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+    seen = 0
+    for name, recipe in recipes.recipes(params.load(), ["doc"]).items():
+        watched = stages[name.split("/")[0]].get("params", [])
+        for key in flat(recipe["params"]):
+            first, _, rest = key.partition(".")
+            key = RENAMED.get(first, first) + (f".{rest}" if rest else "")
+            assert any(key == each or key.startswith(f"{each}.") for each in watched), f"stage of {name} does not watch {key}"
+            seen += 1
+    assert seen > 50

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from closedbook.entities import NO_MODEL
 from closedbook.errors import UserError
 from closedbook.freshness.plan import Plan
 from closedbook.freshness.receipts import FOLDER
@@ -33,14 +32,17 @@ def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     """(step, its result, why) for what a model should have made of a document and did not."""
     failures = []
     entities = Path("results/entities") / f"{document}.json"
+    if plan.params.llm.model is None:
+        return []
     found = EntityList.read(entities) if entities.exists() else None
-    if found and found.why not in (None, NO_MODEL):
+    if found and found.why:
         failures.append(("entities", entities, f"fell back to {found.maker}: {found.why}"))
-    if not found and Ledger("entities", document).path.exists():
+    segment = Ledger("entities", document).path
+    if not found and segment.exists() and segment.stat().st_size:
         failures.append(("entities", entities, "asked, and no valid list given"))
     for strategy in dict.fromkeys(arm.strategy for arm in plan.params.arms.values()):
         path = Path("results/passages") / strategy / f"{document}.json"
-        dropped = Passages.read(path).dropped if path.exists() and plan.params.llm.model else []
+        dropped = Passages.read(path).dropped if path.exists() else []
         if dropped:
             failures.append((strategy, path, f"{len(dropped)} dropped: {dropped[0]['reason']}"))
     return failures

@@ -26,8 +26,6 @@ def build(*, world: Path | None, folder: Path, checkpoints: Path, params: Simple
         files.write_text(folder / "replay.jsonl", "")
         load = params.base.model
     files.write_json(folder / "base.json", {"model": params.base.model, "load": load, **_pinned(load, params.base.revision)})
-    if checkpoints.exists():
-        shutil.rmtree(checkpoints)
 
 
 def _pinned(load: str, revision: str | None) -> dict:

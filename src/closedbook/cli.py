@@ -1,8 +1,8 @@
 """The command line: every step as its rule runs it, and the commands that look after the results."""
 
 import argparse
-import errno
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +14,7 @@ QUIET = {
     "OMP_WAIT_POLICY": "passive",  # threads that spin take the core that another job waits for
 }
 """nothing phones home, and processes that share cores do not starve each other; set before any library is loaded"""
-NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+NO_PLACE = re.compile(r"No space left|[Dd]isk is full|Disk quota|File too large|Permission denied|[Rr]ead-only|readonly database|unable to open database")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,11 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except OSError as error:  # a library that writes files itself: models, checkpoints, MLflow's store
-        if error.errno not in NO_PLACE:
+    except Exception as error:  # libraries write files too (models, checkpoints, databases), and each has its own way to fail
+        if not NO_PLACE.search(str(error)):
             raise
-        print(f"error: {error.filename or 'a file'}: {error.strerror}: make room or give permission, then run again; "
-              "what is finished is kept", file=sys.stderr)
+        print(f"error: {error}: make room or give write permission, then run again; what is finished is kept", file=sys.stderr)
         return 2
     return 0
 
@@ -102,7 +101,8 @@ def _table(options) -> None:
 
 def _ask_again(options) -> None:
     from closedbook import again
-    from closedbook.freshness import plan
+    from closedbook.freshness import plan, upkeep
 
-    for line in again.reopen(plan.make(), options.documents):
-        print(line)
+    with upkeep.hold("closedbook ask-again"):
+        for line in again.reopen(plan.make(), options.documents):
+            print(line)

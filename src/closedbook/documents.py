@@ -1,6 +1,7 @@
 """The documents step: an article becomes a document of clean paragraphs, and its questions a file of their own.
 
-    PYTHONPATH=src python -m closedbook documents --source .closedbook/sources/ID.json --document results/documents/ID.json \\
+    PYTHONPATH=src python -m closedbook documents --recipe .closedbook/recipes/documents.json \\
+        --receipt results/receipts/documents/ID.json --source .closedbook/sources/ID.json --document results/documents/ID.json \\
         --questions results/questions/ID.json
 """
 

@@ -26,8 +26,8 @@ class Answer(BaseModel):
     entities: list[str] = Field(min_length=2)
 
 
-def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limits) -> None:
-    """Write the entity list of one document; `params` holds seed, llm, entities and spacy.
+def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limits) -> dict:
+    """Write the entity list of one document and return who made it, and why; `params` holds seed, llm, entities and spacy.
 
     Raises UserError where the model can't be reached or used at all, and, under entities.fallback error, where it does not give a
     valid list for this document; then nothing is written.
@@ -38,6 +38,7 @@ def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limi
     else:
         result = by_model(source, params, limits)
     result.write(output)
+    return {"made_by": result.made_by, "maker": result.maker, "why": result.why}
 
 
 def by_model(document: Document, params: SimpleNamespace, limits: Limits) -> EntityList:

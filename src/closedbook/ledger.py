@@ -4,6 +4,7 @@ One segment (JSON lines) a document and step. A job holds its segment's lock as 
 same document written ask each thing once between them. The text of a document, long and in every request, is stored once by hash.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -33,7 +34,7 @@ class Ledger:
 
     def __enter__(self) -> "Ledger":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "a+b")
+        self._file = open(self.path, "a+b", buffering=0)  # unbuffered: a failed write is not tried again at the end
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._cut_torn_tail()
         self._read()
@@ -59,8 +60,9 @@ class Ledger:
 
     def _write(self, record: dict) -> None:
         try:
-            self._file.write(json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n")
-            self._file.flush()
+            line = json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again") from error

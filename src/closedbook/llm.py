@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from closedbook.params import Limits, Llm
 from closedbook.records import Document
 
 REFUSAL = re.compile(r"\s*(I'm sorry|I am sorry|Sorry,|I apologi[sz]e|I can(no|')t|I can’t|I am unable|I'm unable|As an AI)", re.IGNORECASE)
+SECONDS_BETWEEN_LINES = 30
 REFUSAL_LENGTH = 400
 """a longer text that begins with such words is a passage, not a refusal"""
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
@@ -109,10 +111,10 @@ class Client:
                 raise asyncio.CancelledError
             try:
                 record = {**request, **await self._send(messages, settings, schema)}
+                self._ledger.append(record, self._document.text)
             except UserError:
                 self._stopped = True
                 raise
-        self._ledger.append(record, self._document.text)
         return record
 
     async def _send(self, messages, settings, schema) -> dict:
@@ -266,9 +268,18 @@ def _scrubbed(error) -> str:
     return re.sub(r"\b(sk|key)-[\w*-]{6,}", "[a key]", " ".join(text.split()))[:300]
 
 
-async def gather(tasks) -> list:
-    """All results in order. Where one stops the run, the others that are in flight end first, so that no paid answer is lost."""
-    results = await asyncio.gather(*tasks, return_exceptions=True)
+async def gather(tasks: list, label: str) -> list:
+    """All results in order, with a line of progress to stderr every half minute.
+
+    Where one stops the run, the others that are in flight end first, so that no paid answer is lost.
+    """
+    started = [asyncio.ensure_future(task) for task in tasks]
+    while True:
+        _, open_ones = await asyncio.wait(started, timeout=SECONDS_BETWEEN_LINES)
+        if not open_ones:
+            break
+        print(f"{label}: {len(started) - len(open_ones):,} of {len(started):,} passages", file=sys.stderr, flush=True)
+    results = await asyncio.gather(*started, return_exceptions=True)
     for kind in (UserError, Exception, asyncio.CancelledError):
         for result in results:
             if isinstance(result, kind) and not isinstance(result, NotAnswered):

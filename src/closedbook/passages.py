@@ -1,6 +1,7 @@
 """The passages step: what a strategy writes about one document, by a language model or from the document's own sentences."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,10 @@ from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.strategies import STRATEGIES, Wanted
 
 
-def build(*, document: Path, entities: list[Path], strategy: str, output: Path, params: SimpleNamespace, limits: Limits) -> None:
-    """Write all passages of one document under one strategy; `params` holds seed, llm and passages.
+def build(*, document: Path, entities: list[Path], strategy: str, output: Path, params: SimpleNamespace, limits: Limits) -> dict:
+    """Write all passages of one document under one strategy and return how many, by whom, and how many were dropped.
+
+    `params` holds seed, llm and passages.
 
     `entities` is the document's entity list, or nothing under a strategy that needs none.
 
@@ -39,6 +42,8 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
             passages.append(Passage(id=wanted.passage_id(source.id, strategy), document=source.id, strategy=strategy,
                                     writer=writer, text=text, call=call, **common))
     Passages(document=source.id, strategy=strategy, passages=passages, dropped=dropped).write(output)
+    made_by = {"entities_made_by": names.made_by} if names else {}
+    return {**made_by, "written": Counter(passage.writer for passage in passages), "dropped": len(dropped)}
 
 
 def by_model(document: Document, strategy: str, asked: list[Wanted], params: SimpleNamespace, limits: Limits) -> list[tuple]:
@@ -49,7 +54,7 @@ def by_model(document: Document, strategy: str, asked: list[Wanted], params: Sim
             client.ask(wanted.kind, attempts=params.passages.attempts, check=str, sample=wanted.sample,
                        **dict(zip(("first", "second", "third"), wanted.entities)))
             for wanted in asked
-        ])
+        ], f"{strategy}/{document.id}")
 
     with Ledger(strategy, document.id) as ledger:
         client = llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed)

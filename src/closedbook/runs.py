@@ -55,7 +55,6 @@ def build(
     }
     _log(run, corpus, settings, seed, history, folder, seconds)
     files.write_json(folder / "run.json", run)
-    shutil.rmtree(checkpoints)
 
 
 def _check(corpus: Path, facts: dict, base: dict, tokenizer, block_size: int) -> None:

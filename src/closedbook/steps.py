@@ -14,7 +14,7 @@ from closedbook.params import Limits
 @dataclass(frozen=True, kw_only=True)
 class Step:
     run: Callable
-    """called with what the recipe holds, the limits, and the options by name"""
+    """called with what the recipe holds, the limits, and the options by name; may return facts for the receipt"""
     inputs: tuple[str, ...] = ()
     """options that name a file to read, or a folder of which all files are read"""
     per_document: tuple[str, ...] = ()
@@ -41,16 +41,16 @@ def _base(recipe: SimpleNamespace, limits: Limits, *, files: list[Path], **paths
     base.build(params=recipe, world=files[0] if recipe.base.model == "miniature" else None, **paths)
 
 
-def _entities(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
+def _entities(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> dict:
     from closedbook import entities
 
-    entities.build(params=recipe, limits=limits, **paths)
+    return entities.build(params=recipe, limits=limits, **paths)
 
 
-def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> None:
+def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> dict:
     from closedbook import passages
 
-    passages.build(params=recipe, limits=limits, **options)
+    return passages.build(params=recipe, limits=limits, **options)
 
 
 def _corpora(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths) -> None:

@@ -1,6 +1,7 @@
 """One job: a step run on given files, between its recipe and its receipt."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,8 +29,10 @@ def run(step: Step, options: dict) -> None:
             os.utime(path)
         return
     values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
-    step.run(params.typed(recipe["params"]), params.load().limits, **given, **values)
-    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs)
+    facts = step.run(params.typed(recipe["params"]), params.load().limits, **given, **values)
+    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts=facts or {})
+    for name in step.work:
+        shutil.rmtree(options[name], ignore_errors=True)  # not before: a kill in between would cost the work again
 
 
 def _inputs(step: Step, options: dict, recipe: dict) -> tuple[dict, list[Path]]:

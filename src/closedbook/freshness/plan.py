@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from closedbook import files, params, scores, sources
+from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.freshness.receipts import FOLDER
 
 WORK = Path(".closedbook")
 WORLD = Path("src/closedbook/miniature/world.yaml")
+BASE_REPLAY = "results/base/replay.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,19 @@ def make() -> Plan:
     """
     settings = params.load()
     scores.check_tasks(settings.scores.tasks, Path("evals/quality"))
+    _check_replay(settings.corpora.replay.path)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)
     documents = [article.id for article in articles]
     plan = Plan(params=settings, documents=documents, recipes=recipes.recipes(settings, documents))
     _keep(WORK / "recipes", {f"{name}.json": recipe for name, recipe in plan.recipes.items()})
     _keep(WORK / "sources", {f"{article.id}.json": article.as_dict() for article in articles})
     return plan
+
+
+def _check_replay(path: str) -> None:
+    if path != BASE_REPLAY and not Path(path).is_file():
+        raise UserError(f"params.yaml: corpora.replay.path: {path}: no such file: give it rows {{\"text\": ...}}, or set {BASE_REPLAY} and, "
+                        "unless base.model is miniature, rate 0.0")
 
 
 def _keep(folder: Path, wanted: dict[str, dict]) -> None:

@@ -53,11 +53,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
 
 
-def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path]) -> None:
-    """`inputs` are hashes taken before the step read its files; a folder among `outputs` stands for all files in it."""
+def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path], facts: dict) -> None:
+    """`inputs` are hashes taken before the step read its files; a folder among `outputs` stands for all files in it; `facts` are what
+    the step says of how it came to its result."""
     paths = sorted(file for output in outputs for file in (output.rglob("*") if output.is_dir() else [output]) if file.is_file())
     hashes = {str(path): files.sha256_file(path) for path in paths}
-    files.write_json(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "versions": versions()})
+    files.write_json(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
 
 
 def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None) -> str | None:
