@@ -20,6 +20,4 @@ include: "rules/report.smk"
 
 
 onsuccess:
-    committed = upkeep.commit(PLAN)
-    if committed:
-        print("recorded in dvc.lock:", ", ".join(committed))
+    shell("{CLOSEDBOOK} commit")

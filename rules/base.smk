@@ -5,7 +5,7 @@ include: "common.smk"
 rule base:
     input:
         recipe=recipe("base"),
-        files=PLAN.base_files(),
+        files=recipes.base_files(PLAN.params),
     output:
         base=update("results/base/base.json"),
         replay=update("results/base/replay.jsonl"),
@@ -13,6 +13,8 @@ rule base:
     log:
         ".closedbook/logs/base.log",
     threads: PLAN.params.training.threads
+    resources:
+        gpu=int(PLAN.params.training.device == "cuda"),
     priority: 10
     shell:
         "{CLOSEDBOOK} base"

@@ -4,13 +4,15 @@ include: "common.smk"
 rule report:
     input:
         expand("results/entities/{document}.json", document=DOCUMENTS),
-        passages=expand("results/passages/{strategy}/{document}.json", strategy=ARM_STRATEGIES, document=DOCUMENTS),
+        expand("results/passages/{strategy}/{document}.json", strategy=ARM_STRATEGIES, document=DOCUMENTS),
         scores=expand("results/scores/{run}.json", run=["base", *RUNS]),
         runs=expand("results/runs/{run}/run.json", run=RUNS),
         recipe=recipe("report"),
     output:
         report=update("results/report/report.html"),
         receipt=receipt("report/report"),
+    params:
+        passages=expand("results/passages/{strategy}", strategy=ARM_STRATEGIES),
     log:
         ".closedbook/logs/report.log",
     shell:
@@ -18,7 +20,7 @@ rule report:
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --entities results/entities"
-        " --passages {input.passages:q}"
+        " --passages {params.passages:q}"
         " --scores {input.scores:q}"
         " --runs {input.runs:q}"
         " --folder results/report"

@@ -17,6 +17,8 @@ rule run:
     log:
         ".closedbook/logs/runs/{arm}-s{seed}.log",
     threads: PLAN.params.training.threads
+    resources:
+        gpu=int(PLAN.params.training.device == "cuda"),
     shell:
         "{CLOSEDBOOK} runs"
         " --recipe {input.recipe:q}"

@@ -24,6 +24,8 @@ rule score:
     log:
         ".closedbook/logs/scores/{run}.log",
     threads: PLAN.params.scores.threads
+    resources:
+        gpu=int(PLAN.params.scores.device == "cuda"),
     shell:
         "{CLOSEDBOOK} scores"
         " --recipe {input.recipe:q}"

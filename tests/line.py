@@ -40,7 +40,7 @@ class Line:
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, target, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
         (folder / ".venv").symlink_to(sys.prefix)
-        toys.base(folder / "toy", context=1024)
+        toys.base(folder / "toy", context=1024).unlink()  # a model's folder as from_pretrained takes it, with nothing of this place in it
         self.set(**{**TINY, "base": {"model": "toy"}, **changes})
 
     def set(self, **changes) -> None:

@@ -17,6 +17,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, trouble: dict[int, str] | None = None):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.trouble, self.received, self.answered, self.keys = trouble or {}, 0, Counter(), set()
+        self.requests: list[dict] = []
         self.lock = threading.Lock()
 
     @property
@@ -42,9 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             number = server.received
             server.received += 1
+            server.requests.append(request)
             server.keys.add(self.headers.get("Authorization"))
             trouble = server.trouble.get(number, "none")
-            if trouble in ("none", "fenced", "not_json", "empty", "refusal", "cut"):
+            if trouble in ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half"):
                 server.answered[hashlib.sha256(body).hexdigest()] += 1
         TROUBLES[trouble](self, request)
 
@@ -90,11 +92,14 @@ TROUBLES = {
     "refusal": lambda handler, _: handler.reply(200, _completion("I'm sorry, but I can't help with that.")),
     "cut": lambda handler, _: handler.reply(200, _completion('{"summary": "half a', "length")),
     "broken": lambda handler, _: handler.reply(200, '{"id": "x", "choi'),
-    "429": _error(429, "slow down", "rate_limit_exceeded", [("Retry-After", "0.1")]),
+    "429": _error(429, "slow down", "rate_limit_exceeded", [("Retry-After", "1")]),
     "quota": _error(429, "You exceeded your current quota", "insufficient_quota"),
     "500": _error(500, "it is our fault"),
     "401": lambda handler, _: _error(401, f"Incorrect API key provided: {handler.headers.get('Authorization')}", "invalid_api_key")(handler, _),
     "404": _error(404, "The model does not exist", "model_not_found"),
     "context": _error(400, "This model's maximum context length is 10 tokens", "context_length_exceeded"),
+    "credit": _error(400, "Your credit balance is too low to access the API", "invalid_request_error"),
+    "blank": lambda handler, _: handler.reply(200, _completion('{"summary": "  ", "entities": ["Mira", "Varn"]}')),
+    "half": lambda handler, request: handler.reply(200, _completion(answer_to(request)).replace("is told", "is \\ud83d told")),
     "no_schema": _error(400, "response_format is not supported here", "invalid_request_error"),
 }

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from closedbook import files, params
+from closedbook.errors import UserError
 from closedbook.freshness import jobs
 from closedbook.steps import Step
 
@@ -9,7 +12,8 @@ from closedbook.steps import Step
 def job(tmp_path, monkeypatch):
     """Runs a step that writes its input in capitals, and counts how often it really runs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(params, "load", lambda: params.Params.model_construct(limits=None))
+    monkeypatch.setattr(jobs.code, "of_step", lambda *_: "c")
+    files.write_json(jobs.LIMITS, params.load(Path(__file__).parent.parent / "params.yaml").limits.model_dump())
     files.write_json(tmp_path / "recipe.json", {"step": "toy", "params": {"seed": 1}, "code": "c", "prompts": {}, "assets": {}})
     (tmp_path / "in.txt").write_text("text")
     done = []
@@ -51,3 +55,15 @@ def test_half_done_work_goes_only_once_the_receipt_is_there(job, tmp_path, monke
     job()
     assert not (tmp_path / "checkpoints").exists()
     assert files.read_json(tmp_path / "receipt.json")["facts"] == {"made_by": "toy"}
+
+
+def test_a_job_under_changed_code_is_refused(job, monkeypatch):
+    monkeypatch.setattr(jobs.code, "of_step", lambda *_: "d")
+    with pytest.raises(UserError, match="code of the step toy was changed"):
+        job()
+
+
+def test_without_a_recipe_it_says_who_writes_one(job, tmp_path):
+    (tmp_path / "recipe.json").unlink()
+    with pytest.raises(UserError, match="recipe.json: no such recipe"):
+        job()

@@ -86,10 +86,11 @@ def test_a_full_disk_is_named_and_leaves_the_records_before(tmp_path):
         "    with Ledger('pair', 'doc', Path(sys.argv[1])) as ledger:\n"
         "        ledger.append({'key': 'a', 'messages': []})\n"
         "        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "        ledger.append({'key': 'b', 'messages': [], 'text': 'x' * 5000})\n"
+        "        try: ledger.append({'key': 'b', 'messages': [], 'text': 'x' * 5000})\n"
+        "        finally: ledger.append({'key': 'c', 'messages': []})\n"
         "except UserError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "src"})
     assert "doc.jsonl: cannot be written" in done.stdout, done.stderr
     with Ledger("pair", "doc", tmp_path) as ledger:
-        assert ledger.find("a") and not ledger.find("b")
+        assert ledger.find("a") and not ledger.find("b") and ledger.find("c")

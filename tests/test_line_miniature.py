@@ -38,7 +38,7 @@ def test_two_clean_runs_in_two_folders_on_other_cores_give_the_same_bytes(tmp_pa
     first.set(seed=2)
     first.snakemake("passages")
     changed = first.bytes()
-    assert {name.split("/")[1] for name in one if changed.get(name) != one[name]} >= {"documents", "entities", "passages"}
+    assert {name.split("/")[1] for name in changed.keys() - one.keys()} >= {"documents", "entities", "passages"}, "another seed, other books"
 
 
 @pytest.mark.parametrize("name", ["quality-paper", "quality-trial", "folder"])

@@ -24,6 +24,16 @@ def passages(line, strategy="entigraph") -> dict[str, list[str]]:
     return {one["document"]: [passage["text"] for passage in one["passages"]] for one in found}
 
 
+def asked(line) -> set[str]:
+    return {row["question"] for path in (line.folder / "results/questions").iterdir() for row in files.read_json(path)}
+
+
+def leaks(line, texts: list[str]) -> list[str]:
+    """The questions that one of the texts holds."""
+    whole = "\n".join(texts)
+    return [question for question in asked(line) if question in whole]
+
+
 @pytest.mark.parametrize("name, documents, questions", [("QuALITY.sample.htmlstripped.dev", 10, 119), ("QuALITY.sample.html.dev", 1, 5)])
 def test_documents_to_scores_without_a_model(tmp_path, name, documents, questions):
     line = line_on(tmp_path / "line", name)
@@ -36,10 +46,9 @@ def test_documents_to_scores_without_a_model(tmp_path, name, documents, question
     assert "<p>" not in str(texts)
     rows = (line.folder / "results/report/table.csv").read_text().splitlines()
     assert rows[0] == "strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents" and len(rows) == 4
-    options = {option for path in (line.folder / "results/questions").iterdir() for row in files.read_json(path) for option in row["options"]}
-    asked = {row["question"] for path in (line.folder / "results/questions").iterdir() for row in files.read_json(path)}
-    corpora = "".join(path.read_text() for path in (line.folder / "results/passages").rglob("*.json"))
-    assert len(options) > questions and not [question for question in asked if question in corpora]
+    learnt = [text for strategy in ("raw", "entigraph") for each in passages(line, strategy).values() for text in each]
+    assert not leaks(line, learnt)
+    assert leaks(line, [*learnt, "As was asked: " + next(iter(asked(line)))]), "the check sees a question"
 
 
 def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(tmp_path):
@@ -50,6 +59,7 @@ def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(
         line.snakemake()
         assert max(server.answered.values()) == 1
         received = server.received
+        assert not leaks(line, [message["content"] for request in server.requests for message in request["messages"]])
         made = [files.read_json(path) for path in (line.folder / "results/entities").iterdir()]
         assert len(made) == 10 and {each["made_by"] for each in made} == {"llm"}
         receipts = [files.read_json(path) for path in (line.folder / "results/receipts/entities").iterdir()]

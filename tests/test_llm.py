@@ -7,7 +7,7 @@ import socket
 import pytest
 from openai_server import Server
 
-from closedbook import llm, params
+from closedbook import files, llm, params
 from closedbook.entities import Answer, parse
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
@@ -35,7 +35,7 @@ def ask(url, folder, prompt="entities", check=parse, attempts=2, document=DOCUME
 
 
 @pytest.mark.parametrize("trouble, requests", [("none", 1), ("fenced", 1), ("429", 2), ("500", 2), ("broken", 2), ("not_json", 2),
-                                               ("empty", 2), ("refusal", 2), ("cut", 2), ("no_schema", 2)])
+                                               ("empty", 2), ("refusal", 2), ("cut", 2), ("blank", 2), ("no_schema", 2)])
 def test_every_trouble_that_may_pass_ends_in_a_good_answer_asked_once(tmp_path, trouble, requests):
     with Server({0: trouble}) as server:
         answer, call = ask(server.url, tmp_path)
@@ -43,6 +43,7 @@ def test_every_trouble_that_may_pass_ends_in_a_good_answer_asked_once(tmp_path, 
         assert server.received == requests and max(server.answered.values()) == 1
         assert ask(server.url, tmp_path) == (answer, call), "the ledger answers the second time"
         assert server.received == requests
+        assert "response_format" in server.requests[0] and ("response_format" in server.requests[-1]) is (trouble != "no_schema")
     assert call.model == "openai/toy" and call.model_answered == "toy-0001" and call.usage["prompt_tokens"] == 100
 
 
@@ -55,10 +56,10 @@ def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(llm.asyncio, "sleep", sleep)
     with Server({0: "429"}) as server:
         ask(server.url, tmp_path)
-    assert waited == [0.1]
+    assert waited == [1.0]
 
 
-@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"), ("context", "larger context")])
+@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"), ("credit", "quota"), ("context", "larger context")])
 def test_trouble_that_stays_stops_the_run_at_once_and_is_not_recorded(tmp_path, trouble, words):
     with Server({0: trouble}) as server:
         with pytest.raises(UserError, match=words):
@@ -167,3 +168,16 @@ def test_a_full_disk_stops_the_asking(tmp_path, monkeypatch):
         client = llm.Client(llm=settings(server.url), limits=limits(concurrency=1), ledger=ledger, document=DOCUMENT, seed=1)
         asyncio.run(many(client))
     assert server.received == 2
+
+
+def test_half_a_character_costs_no_answer(tmp_path):
+    with Server({0: "half"}) as server:
+        text, call = ask(server.url, tmp_path, prompt="single", check=str, first="Mira")
+        assert (text, call) == ask(server.url, tmp_path, prompt="single", check=str, first="Mira") and server.received == 1
+    assert "is ? told" in text and call.response_sha256 == files.sha256_text(text)
+
+
+def test_an_address_in_the_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    with pytest.raises(UserError, match="OPENAI_BASE_URL.*llm.api_base"):
+        llm.check_key(settings(None))

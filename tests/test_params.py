@@ -42,6 +42,9 @@ def test_the_shipped_file_is_right():
     ("arms.raw.strategy", "rawer", ["arms.raw.strategy", "entigraph", "'rawer'"]),
     ("arms.raw.corpus_tokens", "some", ["arms.raw.corpus_tokens", "'some'"]),
     ("llm.model", "gpt-4.1", ["llm.model", "openai/gpt-4.1"]),
+    ("llm.api_base", "http://me:secret@127.0.0.1/v1", ["llm.api_base", "no user and password"]),
+    ("training.seeds", [1, 1], ["training.seeds", "none twice", "[1, 1]"]),
+    ("passages.rephrase.styles", ["easy", "easy"], ["passages.rephrase.styles", "none twice"]),
     ("entities.max", 1, ["entities.max", "greater than or equal to 2", "1"]),
 ])  # fmt: skip
 def test_a_wrong_field_is_named_with_its_value_and_what_would_be_right(tmp_path, path, value, words):

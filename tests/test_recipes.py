@@ -68,6 +68,20 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(training={"weight_decay": 1}) == stale(training={"weight_decay": 1.0})
 
 
+def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_recipe(tmp_path):
+    assert stale(documents={"path": "other.yaml"}) == {"base"}
+    (tmp_path / "config.json").write_text("{}")
+    own = changed(base={"model": str(tmp_path)})
+    before = recipes.recipes(own, ["doc"])["base"]
+    (tmp_path / "model.safetensors").write_text("")
+    assert recipes.recipes(own, ["doc"])["base"] != before
+
+
+def test_what_a_model_writes_does_not_depend_on_the_writer_that_works_without_one():
+    digests = {code.of_step("passages"), code.of_step("passages", recipes.WRITER)}
+    assert len(digests) == 2 and recipes.recipes(params.load(), ["doc"])["passages/entigraph"]["code"] == code.of_step("passages", recipes.WRITER)
+
+
 def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():
     settings = params.typed(recipes.recipes(params.load(), ["doc"])["entities"]["params"])
     assert settings.entities.max == params.load().entities.max

@@ -45,14 +45,16 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=f"run the step {name} by hand, as its rule does")
         command.add_argument("--recipe", type=Path, required=True, help="its parameters, code and prompts")
         command.add_argument("--receipt", type=Path, required=True, help="where to write what went in and came out, as hashes")
-        for option in (*step.inputs, *step.per_document, *step.outputs, *step.work):
+        for option in (*step.inputs, *step.outputs, *step.work):
             command.add_argument(f"--{option}", type=Path, required=True)
-        for option in step.lists:
+        for option in (*step.per_document, *step.lists):
             command.add_argument(f"--{option}", type=Path, nargs="*", required=True)
         for option in step.values:
             command.add_argument(f"--{option}", required=True)
         command.set_defaults(command=_run_step, step=step)
     _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STEPS)
+    _add(commands, "verify", _verify, "fail unless all results of a step are fresh").add_argument("name", choices=STEPS)
+    _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
     _add(commands, "fresh", _fresh, "tell what is stale, and why")
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
@@ -73,15 +75,27 @@ def _run_step(options) -> None:
 
 
 def _stage(options) -> None:
+    from closedbook.freshness import upkeep
+
+    upkeep.run_stage(options.name)
+
+
+def _verify(options) -> None:
     from closedbook.freshness import plan, upkeep
 
-    upkeep.run_stage(plan.make(), options.name)
+    upkeep.verify(plan.make(write=False), options.name)
+
+
+def _commit(options) -> None:
+    from closedbook.freshness import plan, upkeep
+
+    print(upkeep.commit(plan.make(write=False)))
 
 
 def _fresh(options) -> None:
     from closedbook.freshness import plan, upkeep
 
-    verdicts = upkeep.check(plan.make())
+    verdicts = upkeep.check(plan.make(write=False))
     for receipt, reason in verdicts.items():
         if reason:
             print(f"{receipt.relative_to(upkeep.receipts.FOLDER).with_suffix('')}: {reason}")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from closedbook import llm
 from closedbook.errors import UserError
@@ -22,8 +22,8 @@ class Answer(BaseModel):
     """What the model is asked for; goes out as a JSON schema where the provider knows structured output."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
-    summary: str = Field(min_length=1)
-    entities: list[str] = Field(min_length=2)
+    summary: str
+    entities: list[str]
 
 
 def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limits) -> dict:
@@ -81,4 +81,6 @@ def parse(text: str) -> Answer:
             names.setdefault(name.casefold(), name)
     if len(names) < 2:
         raise llm.Invalid("the answer names fewer than two entities")
+    if not answer.summary.strip():
+        raise llm.Invalid("the answer has no summary")
     return Answer(summary=" ".join(answer.summary.split()), entities=list(names.values()))

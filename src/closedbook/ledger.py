@@ -59,12 +59,14 @@ class Ledger:
         self.reopened += 1
 
     def _write(self, record: dict) -> None:
+        end = self._file.seek(0, os.SEEK_END)
         try:
             line = json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
+            self._file.truncate(end)
             raise UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again") from error
 
     def _store(self, content: str, text: str) -> str:
@@ -83,8 +85,7 @@ class Ledger:
             self._file.truncate(whole)
 
     def _read(self) -> None:
-        self._file.seek(0)
-        for number, line in enumerate(self._file, 1):
+        for number, line in enumerate(self.path.read_bytes().splitlines(), 1):
             try:
                 record = json.loads(line)
             except ValueError as error:

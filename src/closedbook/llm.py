@@ -16,6 +16,7 @@ from closedbook.records import Document
 
 REFUSAL = re.compile(r"\s*(I'm sorry|I am sorry|Sorry,|I apologi[sz]e|I can(no|')t|I can’t|I am unable|I'm unable|As an AI)", re.IGNORECASE)
 SECONDS_BETWEEN_LINES = 30
+LONGEST_WAIT = 600
 REFUSAL_LENGTH = 400
 """a longer text that begins with such words is a passage, not a refusal"""
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
@@ -112,8 +113,8 @@ class Client:
             try:
                 record = {**request, **await self._send(messages, settings, schema)}
                 self._ledger.append(record, self._document.text)
-            except UserError:
-                self._stopped = True
+            except BaseException:
+                self._stopped = True  # whatever it is: ask no more until somebody has looked at it
                 raise
         return record
 
@@ -167,16 +168,17 @@ class Client:
             raise UserError(f"llm.model {self._llm.model}: the key was refused: check {self._key_name(litellm)} ({_scrubbed(error)})") from None
         if isinstance(error, litellm.NotFoundError):
             raise UserError(f"llm.model {self._llm.model}: no such model there: check llm.model and llm.api_base ({_scrubbed(error)})") from None
-        if isinstance(error, litellm.BadRequestError) and not isinstance(error, litellm.UnsupportedParamsError) and schema:
+        if re.search(r"insufficient_quota|exceeded your current quota|credit balance|billing", str(error)):
+            raise UserError(f"llm.model {self._llm.model}: the quota of {self._key_name(litellm)} is used up ({_scrubbed(error)})") from None
+        if isinstance(error, litellm.BadRequestError) and schema and re.search(r"response_format|schema", str(error)):
             return _given_up("schema_refused")
         if isinstance(error, (litellm.BadRequestError, litellm.UnprocessableEntityError)):
             raise UserError(f"llm.model {self._llm.model}: the provider refuses the request: check the llm settings ({_scrubbed(error)})") from None
-        if re.search(r"insufficient_quota|exceeded your current quota|billing", str(error)):
-            raise UserError(f"llm.model {self._llm.model}: the quota of {self._key_name(litellm)} is used up ({_scrubbed(error)})") from None
         if not isinstance(error, (litellm.APIError, litellm.APIConnectionError, litellm.Timeout, litellm.RateLimitError,
                                   litellm.InternalServerError, litellm.ServiceUnavailableError, TimeoutError, IndexError)):
             raise error
-        if tried == self._limits.retries:
+        paid_for_nothing = isinstance(error, (litellm.Timeout, TimeoutError)) and tried  # a provider may bill what came too late
+        if tried == self._limits.retries or paid_for_nothing:
             place = self._llm.api_base or "its provider"
             raise UserError(f"llm.model {self._llm.model}: no answer from {place} after {tried + 1} tries: check llm.api_base and the "
                             f"network, or raise limits.retries; what was answered is kept ({_scrubbed(error)})") from None
@@ -191,8 +193,12 @@ def check_key(llm: Llm) -> None:
     """Raise UserError now where the provider's key is not in the environment, not after hours."""
     if llm.model is None or llm.model.startswith("miniature/") or llm.api_base:
         return
-    missing = _litellm().validate_environment(llm.model)["missing_keys"]
-    if missing:
+    provider = llm.model.split("/")[0].upper()
+    for ambient in (f"{provider}_BASE_URL", f"{provider}_API_BASE"):
+        if os.environ.get(ambient):
+            raise UserError(f"the environment variable {ambient} would decide who answers, and nothing would track it: set llm.api_base instead")
+    missing = [name for name in _litellm().validate_environment(llm.model)["missing_keys"] if name == f"{provider}_API_KEY"]
+    if missing and provider != "AZURE":  # who has other ways to log in says himself what he misses
         raise UserError(f"llm.model {llm.model}: needs the environment variable {missing[0]}, which is not set")
 
 
@@ -223,7 +229,7 @@ def _response(response) -> dict:
     usage = response.usage
     return {
         "model_answered": response.model,
-        "text": choice.message.content or "",
+        "text": (choice.message.content or "").encode("utf-8", "replace").decode("utf-8").strip(),  # half a character can't be kept
         "refusal": getattr(choice.message, "refusal", None),
         "finish_reason": choice.finish_reason,
         "usage": {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens} if usage else {},
@@ -235,7 +241,7 @@ def _given_up(reason: str) -> dict:
 
 
 def _usable(record: dict) -> str:
-    text = record["text"].strip()
+    text = record["text"]
     if record["refusal"] or record["finish_reason"] == "content_filter" or (len(text) < REFUSAL_LENGTH and REFUSAL.match(text)):
         raise Invalid("the model refused")
     if not text:
@@ -253,10 +259,12 @@ def _call(record: dict) -> Call:
 def _wait(error, tried: int) -> float:
     """Seconds: what the server asks for, else 0.5, 1, 2 … up to 30, jittered so that many requests do not come back as one."""
     headers = getattr(error, "litellm_response_headers", None) or {}
-    asked = headers.get("retry-after")
-    if asked and re.fullmatch(r"\d+(\.\d+)?", asked):
-        return float(asked)
-    return min(30, 0.5 * 2**tried) * (0.5 + time.monotonic_ns() % 1000 / 2000)
+    asked = headers.get("retry-after", "")
+    own = min(30, 0.5 * 2**tried) * (0.5 + time.monotonic_ns() % 1000 / 2000)
+    wait = min(max(float(asked), own), LONGEST_WAIT) if re.fullmatch(r"\d+(\.\d+)?", asked) else own
+    if wait > SECONDS_BETWEEN_LINES:
+        print(f"the server asks to wait {wait:.0f} seconds", file=sys.stderr, flush=True)
+    return wait
 
 
 def _scrubbed(error) -> str:

@@ -6,7 +6,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from closedbook.errors import UserError
 
@@ -16,6 +26,15 @@ NumberOrAll = NonNegativeInt | Literal["all"]
 
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _none_twice(values: list) -> list:
+    if len(set(values)) < len(values):
+        raise ValueError("must name none twice")
+    return values
+
+
+NoneTwice = AfterValidator(_none_twice)
 
 
 class Documents(Settings):
@@ -54,6 +73,14 @@ class Llm(Settings):
         return value
 
 
+    @field_validator("api_base")
+    @classmethod
+    def _no_secret_in_it(cls, value):
+        if value is not None and "@" in value.partition("//")[2].partition("/")[0]:
+            raise ValueError("must hold no user and password: keys belong into the environment")
+        return value
+
+
 class Entities(Settings):
     max: Annotated[int, Field(ge=2)]
     attempts: PositiveInt
@@ -61,7 +88,7 @@ class Entities(Settings):
 
 
 class Rephrase(Settings):
-    styles: Annotated[list[Literal["easy", "medium", "hard"]], Field(min_length=1)]
+    styles: Annotated[list[Literal["easy", "medium", "hard"]], Field(min_length=1), NoneTwice]
     samples: PositiveInt
 
 
@@ -88,7 +115,7 @@ class Corpora(Settings):
 
 
 class Training(Settings):
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice]
     block_size: Annotated[int, Field(ge=2)]
     batch_size: PositiveInt
     accumulation: PositiveInt
@@ -126,7 +153,7 @@ class Arm(Settings):
 
 
 class Scores(Settings):
-    tasks: Annotated[list[str], Field(min_length=1)]
+    tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]

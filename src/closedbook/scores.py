@@ -73,6 +73,7 @@ def _evaluate(model: Path, questions: list[Path], settings: params.Scores, inclu
         _check_requests(task, lm, model)
     scored = {}
     for name, task in tasks.items():  # one at a time: the last digits depend on the batch, so a task's would on the tasks beside it
+        print(f"{model}: {len(task.instances) // 4:,} questions under {name}", flush=True)
         scored[name] = _scored(task, evaluate(lm, {"tasks": {name: task}}))
         _check_finite(scored[name][1], model)
     return scored

@@ -1,24 +1,32 @@
 """The identity of code: what it does, whatever its comments, docstrings and layout say."""
 
 import ast
+import inspect
 from functools import cache
 from pathlib import Path
 
 from closedbook import files
+from closedbook.steps import STEPS
 
 PACKAGE = Path(__file__).parent.parent
-NEUTRAL = frozenset({"closedbook.tracking", "closedbook.miniature.provider"})
-"""modules that can't change a result: one logs it; behind the other is the miniature's author, whose version is in the recipes of
-those who ask him, and whose changes are nothing to those who ask another model"""
+NEUTRAL = frozenset({"closedbook.errors", "closedbook.params", "closedbook.tracking", "closedbook.miniature.provider"})
+"""modules that can't change a result: how errors are said; how parameters are read, whose values are in the recipes; how runs are
+logged; and the way to the miniature's author, whose version is in the recipes of those who ask him"""
+
+
+def of_step(step: str, without: frozenset[str] = frozenset()) -> str:
+    """The digest of a step's module, and of how the command line calls it."""
+    wiring = ast.parse(inspect.getsource(STEPS[step].run))
+    return files.sha256_text(files.canonical([digest(f"closedbook.{step}", without), _normal(wiring)]))
 
 
 @cache
-def digest(module: str) -> str:
-    """SHA-256 of the syntax trees of a module and of all modules of this package that it reaches by imports."""
+def digest(module: str, without: frozenset[str] = frozenset()) -> str:
+    """SHA-256 of the syntax trees of a module and of all modules of this package that it reaches by imports, `without` some."""
     reached, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
-        if name not in reached and name not in NEUTRAL:
+        if name not in reached and name not in NEUTRAL | without:
             reached[name], imports = _module(name)
             waiting += imports
     return files.sha256_text(files.canonical(reached))

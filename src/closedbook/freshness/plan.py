@@ -13,7 +13,8 @@ from closedbook.freshness import recipes
 from closedbook.freshness.receipts import FOLDER
 
 WORK = Path(".closedbook")
-WORLD = Path("src/closedbook/miniature/world.yaml")
+LIMITS = WORK / "limits.json"
+"""for the jobs of a run, whatever is done to params.yaml meanwhile"""
 BASE_REPLAY = "results/base/replay.jsonl"
 
 
@@ -22,12 +23,6 @@ class Plan:
     params: params.Params
     documents: list[str]
     recipes: dict[str, dict]
-
-    def base_files(self) -> list[str]:
-        """What the base is made from, where that is files here: the miniature's world, or the folder of a model of one's own."""
-        if self.params.base.model == "miniature":
-            return [self.params.documents.path if self.params.documents.source == "miniature" else str(WORLD)]
-        return sorted(str(path) for path in Path(self.params.base.model).rglob("*") if path.is_file())
 
     def receipts(self) -> dict[Path, dict]:
         """The receipt of every job of the whole line, and the recipe that it must have followed."""
@@ -38,8 +33,8 @@ class Plan:
         return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in ("base", "report")}
 
 
-def make() -> Plan:
-    """Read params.yaml and the source; write recipes and article files.
+def make(write: bool = True) -> Plan:
+    """Read params.yaml and the source; write recipes, article files and limits, unless told not to, as a look beside a live run must.
 
     Raises UserError for everything wrong with either, before any work begins.
     """
@@ -49,8 +44,10 @@ def make() -> Plan:
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)
     documents = [article.id for article in articles]
     plan = Plan(params=settings, documents=documents, recipes=recipes.recipes(settings, documents))
-    _keep(WORK / "recipes", {f"{name}.json": recipe for name, recipe in plan.recipes.items()})
-    _keep(WORK / "sources", {f"{article.id}.json": article.as_dict() for article in articles})
+    if write:
+        _keep(WORK / "recipes", {f"{name}.json": recipe for name, recipe in plan.recipes.items()})
+        _keep(WORK / "sources", {f"{article.id}.json": article.as_dict() for article in articles})
+        files.write_json(LIMITS, settings.limits.model_dump())
     return plan
 
 

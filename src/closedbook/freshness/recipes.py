@@ -8,13 +8,15 @@ from closedbook.params import Params
 from closedbook.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parent.parent
+WRITER = frozenset({"closedbook.without_model.writer"})
+WORLD = Path("src/closedbook/miniature/world.yaml")
 
 
 def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
     """Every job's recipe by its name: a stage ("entities"), or a stage and what it is about ("runs/raw-s1")."""
     result = {
         "documents": _recipe("documents", {}),
-        "base": _recipe("base", _base(params)),
+        "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
         "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
                           assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
@@ -32,13 +34,22 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
     return result
 
 
+def base_files(params: Params) -> list[str]:
+    """What the base is made from, where that is files here: the miniature's world, or the folder of a model of one's own."""
+    if params.base.model == "miniature":
+        return [params.documents.path if params.documents.source == "miniature" else str(WORLD)]
+    return sorted(str(path) for path in Path(params.base.model).rglob("*") if path.is_file())
+
+
 def run_names(params: Params) -> list[str]:
     return [f"{arm}-s{seed}" for arm in params.arms for seed in params.training.seeds]
 
 
-def _recipe(step: str, params: dict, *, prompts=(), documents: list[str] | None = None, assets: dict | None = None) -> dict:
-    """`documents`: their list, of a step that reads them all; `assets`: digests of what it uses beside code and prompts."""
-    recipe = {"step": step, "params": params, "code": code.digest(f"closedbook.{step}"), "prompts": _prompt_digests(prompts)}
+def _recipe(step: str, params: dict, *, prompts=(), documents: list[str] | None = None, assets: dict | None = None,
+            without: frozenset[str] = frozenset()) -> dict:
+    """`documents`: their list, of a step that reads them all; `assets`: digests of what it uses beside code and prompts; `without`:
+    modules that the step imports and does not use under these parameters."""
+    recipe = {"step": step, "params": params, "code": code.of_step(step, without), "prompts": _prompt_digests(prompts)}
     return {**recipe, **({"documents": documents} if documents is not None else {}), "assets": assets or {}}
 
 
@@ -74,7 +85,7 @@ def _passages(params: Params, strategy: str) -> dict:
     if params.llm.model is None:
         return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
     chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
-    return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params))
+    return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=WRITER)
 
 
 def _author(params: Params) -> dict:

@@ -14,7 +14,7 @@ from pathlib import Path
 from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
-from closedbook.freshness.plan import WORK, Plan
+from closedbook.freshness.plan import WORK, Plan, make
 
 STALE_NS = 1_000_000_000
 """one second after the beginning of time: older than any input, so Snakemake runs the job"""
@@ -107,31 +107,37 @@ def verify(plan: Plan, stage: str) -> None:
         raise UserError(f"stage {stage}: {len(bad)} results are not what they should be:\n{shown}")
 
 
-def run_stage(plan: Plan, stage: str) -> None:
-    """What a DVC stage runs: drop what is not planned any more, let Snakemake build what is stale, prove that all is fresh."""
+def run_stage(stage: str) -> None:
+    """What a DVC stage runs: drop what is not planned any more, let Snakemake build what is stale, prove that all is fresh.
+
+    The plan is made anew before and after, for parameters and code may be edited meanwhile, and DVC records those of the end.
+    """
     with hold(f"closedbook stage {stage}"):
-        for path in prune(plan, stage):
-            print(f"removed {path}", file=sys.stderr)
-    status = subprocess.run([sys.executable, "-m", "snakemake", "-s", f"rules/{stage}.smk"]).returncode
-    if status:
-        raise UserError(f"stage {stage}: snakemake stopped with status {status}; what it says is above")
-    verify(plan, stage)
+        for path in prune(make(), stage):
+            print(f"removed {path}, which is not planned any more", file=sys.stderr)
+    for command in (["snakemake", "-s", f"rules/{stage}.smk"], ["closedbook", "verify", stage]):
+        status = subprocess.run([sys.executable, "-m", *command]).returncode
+        if status:
+            raise UserError(f"stage {stage}: {command[0]} stopped with status {status}; what it says is above")
 
 
-def commit(plan: Plan) -> list[str]:
-    """Record in dvc.lock and DVC's cache every stage whose results are all fresh; returns their names.
+def commit(plan: Plan) -> str:
+    """Record in dvc.lock and DVC's cache every stage whose results are all fresh; returns what was done, in words.
 
     Inside a DVC stage, DVC does that itself; outside a git repository it can't.
     """
-    if "DVC_STAGE" in os.environ or not (Path(".dvc").is_dir() and Path(".git").exists()):
-        return []
-    prune(plan)
+    if "DVC_STAGE" in os.environ:
+        return "DVC records this stage"
+    if not (Path(".dvc").is_dir() and Path(".git").exists()):
+        return "not recorded in dvc.lock: DVC needs a git repository"
+    for path in prune(plan):
+        print(f"removed {path}, which is not planned any more", file=sys.stderr)
     verdicts = check(plan)
     stages = list(dict.fromkeys(stage_of(receipt) for receipt in plan.receipts()))
     done = [stage for stage in stages if not any(reason for receipt, reason in verdicts.items() if stage_of(receipt) == stage)]
-    if done:
-        subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *done], check=True)
-    return done
+    if done and subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *done]).returncode:
+        return "not recorded in dvc.lock: DVC says why above; dvc commit records it later"
+    return f"recorded in dvc.lock: {', '.join(done) or 'nothing'}"
 
 
 def _folders(stage: str | None) -> list[Path]:
