@@ -98,7 +98,7 @@ class Client:
             "temperature": self._llm.temperature,
             "max_tokens": self._llm.max_tokens,
             "seed": seeds.derive(self._seed, files.canonical(messages), sample, attempt) % 2**31,
-            "schema": schema.__name__ if schema else None,
+            "schema": files.sha256_text(files.canonical(schema.model_json_schema())) if schema else None,
             "provider_version": _provider_version(self._llm.model),
         }
         key = files.sha256_text(files.canonical([self._llm.model, messages, settings, sample, attempt]))
