@@ -55,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STEPS)
     _add(commands, "verify", _verify, "fail unless all results of a step are fresh").add_argument("name", choices=STEPS)
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
-    _add(commands, "fresh", _fresh, "tell what is stale, and why")
+    fresh = _add(commands, "fresh", _fresh, "tell what is stale, and why")
+    fresh.add_argument("--strict", action="store_true", help="take other versions of libraries for stale too, and exit with 1 if anything is")
+    fresh.add_argument("--accept", type=Path, metavar="PATH", help="keep this result over a change of code that can't have mattered")
+    fresh.add_argument("--why", help="the reason, which stays in its receipt")
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
@@ -93,13 +96,19 @@ def _commit(options) -> None:
 
 
 def _fresh(options) -> None:
-    from closedbook.freshness import plan, upkeep
+    from closedbook.errors import UserError
+    from closedbook.freshness import accept, plan, upkeep
 
-    verdicts = upkeep.check(plan.make(write=False))
-    for receipt, reason in verdicts.items():
-        if reason:
-            print(f"{receipt.relative_to(upkeep.receipts.FOLDER).with_suffix('')}: {reason}")
-    print(f"{sum(reason is None for reason in verdicts.values())} of {len(verdicts)} results are fresh")
+    if bool(options.accept) != bool(options.why):
+        raise UserError("--accept PATH and --why REASON go together")
+    if options.accept:
+        with upkeep.hold("closedbook fresh --accept"):
+            print(f"{accept.accept(plan.make(), options.accept, options.why)} holds the reason; closedbook commit records it")
+        return
+    lines, stale = upkeep.report(plan.make(write=False), options.strict)
+    print("\n".join(lines))
+    if stale and options.strict:
+        raise SystemExit(1)
 
 
 def _table(options) -> None:

@@ -61,6 +61,12 @@ def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[
     files.write_json(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
 
 
+def changed_versions(receipt: Path) -> list[str]:
+    """The libraries whose versions are no longer those that made a result, in words."""
+    now, then = versions(), files.read_json(receipt)["versions"]
+    return [f"{name} {then.get(name)} → {version}" for name, version in now.items() if then.get(name) != version]
+
+
 def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None) -> str | None:
     """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known."""
     if not receipt.exists():
@@ -71,7 +77,7 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     except (ValueError, KeyError, TypeError):
         return f"{receipt} is not a receipt"
     if files.canonical(then) != files.canonical(recipe):
-        return _difference(then, recipe)
+        return difference(then, recipe)
     for path, sha256 in outputs.items():
         if not os.path.exists(path):
             return f"{path} is missing"
@@ -87,7 +93,7 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     return None
 
 
-def _difference(then: dict, now: dict) -> str:
+def difference(then: dict, now: dict) -> str:
     """The first thing in which two recipes differ, in words."""
     for part in ("params", "prompts", "assets"):
         before, after = _flat(then.get(part) or {}), _flat(now.get(part) or {})

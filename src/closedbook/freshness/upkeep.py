@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from closedbook import files
@@ -51,6 +52,26 @@ def check(plan: Plan, stage: str | None = None) -> dict[Path, str | None]:
 
 def stage_of(receipt: Path) -> str:
     return receipt.relative_to(receipts.FOLDER).parts[0]
+
+
+def report(plan: Plan, strict: bool) -> tuple[list[str], bool]:
+    """A line for each stale result, for each change of versions, for each accepted result, and a count; and whether any is stale.
+
+    Versions alone make nothing stale, unless `strict`.
+    """
+    verdicts, lines, changed = check(plan), [], Counter()
+    for receipt, reason in verdicts.items():
+        versions = receipts.changed_versions(receipt) if reason is None else []
+        changed.update(versions)
+        verdicts[receipt] = reason or (versions[0] if strict and versions else None)
+        name = receipt.relative_to(receipts.FOLDER).with_suffix("")
+        if verdicts[receipt]:
+            lines.append(f"{name}: {verdicts[receipt]}")
+        elif accepted := files.read_json(receipt).get("accepted"):
+            lines.append(f"{name}: fresh, for its code was accepted: {accepted[-1]['why']}")
+    lines += [f"{change} since {count} results were made" for change, count in changed.items()]
+    fresh = sum(reason is None for reason in verdicts.values())
+    return [*lines, f"{fresh} of {len(verdicts)} results are fresh"], fresh < len(verdicts)
 
 
 def reconcile(plan: Plan) -> dict[Path, str | None]:

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from closedbook import files
+from closedbook.errors import UserError
+from closedbook.freshness import receipts, upkeep
+from closedbook.freshness.accept import accept
+
+RECIPE = {"step": "runs", "params": {"seed": 1}, "code": "old", "prompts": {}, "assets": {}}
+RESULT, RECEIPT = Path("results/runs/raw-s1/run.json"), Path("results/receipts/runs/raw-s1.json")
+
+
+class Plan:
+    """As much of a plan as the functions here look at: one run."""
+
+    def __init__(self, **changes):
+        self.recipe = {**RECIPE, **changes}
+
+    def receipts(self):
+        return {RECEIPT: self.recipe}
+
+
+@pytest.fixture(autouse=True)
+def made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files.write_text(RESULT, "a run")
+    receipts.write(RECEIPT, recipe=RECIPE, inputs={}, outputs=[RESULT], facts={})
+
+
+@pytest.mark.parametrize("path", [RESULT, RECEIPT])
+def test_an_accepted_result_is_fresh_and_says_so_for_good(path):
+    plan = Plan(code="new")
+    assert upkeep.report(plan, strict=False) == (["runs/raw-s1: code of the step runs changed", "0 of 1 results are fresh"], True)
+    accept(plan, path, "a name was changed")
+    assert upkeep.report(plan, strict=False) == (
+        ["runs/raw-s1: fresh, for its code was accepted: a name was changed", "1 of 1 results are fresh"], False
+    )  # fmt: skip
+    assert files.read_json(RECEIPT)["accepted"] == [{"why": "a name was changed", "code_before": "old", "code_after": "new"}]
+
+
+@pytest.mark.parametrize("changes, words", [({}, "has not changed"), ({"code": "new", "params": {"seed": 2}}, "parameter seed changed 1 → 2")])
+def test_nothing_but_code_can_be_accepted(changes, words):
+    before = RECEIPT.read_bytes()
+    with pytest.raises(UserError, match=words):
+        accept(Plan(**changes), RESULT, "why not")
+    assert RECEIPT.read_bytes() == before
+
+
+def test_an_edited_result_stays_stale_whatever_is_accepted():
+    RESULT.write_text("another run")
+    with pytest.raises(UserError, match="was edited"):
+        accept(Plan(code="new"), RESULT, "why not")
+    assert "accepted" not in files.read_json(RECEIPT)
+
+
+def test_a_path_that_is_no_result_is_named():
+    with pytest.raises(UserError, match="elsewhere.json: not a result of this plan"):
+        accept(Plan(), Path("elsewhere.json"), "why not")
+
+
+def test_other_versions_are_told_and_only_strictly_stale(monkeypatch):
+    assert upkeep.report(Plan(), strict=True) == (["1 of 1 results are fresh"], False)
+    monkeypatch.setattr(receipts, "versions", lambda: {"torch": "9.9"})
+    then = files.read_json(RECEIPT)["versions"]["torch"]
+    assert upkeep.report(Plan(), strict=False) == ([f"torch {then} → 9.9 since 1 results were made", "1 of 1 results are fresh"], False)
+    lines, stale = upkeep.report(Plan(), strict=True)
+    assert stale and lines[0] == f"runs/raw-s1: torch {then} → 9.9"
