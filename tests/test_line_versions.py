@@ -49,7 +49,7 @@ def test_touch_after_an_edit_hides_nothing(line):
 
 def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(line):
     step = line.folder / "src/closedbook/runs.py"
-    step.write_text(step.read_text().replace('"""Runs', '"""The runs', 1) + "\n# a comment\n")
+    step.write_text(step.read_text().replace('"""A run', '"""One run', 1) + "\n# a comment\n")
     other = line.folder / "src/closedbook/tally.py"
     other.write_text(other.read_text() + "\nNEW = 1\n")
     assert jobs(line.run("dvc", "repro")) == {"report": 1}

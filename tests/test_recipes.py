@@ -5,6 +5,7 @@ from ruamel.yaml import YAML
 
 from closedbook import files, params
 from closedbook.freshness import code, recipes
+from closedbook.steps import STEPS
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,6 +45,18 @@ def test_a_change_of_the_step_or_of_what_it_imports_is(package, change):
 def test_an_import_inside_a_function_counts(package):
     lazy = "def run(x):\n    from closedbook import used\n    return used.f(x) + 1\n"
     assert package(step=lazy, used="def f(x):\n    return 0\n") != package(step=lazy)
+
+
+STEP_MODULES = {f"closedbook.{step}" for step in STEPS}
+
+
+def test_a_step_counts_the_modules_it_uses_and_no_other_step():
+    for step in STEPS:
+        counted = code.reached(f"closedbook.{step}")
+        assert counted.keys() & STEP_MODULES == {f"closedbook.{step}"}, "a step that reaches another one would rerun with it"
+        assert not [name for name in counted if name.startswith("closedbook.freshness.")]
+    assert {"closedbook.training", "closedbook.packing"} <= code.reached("closedbook.runs").keys()
+    assert "closedbook.miniature.reader" in code.reached("closedbook.miniature.author")
 
 
 def changed(**sections):

@@ -9,9 +9,9 @@ from closedbook import files
 from closedbook.steps import STEPS
 
 PACKAGE = Path(__file__).parent.parent
-NEUTRAL = frozenset({"closedbook.errors", "closedbook.params", "closedbook.tracking", "closedbook.miniature.provider"})
+NEUTRAL = frozenset({"closedbook.errors", "closedbook.params", "closedbook.tracking", "closedbook.freshness.code", "closedbook.miniature.provider"})
 """modules that can't change a result: how errors are said; how parameters are read, whose values are in the recipes; how runs are
-logged; and the way to the miniature's author, whose version is in the recipes of those who ask him"""
+logged; how code is identified; and the way to the miniature's author, whose version is in the recipes of those who ask him"""
 
 
 def of_step(step: str, without: frozenset[str] = frozenset()) -> str:
@@ -23,13 +23,18 @@ def of_step(step: str, without: frozenset[str] = frozenset()) -> str:
 @cache
 def digest(module: str, without: frozenset[str] = frozenset()) -> str:
     """SHA-256 of the syntax trees of a module and of all modules of this package that it reaches by imports, `without` some."""
-    reached, waiting = {}, [module]
+    return files.sha256_text(files.canonical(reached(module, without)))
+
+
+def reached(module: str, without: frozenset[str] = frozenset()) -> dict[str, str]:
+    """The digest of each module that counts for `module`, by name."""
+    found, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
-        if name not in reached and name not in NEUTRAL | without:
-            reached[name], imports = _module(name)
+        if name not in found and name not in NEUTRAL | without:
+            found[name], imports = _module(name)
             waiting += imports
-    return files.sha256_text(files.canonical(reached))
+    return found
 
 
 @cache
