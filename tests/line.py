@@ -21,8 +21,7 @@ TINY = {
                  "entigraph": {"singles": 0, "pairs": 4, "triplets": 0, "summary": True}},
     "corpora": {"replay": {"path": "results/base/replay.jsonl", "rate": 0.0}},
     "training": {"block_size": 64, "batch_size": 4, "checkpoint_steps": 5},
-    "arms": {"raw": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1},
-             "entigraph": {"strategy": "entigraph", "corpus_tokens": "all", "epochs": 1}},
+    "arms": {"entigraph": {"strategy": "entigraph", "corpus_tokens": "all", "epochs": 1}},
     "scores": {"tasks": ["quality_closed_text"], "batch_size": 16},
     "report": {"notes": []},
 }  # fmt: skip
@@ -72,6 +71,14 @@ class Line:
         shutil.copytree(self.folder, folder, symlinks=True)
         other = object.__new__(Line)
         other.folder = folder
+        return other
+
+    def clone(self, folder: Path) -> "Line":
+        """A git clone: without results, ledger and cache."""
+        other = object.__new__(Line)
+        other.folder = folder
+        self.run("git", "clone", "--quiet", str(self.folder), str(folder))
+        (folder / ".venv").symlink_to(sys.prefix)
         return other
 
     def commit(self, message: str = "state") -> None:

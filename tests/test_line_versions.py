@@ -1,15 +1,11 @@
 """The whole line under version control: old commits, other caches, times that lie, code that changes."""
 
-import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from line import Line, jobs
-from test_line_fresh import made, write_documents  # noqa: F401  (made is a fixture)
+from test_line_fresh import made  # noqa: F401  (a fixture)
 
 pytestmark = pytest.mark.slow
 
@@ -17,6 +13,14 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def line(made, tmp_path):  # noqa: F811
     return made.copy(tmp_path / "line")
+
+
+def pushed_and_cloned(line: Line, folder: Path) -> Line:
+    """A clone without results, and with a remote that has them."""
+    line.run("dvc", "remote", "add", "--default", "store", str(folder / "store"))
+    line.commit("remote")
+    line.run("dvc", "push", "--quiet")
+    return line.clone(folder / "clone")
 
 
 def test_an_old_commit_and_back_with_dvc_checkout_has_nothing_to_do(line):
@@ -54,19 +58,14 @@ def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(
     other.write_text(other.read_text() + "\nNEW = 1\n")
     assert jobs(line.run("dvc", "repro")) == {"report": 1}
     step.write_text(step.read_text() + "\nNEW = 1\n")
-    assert "runs/raw-s1: code of the step runs changed" in line.closedbook("fresh")
+    assert "runs/entigraph-s1: code of the step runs changed" in line.closedbook("fresh")
     output = line.snakemake()
-    assert jobs(output) == {"run": 2, "score": 2, "report": 1, "all": 1} and output.count("nothing to do") == 0
+    assert jobs(output) == {"run": 1, "score": 1, "report": 1, "all": 1} and output.count("nothing to do") == 0
 
 
 @pytest.mark.parametrize("kind", ["hardlink", "symlink"])
 def test_linked_caches_have_nothing_to_do_and_keep_their_objects(line, tmp_path, kind):
-    line.run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
-    line.commit("remote")
-    line.run("dvc", "push", "--quiet")
-    clone = object.__new__(Line)
-    clone.folder = tmp_path / "clone"
-    line.run("git", "clone", "--quiet", str(line.folder), str(clone.folder))
+    clone = pushed_and_cloned(line, tmp_path)
     clone.run("dvc", "config", "--local", "cache.type", kind)
     clone.run("dvc", "pull", "--quiet")
     assert "Nothing to be done" in clone.snakemake() and clone.bytes() == line.bytes()
@@ -82,15 +81,8 @@ def md5(path: Path) -> str:
     return subprocess.run(["md5sum", str(path)], capture_output=True, text=True, check=True).stdout.split()[0]
 
 
-def test_jobs_that_outlive_a_killed_snakemake_are_waited_for(made, tmp_path):  # noqa: F811
-    line = Line(tmp_path / "line", documents={"source": "folder", "path": "texts"})
-    write_documents(line.folder / "texts")
-    command = [str(Path(sys.prefix) / "bin/snakemake"), "--cores", "2"]
-    process = subprocess.Popen(command, cwd=line.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(line.folder.glob(".closedbook/checkpoints/*/identity.txt")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    line.snakemake()
-    assert line.bytes() == made.bytes()
+def test_a_bare_clone_with_a_training_parameter_changed_pulls_the_corpora_and_retrains(line, tmp_path):
+    clone = pushed_and_cloned(line, tmp_path)
+    clone.set(training={"weight_decay": 0.05})
+    output = clone.run("dvc", "repro", "--pull", "--allow-missing")
+    assert jobs(output) == {"run": 1, "runs": 1, "score": 2, "scores": 1, "report": 1}, "DVC brings no old outputs to a stage it runs"
