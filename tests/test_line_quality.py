@@ -24,6 +24,11 @@ def passages(line, strategy="entigraph") -> dict[str, list[str]]:
     return {one["document"]: [passage["text"] for passage in one["passages"]] for one in found}
 
 
+def num_scored(line) -> list[int]:
+    """How many questions were scored, of the base and of each run."""
+    return [files.read_json(path)["tasks"]["quality_closed_text"]["n"] for path in (line.folder / "results/scores").glob("*.json")]
+
+
 def asked(line) -> set[str]:
     return {row["question"] for path in (line.folder / "results/questions").iterdir() for row in files.read_json(path)}
 
@@ -38,9 +43,7 @@ def leaks(line, texts: list[str]) -> list[str]:
 def test_documents_to_scores_without_a_model(tmp_path, name, documents, questions):
     line = line_on(tmp_path / "line", name)
     line.snakemake()
-    for score in (line.folder / "results/scores").glob("*.json"):
-        task = files.read_json(score)["tasks"]["quality_closed_text"]
-        assert task["n"] == questions
+    assert num_scored(line) == [questions] * 3
     texts = passages(line)
     assert len(texts) == documents and all(len(set(each)) == len(each) >= 4 and all(each) for each in texts.values())
     assert "<p>" not in str(texts)
@@ -57,7 +60,7 @@ def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(
         llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
         line = line_on(tmp_path / "line", "QuALITY.sample.htmlstripped.dev", llm=llm, limits={"retries": 3})
         line.snakemake()
-        assert max(server.answered.values()) == 1
+        assert max(server.answered.values()) == 1 and num_scored(line) == [119] * 3
         received = server.received
         assert not leaks(line, [message["content"] for request in server.requests for message in request["messages"]])
         made = [files.read_json(path) for path in (line.folder / "results/entities").iterdir()]
