@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from closedbook import files
+from closedbook.errors import UserError
 
 FOLDER = Path("results/receipts")
 CACHE = Path(".closedbook/hashes.db")
@@ -59,6 +60,18 @@ def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[
     paths = sorted(file for output in outputs for file in (output.rglob("*") if output.is_dir() else [output]) if file.is_file())
     hashes = {str(path): files.sha256_file(path) for path in paths}
     files.write_json(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
+
+
+def read(receipt: Path) -> dict:
+    """Raises UserError for a file that is no receipt."""
+    try:
+        record = files.read_json(receipt)
+    except ValueError as error:
+        raise UserError(f"{receipt}: not a receipt: not JSON ({error}): delete it and run again, or bring the right one back") from None
+    missing = [part for part in ("recipe", "inputs", "outputs", "facts", "versions") if not isinstance(record, dict) or part not in record]
+    if missing:
+        raise UserError(f"{receipt}: not a whole receipt: holds no {', '.join(missing)}: delete it and run again")
+    return record
 
 
 def changed_versions(receipt: Path) -> list[str]:

@@ -1,0 +1,49 @@
+"""The questions about lineage as commands. Each answer is plain data, printed for a person or, with --json, for a program."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+
+def add(commands) -> None:
+    """Add a parser for each question to the command line's."""
+    trace = _question(commands, "trace", "where a score, a passage, a token or a sentence came from")
+    trace.add_argument("target", nargs="?", help="a file under results/, or a passage's id")
+    trace.add_argument("--run", metavar="ARM", help="an arm, or one of its runs (raw-s1): with --token or --step")
+    trace.add_argument("--token", type=int, metavar="N", help="the run's N-th token, counted from 0 as the model read them")
+    trace.add_argument("--step", type=int, metavar="N", help="the run's N-th training step, counted from 0: all that the model saw in it")
+    trace.add_argument("--text", metavar="SENTENCE", help="the training passages nearest to a sentence")
+    impact = _question(commands, "impact", "what holds a document, and what taking it down would cost")
+    impact.add_argument("document", help="its id: the name of its file in results/documents")
+    impact.add_argument("--redact", action="store_true", help="strike the text of a document that was taken out from the ledger")
+    impact.add_argument("--certify", action="store_true", help="show that nothing of a document that was taken out is left here")
+    audit = _question(commands, "audit", "has anything changed? re-hashes everything, believes no time")
+    audit.add_argument("revision", nargs="?", help="a seal, or a commit, to check against")
+    diff = _question(commands, "diff", "the first place where two histories differ, and by how much their results do")
+    diff.add_argument("a", help="a run (raw-s1), an arm, or a revision")
+    diff.add_argument("b")
+    reproducible = _question(commands, "reproducible", "what of an arm can be made again, bit by bit, and what for")
+    reproducible.add_argument("arm")
+    reproducible.add_argument("--prove", action="store_true", help="rebuild it in a scratch folder and compare")
+    seal = _question(commands, "seal", "put a digest of everything into a git tag, which audit checks against")
+    seal.add_argument("name")
+    crate = _question(commands, "crate", "write the lineage as a Provenance Run Crate")
+    crate.add_argument("--folder", type=Path, default=Path("crate"), help="where to (crate/)")
+    cards = _question(commands, "cards", "write model and dataset cards from the lineage")
+    cards.add_argument("--folder", type=Path, default=Path("cards"), help="where to (cards/)")
+
+
+def _question(commands, name: str, summary: str):
+    """A command whose module in this package has `answer(options) -> dict` and `lines(answer) -> list[str]`."""
+    command = commands.add_parser(name, help=summary)
+    command.add_argument("--json", action="store_true", help="the answer as JSON")
+    command.set_defaults(command=_answer, question=name)
+    return command
+
+
+def _answer(options) -> None:
+    module = import_module(f"closedbook.lineage.{options.question}")
+    answer = module.answer(options)
+    print(json.dumps(answer, indent=1, ensure_ascii=False) if options.json else "\n".join(module.lines(answer)))
+    if answer.get("broken"):
+        raise SystemExit(1)

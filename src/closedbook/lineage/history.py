@@ -1,0 +1,88 @@
+"""What was made from what, as the receipts tell it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A receipt: one job, what it read and what it wrote. Paths are relative to the project's root, hashes are SHA-256."""
+
+    name: str
+    """the receipt's path under results/receipts without .json: "runs/raw-s1" """
+    recipe: dict
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    facts: dict
+    versions: dict[str, str]
+    accepted: list[dict]
+
+    @property
+    def step(self) -> str:
+        return self.recipe["step"]
+
+    @property
+    def receipt(self) -> str:
+        return str(receipts.FOLDER / f"{self.name}.json")
+
+
+class History:
+    """All jobs that left a receipt. `maker`: the job that wrote a path; `readers`: the jobs that read it."""
+
+    def __init__(self, records: Mapping[str, dict]):
+        """`records`: each receipt by its job's name."""
+        self.jobs = {name: Job(name=name, accepted=record.get("accepted", []),
+                               **{part: record[part] for part in ("recipe", "inputs", "outputs", "facts", "versions")})
+                     for name, record in sorted(records.items())}
+        self.maker = {path: job for job in self.jobs.values() for path in job.outputs}
+        self.readers: dict[str, list[Job]] = {}
+        for job in self.jobs.values():
+            for path in job.inputs:
+                self.readers.setdefault(path, []).append(job)
+
+    @classmethod
+    def here(cls) -> "History":
+        """The checkout's own. Raises UserError where there are no results, and for a receipt that is none."""
+        paths = sorted(receipts.FOLDER.rglob("*.json"))
+        if not paths:
+            raise UserError(f"{receipts.FOLDER}: no receipts, so nothing tells where results came from: run snakemake --cores all, or dvc pull")
+        return cls({str(path.relative_to(receipts.FOLDER).with_suffix("")): receipts.read(path) for path in paths})
+
+    def of(self, path: str) -> Job:
+        """The job that made a result. Raises UserError where no receipt names it."""
+        if path not in self.maker:
+            raise UserError(f"{path}: no receipt names it: it is not a result of this project, or was made before receipts were kept")
+        return self.maker[path]
+
+    def ancestors(self, jobs: Iterable[Job]) -> list[Job]:
+        """The jobs themselves and all behind them, sources first."""
+        found: dict[str, Job] = {}
+
+        def visit(job: Job) -> None:
+            if job.name not in found:
+                for before in self.before(job):
+                    visit(before)
+                found[job.name] = job
+
+        for job in jobs:
+            visit(job)
+        return list(found.values())
+
+    def before(self, job: Job) -> list[Job]:
+        """The jobs whose results a job read."""
+        return list({self.maker[path].name: self.maker[path] for path in job.inputs if path in self.maker}.values())
+
+    def after(self, paths: Iterable[str]) -> list[Job]:
+        """All jobs, near and far, that hold something of these files."""
+        found: dict[str, Job] = {}
+        waiting = list(paths)
+        while waiting:
+            for job in self.readers.get(waiting.pop(), []):
+                if job.name not in found:
+                    found[job.name] = job
+                    waiting += job.outputs
+        return list(found.values())
