@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import toys
+from tokenizers import Tokenizer
 
 from closedbook import base, files, models, params
 from closedbook.errors import UserError
@@ -50,7 +51,15 @@ def test_name_on_the_hub_is_pinned_by_its_commit(hub, tmp_path):
 def test_another_base_takes_the_whole_place_of_the_one_before(tmp_path):
     toys.base(tmp_path / "base")
     build(save(tmp_path / "model"), tmp_path / "base")
-    assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["base.json", "replay.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["base.json", "replay.jsonl", "tokenizer.json"]
+
+
+def test_the_tokenizer_that_is_kept_spells_as_the_models_own(tmp_path):
+    pinned = build(save(tmp_path / "model"), tmp_path / "base")
+    kept, own = Tokenizer.from_file(str(tmp_path / "base" / "tokenizer.json")), models.tokenizer(tmp_path / "model")
+    for text in (*toys.SENTENCES, "Été \U0001f642 <eos>"):
+        assert kept.encode(text).ids == own(text)["input_ids"]
+    assert pinned["eos_token_id"] == own.eos_token_id and pinned["tokenizer_sha256"] == models.tokenizer_sha256(own)
 
 
 def test_a_folder_and_its_base_json_and_a_run_load_alike(tmp_path):

@@ -23,7 +23,7 @@ def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=No
     corpora.build(
         name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, **(length or {"epochs": 1})),
         passages=passages or sorted(world.glob("entigraph/*.json")), replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
-        reference=world / "base" / "base.json", seed=seed, folder=folder,
+        base=world / "base", seed=seed, folder=folder,
     )  # fmt: skip
     return files.read_json(folder / "corpus.json")
 

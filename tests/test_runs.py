@@ -12,11 +12,11 @@ from closedbook.errors import UserError
 def world(tmp_path_factory):
     """A base and a corpus of 300 tokens, to be read twice."""
     folder = tmp_path_factory.mktemp("world")
-    reference = toys.base(folder / "base")
+    toys.base(folder / "base")
     passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
     corpora.build(
         name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), passages=[passages],
-        replay=folder / "base" / "replay.jsonl", replay_rate=0.1, reference=reference, seed=1, folder=folder / "corpus",
+        replay=folder / "base" / "replay.jsonl", replay_rate=0.1, base=folder / "base", seed=1, folder=folder / "corpus",
     )  # fmt: skip
     return folder
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook import files, params
+from closedbook import files, models, params
 from closedbook.records import Passage, Passages
 
 CONTEXT = 64
@@ -55,7 +55,10 @@ def base(folder: Path, context: int = CONTEXT, replay=SENTENCES) -> Path:
     spelling.save_pretrained(folder)
     model(len(spelling), context).save_pretrained(folder)
     files.write_json_lines(folder / "replay.jsonl", [{"id": str(number), "text": text} for number, text in enumerate(replay)])
-    files.write_json(folder / "base.json", {"model": str(folder), "revision": None, "load": str(folder), "context": context, "sha256": {}})
+    files.write_json(folder / "base.json", {
+        "model": str(folder), "revision": None, "load": str(folder), "context": context, "sha256": {},
+        "tokenizer_sha256": models.tokenizer_sha256(spelling), "eos_token_id": spelling.eos_token_id,
+    })  # fmt: skip
     return folder / "base.json"
 
 

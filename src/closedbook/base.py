@@ -8,7 +8,8 @@ from closedbook import files, models
 
 
 def build(*, world: Path | None, folder: Path, checkpoints: Path, params: SimpleNamespace) -> None:
-    """Write replay.jsonl and, last, base.json (model, revision, load, context, sha256) to `folder`; the miniature is trained there first.
+    """Write replay.jsonl, tokenizer.json and, last, base.json (model, revision, load, context, tokenizer, sha256) to `folder`; the
+    miniature is trained there first.
 
     `params` holds base, and for the miniature also miniature, training and seed.
     Raises UserError where base.model is not a model that can be used: gated, absent, without a tokenizer.
@@ -25,13 +26,16 @@ def build(*, world: Path | None, folder: Path, checkpoints: Path, params: Simple
     else:
         files.write_text(folder / "replay.jsonl", "")
         load = params.base.model
-    files.write_json(folder / "base.json", {"model": params.base.model, "load": load, **_pinned(load, params.base.revision)})
+    tokenizer = models.pretrained_tokenizer(load, params.base.revision)
+    if load != str(folder):
+        files.write_text(folder / "tokenizer.json", tokenizer.backend_tokenizer.to_str())  # so that tokenising needs no transformers
+    files.write_json(folder / "base.json", {"model": params.base.model, "load": load, **_pinned(load, params.base.revision),
+                                            "tokenizer_sha256": models.tokenizer_sha256(tokenizer), "eos_token_id": tokenizer.eos_token_id})
 
 
 def _pinned(load: str, revision: str | None) -> dict:
     """What a model is now: its commit on the Hub, or the hashes of its files; `context` is None where the model says no limit."""
     config = models.config(load, revision)
-    models.pretrained_tokenizer(load, revision)
     place = Path(load)
     paths = sorted(path for path in place.iterdir() if path.is_file()) if place.is_dir() else []
     return {

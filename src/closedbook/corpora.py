@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 
-from closedbook import files, models, params, seeds
+from closedbook import files, params, seeds
 from closedbook.errors import UserError
 from closedbook.records import Passages
 
@@ -24,18 +25,20 @@ SECONDS_BETWEEN_LINES = 30
 
 
 def build(
-    *, name: str, arm: params.Arm, passages: list[Path], replay: Path, replay_rate: float, reference: Path, seed: int, folder: Path
+    *, name: str, arm: params.Arm, passages: list[Path], replay: Path, replay_rate: float, base: Path, seed: int, folder: Path
 ) -> None:
     """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1] and
     passages.jsonl; replay_tokens.npy, replay_offsets.npy and replay.jsonl likewise; and last corpus.json with the counts.
+
+    `base` is the base's folder, of which tokenizer.json and base.json are read.
 
     Each passage ends with the tokenizer's eos token, which counts as one of its tokens; the last one is cut where the budget ends.
     `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads.
     Raises UserError for a budget beyond what exists, and for a rate of replay without text to replay.
     """
-    tokenizer = models.tokenizer(reference)
-    tokenizer_sha256 = models.tokenizer_sha256(tokenizer)
-    tokenised = _tokenised(_reported(_ordered(passages, seed), f"corpus {name}"), tokenizer)
+    tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
+    eos = pinned["eos_token_id"]
+    tokenised = _tokenised(_reported(_ordered(passages, seed), f"corpus {name}"), tokenizer, eos)
     corpus = _write(folder, "tokens.npy", "offsets.npy", "passages.jsonl", tokenised, arm.corpus_tokens)
     left_out = [len(ids) for _, ids in tokenised]  # what the budget has no place for is still counted
     existing = corpus.num_tokens + corpus.num_cut + sum(left_out)
@@ -51,11 +54,20 @@ def build(
         "num_documents": len({row["document"] for row in corpus.rows}),
         "kinds": _kinds(corpus),
         "cut": {"passage": corpus.rows[-1]["id"], "tokens_left_out": corpus.num_cut} if corpus.num_cut else None,
-        **_replay(replay, replay_rate, train_tokens, tokenizer, seed, folder),
-        "tokenizer_sha256": tokenizer_sha256,
-        "eos_token_id": tokenizer.eos_token_id,
+        **_replay(replay, replay_rate, train_tokens, tokenizer, eos, seed, folder),
+        "tokenizer_sha256": pinned["tokenizer_sha256"],
+        "eos_token_id": eos,
     }
     files.write_json(folder / "corpus.json", facts)
+
+
+def _tokenizer(base: Path) -> Tokenizer:
+    """The base's, without transformers, whose import takes longer than most corpora do."""
+    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # "<eos>" in a document is five letters, not its end
+    return tokenizer
 
 
 def _ordered(paths: list[Path], seed: int) -> list[tuple[dict, str]]:
@@ -78,16 +90,12 @@ def _reported(pairs: list, label: str) -> Iterator:
         yield pair
 
 
-def _tokenised(pairs: Iterable[tuple[dict, str]], tokenizer) -> Iterator[tuple[dict, list[int]]]:
+def _tokenised(pairs: Iterable[tuple[dict, str]], tokenizer: Tokenizer, eos: int) -> Iterator[tuple[dict, list[int]]]:
     """(row, token ids with eos at their end), on as many cores as the tokenizers library sees; their number changes no token."""
-    backend = tokenizer.backend_tokenizer
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = True  # "<eos>" in a document is five letters, not its end
     for batch in _batches(pairs):
-        encodings = backend.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
+        encodings = tokenizer.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
         for (row, _), encoding in zip(batch, encodings, strict=True):
-            yield row, [*encoding.ids, tokenizer.eos_token_id]
+            yield row, [*encoding.ids, eos]
 
 
 def _batches(pairs: Iterable[tuple[dict, str]]) -> Iterator[list[tuple[dict, str]]]:
@@ -176,10 +184,10 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
     return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
 
 
-def _replay(path: Path, rate: float, train_tokens: int, tokenizer, seed: int, folder: Path) -> dict:
+def _replay(path: Path, rate: float, train_tokens: int, tokenizer: Tokenizer, eos: int, seed: int, folder: Path) -> dict:
     """Write the replay data; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
-    tokenised = _tokenised(_replay_rows(path, seed), tokenizer) if wanted else ()
+    tokenised = _tokenised(_replay_rows(path, seed), tokenizer, eos) if wanted else ()
     replay = _write(folder, "replay_tokens.npy", "replay_offsets.npy", "replay.jsonl", tokenised, wanted)
     if wanted and not replay.rows:
         raise UserError(

@@ -53,10 +53,10 @@ def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> dict:
     return passages.build(params=recipe, limits=limits, **options)
 
 
-def _corpora(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths) -> None:
+def _corpora(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], seed=recipe.seed, reference=base / "base.json", **paths)
+    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], seed=recipe.seed, **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
