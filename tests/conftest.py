@@ -5,3 +5,39 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 for name in list(os.environ):
     if name.endswith("_API_KEY"):
         del os.environ[name]  # no test may reach a provider
+
+import pytest  # noqa: E402  (the environment comes first)
+from line import Line, jobs  # noqa: E402
+from openai_server import Server  # noqa: E402
+from texts import check_nothing_hostile, write_documents  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A language model for the lines below; each test sees how often it was asked the same."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, server):
+    """A finished line under git and DVC, written by a model; never changed, only copied."""
+    llm = {"model": "openai/toy", "api_base": server.url, "max_tokens": 500}
+    line = Line(tmp_path_factory.mktemp("made") / "line", documents={"source": "folder", "path": "texts"}, llm=llm)
+    write_documents(line.folder / "texts")
+    line.commit()
+    output = line.snakemake()
+    assert jobs(output) == {"document": 3, "base": 1, "entity_list": 3, "document_passages": 3, "corpus": 1, "run": 1, "score": 2, "report": 1, "all": 1}
+    assert server.received == 3 + 3 * 4 and server.repeated() == 0
+    line.commit("results")
+    check_nothing_hostile(line.folder)
+    line.asked = server.bodies.copy()
+    return line
+
+
+@pytest.fixture
+def line(made, server, tmp_path):
+    """A copy of the finished line, which may ask the model for what is new and for nothing else."""
+    server.bodies = made.asked.copy()
+    yield made.copy(tmp_path / "line")
+    assert server.repeated() == 0, "what the ledger holds was asked again"

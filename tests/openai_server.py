@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,11 +19,37 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.trouble, self.received, self.answered, self.keys = trouble or {}, 0, Counter(), set()
         self.requests: list[dict] = []
+        self.bodies: Counter = Counter()
+        """how often each request came, word for word"""
+        self.delay = 0.0
+        self._answered_at: list[float | None] = []
         self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def repeated(self) -> int:
+        """How many requests had come before, word for word."""
+        return self.bodies.total() - len(self.bodies)
+
+    def in_flight(self, seconds: float) -> int:
+        """How many requests are not answered, or were in the last `seconds`: their answer may be on its way to the ledger."""
+        with self.lock:
+            return sum(at is None or at > time.monotonic() - seconds for at in self._answered_at)
+
+    def came(self, body: bytes) -> int:
+        """Count a request; its number."""
+        with self.lock:
+            self.received += 1
+            self.requests.append(json.loads(body))
+            self.bodies[hashlib.sha256(body).hexdigest()] += 1
+            self._answered_at.append(None)
+            return self.received - 1
+
+    def went(self, number: int) -> None:
+        with self.lock:
+            self._answered_at[number] = time.monotonic()
 
     def __enter__(self):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -38,17 +65,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        request = json.loads(body)
         server = self.server
+        number = server.came(body)
         with server.lock:
-            number = server.received
-            server.received += 1
-            server.requests.append(request)
             server.keys.add(self.headers.get("Authorization"))
             trouble = server.trouble.get(number, "none")
             if trouble in ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half"):
                 server.answered[hashlib.sha256(body).hexdigest()] += 1
-        TROUBLES[trouble](self, request)
+        time.sleep(server.delay)
+        try:
+            TROUBLES[trouble](self, json.loads(body))
+        finally:
+            server.went(number)  # whoever asked may be dead by now
 
     def reply(self, status: int, text: str, headers=()) -> None:
         data = text.encode("utf-8")

@@ -1,0 +1,67 @@
+"""The line under kill -9 at many instants: it resumes by itself, repeats no call but those in flight, and ends with the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from line import Line
+from texts import write_documents
+
+pytestmark = pytest.mark.slow
+
+CONCURRENCY = 2
+INSTANTS = [(0, 0), (0, 1), (3, 2), (5, 4), (6, 6), (6, 9), (9, 12), (10, 13), (11, 14), (12, 15), (13, 15)]
+"""(receipts, calls) of 15 and 15, from which on a seeded time runs"""
+ON_ITS_WAY = 0.5
+"""seconds that an answer may take from the server to the ledger"""
+
+
+def kill(line: Line, server, receipts: int, calls: int, seconds: float, alone: bool) -> tuple[str, int]:
+    """Start the line, and kill it so many seconds after so many receipts and calls are there: snakemake alone, or it and all its jobs.
+
+    Returns the steps that were hit and how many calls were in flight.
+    """
+    command = [str(Path(sys.prefix) / "bin/snakemake"), "--cores", "2"]
+    process = subprocess.Popen(command, cwd=line.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(list(line.folder.glob("results/receipts/**/*.json"))) < receipts or server.received < calls:
+        assert process.poll() is None, f"ended before there were {receipts} receipts and {calls} calls"
+        time.sleep(0.01)
+    time.sleep(seconds)
+    hit = steps_at_work(process.pid)
+    (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "ended before it was killed"
+    return f"{'snakemake alone' if alone else 'everything'} at {hit or 'no job'}", server.in_flight(ON_ITS_WAY)
+
+
+def steps_at_work(pid: int) -> str:
+    listed = subprocess.run(["ps", "--no-headers", "-o", "args", "-s", str(pid)], stdout=subprocess.PIPE, text=True, check=True).stdout
+    words = [line.split() for line in listed.splitlines() if "-m closedbook " in line and "--recipe" in line and "/python" in line.split()[0]]
+    return ", ".join(sorted({args[args.index("closedbook") + 1] for args in words}))
+
+
+def test_after_each_of_ten_kills_the_next_run_resumes_to_the_same_bytes(made, server, tmp_path):
+    line = Line(tmp_path / "line", documents={"source": "folder", "path": "texts"}, limits={"concurrency": CONCURRENCY},
+                llm={"model": "openai/toy", "api_base": server.url, "max_tokens": 500})  # fmt: skip
+    write_documents(line.folder / "texts")
+    server.bodies.clear()
+    server.delay, before = 1.0, server.received
+    draw = random.Random(3)
+    hits, in_flight = [], 0
+    for receipts, calls in INSTANTS:
+        hit, open_calls = kill(line, server, receipts, before + calls, draw.uniform(0.1, 1.5), alone=draw.random() < 0.4)
+        hits.append(f"after {receipts} receipts and {calls} calls: {hit}, {open_calls} calls in flight")
+        in_flight += open_calls
+    server.delay = 0.0
+    assert 0 < in_flight, "no call was hit"
+    assert not (line.folder / "results/report/report.html").exists()
+    line.snakemake()
+    print("\n".join(hits))
+    assert server.repeated() <= in_flight <= len(INSTANTS) * 2 * CONCURRENCY, f"{server.repeated()} calls repeated\n" + "\n".join(hits)
+    assert len({step for step in ("base", "entities", "passages", "runs", "scores") if step in "".join(hits)}) >= 4, hits
+    assert any("alone" in hit for hit in hits) and any("everything" in hit for hit in hits)
+    assert line.bytes() == made.bytes()
