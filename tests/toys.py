@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from closedbook import files, params
-from closedbook.records import Passage, Passages
+from closedbook.records import Document, Passage, Passages
 
 CONTEXT = 64
 SENTENCES = [
@@ -71,3 +73,27 @@ def passages(folder: Path, document: str, texts: list[str], strategy: str = "ent
     path = folder / strategy / f"{document}.json"
     Passages(document=document, strategy=strategy, passages=made, dropped=[]).write(path)
     return path
+
+
+def document(folder: Path, name: str, title: str = "The Harbour of Varn", author: str | None = "Mira Oldan", text: str = SENTENCES[0]) -> Path:
+    """A document's file, written to folder/documents/{name}.json."""
+    path = folder / "documents" / f"{name}.json"
+    Document(id=name, title=title, author=author, year=None, text=text).write(path)
+    return path
+
+
+def corpus(folder: Path, arm: str, paths: list[Path], left_out: int = 0) -> Path:
+    """A corpus of these passages files but their last `left_out` passages, a token a character, without the tokens themselves."""
+    place = folder / "corpora" / arm
+    found = [passage for path in paths for passage in Passages.read(path).passages]
+    kept = found[: len(found) - left_out]
+    offsets = np.cumsum([0, *(len(passage.text) for passage in kept)])
+    files.write_json_lines(place / "passages.jsonl", [{"id": passage.id, "document": passage.document} for passage in kept])
+    np.save(place / "offsets.npy", offsets)
+    files.write_json(place / "corpus.json", {
+        "arm": arm, "strategy": found[0].strategy, "corpus_tokens": int(offsets[-1]), "train_tokens": int(offsets[-1]),
+        "existing_tokens": sum(len(passage.text) for passage in found), "num_passages": len(kept), "num_passages_left_out": left_out,
+        "kinds": {"pair": {"passages": len(kept), "tokens": int(offsets[-1])}}, "cut": None, "replay_train_tokens": 0,
+        "tokenizer_sha256": "ab" * 32,
+    })  # fmt: skip
+    return place
