@@ -68,7 +68,7 @@ function listing({address, query, rows, columns, textOf, kinds = []}) {
   const revise = (name, value) => {
     query.delete("page");
     value ? query.set(name, value) : query.delete(name);
-    history.replaceState(null, "", `${address}?${query}`);
+    readdress(`${address}?${query}`);
     draw();
   };
   filter.addEventListener("input", () => revise("words", filter.value));

@@ -44,13 +44,19 @@ async function show() {
   shownPath = path;
 }
 
+/** What is shown got another address, as after a letter in a filter: nothing to go back to. */
+function readdress(address) {
+  history.replaceState(null, "", address);
+  main.dataset.shown = location.hash;
+}
+
 searchBox.addEventListener("input", () => {
   const address = `#search?${new URLSearchParams({words: searchBox.value})}`;
-  if (shownPath !== "search") {
-    location.hash = address;
-  } else {
+  if (location.hash.startsWith("#search")) { // one step to go back over, however many letters
     history.replaceState(null, "", address);
     show();
+  } else {
+    location.hash = address;
   }
 });
 
