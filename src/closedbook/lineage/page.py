@@ -12,16 +12,18 @@ A page that was opened from disk may load scripts and nothing else, so a data fi
 import json
 import shutil
 from collections import Counter, defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from closedbook import files
+from closedbook.records import Document
 from closedbook.strategies import STRATEGIES
 
 BROWSER = Path(__file__).parent / "browser"
 SCORE = ("run", "arm", "n", "explanation", "questions_sha256", "tasks")
-DOCUMENT = ("id", "title", "author", "year")
+DOCUMENT = ("id", "title", "author", "year", "license")
 
 
 def build(
@@ -84,7 +86,7 @@ def _corpus(corpus: Path, places: dict[str, dict[str, tuple[int, int]]]) -> dict
 
 def _write_document(data: Path, path: Path, listed: dict, written: list[Path], places: dict) -> dict:
     """Write a document's data files; what the index says of it."""
-    document = files.read_json(path)
+    document = asdict(Document.read(path))
     strategies, same_call = {}, []
     for passages in map(files.read_json, written):
         strategies[passages["strategy"]] = _write_passages(data, passages, places)

@@ -8,12 +8,12 @@ const SHOWN = 5;
  * where it is about one; `arms`, those that hold it or that it draws on; `run`, where it is about one; `base`, where it is the base.
  */
 function chain(near) {
-  const about = near.document ? ofDocument(near) : ofArms(near);
+  const first = near.document ? ofDocument(near) : ofArms(near);
   const runs = near.run ? [near.run] : runsOf(near.arms).map(run => run.run);
   const scored = near.base ? ["base", ...runs] : runs;
   const call = near.call && link(place("call", near.document, near.call.step, near.call.key), near.call.key.slice(0, 8));
   return make("nav", {class: "chain", "aria-label": "Where this stands"},
-    about,
+    first,
     box("corpus", near.here, near.arms.map(corpusLink)),
     box("model", near.here, runs.map(modelLink)),
     box("score", near.here, scored.map(scoreLink)),

@@ -10,15 +10,16 @@ function make(tag, attributes, ...children) {
   return made;
 }
 
-/** A text from outside, apart from its surroundings: marks that turn the direction of writing end with it. */
-const quoted = text => make("bdi", {}, text);
+/** A text from outside on one line, apart from its surroundings: marks that turn the direction of writing end with it. */
+const quoted = text => make("bdi", {}, text.replace(/[\u2028\u2029]/g, " ")); // these would end the isolation too
 const code = text => make("code", {}, text);
 const soft = text => make("span", {class: "soft"}, text);
 const paragraph = (...children) => make("p", {}, ...children);
 const number = value => value.toLocaleString("en");
 const count = (value, word, words = `${word}s`) => `${number(value)} ${value === 1 ? word : words}`;
 const commas = nodes => nodes.flatMap((node, place) => place ? [", ", node] : [node]);
-const title = one => one.title + (one.author ? ` by ${one.author}` : "") + (one.year ? `, ${one.year}` : "");
+/** What a search looks at to find a document. */
+const about = one => `${one.title} ${one.author ?? ""} ${one.year ?? ""} ${one.id}`;
 const accuracy = (mean, error) => mean === null ? "–" : mean.toFixed(3) + (error === null ? "" : ` ± ${error.toFixed(3)}`);
 
 /** The address of a place: its kind, then names. */
@@ -28,6 +29,9 @@ const link = (address, text) => make("a", {href: address}, quoted(text));
 function section(heading, ...children) {
   return make("section", {}, make("h2", {}, heading), ...children);
 }
+
+/** Title, author and year of a document as nodes, as far as they are known. */
+const byline = one => [quoted(one.title), one.author ? [" by ", quoted(one.author)] : null, one.year ? `, ${one.year}` : null];
 
 /** [term, what] pairs; those whose what is null or an empty list are left out. */
 function facts(pairs) {

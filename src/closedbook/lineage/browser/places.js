@@ -20,13 +20,13 @@ function homePlace(_, query) {
       section("Scores", table(runs, [
         ["score", ({run}) => link(place("score", run), run)],
         ...accuracyColumns(),
-        ["model", ({run}) => run === "base" ? link(place("base"), index.base.model) : modelLink(run)],
-        ["corpus", ({arm}) => arm === "base" ? "–" : corpusLink(arm)],
+        ["model", ({run}) => run === "base" ? link(place("base"), index.base.model) : modelLink(run), "names"],
+        ["corpus", ({arm}) => arm === "base" ? "–" : corpusLink(arm), "names"],
         ["corpus tokens", ({corpus_tokens = 0}) => corpus_tokens, "n"],
         ["train tokens", ({train_tokens = 0}) => train_tokens, "n"],
       ])),
       section("Documents", listing({
-        address: "#", query, rows: [...index.documents.values()], textOf: one => `${title(one)} ${one.id}`,
+        address: "#", query, rows: [...index.documents.values()], textOf: about,
         columns: [
           ["document", one => documentLink(one.id)],
           ["author", one => one.author ? quoted(one.author) : "–"],
@@ -105,7 +105,7 @@ function modelPlace([name]) {
 function basePlace() {
   const one = index.base;
   return {
-    heading: `Base ${one.model}`,
+    heading: ["Base ", quoted(one.model)],
     near: {here: "base", arms: [...index.corpora.keys()], base: true},
     content: [
       facts([
@@ -148,7 +148,7 @@ function corpusPlace([name], query) {
         ["tokens", ([, of]) => of.tokens, "n"],
       ])),
       section("Documents it draws on", listing({
-        address: place("corpus", name), query, rows, textOf: ({id}) => `${title(index.documents.get(id))} ${id}`,
+        address: place("corpus", name), query, rows, textOf: ({id}) => about(index.documents.get(id)),
         columns: [
           ["document", ({id}) => documentLink(id)],
           ["passages", ({id, passages}) => passagesLink(id, one.strategy, number(passages)), "n"],

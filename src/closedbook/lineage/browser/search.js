@@ -15,11 +15,11 @@ async function searchPlace(_, query) {
   const [id, strategy] = asked.split("/");
   const isPassage = PASSAGE.test(asked) && index.documents.get(id)?.written.has(strategy);
   return {
-    heading: asked ? `Found for “${asked}”` : "Search",
+    heading: asked ? ["Found for “", quoted(asked), "”"] : "Search",
     near: null,
     content: [
       isPassage ? group("Passage", [asked], passageLink) : null,
-      group("Documents", matching(documents, one => `${title(one)} ${one.id}`), one => [documentLink(one.id), soft(` ${one.id}`)]),
+      group("Documents", matching(documents, about), one => [documentLink(one.id), soft(` ${one.id}`)]),
       group("Arms", arms, corpus => [corpusLink(corpus.arm), soft(" corpus, "), commas(runsOf([corpus.arm]).map(each => modelLink(each.run)))]),
       group("Scores", scores, one => scoreLink(one.run)),
       group("Entities", names, ([name, naming]) => [entityLink(name), soft(" in "),
@@ -35,7 +35,7 @@ async function searchPlace(_, query) {
 function group(heading, found, shown) {
   if (!found.length) return null;
   const more = found.length > MOST ? paragraph(soft(`and ${number(found.length - MOST)} more: give another word`)) : null;
-  return section(`${heading}: ${number(found.length)}`, make("ul", {}, found.slice(0, MOST).map(one => make("li", {}, shown(one)))), more);
+  return section([heading, `: ${number(found.length)}`], make("ul", {}, found.slice(0, MOST).map(one => make("li", {}, shown(one)))), more);
 }
 
 function inPassages(words) {
@@ -43,7 +43,7 @@ function inPassages(words) {
   if (!one || !words.length) return [];
   const loaded = strategiesOf(one).map(strategy => arrived.get(writtenFile(one.id, strategy))).filter(data => data);
   const found = loaded.flatMap(data => data.passages).filter(each => holds(each.text, words));
-  return [group(`Passages of ${one.title}`, found, each => [passageLink(each.id), " ", quoted(around(each.text, words[0]))])];
+  return [group(["Passages of ", quoted(one.title)], found, each => [passageLink(each.id), " ", quoted(around(each.text, words[0]))])];
 }
 
 /** Some of a text, with the first place of a word in its middle. */

@@ -13,13 +13,14 @@ async function documentPlace([id]) {
   const data = await load(documentFile(id));
   const written = [...one.written].flatMap(([strategy, {kinds}]) => Object.entries(kinds).map(([kind, count]) => ({strategy, kind, count})));
   return {
-    heading: title(one),
+    heading: byline(one),
     near: {here: "document", document: id, arms: armsOf(id, strategiesOf(one))},
     content: [
       facts([
         ["title", quoted(one.title)],
         ["author", one.author && quoted(one.author)],
         ["year", one.year && String(one.year)],
+        ["licence", one.license ? quoted(one.license) : "not said"],
         ["id", code(id)],
         ["SHA-256", code(one.sha256)],
         ["file", code(`results/documents/${id}.json`)],
@@ -47,7 +48,7 @@ async function entitiesPlace([id]) {
   const one = known(index.documents, id, "document");
   const {list} = await load(documentFile(id));
   return {
-    heading: `Entity list of ${one.title}`,
+    heading: ["Entity list of ", quoted(one.title)],
     near: {here: "entity list", document: id, arms: armsOf(id, needing(one)), call: list.call && {step: "entities", key: list.call.key}},
     content: [
       facts([
@@ -71,7 +72,7 @@ async function passagesPlace([id, strategy], query) {
   const rows = data.passages.map((passage, place) => ({...passage, number: place + 1}));
   const begins = text => [...text.slice(0, 160)].join("") + (text.length > 160 ? " …" : "");
   return {
-    heading: `Passages of ${one.title}: ${strategy}`,
+    heading: ["Passages of ", quoted(one.title), `: ${strategy}`],
     near: {here: "passages", document: id, strategy, arms: armsOf(id, [strategy])},
     content: [
       listing({
@@ -82,7 +83,7 @@ async function passagesPlace([id, strategy], query) {
           ["kind", row => row.kind],
           ["entities", row => commas(row.entities.map(entityLink))],
           ["begins", row => quoted(begins(row.text))],
-          ["corpora", row => commas(Object.keys(row.places).map(corpusLink))],
+          ["corpora", row => commas(Object.keys(row.places).map(corpusLink)), "names"],
         ],
       }),
       data.dropped.length ? section("Asked for, and not there", table(data.dropped, [
@@ -106,7 +107,7 @@ async function passagePlace([id, strategy, hash]) {
   const without = corporaOf(id, strategy).filter(each => !held.some(({arm}) => arm === each.arm));
   const beside = (other, text) => all[other] ? link(place("passage", ...all[other].id.split("/")), text) : soft(text);
   return {
-    heading: `Passage ${hash} of ${one.title}`,
+    heading: [`Passage ${hash} of `, quoted(one.title)],
     near: {here: "passage", document: id, strategy, passage: found.id, arms: held.map(({arm}) => arm), call: found.call && {step, key: found.call.key}},
     content: [
       make("p", {class: "pager"}, `${number(at + 1)} of ${number(all.length)}`, beside(at - 1, "‹ before"), beside(at + 1, "after ›")),
@@ -189,15 +190,15 @@ function aCall(one, key, found, behind, near) {
 async function entityPlace([name]) {
   const naming = known(new Map(await load("entities")), name, "entity");
   const documents = [...index.documents.values()].filter((_, place) => naming.includes(place));
-  const about = (one, strategy) => link(`${place("passages", one.id, strategy)}?${new URLSearchParams({words: name})}`, strategy);
+  const holding = (one, strategy) => link(`${place("passages", one.id, strategy)}?${new URLSearchParams({words: name})}`, strategy);
   return {
-    heading: `Entity ${name}`,
+    heading: ["Entity ", quoted(name)],
     near: null,
     content: [
       section("Documents that name it", table(documents, [
         ["document", one => documentLink(one.id)],
         ["entity list", one => link(place("entities", one.id), count(one.num_entities, "entity", "entities"))],
-        ["passages with its words", one => commas(strategiesOf(one).map(strategy => about(one, strategy)))],
+        ["passages with its words", one => commas(strategiesOf(one).map(strategy => holding(one, strategy)))],
       ])),
     ],
   };

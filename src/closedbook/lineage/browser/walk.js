@@ -35,8 +35,9 @@ async function show() {
   const asked = new URLSearchParams(query ?? "");
   const found = await placeOf(path, asked).catch(notHere);
   if (location.hash !== address) return; // the reader has gone on
-  document.title = `${found.heading} · closedbook lineage`;
-  main.replaceChildren(...[found.near && chain(found.near), make("h1", {}, quoted(found.heading)), ...found.content].filter(part => part));
+  const heading = make("h1", {}, found.heading);
+  document.title = `${heading.textContent} · closedbook lineage`;
+  main.replaceChildren(...[found.near && chain(found.near), heading, ...found.content].filter(part => part));
   main.dataset.shown = address;
   searchBox.value = path === "search" ? asked.get("words") ?? "" : "";
   lastDocument = found.near?.document ?? lastDocument;
