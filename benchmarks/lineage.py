@@ -30,7 +30,8 @@ def page() -> None:
             inputs = apart.submit(_project, Path(folder)).result()
         started = time.perf_counter()
         page.build(**inputs)
-        print(f"written in {time.perf_counter() - started:.1f} s, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"written in {time.perf_counter() - started:.1f} s, peak memory {peak:.0f} MB")
         _sizes(inputs["folder"])
         browser = Browser()
         _walk(browser, inputs["folder"] / "lineage.html")
@@ -54,7 +55,8 @@ def _project(folder: Path) -> dict:
         name, names = f"document-{number:08x}", [text(2).title() for _ in range(ENTITIES)]
         documents.append(toys.document(folder, name, text(4).title(), text(2).title(), text(WORDS_A_DOCUMENT)))
         lists.append(folder / "entities" / f"{name}.json")
-        EntityList(document=name, summary=text(60), entities=names, made_by="llm", why=None, maker="large", call=_call(number)).write(lists[-1])
+        EntityList(document=name, summary=text(60), entities=names, made_by="llm", why=None, maker="large",
+                   call=_call(number)).write(lists[-1])  # fmt: skip
         written.append(folder / "passages" / "entigraph" / f"{name}.json")
         made = [_passage(name, place, names, text(WORDS_A_PASSAGE)) for place in range(PASSAGES)]
         Passages(document=name, strategy="entigraph", passages=made, dropped=[]).write(written[-1])
@@ -68,23 +70,25 @@ def _project(folder: Path) -> dict:
 def _passage(document: str, place: int, names: list[str], text: str):
     from closedbook.records import Passage
 
-    return Passage(id=f"{document}/entigraph/{place:012x}", document=document, strategy="entigraph", kind="pair", entities=random.sample(names, 2),
-                   sample=0, writer="llm", text=text, call=_call(place))  # fmt: skip
+    return Passage(id=f"{document}/entigraph/{place:012x}", document=document, strategy="entigraph", kind="pair",
+                   entities=random.sample(names, 2), sample=0, writer="llm", text=text, call=_call(place))  # fmt: skip
 
 
 def _call(number: int) -> dict:
     return {"key": f"{number:064x}", "model": "openai/large", "model_answered": "large-2026", "sample": 0, "attempt": 0, "prompt": "pair",
-            "settings": {"api_base": None, "temperature": 0.7, "max_tokens": 4096, "seed": number, "schema": None, "provider_version": None},
-            "prompt_sha256": "ab" * 32, "usage": {"prompt_tokens": 7000, "completion_tokens": 300}, "cost_usd": 0.003, "finish_reason": "stop",
-            "response_sha256": "cd" * 32}  # fmt: skip
+            "settings": {"api_base": None, "temperature": 0.7, "max_tokens": 4096, "seed": number, "schema": None,
+                         "provider_version": None},
+            "prompt_sha256": "ab" * 32, "usage": {"prompt_tokens": 7000, "completion_tokens": 300}, "cost_usd": 0.003,
+            "finish_reason": "stop", "response_sha256": "cd" * 32}  # fmt: skip
 
 
 def _sizes(report: Path) -> None:
     sizes = {path.relative_to(report): path.stat().st_size for path in report.rglob("*.js")}
     data = Path("lineage/data")
-    print(f"{len(sizes)} scripts, {sum(sizes.values()) / MEGABYTE:.0f} MB; opening reads index.js, {sizes[data / 'index.js'] / MEGABYTE:.2f} MB; "
-          f"the first search entities.js, {sizes[data / 'entities.js'] / MEGABYTE:.2f} MB; a document's passages at most "
-          f"{max(size for path, size in sizes.items() if path.is_relative_to(data / 'passages')) / MEGABYTE:.2f} MB")
+    largest = max(size for path, size in sizes.items() if path.is_relative_to(data / "passages"))
+    print(f"{len(sizes)} scripts, {sum(sizes.values()) / MEGABYTE:.0f} MB; opening reads index.js, "
+          f"{sizes[data / 'index.js'] / MEGABYTE:.2f} MB; the first search entities.js, {sizes[data / 'entities.js'] / MEGABYTE:.2f} MB; "
+          f"a document's passages at most {largest / MEGABYTE:.2f} MB")
 
 
 def _walk(browser, html: Path) -> None:
@@ -95,7 +99,8 @@ def _walk(browser, html: Path) -> None:
     for what, address in (("its corpus, 265 documents", "#corpus/entigraph"), ("a document", f"#document/{name}"),
                           ("its 1,000 passages, loaded", f"#passages/{name}/entigraph"), ("… again, from memory", f"#document/{name}"),
                           ("a passage", f"#passage/{name}/entigraph/{500:012x}"), ("its call", f"#call/{name}/entigraph/{500:064x}"),
-                          ("search over all, the first", "#search?words=ab"), ("search in 1,000 passages", "#search?words=cab")):  # fmt: skip
+                          ("search over all, the first", "#search?words=ab"),
+                          ("search in 1,000 passages", "#search?words=cab")):  # fmt: skip
         print(f"to {what}: {browser.driver.execute_async_script(SHOWN, address):.0f} ms")
 
 

@@ -47,7 +47,8 @@ class Browser:
         for argument in ("--headless=new", "--window-size=1280,1000", *(["--no-sandbox"] if os.getuid() == 0 else [])):
             options.add_argument(argument)
         self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": "var alerts = []; alert = text => alerts.push(text)"})
+        listening = "var alerts = []; alert = text => alerts.push(text)"
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": listening})
 
     def open(self, page: Path, address: str = "") -> None:
         self.driver.get("about:blank")  # else only the address changes, and the page stays as it was

@@ -12,25 +12,28 @@ from closedbook import files
 from closedbook.lineage import page
 from closedbook.records import EntityList, Passage, Passages
 
-HOSTILE = """"><img src=x onerror="window.pwned=1;alert(1)"></bdi></script><script>window.pwned=1</script>#/?%2F&lt;{{7*7}}'\\"\u2028\u2029\u202e-->"""
+HOSTILE = (
+    """"><img src=x onerror="window.pwned=1;alert(1)"></bdi></script><script>window.pwned=1</script>"""
+    """#/?%2F&lt;{{7*7}}'\\"\u2028\u2029\u202e-->"""
+)
 OTHER = "clock-00000002"
 FIRST = "harbour-00000001"
 ONE_LINE = HOSTILE.replace("\u2028", " ").replace("\u2029", " ")
 
 
 def call(key):
-    return {"key": key, "model": "openai/large", "model_answered": "large-2", "settings": {"temperature": 0.7, "seed": 5}, "sample": 0, "attempt": 0,
-            "prompt": "pair", "prompt_sha256": "ab" * 32, "usage": {"prompt_tokens": 70, "completion_tokens": 30}, "cost_usd": 0.25,
-            "finish_reason": "stop", "response_sha256": "cd" * 32}  # fmt: skip
+    return {"key": key, "model": "openai/large", "model_answered": "large-2", "settings": {"temperature": 0.7, "seed": 5},
+            "sample": 0, "attempt": 0, "prompt": "pair", "prompt_sha256": "ab" * 32,
+            "usage": {"prompt_tokens": 70, "completion_tokens": 30}, "cost_usd": 0.25, "finish_reason": "stop", "response_sha256": "cd" * 32}  # fmt: skip
 
 
 def passages(folder, document, strategy, texts, listed=None):
     """The first of entigraph's is the entity list's summary, with its call."""
     path = folder / "passages" / strategy / f"{document}.json"
     made = [
-        Passage(id=f"{document}/{strategy}/{number:012x}", document=document, strategy=strategy, kind="summary" if listed and not number else "pair",
-                entities=[HOSTILE, "Varn"] if listed else [], sample=0, writer="llm", text=text,
-                call=listed if listed and not number else call(f"{number:08x}".ljust(64, "0")))
+        Passage(id=f"{document}/{strategy}/{number:012x}", document=document, strategy=strategy,
+                kind="summary" if listed and not number else "pair", entities=[HOSTILE, "Varn"] if listed else [],
+                sample=0, writer="llm", text=text, call=listed if listed and not number else call(f"{number:08x}".ljust(64, "0")))
         for number, text in enumerate(texts)
     ]  # fmt: skip
     dropped = [{"kind": "pair", "entities": [HOSTILE], "sample": 0, "reason": f"refused {HOSTILE}"}]
@@ -83,7 +86,7 @@ def test_the_index_says_what_there_is_and_holds_no_text(tmp_path):
     assert first["written"]["entigraph"] == {"kinds": {"pair": 119, "summary": 1}, "num_dropped": 1}
     raw, entigraph = index["corpora"]
     assert raw["documents"] == {FIRST: [1, len("Raw ") + len(HOSTILE)], OTHER: [1, len("Raw ") + len(HOSTILE)]}
-    assert [held[0] for held in entigraph["documents"].values()] == [119, 120], "in order of their ids, the clock first; the last has no place"
+    assert [held[0] for held in entigraph["documents"].values()] == [119, 120], "the clock's are first; the last has no place"
     assert "Passage 1" not in json.dumps(index) and "Summary" not in json.dumps(index)
 
 
@@ -105,7 +108,8 @@ def test_the_same_inputs_give_the_same_bytes_and_what_went_leaves_nothing(tmp_pa
     before = {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
     page.build(**inputs)
     assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
-    page.build(**{**inputs, **{name: [path for path in inputs[name] if path.stem != FIRST] for name in ("documents", "entities", "passages")}})
+    kept = {name: [path for path in inputs[name] if path.stem != FIRST] for name in ("documents", "entities", "passages")}
+    page.build(**{**inputs, **kept})
     assert not list(report.rglob(f"{FIRST}*")) and list(report.rglob(f"{OTHER}.js"))
 
 
@@ -154,7 +158,8 @@ def test_a_walk_from_a_score_to_a_call_and_back(browser, report):
 def test_every_box_leads_back(browser, report):
     browser.open(report / "lineage.html", f"#passage/{FIRST}/entigraph/{7:012x}")
     assert browser.text("article") == f"Passage 7 {HOSTILE}"
-    for within, heading in ((".box.document", f"{ONE_LINE} by {ONE_LINE}"), (".box.entity", f"Entity list of {ONE_LINE}"), (".box.call", "Call harbour-00000001")):
+    headings = {".box.document": f"{ONE_LINE} by {ONE_LINE}", ".box.entity": f"Entity list of {ONE_LINE}", ".box.call": f"Call {FIRST}"}
+    for within, heading in headings.items():
         browser.click("", within)
         assert browser.text("h1") == heading
         assert_inert(browser)
@@ -209,8 +214,9 @@ def test_search_finds_documents_entities_arms_and_words(browser, report):
     assert "Arms: 1" in browser.text("main") and "Scores: 1" in browser.text("main")
 
 
-@pytest.mark.parametrize("address", ["#document/nobody", "#document/../../x", "#passages/%2e%2e%2f/raw", "#passage", "#constructor", "#model/%E0%A4%A",
-                                     f"#passages/{FIRST}/toString", f"#call/{FIRST}/raw/0", f"#entity/{HOSTILE[:9]}"])  # fmt: skip
+@pytest.mark.parametrize("address", ["#document/nobody", "#document/../../x", "#passages/%2e%2e%2f/raw", "#passage", "#constructor",
+                                     "#model/%E0%A4%A", f"#passages/{FIRST}/toString", f"#call/{FIRST}/raw/0",
+                                     f"#entity/{HOSTILE[:9]}"])  # fmt: skip
 def test_an_address_that_leads_nowhere_says_so(browser, report, address):
     browser.open(report / "lineage.html", address)
     assert browser.text("h1") == "Not here"

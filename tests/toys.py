@@ -75,7 +75,9 @@ def passages(folder: Path, document: str, texts: list[str], strategy: str = "ent
     return path
 
 
-def document(folder: Path, name: str, title: str = "The Harbour of Varn", author: str | None = "Mira Oldan", text: str = SENTENCES[0]) -> Path:
+def document(
+    folder: Path, name: str, title: str = "The Harbour of Varn", author: str | None = "Mira Oldan", text: str = SENTENCES[0]
+) -> Path:
     """A document's file, written to folder/documents/{name}.json."""
     path = folder / "documents" / f"{name}.json"
     Document(id=name, title=title, author=author, year=None, text=text).write(path)
@@ -103,7 +105,8 @@ def run(folder: Path, arm: str, strategy: str) -> Path:
     """A run's run.json without the model, written to folder/runs/{arm}-s1."""
     path = folder / "runs" / f"{arm}-s1" / "run.json"
     counts = {"corpus_tokens": 1000, "existing_tokens": 1500, "num_passages_left_out": 7, "train_tokens": 2000, "replay_tokens": 222,
-              "padding_tokens": 3, "block_size": 64, "batch_size": 4, "num_blocks": 35, "num_steps": 9, "first_loss": 4.0, "last_loss": 3.0}  # fmt: skip
+              "padding_tokens": 3, "block_size": 64, "batch_size": 4, "num_blocks": 35, "num_steps": 9,
+              "first_loss": 4.0, "last_loss": 3.0}  # fmt: skip
     base = {"model": "toy", "load": "toy", "revision": None, "context": CONTEXT, "sha256": {"model.safetensors": "ba" * 32}}
     about = {"run": f"{arm}-s1", "arm": arm, "strategy": strategy, "seed": 1, "num_parameters": 35_000}
     files.write_json(path, {**about, **counts, "base": base, "data_sha256": "da" * 32, "sha256": {"model.safetensors": "5a" * 32}})
@@ -113,6 +116,8 @@ def run(folder: Path, arm: str, strategy: str) -> Path:
 def score(folder: Path, run: str, arm: str) -> Path:
     """A score under one task, written to folder/scores/{run}.json."""
     path = folder / "scores" / f"{run}.json"
-    task = {"version": 1.0, "metric": "acc", "accuracy": 0.6, "stderr": 0.05, "accuracy_hard": None, "stderr_hard": None, "n": 80, "n_documents": 2}
-    files.write_json(path, {"run": run, "arm": arm, "n": 80, "explanation": None, "questions_sha256": "cd" * 32, "tasks": {"quality_closed": task}})
+    task = {"version": 1.0, "metric": "acc", "accuracy": 0.6, "stderr": 0.05, "accuracy_hard": None, "stderr_hard": None, "n": 80,
+            "n_documents": 2}  # fmt: skip
+    about = {"run": run, "arm": arm, "n": 80, "explanation": None, "questions_sha256": "cd" * 32}
+    files.write_json(path, {**about, "tasks": {"quality_closed": task}})
     return path

@@ -57,7 +57,8 @@ const holds = (text, words) => words.every(word => text.toLowerCase().includes(w
  */
 function listing({address, query, rows, columns, textOf, kinds = []}) {
   const shown = make("div", {});
-  const filter = make("input", {type: "search", placeholder: "filter by words", "aria-label": "Filter by words", value: query.get("words") ?? ""});
+  const filter = make("input", {type: "search", placeholder: "filter by words", "aria-label": "Filter by words"});
+  filter.value = query.get("words") ?? "";
   const choice = make("select", {"aria-label": "Kind"}, make("option", {value: ""}, "every kind"),
     kinds.map(kind => make("option", {value: kind}, kind)));
   choice.value = query.get("kind") ?? "";

@@ -2,7 +2,6 @@
 // Places that the index alone can show: scores, models, the base, corpora, documents. A place is {heading, near, content}.
 
 const command = text => paragraph(soft("On the command line: "), code(text));
-const shortSha = sha256 => make("code", {title: sha256}, sha256.slice(0, 16));
 const hashes = sha256 => table(Object.entries(sha256), [["file", ([name]) => quoted(name)], ["SHA-256", ([, value]) => code(value)]]);
 const corpusLink = arm => link(place("corpus", arm), arm);
 const modelLink = run => link(place("model", run), run);

@@ -20,10 +20,11 @@ async function searchPlace(_, query) {
     content: [
       isPassage ? group("Passage", [asked], passageLink) : null,
       group("Documents", matching(documents, about), one => [documentLink(one.id), soft(` ${one.id}`)]),
-      group("Arms", arms, corpus => [corpusLink(corpus.arm), soft(" corpus, "), commas(runsOf([corpus.arm]).map(each => modelLink(each.run)))]),
+      group("Arms", arms, ({arm}) => [corpusLink(arm), soft(" corpus, "), commas(runsOf([arm]).map(each => modelLink(each.run)))]),
       group("Scores", scores, one => scoreLink(one.run)),
       group("Entities", names, ([name, naming]) => [entityLink(name), soft(" in "),
-        commas(naming.slice(0, 3).map(at => documentLink(documents[at].id))), naming.length > 3 ? soft(` and ${naming.length - 3} more`) : null]),
+        commas(naming.slice(0, 3).map(at => documentLink(documents[at].id))),
+        naming.length > 3 ? soft(` and ${naming.length - 3} more`) : null]),
       ...inPassages(words),
       paragraph(soft("Only passages of the document last looked at are searched by their words. All passages’ texts: "),
         code("closedbook trace --text \"…\"")),

@@ -2,8 +2,8 @@
 // From the address (#KIND/NAME/…?words=…&page=…) to its place, and the search box.
 
 const PLACES = new Map(Object.entries({
-  "": homePlace, score: scorePlace, model: modelPlace, base: basePlace, corpus: corpusPlace, document: documentPlace, entities: entitiesPlace,
-  passages: passagesPlace, passage: passagePlace, call: callPlace, entity: entityPlace, search: searchPlace,
+  "": homePlace, score: scorePlace, model: modelPlace, base: basePlace, corpus: corpusPlace, document: documentPlace,
+  entities: entitiesPlace, passages: passagesPlace, passage: passagePlace, call: callPlace, entity: entityPlace, search: searchPlace,
 }));
 const main = document.querySelector("main");
 const searchBox = document.getElementById("search");
