@@ -24,7 +24,8 @@ ONE_LINE = HOSTILE.replace("\u2028", " ").replace("\u2029", " ")
 def call(key):
     return {"key": key, "model": "openai/large", "model_answered": "large-2", "settings": {"temperature": 0.7, "seed": 5},
             "sample": 0, "attempt": 0, "prompt": "pair", "prompt_sha256": "ab" * 32,
-            "usage": {"prompt_tokens": 70, "completion_tokens": 30}, "cost_usd": 0.25, "finish_reason": "stop", "response_sha256": "cd" * 32}  # fmt: skip
+            "usage": {"prompt_tokens": 70, "completion_tokens": 30}, "cost_usd": 0.25, "finish_reason": "stop",
+            "response_sha256": "cd" * 32}  # fmt: skip
 
 
 def passages(folder, document, strategy, texts, listed=None):

@@ -43,7 +43,6 @@ async function loadIndex() {
 }
 
 const runsOf = arms => [...index.runs.values()].filter(run => arms.includes(run.arm));
-const scoresOf = runs => runs.map(run => index.scores.get(run.run));
 const corporaOf = (document, strategy) => [...index.corpora.values()]
   .filter(corpus => corpus.documents.has(document) && (!strategy || corpus.strategy === strategy));
 const numPassages = written => Object.values(written.kinds).reduce((sum, count) => sum + count, 0);
