@@ -1,0 +1,52 @@
+"use strict";
+// A call's place: what was asked of a language model, what came back, and what that stands behind.
+
+const callLink = (id, step, call) => link(place("call", id, step, call.key), call.key);
+
+async function callPlace([id, step, key]) {
+  const one = known(index.documents, id, "document");
+  return step === "entities" ? listCall(one, key) : passageCall(one, step, key);
+}
+
+async function listCall(one, key) {
+  const {list, same_call} = await load(documentFile(one.id));
+  return aCall(one, key, list.call, [link(place("entities", one.id), `entity list of ${one.title}`), ...same_call.map(passageLink)],
+    {arms: armsOf(one.id, needing(one)), call: {step: "entities", key}});
+}
+
+async function passageCall(one, strategy, key) {
+  known(one.written, strategy, `strategy of ${one.id}`);
+  const behind = (await load(writtenFile(one.id, strategy))).passages.filter(passage => passage.call?.key === key);
+  return aCall(one, key, behind[0]?.call, behind.map(passage => passageLink(passage.id)),
+    {strategy, passage: behind[0]?.id, arms: [...new Set(behind.flatMap(passage => Object.keys(passage.places)))],
+      call: {step: strategy, key}});
+}
+
+/** A call and what it stands `behind`; `found` is undefined where the document has no such call. */
+function aCall(one, key, found, behind, near) {
+  if (found?.key !== key) throw new NotHere(`There is no call “${key}” of ${one.id} in this report.`);
+  return {
+    heading: `Call ${key.slice(0, 16)}`,
+    near: {here: "call", document: one.id, ...near},
+    content: [
+      facts([
+        ["key", code(key)],
+        ["behind", make("ul", {}, behind.map(each => make("li", {}, each)))],
+        ["document", documentLink(one.id)],
+        ["model asked", quoted(found.model)],
+        ["model that answered", quoted(found.model_answered)],
+        ["prompt", found.prompt],
+        ["SHA-256 of the prompt", code(found.prompt_sha256)],
+        ["SHA-256 of the response", code(found.response_sha256)],
+        ["sample", String(found.sample)],
+        ["attempt", String(found.attempt)],
+        ["finish reason", quoted(found.finish_reason)],
+        ["cost", found.cost_usd === null ? "not known" : `${found.cost_usd.toFixed(6)} US dollars`],
+      ]),
+      section("Settings and usage", table([...Object.entries(found.settings), ...Object.entries(found.usage)], [
+        ["name", ([name]) => name.replaceAll("_", " ")],
+        ["value", ([, value]) => value === null ? "–" : quoted(String(value))],
+      ])),
+    ],
+  };
+}
