@@ -21,7 +21,7 @@ def question(history: History, document: str) -> dict:
         raise _unknown(history, document)
     after = history.after(made.outputs)
     _all_here([made, *after])
-    takedown.note(history, document)
+    note = takedown.note(history, document)
     text = Document.read(Path(f"results/documents/{document}.json"))
     own = [job for job in after if Path(job.name).name == document]
     rebuilt = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
@@ -29,7 +29,7 @@ def question(history: History, document: str) -> dict:
     runs = {job.name.partition("/")[2]: _in_run(job, document) for job in rebuilt if job.step == "runs"}
     found = origin.of(document)
     return {
-        "document": document, "title": text.title, "author": text.author,
+        "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
         "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
         "scores": [job.name.partition("/")[2] for job in rebuilt if job.step == "scores"],
@@ -38,6 +38,7 @@ def question(history: History, document: str) -> dict:
         "cost": _cost(runs),
         "consequences": [*(found.consequences() if found else []), *_too_small(rebuilt, corpora)],
         "commands": _commands(document, found),
+        "note": str(takedown.place(note.document)),
         "unproved": unproved.about(history, [made, *after]),
     }
 

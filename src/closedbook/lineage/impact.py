@@ -78,6 +78,7 @@ def _told(answer: dict) -> list[str]:
         *(f"Note: {line}" for line in answer["consequences"]),
         "", "Commands, in this order:", *(f"  {line}" for line in answer["commands"]),
         *(f"  # {line}" for line in _meaning(answer["commands"])),
+        "", f"Noted in {answer['note']}, as hashes: without this file nobody can look for it once it is gone.",
         *(["", "Not proved:", *(f"  {line}" for line in answer["unproved"])] if answer["unproved"] else []),
     ]
 

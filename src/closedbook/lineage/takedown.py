@@ -1,6 +1,5 @@
 """What must be known of a document to look for it when it is gone: hashes, never text. And striking it from what only this machine holds."""
 
-import json
 import re
 import shutil
 import sqlite3
@@ -117,7 +116,8 @@ def _folders(document: str) -> list[str]:
 
 def _calls(document: str, own: list[Job]) -> list[dict]:
     """By the ledger, where it is here; else by the calls that its results carry."""
-    known = {record["key"]: record for path in sorted(ledger.root().glob(f"*/{document}.jsonl")) for record in _lines(path) if "key" in record}
+    segments = sorted(ledger.root().glob(f"*/{document}.jsonl"))
+    known = {record["key"]: record for path in segments for _, record, _ in ledger.verified(path) if "key" in record}
     known = known or {call["key"]: call for call in carried(own)}
     grouped: dict[tuple, list[dict]] = {}
     for record in known.values():
@@ -134,10 +134,6 @@ def carried(jobs: Iterable[Job]) -> list[dict]:
         elif path.is_relative_to("results/passages"):
             found += [passage.call for passage in Passages.read(path).passages]
     return [call for call in found if call]
-
-
-def _lines(segment: Path) -> list[dict]:
-    return [json.loads(line) for line in segment.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def _days(records: list[dict]) -> dict[str, str | None]:
