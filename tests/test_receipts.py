@@ -1,8 +1,11 @@
 import os
+import re
 import time
 
 import pytest
 
+from closedbook import files
+from closedbook.errors import UserError
 from closedbook.freshness import receipts
 
 RECIPE = {"step": "entities", "params": {"entities": {"max": 40}}, "code": "c0de", "prompts": {"entities": "aa"}, "assets": {}}
@@ -70,6 +73,28 @@ def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
     (job.parent / "output.txt").unlink()
     assert reason(job) == "output.txt is missing"
     job.write_text("{")
-    assert "is not a receipt" in reason(job)
+    assert "not a receipt" in reason(job)
     job.unlink()
     assert reason(job) == "not made yet"
+
+
+@pytest.mark.parametrize("old, new, words", [
+    ('"max": 40', '"max": 41', "names [0-9a-f]{64} as its own digest, and what it says gives"),
+    ('"max": 40', '"max": 4e1', "not in the form"),
+    ('"code"', '"code" ', "not in the form"),
+    ('"facts": {}', '"fakts": {}', "no facts"),
+    (r',\n "sha256": "\w+"\n', "\n", "from before receipts held it: no sha256"),
+])  # fmt: skip
+def test_an_edited_receipt_is_told_from_its_own_digest_and_its_job_runs_again(job, old, new, words):
+    text = job.read_text()
+    job.write_text(re.sub(old, new, text))
+    assert job.read_text() != text
+    with pytest.raises(UserError, match=words):
+        receipts.read(job)
+    assert re.search(words, reason(job)) and "receipt.json" in reason(job)
+
+
+def test_the_same_inputs_give_the_same_receipt(job):
+    before = job.read_bytes()
+    receipts.keep(job, receipts.read(job))
+    assert job.read_bytes() == before and list(files.read_json(job))[-1] == "sha256"

@@ -66,9 +66,13 @@ def write_text(path: Path, text: str) -> None:
         handle.write(text)
 
 
-def write_json(path: Path, value) -> None:
+def json_text(value) -> str:
     """Indented JSON with keys in the order given, so that a person can read it and equal values give equal bytes."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, value) -> None:
+    write_text(path, json_text(value))
 
 
 def write_json_lines(path: Path, rows) -> None:

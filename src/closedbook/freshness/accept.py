@@ -25,7 +25,7 @@ def accept(plan: Plan, path: Path, why: str) -> Path:
     if files.canonical(known["recipe"]) != files.canonical(recipe):
         raise UserError(f"{path}: more than code has changed ({receipts.difference(known['recipe'], recipe)}), so it must be made again")
     known.setdefault("accepted", []).append({"why": why, "code_before": before, "code_after": recipe["code"]})
-    files.write_json(receipt, known)
+    receipts.keep(receipt, known)
     return receipt
 
 

@@ -1,5 +1,6 @@
 """Receipts: what came out of a job and from which inputs, as hashes; and whether that still holds."""
 
+import json
 import os
 import platform
 import sqlite3
@@ -14,6 +15,8 @@ from closedbook.errors import UserError
 FOLDER = Path("results/receipts")
 CACHE = Path(".closedbook/hashes.db")
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "lm_eval", "litellm", "spacy", "matplotlib")
+PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
+REMEDY = ": its job must run again, unless the right one is brought back"
 SETTLED_NS = 100_000_000
 """a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
 
@@ -59,18 +62,41 @@ def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[
     the step says of how it came to its result."""
     paths = sorted(file for output in outputs for file in (output.rglob("*") if output.is_dir() else [output]) if file.is_file())
     hashes = {str(path): files.sha256_file(path) for path in paths}
-    files.write_json(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
+    keep(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
+
+
+def keep(receipt: Path, record: dict) -> None:
+    """Write a record with its own digest as the last field."""
+    files.write_json(receipt, {**_rest(record), "sha256": digest(record)})
+
+
+def digest(record: dict) -> str:
+    """SHA-256 of all that a receipt says beside its own digest."""
+    return files.sha256_text(files.canonical(_rest(record)))
+
+
+def _rest(record: dict) -> dict:
+    return {part: value for part, value in record.items() if part != "sha256"}
 
 
 def read(receipt: Path) -> dict:
-    """Raises UserError for a file that is no receipt."""
+    """Raises UserError for a file that is no receipt, or was edited."""
+    return parsed(receipt.read_bytes(), str(receipt))
+
+
+def parsed(content: bytes, name: str) -> dict:
+    """A receipt's record from its bytes, wherever they were kept. Raises UserError as `read` does; `name` says which receipt."""
     try:
-        record = files.read_json(receipt)
+        record = json.loads(content)
     except ValueError as error:
-        raise UserError(f"{receipt}: not a receipt: not JSON ({error}): delete it and run again, or bring the right one back") from None
-    missing = [part for part in ("recipe", "inputs", "outputs", "facts", "versions") if not isinstance(record, dict) or part not in record]
+        raise UserError(f"{name}: not a receipt: not JSON ({error}){REMEDY}") from None
+    missing = [part for part in PARTS if not isinstance(record, dict) or part not in record]
     if missing:
-        raise UserError(f"{receipt}: not a whole receipt: holds no {', '.join(missing)}: delete it and run again")
+        raise UserError(f"{name}: not a whole receipt, or from before receipts held it: no {', '.join(missing)}{REMEDY}")
+    if record["sha256"] != digest(record):
+        raise UserError(f"{name}: was edited: it names {record['sha256']} as its own digest, and what it says gives {digest(record)}{REMEDY}")
+    if content != files.json_text(record).encode():  # another spelling of the same values
+        raise UserError(f"{name}: was edited: it is not in the form in which receipts are written{REMEDY}")
     return record
 
 
@@ -85,10 +111,10 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     if not receipt.exists():
         return "not made yet"
     try:
-        known = files.read_json(receipt)
-        then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
-    except (ValueError, KeyError, TypeError):
-        return f"{receipt} is not a receipt"
+        known = read(receipt)
+    except UserError as error:
+        return str(error)
+    then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
     if files.canonical(then) != files.canonical(recipe):
         return difference(then, recipe)
     for path, sha256 in outputs.items():

@@ -1,0 +1,106 @@
+"""What DVC holds of a state: the files that its dvc.lock names, and where their contents lie in the cache, by MD5."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+from closedbook.lineage.history import History
+
+LOCK = "dvc.lock"
+
+
+def history_at(revision: str) -> History:
+    """The history that a commit's receipts tell, read from DVC's cache. Raises UserError for an unknown commit, one without results,
+    and for receipts that are not in the cache."""
+    return history(Held(at(revision, LOCK), f"{revision}:{LOCK}"), revision)
+
+
+def history(held: "Held", revision: str) -> History:
+    """The history that the receipts of a dvc.lock tell."""
+    paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
+    missing = [folder for folder in held.unread if folder.startswith(f"{receipts.FOLDER}/")] + held.missing(paths)
+    if missing:
+        raise UserError(f"{revision}: receipts are not in DVC's cache ({missing[0]} and {len(missing) - 1} more): dvc fetch --all-commits")
+    if not paths:
+        raise UserError(f"{revision}: its {LOCK} names no receipts: its results were made before receipts were kept")
+    return History({str(Path(path).relative_to(receipts.FOLDER).with_suffix("")): receipts.parsed(held.place(path).read_bytes(), f"{revision}:{path}")
+                    for path in paths})
+
+
+def at(revision: str, path: str) -> str:
+    """A file's text at a commit. Raises UserError where git does not know the commit, or the commit the file."""
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+    if not commit:
+        raise UserError(f"{revision}: git knows no such commit, tag or branch here: git log --oneline lists commits")
+    text = git("show", f"{commit}:./{path}")
+    if not text:
+        raise UserError(f"{revision}: this commit has no {path}, so it names no results: take one made after a run")
+    return text
+
+
+def git(*arguments: str) -> str:
+    """What git prints; nothing where it fails."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout
+
+
+class Held:
+    """The outs of a dvc.lock, folders opened up. `md5`: {path: MD5 as recorded}; `folders`: {path of a folder: its object's MD5};
+    `unread`: folders whose object is not in the cache, so that nobody can tell what was in them."""
+
+    def __init__(self, lock: str, name: str = LOCK):
+        """`lock` is the text of a dvc.lock; `name` says in errors which one. Raises UserError where it is none."""
+        self.cache = cache()
+        self.md5: dict[str, str] = {}
+        self.folders: dict[str, str] = {}
+        self.unread: list[str] = []
+        for out in _outs(lock, name):
+            if out["md5"].endswith(".dir"):
+                self._open(out["path"], out["md5"])
+            else:
+                self.md5[out["path"]] = out["md5"]
+
+    def _open(self, folder: str, md5: str) -> None:
+        self.folders[folder] = md5
+        place = self.object(md5)
+        if not place.is_file():
+            self.unread.append(folder)
+            return
+        try:
+            self.md5 |= {f"{folder}/{entry['relpath']}": entry["md5"] for entry in json.loads(place.read_bytes())}
+        except (ValueError, KeyError, TypeError):
+            self.unread.append(folder)  # broken: its MD5 is not its name, which says more than why it can't be read
+
+    def object(self, md5: str) -> Path:
+        return self.cache / md5[:2] / md5[2:]
+
+    def place(self, path: str) -> Path:
+        """Where the content of a file lies in the cache."""
+        return self.object(self.md5[path])
+
+    def missing(self, paths) -> list[str]:
+        return [path for path in paths if not self.place(path).is_file()]
+
+
+def _outs(lock: str, name: str) -> list[dict]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return [out for stage in YAML(typ="safe").load(lock)["stages"].values() for out in stage.get("outs", [])]
+    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+        problem = " ".join(str(error).split())
+        raise UserError(f"{name}: not a dvc.lock ({problem}): git checkout {LOCK} brings the last good one back") from None
+
+
+def cache() -> Path:
+    """The folder of DVC's objects, wherever DVC is told to keep them. Raises UserError where the project is not under DVC."""
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            return Path(repo.cache.local.path)
+    except NotDvcRepoError:
+        raise UserError("no .dvc here: this project is not under DVC, so no older state is kept") from None
