@@ -86,7 +86,7 @@ def _rendered(template: str, heading, history: History, last: list[Job], project
 def _documents(history: History, jobs: list[Job]) -> list[dict]:
     """The documents behind some jobs, with the hash of each."""
     places = {path: sha256 for job in history.ancestors(jobs) if job.step == "documents" for path, sha256 in job.outputs.items()}
-    return [{"license": None, **files.read_json(path), "sha256": sha256} for path, sha256 in places.items() if path.startswith("results/documents/")]
+    return [{**files.read_json(path), "sha256": sha256} for path, sha256 in places.items() if path.startswith("results/documents/")]
 
 
 def _settings(job: Job) -> list[tuple[str, str]]:

@@ -78,7 +78,7 @@ def _describe(crate, history: History, project: published.Project, open_question
     from rocrate.model import ContextEntity
 
     documents = [files.read_json(path) for path in history.maker if path.startswith("results/documents/")]
-    licences = sorted({document.get("license") or "none stated" for document in documents})
+    licences = sorted({document["license"] or "none stated" for document in documents})
     crate.name = f"closedbook: {len(documents)} documents and what was made of them"
     crate.description = " ".join([f"All {len(history.jobs)} jobs of commit {project.commit}, from the documents to the scores.",
                                   *(f"Not proved: {line}." for line in open_questions)])

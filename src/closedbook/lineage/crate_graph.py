@@ -153,7 +153,7 @@ def _told(job: Job) -> str:
 def _describe(file, path: str) -> None:
     document = files.read_json(path)
     file["name"] = document["title"]
-    for name, value in (("author", document["author"]), ("datePublished", document["year"]), ("license", document.get("license"))):
+    for name, value in (("author", document["author"]), ("datePublished", document["year"]), ("license", document["license"])):
         if value is not None:
             file[name] = str(value)
 
