@@ -9,7 +9,7 @@ from closedbook.records import Document, Question
 from closedbook.sources import Article
 
 QUESTION = Question(id="q1", question="Who?", options=["a", "b", "c", "d"], gold=2, difficult=None)
-ARTICLE = Article(id="lost-00000000", title="Lost", author="Larry M. Harris", year=1959, text="Once.", is_html=False, questions=[QUESTION])
+ARTICLE = Article(id="lost-00000000", title="Lost", author="Larry M. Harris", year=1959, text="Once.", is_html=False, license="CC0-1.0", questions=[QUESTION])
 
 
 def build(folder, article) -> tuple[bytes, bytes]:
@@ -26,7 +26,7 @@ def plain(text, title="Lost") -> list[str]:
 def test_document_and_questions_are_written_apart(tmp_path):
     document, questions = build(tmp_path, ARTICLE)
     about = {"title": "Lost", "author": "Larry M. Harris", "year": 1959}
-    assert Document.read(tmp_path / "document.json") == Document(id=ARTICLE.id, text="Once.", **about)
+    assert Document.read(tmp_path / "document.json") == Document(id=ARTICLE.id, text="Once.", license="CC0-1.0", **about)
     assert b"Who?" not in document
     assert json.loads(questions) == [asdict(QUESTION) | {"document": ARTICLE.id} | about]
 

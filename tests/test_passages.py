@@ -6,7 +6,7 @@ from closedbook.records import Document, EntityList, Passages
 
 DOCUMENT = Document(id="varn-1", title="Varn", author="Ann Lee", year=1950, text="Mira Oldan lives in Varn. The Council met Mira Oldan in Kell.\n\nKell is far.")
 ENTITIES = EntityList(document="varn-1", summary="All about Varn.", entities=["Mira Oldan", "Varn", "Kell", "Nobody Known"], made_by="llm", why=None,
-                      maker="m", call={"key": "k"})
+                      maker="m", call={"key": "k", "model_answered": "toy-0001"})
 
 
 def build(tmp_path, monkeypatch, strategy, url=None, **settings):

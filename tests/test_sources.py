@@ -97,6 +97,15 @@ def test_ids_do_not_depend_on_text_or_neighbours(tmp_path):
     assert re.fullmatch(r"lost-[0-9a-f]{8}", alone)
 
 
+def test_a_licence_is_kept_and_two_of_one_document_both(tmp_path):
+    def licence(name, *values):
+        return read(write(tmp_path / name, *(row(license=value) for value in values)))[0].license
+
+    assert licence("a.train", " CC BY\n4.0; no more") == "CC BY 4.0; no more"
+    assert (licence("b.train", None, ""), licence("c.train", None, "CC0"), licence("d.train", "CC0", None)) == (None, "CC0", "CC0")
+    assert licence("e.train", "CC0; so", "CC0; so", "MIT", "CC0; so", "MIT") == "CC0; so; MIT"
+
+
 @pytest.mark.parametrize("title", ["../../x", "it's \"quoted\"", "$(touch /tmp/x)", "two\n\r\n lines", "🙂"])
 def test_hostile_titles_keep_their_words_and_stay_out_of_ids(tmp_path, title):
     article = read(write(tmp_path / "a.train", row(title=title)))[0]
@@ -119,6 +128,7 @@ def test_html_is_told_from_stripped_text(tmp_path):
     ({"title": 1984}, "title", "1984"),
     ({"author": ["A", "B"]}, "author", "['A', 'B']"),
     ({"year": "long ago"}, "year", "'long ago'"),
+    ({"license": 4.0}, "license", "4.0"),
     ({"questions": [question(1, gold_label=5)]}, "questions[0]: gold_label", "5"),
     ({"questions": [question(1, options=["a"])]}, "questions[0]: options", "['a']"),
 ])
@@ -196,7 +206,7 @@ def test_real_html_article():
 
 def test_title_author_and_year_come_from_front_matter_heading_or_name(tmp_path):
     folder(tmp_path, {
-        "a.md": "---\ntitle: 'Valves: a guide'\nauthor: Doe, Jane\nyear: 2021\ntags: [x]\n---\n# Heading\n\nText.\n",
+        "a.md": "---\ntitle: 'Valves: a guide'\nauthor: Doe, Jane\nyear: 2021\nlicense: CC BY 4.0\ntags: [x]\n---\n# Heading\n\nText.\n",
         "b.md": "Preface.\n\n# About C# #\n\nText.\n",
         "c/Plan.txt": "# no heading in plain text\n",
         "d.md": "---\nprose between rules\n---\n",
@@ -204,6 +214,7 @@ def test_title_author_and_year_come_from_front_matter_heading_or_name(tmp_path):
     a, b, c, d = read(tmp_path, "folder")
     assert (a.title, a.author, a.year, a.text.strip()) == ("Valves: a guide", "Jane Doe", 2021, "# Heading\n\nText.")
     assert (b.title, b.author, b.year) == ("About C#", None, None)
+    assert (a.license, b.license) == ("CC BY 4.0", None)
     assert (c.title, d.title) == ("Plan", "d")
     assert "prose between rules" in d.text
 

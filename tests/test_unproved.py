@@ -53,9 +53,9 @@ def test_nothing_is_said_where_everything_can_be_proved(records):
 
 
 def test_a_providers_model_is_never_proved_and_least_of_all_without_a_date(records):
-    for name, facts in (("entities/d", {"made_by": "llm", "maker": "big-1"}), ("passages/rephrase/d", {"answered": {"big-1": 2}})):
+    for name, facts in (("entities/d", {"made_by": "llm", "maker": "big-0001"}), ("passages/rephrase/d", {"answered": {"big-0001": 2}})):
         records[name]["recipe"]["params"], records[name]["facts"] = {"llm": {"model": "openai/big-1"}}, facts
-    assert about(records) == ["openai/big-1: a provider's model that is not pinned (answered as big-1): what answers to this name may change"]
+    assert about(records) == ["openai/big-1: a provider's model that is not pinned (answered as big-0001): what answers to this name may change"]
     assert about(records, "documents/d") == [], "the document is not by the model"
     records["entities/d"]["facts"] = {"made_by": "spacy", "maker": "blank-en-3.8"}
     records["passages/rephrase/d"]["facts"] = {"answered": {"big-1-2025-04-14": 2}}

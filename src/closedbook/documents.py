@@ -29,7 +29,7 @@ def build(*, source: Path, document: Path, questions: Path) -> None:
     text = "\n\n".join(paragraphs)
     assert text, f"{source}: an article without text got past the plan"
     about = {"title": article.title, "author": article.author, "year": article.year}
-    Document(id=article.id, text=text, **about).write(document)
+    Document(id=article.id, text=text, license=article.license, **about).write(document)
     files.write_json(questions, [{**asdict(question), "document": article.id, **about} for question in article.questions])
 
 

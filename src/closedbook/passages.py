@@ -13,7 +13,7 @@ from closedbook.strategies import STRATEGIES, Wanted
 
 
 def build(*, document: Path, entities: list[Path], strategy: str, output: Path, params: SimpleNamespace, limits: Limits) -> dict:
-    """Write all passages of one document under one strategy and return how many, by whom, and how many were dropped.
+    """Write all passages of one document under one strategy and return how many, by whom and which model, and how many were dropped.
 
     `params` holds seed, llm and passages.
 
@@ -43,7 +43,8 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
                                     writer=writer, text=text, call=call, **common))
     Passages(document=source.id, strategy=strategy, passages=passages, dropped=dropped).write(output)
     made_by = {"entities_made_by": names.made_by} if names else {}
-    return {**made_by, "written": Counter(passage.writer for passage in passages), "dropped": len(dropped)}
+    answered = Counter(passage.call["model_answered"] for passage in passages if passage.call)
+    return {**made_by, "written": Counter(passage.writer for passage in passages), "answered": answered, "dropped": len(dropped)}
 
 
 def by_model(document: Document, strategy: str, asked: list[Wanted], params: SimpleNamespace, limits: Limits) -> list[tuple]:

@@ -32,6 +32,8 @@ class Document:
     year: int | None
     text: str
     """paragraphs separated by a blank line"""
+    license: str | None = None
+    """as the source words it; None where it does not say"""
 
     @property
     def byline(self) -> str:

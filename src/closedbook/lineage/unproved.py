@@ -12,7 +12,7 @@ from closedbook.lineage.history import History, Job
 LOCK = Path("requirements.lock")
 DECIDES = ("src", "rules", "params.yaml", "evals")
 """what of the working tree decides a result"""
-DATED = re.compile(r"\d{4}-?\d{2}-?\d{2}|-\d{4}$")
+DATED = re.compile(r"\d{4}-?\d{2}-?\d{2}|-(0[1-9]|1[0-2])([0-2]\d|3[01])$")
 """how providers name one version of a model: 2025-04-14, 20250414, or -0613"""
 SHOWN = 3
 

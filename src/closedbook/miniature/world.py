@@ -32,6 +32,7 @@ def _row(world: World, book: Book, article: str, number: int, seed: int) -> dict
         "topic": "fiction",
         "article": book.text,
         "url": "",
+        "license": "Apache-2.0",  # as all of this project
         "questions": [
             {**question, "question_unique_id": f"{article}-set-{index}"}
             for index, question in enumerate(make_questions(world, book, number=number, seed=seed), start=1)

@@ -47,6 +47,7 @@ class Article:
     text: str
     """as in the source: hard-wrapped, spaced and marked up"""
     is_html: bool
+    license: str | None
     questions: list[Question]
 
     def as_dict(self) -> dict:
@@ -124,17 +125,24 @@ def _of_row(row: Row) -> Article:
     is_html = bool(TAG.search(text))
     _check_text(row.where, "article", MARKUP if is_html else COMMENT, text)
     identifier = names.document_id(title, _identity(title, author))
-    return Article(id=identifier, title=title, author=author, year=row.year(), text=text, is_html=is_html, questions=[])
+    return Article(id=identifier, title=title, author=author, year=row.year(), text=text, is_html=is_html, license=row.license(), questions=[])
 
 
 def _joined(first: Article, further: Article, place: str, where: str) -> Article:
-    """Two rows of a document must tell the same; one may know the year where the other does not."""
+    """Two rows of a document must tell the same; one may know the year or licence where the other does not."""
     if first.text != further.text and first.text.split() != further.text.split():
         raise UserError(f"{where}: article: another text than in {place}, though title and author are the same ({first.title!r}):"
                         " keep one of them (HTML or html-stripped files, not both), or give the other its own title")
     if first.year and further.year and first.year != further.year:
         raise UserError(f"{where}: year: must be {first.year} as in {place}, for the same document, not {further.year}")
-    return replace(first, year=first.year or further.year)
+    return replace(first, year=first.year or further.year, license=_both(first.license, further.license))
+
+
+def _both(first: str | None, further: str | None) -> str | None:
+    """One licence, or each that is told of the same document: none is left out."""
+    if first and further and further not in first:
+        return f"{first}; {further}"
+    return first or further
 
 
 def _of_folder(path: Path) -> list[Article]:
@@ -164,7 +172,7 @@ def _of_file(file: Path, name: str) -> Article:
     title = front.optional_text("title") or (heading and heading[1]) or file.stem
     author = names.author_in_prose(front.optional_text("author"))
     return Article(id=names.document_id(file.stem, name), title=names.one_line(title), author=author, year=front.year(),
-                   text=text, is_html=False, questions=[])
+                   text=text, is_html=False, license=front.license(), questions=[])
 
 
 def _front_matter(file: Path, text: str) -> tuple[Row, str]:

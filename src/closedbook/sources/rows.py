@@ -47,6 +47,9 @@ class Row:
             raise self.wrong("year", "must be a whole number from 1 to 9999, or null")
         return value
 
+    def license(self) -> str | None:
+        return " ".join((self.optional_text("license") or "").split()) or None
+
     def questions(self) -> list[Question]:
         """The questions of a QuALITY row; none is no error."""
         rows = self.fields.get("questions") or []
