@@ -9,6 +9,7 @@ import numpy as np
 from closedbook import files
 from closedbook.freshness import receipts
 from closedbook.lineage import elsewhere, origin, takedown, versioned
+from closedbook.lineage.digests import Digests
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import Record
 
@@ -32,7 +33,7 @@ def _planned(record: Record) -> Iterator[dict]:
     """The source that would bring it back with the next run."""
     found = origin.of(record.document)
     if found and found.number:
-        for file in found.places or [Path(found.path)]:
+        for file in found.places or [Path("params.yaml")]:
             yield {"file": str(file), "why": "the source still holds it", "remedy": "; ".join(found.commands())}
 
 
@@ -63,9 +64,10 @@ def _made_without(record: Record) -> tuple[set[str], list[dict]]:
 
 def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | None]]:
     """Each file, and what it holds of the document, in words. One content is searched once, wherever else it lies."""
-    wanted, known = record.wanted(), {}
-    for path in _everything():
-        sha256 = files.sha256_file(path)
+    wanted, known, paths, digests = record.wanted(), {}, list(_everything()), Digests()
+    digests.read((path, "sha256") for path in paths)
+    for path in paths:
+        sha256 = digests.sha256(path)
         if sha256 not in known:
             known[sha256] = takedown.words_or_id(record.document, path, wanted)
         if path.is_relative_to("ledger"):  # keeps its hashes and its id, not its words
@@ -80,7 +82,7 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
 
 def _everything() -> Iterator[Path]:
     """All files of the project's folder, and of DVC's cache where that is elsewhere."""
-    caches = [versioned.cache()] if Path(".dvc").is_dir() else []
+    caches = [versioned.cache()] if takedown.under_dvc() else []
     for root in [Path("."), *(cache for cache in caches if not cache.resolve().is_relative_to(Path.cwd()))]:
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if name not in SKIPPED)
@@ -92,7 +94,7 @@ def _remedy(record: Record, path: Path) -> str:
     top, *rest = path.parts
     if top == "results":
         return "snakemake --cores all && closedbook commit"
-    if top in (".closedbook", ".snakemake") or (top == "ledger" and rest[0] != "texts"):
+    if top in (".closedbook", ".snakemake", "ledger"):
         return f"closedbook impact {record.document} --redact"
     if ".dvc" in path.parts and "tmp" not in rest or path.is_absolute():
         return "dvc gc --workspace"

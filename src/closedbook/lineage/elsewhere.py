@@ -2,10 +2,9 @@
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from closedbook.lineage import shingles
+from closedbook.lineage import shingles, takedown
 from closedbook.lineage.takedown import Record
 from closedbook.lineage.versioned import git
 
@@ -62,7 +61,7 @@ def _commits(commits: list[str]) -> str:
 def _remotes() -> Iterator[str]:
     for name in git("remote").split():
         yield f"git remote {name} ({_public(git('remote', 'get-url', name).strip())}) and every clone: what git's history holds here"
-    if Path(".dvc").is_dir():
+    if takedown.under_dvc():
         from dvc.repo import Repo
 
         with Repo() as repo:

@@ -125,5 +125,5 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
 
 def _commands(document: str, found: origin.Origin | None) -> list[str]:
     out = found.commands() if found else ["# take it out of the source, which is not here"]
-    collect = ["dvc gc --workspace"] if Path(".dvc").is_dir() else []
+    collect = ["dvc gc --workspace"] if takedown.under_dvc() else []
     return [*out, "snakemake --cores all", f"closedbook impact {document} --redact", *collect, f"closedbook impact {document} --certify"]

@@ -20,7 +20,7 @@ from closedbook.lineage.history import History, Job
 from closedbook.records import Document, EntityList, Passages
 
 MACHINE = (WORK, Path(".snakemake"))
-"""folders that only make things quick or tell how they went: whatever in them holds a document can go"""
+"""folders that only make things quick or tell how they went: whatever in them holds a document can go, and so can the ledger's texts of it"""
 CHECKPOINTS = WORK / "checkpoints"
 WORDS = "holds words of it"
 FIGURES = (".csv", ".png")
@@ -108,10 +108,15 @@ def _runs(own: list[Job], others: list[Job]) -> list[str]:
 
 
 def _folders(document: str) -> list[str]:
-    if not Path(".dvc").is_dir():
+    if not under_dvc():
         return []
     objects = versioned.cache().glob("??/*.dir")
     return sorted(path.parent.name + path.name for path in objects if document.encode() in path.read_bytes())
+
+
+def under_dvc() -> bool:
+    """DVC needs git too; without it, nothing was recorded."""
+    return Path(".dvc").is_dir() and Path(".git").exists()
 
 
 def _calls(document: str, own: list[Job]) -> list[dict]:
@@ -151,7 +156,7 @@ def redact(record: Record) -> list[str]:
     for folder in gone:
         shutil.rmtree(folder)
     wanted = record.wanted()
-    for path in (path for root in MACHINE for path in sorted(root.rglob("*")) if path.is_file() and path != receipts.CACHE):
+    for path in (path for root in (*MACHINE, ledger.root() / "texts") for path in sorted(root.rglob("*")) if path.is_file() and path != receipts.CACHE):
         if record.document in str(path) or words_or_id(record.document, path, wanted):
             path.unlink()
             gone.append(path)
