@@ -9,7 +9,7 @@ from pathlib import Path
 from closedbook import files, ledger, llm, params, prompts
 from closedbook.entities import Answer
 from closedbook.errors import UserError
-from closedbook.freshness import code, receipts, recipes
+from closedbook.freshness import code, receipts
 from closedbook.freshness import plan as planning
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
@@ -101,7 +101,7 @@ def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
             yield receipts.difference(job.recipe, now)
     elif job.step == "documents":
         yield f"the source is not here: {params.load().documents.path}"
-    elif job.recipe["code"] not in (code.of_step(job.step), code.of_step(job.step, recipes.WRITER)):
+    elif job.recipe["code"] not in (code.of_step(job.step), code.of_step(job.step, code.WRITER)):
         yield f"code of the step {job.step} changed"
     yield from (f"accepted over a change of code, so it was made by other code: {one['why']}" for one in job.accepted)
     yield from (f"made with another version: {change}" for change in receipts.changed_versions(Path(job.receipt)))
