@@ -38,8 +38,8 @@ def test_the_hub_reads_the_heading(written):
 def test_a_model_card_tells_training_scores_sources_and_what_cannot_be_proved(written):
     text = Path("cards/runs/entigraph-s1/README.md").read_text()
     for said in ("0.500 ± 0.050", "| training.learning\\_rate | 0.01 |", "| openai/big | big-0001 | 1 |",
-                 "Mira \\| Oldan | 1931 | not stated", "- Made up, \\*all\\* of it.", "a provider's model that is not pinned", "- no licence is known of 2 documents", "7" * 64,
-                 published.project().commit):  # fmt: skip
+                 "Mira \\| Oldan | 1931 | not stated", "- Made up, \\*all\\* of it.",
+                 "a provider's model that is not pinned", "- no licence is known of 2 documents", "7" * 64, published.project().commit):  # fmt: skip
         assert said in text, said
     assert "openai/big" not in Path("cards/runs/raw-s1/README.md").read_text(), "raw is written by no model"
 

@@ -90,7 +90,7 @@ def test_a_document_that_is_gone_is_named_with_its_jobs(project):
 def test_runs_and_arms_are_compared_without_their_names(project, a, b):
     toy_history.write()
     answer = asked(a, b)
-    assert [[one[part] for part in ("what", "name", "a", "b")] for one in answer["differences"]] == [["params", "arm.strategy", "raw", "entigraph"]]
+    assert [(one["name"], one["a"], one["b"]) for one in answer["differences"]] == [("arm.strategy", "raw", "entigraph")]
     assert answer["only_a"] == ["passages/raw/d", "passages/raw/e"] and "entities/d" in answer["only_b"]
     assert {row["what"]: (row["a"], row["b"]) for row in answer["results"]}["last_loss"] == (3.0, 2.0)
     assert diff.lines(answer)[0] == "first difference: corpora/raw ↔ corpora/entigraph: parameter arm.strategy changed raw → entigraph"

@@ -83,7 +83,8 @@ class Graph:
         """Parameters, prompts and other assets of a job's recipe; each value is one entity, whichever jobs share it."""
         recipe = job.recipe
         named = tracking.flat(recipe["params"]) + ([("documents", recipe["documents"])] if "documents" in recipe else [])
-        named += [(f"{part}.{name}", digest) for part in ("prompts", "assets") for name, digest in recipe[part].items() if name not in job.inputs]
+        named += [(f"{part}.{name}", digest) for part in ("prompts", "assets") for name, digest in recipe[part].items()
+                  if name not in job.inputs]
         return [self._value(name, value) for name, value in named]
 
     def _value(self, name: str, value):
