@@ -17,8 +17,9 @@ KINDS = {bool: "Boolean", int: "Integer", float: "Float"}
 WORDS = {"documents": "document", "questions": "questions", "base": "base", "entities": "entity list", "passages": "passages",
          "corpora": "corpus", "runs": "run", "scores": "score", "report": "report", "receipts": "receipt"}
 """what a file under results/ is, by its folder"""
-TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".csv": "text/csv", ".html": "text/html", ".png": "image/png",
-         ".yaml": "application/yaml", "": "text/plain", ".smk": "text/plain", ".lock": "text/plain", ".txt": "text/plain"}
+TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "application/yaml", ".csv": "text/csv", ".html": "text/html",
+         ".js": "text/javascript", ".css": "text/css", ".png": "image/png",
+         **dict.fromkeys(("", ".smk", ".lock", ".txt"), "text/plain")}
 """media types by suffix (Python's own table differs from machine to machine); bytes otherwise"""
 LOOSE = {"documents", "questions", "entities", "passages", "scores", "receipts"}
 """folders that hold a result a file; in the others a folder is one result"""
