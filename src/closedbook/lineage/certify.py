@@ -26,7 +26,8 @@ def certify(record: Record) -> dict:
         if why:
             broken.append({"file": str(path), "why": why, "remedy": _remedy(record, path)})
     first = {trace["file"]: trace for trace in reversed(broken)}
-    return {"document": record.document, "files": num_files, "broken": list(reversed(first.values())), "unreachable": elsewhere.lines(record)}
+    broken = list(reversed(first.values()))
+    return {"document": record.document, "files": num_files, "broken": broken, "unreachable": elsewhere.lines(record)}
 
 
 def _planned(record: Record) -> Iterator[dict]:
@@ -56,7 +57,8 @@ def _made_without(record: Record) -> tuple[set[str], list[dict]]:
     for job in history.ancestors(history.jobs.values()):
         inputs = {sha256 for sha256 in job.inputs.values() if sha256 in record.files and sha256 not in clean}
         if inputs or record.document in files.canonical([job.recipe, job.inputs]):
-            broken += [{"file": path, "why": "made from it, as its receipt says", "remedy": _remedy(record, Path(path))} for path in job.outputs]
+            why = "made from it, as its receipt says"
+            broken += [{"file": path, "why": why, "remedy": _remedy(record, Path(path))} for path in job.outputs]
         else:
             clean |= set(job.outputs.values())
     return clean, broken
@@ -101,5 +103,6 @@ def _remedy(record: Record, path: Path) -> str:
     if top == "mlartifacts" and len(rest) > 1:
         return f"mlflow runs delete --run-id {rest[0]} && mlflow gc --backend-store-uri sqlite:///mlflow.db --run-ids {rest[0]}"
     if top == "mlflow.db":
-        return "delete the run that holds it (mlflow ui), then: python -c \"import sqlite3; sqlite3.connect('mlflow.db').execute('VACUUM')\""
+        vacuum = "import sqlite3; sqlite3.connect('mlflow.db').execute('VACUUM')"
+        return f'delete the run that holds it (mlflow ui), then: python -c "{vacuum}"'
     return origin.remove(path, [])

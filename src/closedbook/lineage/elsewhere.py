@@ -20,6 +20,8 @@ def lines(record: Record) -> list[str]:
         *_sent(record.calls),
         *(f"copies of {path}, as published or shared, by SHA-256 {sha256}" for path, sha256 in sorted(models.items())),
         "MLflow: figures of the runs that were trained on it (no text) stay in mlflow.db, and in any store they were copied to",
+        *([f"what others say too: {record.shared:,} of its {record.shared + len(record.runs):,} runs of eight words are in results made "
+           "without it (a quotation, a second copy, a set phrase), and were not looked for"] if record.shared else []),
         "backups, other checkouts, and caches outside this folder",
     ]
 
@@ -37,8 +39,8 @@ def _history(record: Record) -> Iterator[str]:
     texts = [name for name, content in _blobs() if shingles.is_text(content) and shingles.in_bytes(content, wanted).size]
     for name in texts:
         commits = git("log", "--all", "--format=%h", f"--find-object={name}").split()
-        where = f"{_commits(commits)} it" if commits else "no commit any more, but git gc has not removed it yet"
-        yield f"git's history: holds its words (object {name[:12]}; {where}); only rewriting history takes it out (git filter-repo), here and in every clone"
+        where = f"{_commits(commits)} it" if commits else "no commit names it any more; git gc removes it in time"
+        yield f"git's history: holds its words (object {name[:12]}; {where}): only rewriting history takes it out (git filter-repo)"
     if not texts:
         yield "git's history: its words were never committed"
 
@@ -82,4 +84,4 @@ def _sent(calls: list[dict]) -> Iterator[str]:
             continue  # code of ours, in this process
         days = f" from {call['first']} to {call['last']}" if call["first"] else ""
         at = f" at {_public(call['api_base'])}" if call["api_base"] else ""
-        yield f"provider of {call['model']}{at}: was sent its text in {call['calls']:,} calls{days}, and answered about it; ask for its deletion"
+        yield f"provider of {call['model']}{at}: was sent its text in {call['calls']:,} calls{days}; ask there for its deletion"

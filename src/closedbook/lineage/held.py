@@ -49,13 +49,14 @@ def _unknown(history: History, document: str) -> UserError:
                          "then --certify")
     ids = [job.name.partition("/")[2] for job in history.jobs.values() if job.step == "documents"]
     near = difflib.get_close_matches(document, ids, n=1, cutoff=0.3)
-    return UserError(f"{document}: no such document{f' ({near[0]}?)' if near else ''}: the ids are the names of the files in results/documents")
+    hint = f" ({near[0]}?)" if near else ""
+    return UserError(f"{document}: no such document{hint}: the ids are the names of the files in results/documents")
 
 
 def _all_here(jobs: list[Job]) -> None:
     missing = [path for job in jobs for path in job.outputs if not Path(path).exists()]
     if missing:
-        raise UserError(f"{missing[0]}: a result that may hold it is not here ({len(missing)} in all): dvc pull brings it, or snakemake --cores all")
+        raise UserError(f"{missing[0]}: a result that may hold it is not here ({len(missing)} in all): dvc pull, or snakemake --cores all")
 
 
 def _source(found: origin.Origin | None) -> dict | None:
@@ -119,7 +120,7 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
         name, budget = job.recipe["params"]["name"], job.recipe["params"]["arm"]["corpus_tokens"]
         left = files.read_json(_folder(job, "corpus.json") / "corpus.json")["existing_tokens"] - corpora[name]["tokens"]
         if budget != "all" and left < budget:
-            lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the at most {left:,} tokens that are left: lower it in params.yaml")
+            lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: lower it in params.yaml")
     return lines
 
 

@@ -49,8 +49,8 @@ def _verdict(answer: dict) -> list[str]:
     for trace in broken:
         by_remedy.setdefault(trace["remedy"], []).append(f"  {trace['file']}: {trace['why']}")
     found = [line for remedy, traces in by_remedy.items() for line in (*_some(traces), f"    {remedy}", "")]
-    left = f"something of it is left in {len(broken):,}" if broken else "nothing of it is left"
-    return [*(["Left, and what removes it:", ""] if broken else []), *found, f"{document}: {left}{'' if broken else ' in any'} of {answer['files']:,} files", "",
+    left = f"something of it is left in {len(broken):,}" if broken else "nothing of it is left in any"
+    return [*(["Left, and what removes it:", ""] if broken else []), *found, f"{document}: {left} of {answer['files']:,} files", "",
             "Out of reach of any command here:", *(f"  {line}" for line in answer["unreachable"])]
 
 
@@ -69,7 +69,7 @@ def _told(answer: dict) -> list[str]:
         *(f"passages {strategy}: {_counts(kinds)}" for strategy, kinds in answer["passages"].items()),
         f"calls    {calls['calls']:,}{' to ' + ', '.join(calls['models']) if calls['calls'] else ''}{dollars}",
         "", f"{'corpus':<24}{'its passages':>14}{'its tokens':>14}{'of':>14}",
-        *(f"{name:<24}{corpus['passages']:>14,}{corpus['tokens']:>14,}{corpus['corpus_tokens']:>14,}" for name, corpus in answer["corpora"].items()),
+        *(f"{name:<24}{one['passages']:>14,}{one['tokens']:>14,}{one['corpus_tokens']:>14,}" for name, one in answer["corpora"].items()),
         "", f"{'run':<24}{'tokens read of it':>28}{'of':>14}  model (SHA-256)",
         *(f"{name:<24}{run['tokens_read']:>28,}{run['train_tokens']:>14,}  {run['model_sha256']}" for name, run in answer["runs"].items()),
         "", f"scores   {', '.join(answer['scores'])}",
@@ -98,4 +98,4 @@ def _meaning(commands: list[str]) -> list[str]:
     if "dvc gc --workspace" not in commands:
         return []
     return ["dvc gc --workspace drops every older version of every result from the local cache, not only this document's: git's history",
-            "then names results by hashes that nobody here can open. dvc push to a remote first keeps them there, this document's among them."]
+            "then names results by hashes that nobody here can open. What was pushed to a remote before stays there, with this document."]

@@ -25,15 +25,16 @@ class Origin:
         return self.number is not None and (self.limit is None or self.number <= self.limit)
 
     def commands(self) -> list[str]:
-        """What takes it out; a line that begins with # is for a person to do."""
+        """What takes it out, questions first, so that the source is whole in between; a line that begins with # is for a person to do."""
         if self.number is None:
             return []
         if self.source != "miniature":
-            return [remove(file, lines) for file, lines in sorted(self.places.items(), key=lambda item: bool(item[1]))]
+            return [remove(file, lines) for file, lines in sorted(self.places.items(), key=lambda item: not item[1])]
         if self.number == self.total:
             return [f"# in params.yaml, set miniature.books: {self.total - 1}"]
-        return [f"# book {self.number} of {self.total} can't be taken out alone, for no text of it is kept: miniature.books: {self.number - 1} "
-                f"in params.yaml takes out the {self.total - self.number} books after it too; so does documents.limit: {self.number - 1}"]
+        fewer = self.number - 1
+        return [f"# a made-up book can't be taken out alone: miniature.books: {fewer} in params.yaml (or documents.limit: {fewer}) "
+                f"takes out all that come after it too ({self.total - self.number})"]
 
     def consequences(self) -> list[str]:
         """What else comes of taking it out."""

@@ -1,4 +1,4 @@
-"""What must be known of a document to look for it when it is gone: hashes, never text. And striking it from what only this machine holds."""
+"""What must be known of a document to look for it when it is gone: hashes, never text. And striking it from what this machine keeps."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ from closedbook.lineage.history import History, Job
 from closedbook.records import Document, EntityList, Passages
 
 MACHINE = (WORK, Path(".snakemake"))
-"""folders that only make things quick or tell how they went: whatever in them holds a document can go, and so can the ledger's texts of it"""
+"""folders that only make things quick or tell how they went: whatever in them holds a document can go"""
 CHECKPOINTS = WORK / "checkpoints"
 WORDS = "holds words of it"
 FIGURES = (".csv", ".png")
@@ -34,6 +34,8 @@ class Record:
     """SHA-256 of each file that held it: where it was"""
     runs: list[str]
     """runs of eight words that nothing else here says (lineage.shingles), 16 hexadecimal digits each"""
+    shared: int
+    """how many more of its runs other documents' results, or prompts, have too: finding one of them would mean nothing"""
     folders: list[str]
     """DVC's objects of folders that name it, as dvc.lock does: MD5 and .dir"""
     calls: list[dict]
@@ -54,8 +56,8 @@ def is_noted(document: str) -> bool:
 def read(document: str) -> Record:
     """Raises UserError where nothing was noted of such a document."""
     if not is_noted(document):
-        raise UserError(f"{document}: no such document, and no note of one in {place('DOCUMENT').parent}: the ids are the names of the files in "
-                        "results/documents; closedbook impact DOCUMENT takes the note while the document is still here")
+        raise UserError(f"{document}: no such document, and no note of one in {place('DOCUMENT').parent}: the ids are the names of the "
+                        "files in results/documents; closedbook impact DOCUMENT takes the note while the document is still here")
     return Record(**files.read_json(place(document)))
 
 
@@ -65,8 +67,10 @@ def note(history: History, document: str) -> Record:
     holding = [source, *history.after(source.outputs)]
     own = [job for job in holding if Path(job.name).name == document]
     others = [job for job in history.jobs.values() if job not in holding]
-    record = Record(document=document, files=_files(source, holding, others), runs=_runs(own, others), folders=_folders(document),
-                    calls=_calls(document, own))
+    wanted = shingles.kept(texts(own))
+    only_its = _only_its(wanted, others)
+    record = Record(document=document, files=_files(source, holding, others), runs=[f"{run:016x}" for run in only_its],
+                    shared=len(wanted) - len(only_its), folders=_folders(document), calls=_calls(document, own))
     if place(document).exists():
         record = _joined(read(document), record)
     files.write_json(place(document), asdict(record))
@@ -74,7 +78,7 @@ def note(history: History, document: str) -> Record:
 
 
 def _joined(before: Record, now: Record) -> Record:
-    return Record(document=now.document, files=before.files | now.files, runs=sorted({*before.runs, *now.runs}),
+    return Record(document=now.document, files=before.files | now.files, runs=sorted({*before.runs, *now.runs}), shared=now.shared,
                   folders=sorted({*before.folders, *now.folders}), calls=now.calls or before.calls)
 
 
@@ -98,13 +102,12 @@ def _files(source: Job, holding: list[Job], others: list[Job]) -> dict[str, str]
     return {sha256: path for path, sha256 in (source.inputs | made).items() if sha256 not in elsewhere}
 
 
-def _runs(own: list[Job], others: list[Job]) -> list[str]:
-    """Its runs of words that no result says that is made without it, such as phrases of prompts and of books of the same kind."""
-    wanted = shingles.kept(texts(own))
+def _only_its(wanted: np.ndarray, others: list[Job]) -> np.ndarray:
+    """Those runs that nothing has which is made without the document: not the phrases of books of one kind, nor a quotation."""
     for path in sorted({Path(path) for job in others for path in (*job.inputs, *job.outputs)}):
         if path.is_file():
             wanted = np.setdiff1d(wanted, shingles.found_in(path, wanted), assume_unique=True)
-    return [f"{run:016x}" for run in wanted]
+    return wanted
 
 
 def _folders(document: str) -> list[str]:
@@ -127,7 +130,8 @@ def _calls(document: str, own: list[Job]) -> list[dict]:
     grouped: dict[tuple, list[dict]] = {}
     for record in known.values():
         grouped.setdefault((record["model"], record["settings"]["api_base"]), []).append(record)
-    return [{"model": model, "api_base": api_base, "calls": len(records), **_days(records)} for (model, api_base), records in grouped.items()]
+    return [{"model": model, "api_base": api_base, "calls": len(records), **_days(records)}
+            for (model, api_base), records in grouped.items()]
 
 
 def carried(jobs: Iterable[Job]) -> list[dict]:
@@ -143,7 +147,8 @@ def carried(jobs: Iterable[Job]) -> list[dict]:
 
 def _days(records: list[dict]) -> dict[str, str | None]:
     times = [record["time"] for record in records if "time" in record]
-    return {name: time.strftime("%Y-%m-%d", time.gmtime(pick(times))) if times else None for name, pick in (("first", min), ("last", max))}
+    days = sorted(time.strftime("%Y-%m-%d", time.gmtime(second)) for second in times)
+    return {"first": days[0] if days else None, "last": days[-1] if days else None}
 
 
 def redact(record: Record) -> list[str]:
@@ -156,7 +161,8 @@ def redact(record: Record) -> list[str]:
     for folder in gone:
         shutil.rmtree(folder)
     wanted = record.wanted()
-    for path in (path for root in (*MACHINE, ledger.root() / "texts") for path in sorted(root.rglob("*")) if path.is_file() and path != receipts.CACHE):
+    folders = (*MACHINE, ledger.root() / "texts")
+    for path in (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and path != receipts.CACHE):
         if record.document in str(path) or words_or_id(record.document, path, wanted):
             path.unlink()
             gone.append(path)
