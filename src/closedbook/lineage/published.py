@@ -19,9 +19,13 @@ class Project:
 
 
 def history() -> History:
-    """All that is planned, as its receipts tell. Raises UserError that names what is stale or missing."""
-    planned = plan.make(write=False)
-    stale = {path: reason for path, reason in upkeep.check(planned).items() if reason}
+    """All that is planned, as its receipts tell. Raises UserError that names what is stale or missing, and where a run is at work.
+
+    The plan is written, as a run does: a clone has none, and then no documents to compare with.
+    """
+    with upkeep.hold("closedbook crate, or cards"):
+        planned = plan.make()
+        stale = {path: reason for path, reason in upkeep.check(planned).items() if reason}
     if stale:
         shown = "\n".join(f"  {path}: {reason}" for path, reason in list(stale.items())[:10])
         raise UserError(f"{len(stale)} of {len(planned.receipts())} results are stale or missing, and what is published must be "
