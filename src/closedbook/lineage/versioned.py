@@ -1,5 +1,6 @@
 """What DVC holds of a state: the files that its dvc.lock names, and where their contents lie in the cache, by MD5."""
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -22,7 +23,7 @@ def history(held: "Held", revision: str) -> History:
     paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
     missing = [folder for folder in held.unread if folder.startswith(f"{receipts.FOLDER}/")] + held.missing(paths)
     if missing:
-        raise UserError(f"{revision}: receipts are not in DVC's cache ({missing[0]} and {len(missing) - 1} more): dvc fetch --all-commits")
+        raise UserError(f"{revision}: receipts are not in DVC's cache, or broken there ({missing[0]} and {len(missing) - 1} more): dvc fetch --all-commits")
     if not paths:
         raise UserError(f"{revision}: its {LOCK} names no receipts: its results were made before receipts were kept")
     return History({str(Path(path).relative_to(receipts.FOLDER).with_suffix("")): receipts.parsed(held.place(path).read_bytes(), f"{revision}:{path}")
@@ -47,7 +48,7 @@ def git(*arguments: str) -> str:
 
 class Held:
     """The outs of a dvc.lock, folders opened up. `md5`: {path: MD5 as recorded}; `folders`: {path of a folder: its object's MD5};
-    `unread`: folders whose object is not in the cache, so that nobody can tell what was in them."""
+    `unread`: folders whose object is not in the cache or not what its name says, so that it can't tell what was in them."""
 
     def __init__(self, lock: str, name: str = LOCK):
         """`lock` is the text of a dvc.lock; `name` says in errors which one. Raises UserError where it is none."""
@@ -55,22 +56,20 @@ class Held:
         self.md5: dict[str, str] = {}
         self.folders: dict[str, str] = {}
         self.unread: list[str] = []
-        for out in _outs(lock, name):
-            if out["md5"].endswith(".dir"):
-                self._open(out["path"], out["md5"])
+        for path, md5 in _outs(lock, name):
+            if md5.endswith(".dir"):
+                self._open(path, md5)
             else:
-                self.md5[out["path"]] = out["md5"]
+                self.md5[path] = md5
 
     def _open(self, folder: str, md5: str) -> None:
         self.folders[folder] = md5
         place = self.object(md5)
-        if not place.is_file():
+        content = place.read_bytes() if place.is_file() else b""
+        if folder_name(content) == md5:
+            self.md5 |= {f"{folder}/{entry['relpath']}": entry["md5"] for entry in json.loads(content)}
+        else:
             self.unread.append(folder)
-            return
-        try:
-            self.md5 |= {f"{folder}/{entry['relpath']}": entry["md5"] for entry in json.loads(place.read_bytes())}
-        except (ValueError, KeyError, TypeError):
-            self.unread.append(folder)  # broken: its MD5 is not its name, which says more than why it can't be read
 
     def object(self, md5: str) -> Path:
         return self.cache / md5[:2] / md5[2:]
@@ -83,12 +82,17 @@ class Held:
         return [path for path in paths if not self.place(path).is_file()]
 
 
-def _outs(lock: str, name: str) -> list[dict]:
+def folder_name(content: bytes) -> str:
+    """The name of the object that lists a folder's files, as DVC gives it."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _outs(lock: str, name: str) -> list[tuple[str, str]]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return [out for stage in YAML(typ="safe").load(lock)["stages"].values() for out in stage.get("outs", [])]
+        return [(out["path"], str(out["md5"])) for stage in YAML(typ="safe").load(lock)["stages"].values() for out in stage.get("outs", [])]
     except (YAMLError, KeyError, TypeError, AttributeError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{name}: not a dvc.lock ({problem}): git checkout {LOCK} brings the last good one back") from None
