@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import versioned
+from closedbook.lineage.digests import Digests
 from closedbook.lineage.history import History
 
 
@@ -38,8 +40,8 @@ class State:
         """Raises UserError where there are no receipts at all, and where dvc.lock is none."""
         paths = sorted(receipts.FOLDER.rglob("*.json"))
         if not paths:
-            raise UserError(f"{receipts.FOLDER}: no receipts here, so there is nothing to audit: dvc pull brings results, snakemake --cores "
-                            "all makes them; results from before receipts were kept can't be audited")
+            raise UserError(f"{receipts.FOLDER}: no receipts here, so there is nothing to audit: dvc pull brings results, snakemake "
+                            "--cores all makes them; results from before receipts were kept can't be audited")
         history, unread = _read({str(path): path for path in paths})
         lock = Path(versioned.LOCK)
         held = versioned.Held(lock.read_text(encoding="utf-8")) if lock.exists() and Path(".dvc").is_dir() else None
@@ -56,11 +58,18 @@ class State:
         history, unread = _read(places)
         return cls(revision=revision, history=history, unread=unread, held=held)
 
-    def place(self, path: str) -> Path | None:
-        """Where the content of a file of this state lies; None where DVC's cache should hold it and its dvc.lock does not name it."""
-        if self.revision is None:
-            return Path(path)
-        return self.held.place(path) if path in self.held.md5 else None
+    def place(self, path: str) -> Path:
+        """Where the content of a file of this state should lie."""
+        return Path(path) if self.revision is None else self.held.place(path)
+
+    def results(self, pattern: str) -> list[str]:
+        """Those whose paths match."""
+        return [path for path in self.history.maker if Path(path).match(pattern)]
+
+    def read(self, path: str, digests: Digests):
+        """A result's JSON, if it is what its receipt says; None where it is missing or was edited, which is a break of its own."""
+        place = self.place(path)
+        return files.read_json(place) if digests.sha256(place) == self.history.maker[path].outputs[path] else None
 
     def after(self, *paths: str) -> list[str]:
         """The jobs that hold something of these files."""
@@ -76,7 +85,7 @@ def _read(places: Mapping[str, Path]) -> tuple[History, dict[str, str]]:
     records, unread = {}, {}
     for path, place in places.items():
         try:
-            records[str(Path(path).relative_to(receipts.FOLDER).with_suffix(""))] = receipts.parsed(place.read_bytes(), path)
+            records[receipts.name(path)] = receipts.parsed(place.read_bytes(), path)
         except UserError as error:
             unread[path] = str(error).removeprefix(f"{path}: ").removesuffix(receipts.REMEDY)
     return History(records), unread
