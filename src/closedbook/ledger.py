@@ -24,7 +24,7 @@ TEXTS = ("messages", "text", "refusal")
 """the fields of a record that hold what somebody wrote"""
 START = "0" * 64
 """what the first line of a segment follows"""
-STORED = re.compile(r"\[text ([0-9a-f]{64})\]")
+STORED = re.compile(rb"\[text ([0-9a-f]{64})\]")
 """what stands in a message for a document's text"""
 
 
@@ -204,4 +204,4 @@ def redact(document: str, folder: Path | None = None) -> list[Path]:
 
 def stored_texts(path: Path) -> set[str]:
     """The SHA-256 of each stored text that a segment's lines name."""
-    return set(STORED.findall(path.read_text(encoding="utf-8")))
+    return {sha256.decode() for sha256 in STORED.findall(path.read_bytes())}

@@ -48,7 +48,8 @@ def make(write: bool = True) -> Plan:
     planned = recipes.recipes(settings, documents)
     texts = {WORK / "recipes" / f"{name}.json": recipe for name, recipe in planned.items()}
     texts |= {WORK / "sources" / f"{article.id}.json": article.as_dict() for article in articles}
-    plan = Plan(params=settings, documents=documents, recipes=planned, written={path: files.canonical(value) + "\n" for path, value in texts.items()})
+    written = {path: files.canonical(value) + "\n" for path, value in texts.items()}
+    plan = Plan(params=settings, documents=documents, recipes=planned, written=written)
     if write:
         _keep(plan.written)
         files.write_json(LIMITS, settings.limits.model_dump())

@@ -90,6 +90,11 @@ def _rest(record: dict) -> dict:
     return {part: value for part, value in record.items() if part != "sha256"}
 
 
+def name(receipt: Path | str) -> str:
+    """The job that left it: "runs/raw-s1"."""
+    return str(Path(receipt).relative_to(FOLDER).with_suffix(""))
+
+
 def read(receipt: Path) -> dict:
     """Raises UserError for a file that is no receipt, or was edited."""
     return parsed(receipt.read_bytes(), str(receipt))
@@ -105,7 +110,7 @@ def parsed(content: bytes, name: str) -> dict:
     if missing:
         raise UserError(f"{name}: not a whole receipt, or from before receipts held it: no {', '.join(missing)}{REMEDY}")
     if record["sha256"] != digest(record):
-        raise UserError(f"{name}: was edited: it names {record['sha256']} as its own digest, and what it says gives {digest(record)}{REMEDY}")
+        raise UserError(f"{name}: was edited: its own digest is {record['sha256']}, and what it says gives {digest(record)}{REMEDY}")
     if content != files.json_text(record).encode():  # another spelling of the same values
         raise UserError(f"{name}: was edited: it is not in the form in which receipts are written{REMEDY}")
     return record
