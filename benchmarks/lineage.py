@@ -1,8 +1,10 @@
 """What the questions about lineage cost, on synthetic data made on the spot in a temporary folder.
 
     python benchmarks/lineage.py page           the lineage page of 265 documents with 1,000 passages each, written and walked through
+    python benchmarks/lineage.py crate          a crate of 10,000 actions
 """
 
+import json
 import random
 import resource
 import sys
@@ -14,7 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
+from closedbook import files  # noqa: E402
+
 DOCUMENTS, PASSAGES = 265, 1_000
+JOBS = 10_000
 WORDS_A_PASSAGE, WORDS_A_DOCUMENT, ENTITIES = 200, 5_000, 40
 MEGABYTE = 1e6
 
@@ -104,6 +109,53 @@ def _walk(browser, html: Path) -> None:
         print(f"to {what}: {browser.driver.execute_async_script(SHOWN, address):.0f} ms")
 
 
+def crate() -> None:
+    """Seconds and megabytes for a crate of 10,000 jobs: documents, entity lists, and passages of two strategies."""
+    import os
+
+    from closedbook.lineage import crate, published
+    from closedbook.lineage.history import History
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name in ("Snakefile", "params.yaml", "rules/passages.smk"):
+            files.write_text(name, "# synthetic\n")
+        records = dict(record for number in range(JOBS // 4) for record in _records(f"document-{number:08x}"))
+        project = published.Project(root="a" * 40, commit="b" * 40, date="2026-01-01T00:00:00+00:00")
+        started = time.perf_counter()
+        crate.write(Path("crate"), History(records), project, [])
+        size = Path("crate", crate.METADATA).stat().st_size / MEGABYTE
+        print(f"{len(records):,} actions written in {time.perf_counter() - started:.1f} s, {size:.0f} MB of metadata, "
+              f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+        os.chdir(ROOT)
+
+
+def _records(document: str):
+    """(job, receipt) of one document's jobs, their results and receipts written as small files."""
+    made = {}
+
+    def job(name: str, inputs: list[str], outputs: list[str], params: dict) -> tuple[str, dict]:
+        for path in outputs:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"id": document, "title": document, "author": None, "year": 1900, "text": path})
+            Path(path).write_text(text, encoding="utf-8")
+            made[path] = files.sha256_text(text)
+        recipe = {"step": name.partition("/")[0], "params": params, "code": "c" * 64, "prompts": {"pair": "d" * 64}, "assets": {}}
+        record = {"recipe": recipe, "inputs": {path: made.get(path, "0" * 64) for path in inputs}, "facts": {"dropped": 0},
+                  "outputs": {path: made[path] for path in outputs}, "versions": {f"library-{number}": "1.0" for number in range(10)}}
+        receipt = Path(f"results/receipts/{name}.json")
+        receipt.parent.mkdir(parents=True, exist_ok=True)
+        receipt.write_text(json.dumps(record), encoding="utf-8")
+        return name, record
+
+    text, names = f"results/documents/{document}.json", f"results/entities/{document}.json"
+    llm = {"llm": {"model": "openai/large", "temperature": 0.7, "max_tokens": 4096}, "seed": 1}
+    yield job(f"documents/{document}", [f".closedbook/sources/{document}.json"], [text, f"results/questions/{document}.json"], {})
+    yield job(f"entities/{document}", [text], [names], llm)
+    for strategy in ("entigraph", "rephrase"):
+        yield job(f"passages/{strategy}/{document}", [text, names], [f"results/passages/{strategy}/{document}.json"], llm)
+
+
 SHOWN = """
 const [address, done] = arguments, main = document.querySelector("main"), started = performance.now();
 const look = () => main.dataset.shown === location.hash ? requestAnimationFrame(() => done(performance.now() - started)) : setTimeout(look);
@@ -114,4 +166,4 @@ setTimeout(look);
 
 
 if __name__ == "__main__":
-    {"page": page}[sys.argv[1]]()
+    {"page": page, "crate": crate}[sys.argv[1]]()

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from closedbook import files, params
 from closedbook.errors import UserError
-from closedbook.freshness import code, receipts, recipes
+from closedbook.freshness import code, receipts
 from closedbook.freshness.plan import LIMITS, WORK
 from closedbook.steps import Step
+
+COMPUTED = ("base", "runs", "scores")
+"""steps whose bits hang on the kind of processor"""
 
 
 def run(step: Step, options: dict) -> None:
@@ -39,7 +42,8 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
         return
     values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
     facts = step.run(params.typed(recipe["params"]), params.Limits(**files.read_json(LIMITS)), **given, **values)
-    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts=facts or {})
+    where = {"cpu": receipts.cpu()} if recipe["step"] in COMPUTED else {}
+    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
     for name in step.work:
         shutil.rmtree(options[name], ignore_errors=True)  # not before: a kill in between would cost the work again
 
@@ -49,7 +53,7 @@ def _recipe(path: Path) -> dict:
     if not path.exists():
         raise UserError(f"{path}: no such recipe: snakemake --dry-run writes the recipes of params.yaml")
     recipe = files.read_json(path)
-    if recipe["code"] not in (code.of_step(recipe["step"]), code.of_step(recipe["step"], recipes.WRITER)):
+    if recipe["code"] not in (code.of_step(recipe["step"]), code.of_step(recipe["step"], code.WRITER)):
         raise UserError(f"{path}: the code of the step {recipe['step']} was changed since the run began: start it again")
     return recipe
 

@@ -6,6 +6,7 @@ import platform
 import sqlite3
 import time
 from contextlib import closing
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -17,6 +18,8 @@ CACHE = Path(".closedbook/hashes.db")
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "lm_eval", "litellm", "spacy", "matplotlib")
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"
+PROCESSOR = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
+"""what /proc/cpuinfo tells of a processor's kind, on x86 and on ARM"""
 SETTLED_NS = 100_000_000
 """a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
 
@@ -57,6 +60,14 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
 
 
+@cache
+def cpu() -> str:
+    """The kind of processor, which decides the bits of a computation: its name, family and model, or what stands for them."""
+    first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    return ", ".join(fields[name] for name in PROCESSOR if name in fields)
+
+
 def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path], facts: dict) -> None:
     """`inputs` are hashes taken before the step read its files; a folder among `outputs` stands for all files in it; `facts` are what
     the step says of how it came to its result."""
@@ -79,6 +90,11 @@ def _rest(record: dict) -> dict:
     return {part: value for part, value in record.items() if part != "sha256"}
 
 
+def name(receipt: Path | str) -> str:
+    """The job that left it: "runs/raw-s1"."""
+    return str(Path(receipt).relative_to(FOLDER).with_suffix(""))
+
+
 def read(receipt: Path) -> dict:
     """Raises UserError for a file that is no receipt, or was edited."""
     return parsed(receipt.read_bytes(), str(receipt))
@@ -94,7 +110,7 @@ def parsed(content: bytes, name: str) -> dict:
     if missing:
         raise UserError(f"{name}: not a whole receipt, or from before receipts held it: no {', '.join(missing)}{REMEDY}")
     if record["sha256"] != digest(record):
-        raise UserError(f"{name}: was edited: it names {record['sha256']} as its own digest, and what it says gives {digest(record)}{REMEDY}")
+        raise UserError(f"{name}: was edited: its own digest is {record['sha256']}, and what it says gives {digest(record)}{REMEDY}")
     if content != files.json_text(record).encode():  # another spelling of the same values
         raise UserError(f"{name}: was edited: it is not in the form in which receipts are written{REMEDY}")
     return record
@@ -134,15 +150,26 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
 
 def difference(then: dict, now: dict) -> str:
     """The first thing in which two recipes differ, in words."""
+    return in_words(*next(iter(differences(then, now)), ("documents", "documents", None, None)))
+
+
+def differences(then: dict, now: dict) -> list[tuple[str, str, object, object]]:
+    """All in which two recipes differ, as (part of the recipe, name in it, before, after)."""
+    found = []
     for part in ("params", "prompts", "assets"):
         before, after = _flat(then.get(part) or {}), _flat(now.get(part) or {})
-        for name in sorted(before.keys() | after.keys()):
-            old, new = before.get(name), after.get(name)
-            if files.canonical(old) != files.canonical(new):
-                return f"parameter {name} changed {old} → {new}" if part == "params" else f"{part[:-1]} {name} changed"
-    if then.get("code") != now["code"]:
-        return f"code of the step {now['step']} changed"
-    return "the list of documents changed"
+        found += [(part, name, before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())
+                  if files.canonical(before.get(name)) != files.canonical(after.get(name))]
+    whole = (("code", now["step"]), ("documents", "documents"))
+    return found + [(part, name, then.get(part), now.get(part)) for part, name in whole if then.get(part) != now.get(part)]
+
+
+def in_words(part: str, name: str, before, after) -> str:
+    if part == "params":
+        return f"parameter {name} changed {before} → {after}"
+    if part in ("prompts", "assets"):
+        return f"{part[:-1]} {name} changed"
+    return f"code of the step {name} changed" if part == "code" else "the list of documents changed"
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

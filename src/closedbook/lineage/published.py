@@ -1,0 +1,41 @@
+"""What a project shows to others: finished work only, and under the commit that it is of."""
+
+from dataclasses import dataclass
+
+from closedbook.errors import UserError
+from closedbook.freshness import plan, receipts, upkeep
+from closedbook.lineage.history import History
+from closedbook.lineage.versioned import git
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    root: str
+    """the first commit of its git history, which all its clones share: says whether two projects are one"""
+    commit: str
+    """what is checked out"""
+    date: str
+    """of that commit, ISO 8601 with its offset"""
+
+
+def history() -> History:
+    """All that is planned, as its receipts tell. Raises UserError that names what is stale or missing, and where a run is at work.
+
+    The plan is written, as a run does: a clone has none, and then no documents to compare with.
+    """
+    with upkeep.hold("closedbook crate, or cards"):
+        planned = plan.make()
+        stale = {path: reason for path, reason in upkeep.check(planned).items() if reason}
+    if stale:
+        shown = "\n".join(f"  {path}: {reason}" for path, reason in list(stale.items())[:10])
+        raise UserError(f"{len(stale)} of {len(planned.receipts())} results are stale or missing, and what is published must be "
+                        f"neither:\n{shown}\nrun snakemake --cores all (or dvc pull), then ask again")
+    return History({str(path.relative_to(receipts.FOLDER).with_suffix("")): receipts.read(path) for path in planned.receipts()})
+
+
+def project() -> Project:
+    """Raises UserError outside a git repository with a commit."""
+    last = git("log", "-1", "--format=%H %cI").split()
+    if not last:
+        raise UserError("no commit here to say what this is a state of: git init, git add and git commit first")
+    return Project(root=min(git("rev-list", "--max-parents=0", "HEAD").split()), commit=last[0], date=last[1])
