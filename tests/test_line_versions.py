@@ -3,6 +3,7 @@
 The fixture `line` counts at the model's side: no test here may ask for anything that the ledger holds.
 """
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -132,7 +133,7 @@ def test_two_workers_take_experiments_from_the_queue(line, server):
     for number in (5, 6):
         line.run("dvc", "exp", "run", "--queue", "--set-param", f"passages.entigraph.pairs={number}", "--name", f"pairs-{number}")
     try:
-        line.run("dvc", "queue", "start", "--jobs", "2")
+        line.run("dvc", "queue", "start", "--jobs", "2", PATH=f"{line.folder}/.venv/bin:{os.environ['PATH']}")  # workers look for dvc there
         until = time.monotonic() + 240
         while (status := line.run("dvc", "queue", "status")).count("Success") < 2:
             assert "Failed" not in status and time.monotonic() < until, status

@@ -97,11 +97,17 @@ def reconcile(plan: Plan) -> dict[Path, str | None]:
 
     for path in maker:
         settle(path)
-    for receipt in [receipt for receipt, reason in verdicts.items() if reason and receipt.exists()]:
-        for path in _outputs(receipt) | {str(receipt)}:
-            if os.path.lexists(path):
-                _set_time(path, STALE_NS)
+    for receipt in [receipt for receipt, reason in verdicts.items() if reason]:
+        for path in _results(receipt):
+            _set_time(str(path), STALE_NS)
     return verdicts
+
+
+def _results(receipt: Path) -> list[Path]:
+    """What lies where a receipt's job writes, whether the receipt says so, says nonsense, or is not there."""
+    place = Path("results") / receipt.relative_to(receipts.FOLDER).with_suffix("")
+    found = [receipt, *place.parent.glob(f"{place.name}.*"), *place.rglob("*")]
+    return [path for path in found if path.is_file() or path.is_symlink()]
 
 
 def prune(plan: Plan, stage: str | None = None) -> list[str]:
