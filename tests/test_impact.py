@@ -263,6 +263,14 @@ def test_an_unknown_document_is_refused_with_the_nearest_known(project, document
         ask(document, certify=True)
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"document": "varn"}'])
+def test_a_note_that_is_none_is_refused(project, text):
+    files.write_text(takedown.place(VARN), text)
+    for questions in ({}, {"certify": True}):
+        with pytest.raises(UserError, match="ledger/takedowns/.*not a note of a takedown.*delete this file"):
+            ask(VARN, **questions)
+
+
 def test_results_that_are_not_here_are_asked_for(project):
     Path("results/runs/a-s1/schedule.npy").unlink()
     with pytest.raises(UserError, match="results/runs/a-s1/schedule.npy.*dvc pull"):

@@ -101,7 +101,8 @@ def _remedy(record: Record, path: Path) -> str:
     if ".dvc" in path.parts and "tmp" not in rest or path.is_absolute():
         return "dvc gc --workspace"
     if top == "mlartifacts" and len(rest) > 1:
-        return f"mlflow runs delete --run-id {rest[0]} && mlflow gc --backend-store-uri sqlite:///mlflow.db --run-ids {rest[0]}"
+        store = "--tracking-uri sqlite:///mlflow.db --backend-store-uri sqlite:///mlflow.db"
+        return f"mlflow runs delete --run-id {rest[0]} && mlflow gc {store} --run-ids {rest[0]}"
     if top == "mlflow.db":
         vacuum = "import sqlite3; sqlite3.connect('mlflow.db').execute('VACUUM')"
         return f'delete the run that holds it (mlflow ui), then: python -c "{vacuum}"'

@@ -54,11 +54,15 @@ def is_noted(document: str) -> bool:
 
 
 def read(document: str) -> Record:
-    """Raises UserError where nothing was noted of such a document."""
+    """Raises UserError where nothing was noted of such a document, and for a file that is no such note."""
     if not is_noted(document):
         raise UserError(f"{document}: no such document, and no note of one in {place('DOCUMENT').parent}: the ids are the names of the "
                         "files in results/documents; closedbook impact DOCUMENT takes the note while the document is still here")
-    return Record(**files.read_json(place(document)))
+    try:
+        return Record(**files.read_json(place(document)))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{place(document)}: not a note of a takedown ({error}): bring the right one back; where the document is still here, "
+                        f"delete this file and run closedbook impact {document}") from None
 
 
 def note(history: History, document: str) -> Record:
