@@ -19,7 +19,8 @@ from closedbook.lineage.versioned import git
 PACKAGE = "src/closedbook"
 KNOWN = receipts.CACHE.parent / "code"
 SEARCHED = 200
-"""commits that changed the code, the newest ones: an old one takes a tenth of a second the first time"""
+"""commits that changed the code, the newest ones: each takes a tenth of a second the first time"""
+NOT_FOUND = f"is in none of the newest {SEARCHED} commits that changed it, nor in this folder"
 
 
 def code_of(job: Job) -> str:
