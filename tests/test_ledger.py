@@ -1,12 +1,14 @@
 import json
 import multiprocessing
 import os
+import random
 import subprocess
 import sys
 import time
 
 import pytest
 
+from closedbook import ledger as ledgers
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
 
@@ -94,3 +96,101 @@ def test_a_full_disk_is_named_and_leaves_the_records_before(tmp_path):
     assert "doc.jsonl: cannot be written" in done.stdout, done.stderr
     with Ledger("pair", "doc", tmp_path) as ledger:
         assert ledger.find("a") and not ledger.find("b") and ledger.find("c")
+
+
+@pytest.fixture
+def segment(tmp_path):
+    """Five calls about one document, and what allowed a new round of attempts."""
+    text = "The whole story of Varn."
+    with Ledger("pair", "doc", tmp_path) as ledger:
+        for key in "abc":
+            ledger.append(record(key, f"Read: {text} Now write."), text)
+    with Ledger("pair", "doc", tmp_path) as ledger:
+        ledger.reopen()
+        for key in "de":
+            ledger.append({**record(key), "cost_usd": 1.5e-05, "refusal": None})
+    return tmp_path / "pair" / "doc.jsonl"
+
+
+def breaks(path):
+    return [number for number, _, problem in ledgers.verified(path) if problem]
+
+
+def test_an_untouched_segment_holds(segment):
+    assert breaks(segment) == [] and len(list(ledgers.verified(segment))) == 6
+
+
+def test_flipped_bits_are_found_in_their_line_or_the_next(segment):
+    content, draw = segment.read_bytes(), random.Random(0)
+    exponent = content.index(b"1.5e-05") + 3  # 1.5E-05 is the same number
+    for place, bit in [(exponent, 5), *((draw.randrange(len(content)), draw.randrange(8)) for _ in range(200))]:
+        segment.write_bytes(content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :])
+        line = content.count(b"\n", 0, place) + 1
+        assert {line, line + 1} & set(breaks(segment)), f"bit {bit} of byte {place}"
+
+
+@pytest.mark.parametrize("order, broken", [([0, 2, 3, 4, 5], [2]), ([1, 2, 3, 4, 5], [1]), ([0, 2, 1, 3, 4, 5], [2, 3, 4]), ([0, 1, 1, 2, 3, 4, 5], [3])])
+def test_a_missing_a_moved_and_a_doubled_line_are_found(segment, order, broken):
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join(lines[number] for number in order))
+    assert breaks(segment) == broken
+
+
+def test_a_line_edited_with_a_chain_to_match_breaks_the_next(segment):
+    lines = segment.read_bytes().splitlines(keepends=True)
+    edited = {**json.loads(lines[1]), "text": "another answer"}
+    edited["chain"] = ledgers.chained(json.loads(lines[0])["chain"], edited)
+    segment.write_bytes(lines[0] + json.dumps(edited).encode() + b"\n" + b"".join(lines[2:]))
+    assert breaks(segment) == [3]
+
+
+def test_a_line_from_before_lines_were_chained_is_told(segment):
+    segment.write_text(json.dumps(record("old")) + "\n")
+    with Ledger("pair", "doc", segment.parent.parent) as ledger:
+        ledger.append(record("new"))
+    (old, _, problem), (_, new, none) = ledgers.verified(segment)
+    assert old == 1 and "before lines were chained" in problem and new["key"] == "new" and none is None
+
+
+def test_a_redacted_document_leaves_hashes_that_chain_and_is_asked_again(segment, tmp_path):
+    chains = [line["chain"] for _, line, _ in ledgers.verified(segment)]
+    (text,) = (tmp_path / "texts").iterdir()
+    assert ledgers.redact("doc", tmp_path) == [text, segment]
+    assert not text.exists()
+    assert not [word for word in ("Varn", "answer", "Tell", "Read") if word in segment.read_text()]
+    assert breaks(segment) == [] and [line["chain"] for _, line, _ in ledgers.verified(segment)] == chains
+    assert '"text_sha256": "' + ledgers.files.sha256_text("answer a") in segment.read_text()
+    with Ledger("pair", "doc", tmp_path) as ledger:
+        assert ledger.reopened == 1 and ledger.find("a") is None
+        ledger.append(record("a"))
+    assert breaks(segment) == [] and ledgers.redact("other", tmp_path) == []
+    segment.write_text(segment.read_text().replace('"text_sha256"', '"text": "never said", "text_sha256"', 1))
+    assert breaks(segment) == [1]
+
+
+def test_redaction_spares_other_documents_and_the_text_they_share(segment, tmp_path):
+    text = "The whole story of Varn."
+    with Ledger("pair", "twin", tmp_path) as ledger:
+        ledger.append(record("t", text), text)
+    with Ledger("pair", "doc*", tmp_path) as ledger:
+        ledger.append(record("s"))
+    others = [tmp_path / "pair" / "twin.jsonl", tmp_path / "pair" / "doc*.jsonl", *(tmp_path / "texts").iterdir()]
+    before = [path.read_bytes() for path in others]
+    assert ledgers.redact("doc", tmp_path) == [segment]
+    assert [path.read_bytes() for path in others] == before
+    assert ledgers.redact("doc*", tmp_path) == [others[1]], "a name is no pattern"
+
+
+def test_who_waited_for_a_segment_that_was_written_anew_writes_to_the_new_one(segment, tmp_path, monkeypatch):
+    lock, calls = ledgers.fcntl.flock, []
+
+    def anew_before_the_first(file, how):
+        if not calls:
+            ledgers.files.write_text(segment, segment.read_text())
+        calls.append(how)
+        lock(file, how)
+
+    monkeypatch.setattr(ledgers.fcntl, "flock", anew_before_the_first)
+    with Ledger("pair", "doc", tmp_path) as ledger:
+        ledger.append(record("later"))
+    assert '"key": "later"' in segment.read_text() and len(calls) == 2

@@ -79,7 +79,7 @@ def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
 
 
 @pytest.mark.parametrize("old, new, words", [
-    ('"max": 40', '"max": 41', "names [0-9a-f]{64} as its own digest, and what it says gives"),
+    ('"max": 40', '"max": 41', "its own digest is [0-9a-f]{64}, and what it says gives"),
     ('"max": 40', '"max": 4e1', "not in the form"),
     ('"code"', '"code" ', "not in the form"),
     ('"facts": {}', '"fakts": {}', "no facts"),

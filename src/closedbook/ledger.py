@@ -2,16 +2,30 @@
 
 One segment (JSON lines) a document and step. A job holds its segment's lock as long as it works, so that two jobs that want the
 same document written ask each thing once between them. The text of a document, long and in every request, is stored once by hash.
+
+Each line holds a chain: a hash over the chain of the line before and over the record, its texts replaced by their hashes. So a changed
+byte and a missing line show, and a record whose texts were struck out (`redact`) still chains.
 """
 
 import errno
 import fcntl
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from closedbook import files
 from closedbook.errors import UserError
+
+TEXTS = ("messages", "text", "refusal")
+"""the fields of a record that hold what somebody wrote"""
+START = "0" * 64
+"""what the first line of a segment follows"""
+STORED = re.compile(rb"\[text ([0-9a-f]{64})\]")
+"""what stands in a message for a document's text"""
 
 
 def root() -> Path:
@@ -29,13 +43,13 @@ class Ledger:
         self.folder = folder or root()
         self.path = self.folder / step / f"{document}.jsonl"
         self._records: dict[str, dict] = {}
+        self._chain = START
         self.reopened = 0
         """how often this segment's failed requests were allowed a new round of attempts"""
 
     def __enter__(self) -> "Ledger":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.path, "a+b", buffering=0)  # unbuffered: a failed write is not tried again at the end
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = _locked(self.path)
         self._cut_torn_tail()
         self._read()
         return self
@@ -58,16 +72,27 @@ class Ledger:
         self._write({"reopened": self.reopened + 1})
         self.reopened += 1
 
+    def strike(self) -> bool:
+        """Write the segment anew without its texts; returns whether it had any."""
+        before = self.path.read_bytes()
+        after = b"".join(_line(struck(json.loads(line))) for line in before.splitlines())
+        if after != before:
+            with files.whole_file(self.path, "wb") as handle:
+                handle.write(after)
+        return after != before
+
     def _write(self, record: dict) -> None:
         end = self._file.seek(0, os.SEEK_END)
+        chain = chained(self._chain, record)
         try:
-            line = json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
+            line = _line({**record, "chain": chain})
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(end)
             raise UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again") from error
+        self._chain = chain
 
     def _store(self, content: str, text: str) -> str:
         digest = files.sha256_text(text)
@@ -91,7 +116,92 @@ class Ledger:
             except ValueError as error:
                 raise UserError(f"{self.path}:{number}: not a ledger record ({error}): restore the file from a backup, "
                                 "or delete this line and pay for its call again") from None
+            self._chain = record.get("chain", START)
             if "reopened" in record:
                 self.reopened = record["reopened"]
-            else:
+            elif "text_sha256" not in record:  # one whose texts were struck out is asked again where its document comes back
                 self._records[record["key"]] = record
+
+
+def _locked(path: Path) -> BinaryIO:
+    """The file, opened to append and locked; once more if it was written anew while the lock was waited for."""
+    while True:
+        file = open(path, "a+b", buffering=0)  # unbuffered: a failed write is not tried again at the end
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+            return file
+        file.close()
+
+
+def _line(record: dict) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
+
+
+def chained(before: str, record: dict) -> str:
+    """The chain of a record, with its texts or without, that follows the chain `before`."""
+    return files.sha256_text(files.canonical([before, [field for field in _without_texts(record) if field[0] != "chain"]]))
+
+
+def struck(record: dict) -> dict:
+    """A record without its texts: what the chain goes over, and what redaction leaves.
+
+    "text" becomes "text_sha256", which is the response_sha256 of a passage's call; "messages" and "refusal" likewise.
+    """
+    return dict(_without_texts(record))
+
+
+def _without_texts(record: dict) -> list[tuple]:
+    """Fields in their order; as a list, so that a text put in beside the hash of a struck one counts too."""
+    return [(f"{name}_sha256", _sha256(value)) if name in TEXTS else (name, value) for name, value in record.items()]
+
+
+def _sha256(value) -> str:
+    return files.sha256_text(value if isinstance(value, str) else files.canonical(value))
+
+
+def verified(path: Path) -> Iterator[tuple[int, dict, str | None]]:
+    """(line number, record, what is wrong with it or None) of each line of a segment; the record of a line that can't be read is empty."""
+    before = {START}  # the chain before, as it stands there and as it should
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            yield number, {}, f"not a record of a call ({error})"
+            before = set()
+            continue
+        if not isinstance(record, dict) or "chain" not in record:
+            yield number, {}, "holds no chain: written before lines were chained, or put in by hand"
+            before = {START}
+            continue
+        follows = {chained(chain, record) for chain in before}
+        if line != _line(record):
+            problem = "not in the form in which lines are written: it was edited, or a crash cut it off"
+        elif before and record["chain"] not in follows:
+            problem = "does not follow from the line before: one of the two was changed, or a line between them is gone"
+        else:
+            problem = None
+        yield number, record, problem
+        before = {record["chain"]} | follows
+
+
+def redact(document: str, folder: Path | None = None) -> list[Path]:
+    """Strike the texts of all calls about a document: messages, answers, and its own text unless another document's calls name it too.
+
+    Hashes stay, so that what is left still chains. Such a call counts as never made. Returns the files changed and removed.
+    """
+    folder = folder or root()
+    segments = sorted(folder.glob("*/*.jsonl"))
+    its = [path for path in segments if path.stem == document]
+    with ExitStack() as locks:
+        held = [locks.enter_context(Ledger(path.parent.name, document, folder)) for path in its]
+        kept = set().union(*(stored_texts(path) for path in segments if path not in its))
+        texts = {folder / "texts" / f"{sha256}.txt" for path in its for sha256 in stored_texts(path) - kept}
+        removed = sorted(path for path in texts if path.exists())
+        for path in removed:  # first: after a crash the segments still tell which texts must go
+            path.unlink()
+        return removed + [segment.path for segment in held if segment.strike()]
+
+
+def stored_texts(path: Path) -> set[str]:
+    """The SHA-256 of each stored text that a segment's lines name."""
+    return {sha256.decode() for sha256 in STORED.findall(path.read_bytes())}

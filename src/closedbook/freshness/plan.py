@@ -23,6 +23,8 @@ class Plan:
     params: params.Params
     documents: list[str]
     recipes: dict[str, dict]
+    written: dict[Path, str]
+    """what planning writes for the jobs, by path: recipes and articles"""
 
     def receipts(self) -> dict[Path, dict]:
         """The receipt of every job of the whole line, and the recipe that it must have followed."""
@@ -43,10 +45,13 @@ def make(write: bool = True) -> Plan:
     _check_replay(settings.corpora.replay.path)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)
     documents = [article.id for article in articles]
-    plan = Plan(params=settings, documents=documents, recipes=recipes.recipes(settings, documents))
+    planned = recipes.recipes(settings, documents)
+    texts = {WORK / "recipes" / f"{name}.json": recipe for name, recipe in planned.items()}
+    texts |= {WORK / "sources" / f"{article.id}.json": article.as_dict() for article in articles}
+    written = {path: files.canonical(value) + "\n" for path, value in texts.items()}
+    plan = Plan(params=settings, documents=documents, recipes=planned, written=written)
     if write:
-        _keep(WORK / "recipes", {f"{name}.json": recipe for name, recipe in plan.recipes.items()})
-        _keep(WORK / "sources", {f"{article.id}.json": article.as_dict() for article in articles})
+        _keep(plan.written)
         files.write_json(LIMITS, settings.limits.model_dump())
     return plan
 
@@ -57,13 +62,11 @@ def _check_replay(path: str) -> None:
                         "unless base.model is miniature, rate 0.0")
 
 
-def _keep(folder: Path, wanted: dict[str, dict]) -> None:
-    """Make a folder hold just these files, touching none that is right already."""
-    for name, value in wanted.items():
-        text = files.canonical(value) + "\n"
-        path = folder / name
+def _keep(wanted: dict[Path, str]) -> None:
+    """Make the folders of recipes and articles hold just these files, touching none that is right already."""
+    for path, text in wanted.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             files.write_text(path, text)
-    for path in folder.rglob("*.json"):
-        if str(path.relative_to(folder)) not in wanted:
+    for path in [*(WORK / "recipes").rglob("*.json"), *(WORK / "sources").rglob("*.json")]:
+        if path not in wanted:
             path.unlink()

@@ -79,6 +79,11 @@ def _rest(record: dict) -> dict:
     return {part: value for part, value in record.items() if part != "sha256"}
 
 
+def name(receipt: Path | str) -> str:
+    """The job that left it: "runs/raw-s1"."""
+    return str(Path(receipt).relative_to(FOLDER).with_suffix(""))
+
+
 def read(receipt: Path) -> dict:
     """Raises UserError for a file that is no receipt, or was edited."""
     return parsed(receipt.read_bytes(), str(receipt))
@@ -94,7 +99,7 @@ def parsed(content: bytes, name: str) -> dict:
     if missing:
         raise UserError(f"{name}: not a whole receipt, or from before receipts held it: no {', '.join(missing)}{REMEDY}")
     if record["sha256"] != digest(record):
-        raise UserError(f"{name}: was edited: it names {record['sha256']} as its own digest, and what it says gives {digest(record)}{REMEDY}")
+        raise UserError(f"{name}: was edited: its own digest is {record['sha256']}, and what it says gives {digest(record)}{REMEDY}")
     if content != files.json_text(record).encode():  # another spelling of the same values
         raise UserError(f"{name}: was edited: it is not in the form in which receipts are written{REMEDY}")
     return record
@@ -134,15 +139,26 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
 
 def difference(then: dict, now: dict) -> str:
     """The first thing in which two recipes differ, in words."""
+    return in_words(*next(iter(differences(then, now)), ("documents", "documents", None, None)))
+
+
+def differences(then: dict, now: dict) -> list[tuple[str, str, object, object]]:
+    """All in which two recipes differ, as (part of the recipe, name in it, before, after)."""
+    found = []
     for part in ("params", "prompts", "assets"):
         before, after = _flat(then.get(part) or {}), _flat(now.get(part) or {})
-        for name in sorted(before.keys() | after.keys()):
-            old, new = before.get(name), after.get(name)
-            if files.canonical(old) != files.canonical(new):
-                return f"parameter {name} changed {old} → {new}" if part == "params" else f"{part[:-1]} {name} changed"
-    if then.get("code") != now["code"]:
-        return f"code of the step {now['step']} changed"
-    return "the list of documents changed"
+        found += [(part, name, before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())
+                  if files.canonical(before.get(name)) != files.canonical(after.get(name))]
+    whole = (("code", now["step"]), ("documents", "documents"))
+    return found + [(part, name, then.get(part), now.get(part)) for part, name in whole if then.get(part) != now.get(part)]
+
+
+def in_words(part: str, name: str, before, after) -> str:
+    if part == "params":
+        return f"parameter {name} changed {before} → {after}"
+    if part in ("prompts", "assets"):
+        return f"{part[:-1]} {name} changed"
+    return f"code of the step {name} changed" if part == "code" else "the list of documents changed"
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
@@ -50,7 +49,7 @@ class History:
         paths = sorted(receipts.FOLDER.rglob("*.json"))
         if not paths:
             raise UserError(f"{receipts.FOLDER}: no receipts, so nothing tells where results came from: run snakemake --cores all, or dvc pull")
-        return cls({str(path.relative_to(receipts.FOLDER).with_suffix("")): receipts.read(path) for path in paths})
+        return cls({receipts.name(path): receipts.read(path) for path in paths})
 
     def of(self, path: str) -> Job:
         """The job that made a result. Raises UserError where no receipt names it."""

@@ -1,5 +1,6 @@
 """What DVC holds of a state: the files that its dvc.lock names, and where their contents lie in the cache, by MD5."""
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -20,13 +21,14 @@ def history_at(revision: str) -> History:
 def history(held: "Held", revision: str) -> History:
     """The history that the receipts of a dvc.lock tell."""
     paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
-    missing = [folder for folder in held.unread if folder.startswith(f"{receipts.FOLDER}/")] + held.missing(paths)
+    missing = [path for path in held.unread if path.startswith(f"{receipts.FOLDER}/")]
+    missing += [path for path in paths if not held.place(path).is_file()]
     if missing:
-        raise UserError(f"{revision}: receipts are not in DVC's cache ({missing[0]} and {len(missing) - 1} more): dvc fetch --all-commits")
+        raise UserError(f"{revision}: {len(missing)} receipts are not in DVC's cache, or broken there, {missing[0]} among them: "
+                        "dvc fetch --all-commits")
     if not paths:
         raise UserError(f"{revision}: its {LOCK} names no receipts: its results were made before receipts were kept")
-    return History({str(Path(path).relative_to(receipts.FOLDER).with_suffix("")): receipts.parsed(held.place(path).read_bytes(), f"{revision}:{path}")
-                    for path in paths})
+    return History({receipts.name(path): receipts.parsed(held.place(path).read_bytes(), f"{revision}:{path}") for path in paths})
 
 
 def at(revision: str, path: str) -> str:
@@ -45,9 +47,15 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout
 
 
+def first_commits() -> list[str]:
+    """Those that the history here begins with, as it does in every clone: they say which project this is."""
+    return sorted(git("rev-list", "--max-parents=0", "HEAD").split())
+
+
 class Held:
     """The outs of a dvc.lock, folders opened up. `md5`: {path: MD5 as recorded}; `folders`: {path of a folder: its object's MD5};
-    `unread`: folders whose object is not in the cache, so that nobody can tell what was in them."""
+    `unread`: folders whose object is not in the cache or not what its name says, so that it can't tell what was in them;
+    `params`: {stage: {dotted name: value}}, the parameters that each stage was recorded with."""
 
     def __init__(self, lock: str, name: str = LOCK):
         """`lock` is the text of a dvc.lock; `name` says in errors which one. Raises UserError where it is none."""
@@ -55,40 +63,47 @@ class Held:
         self.md5: dict[str, str] = {}
         self.folders: dict[str, str] = {}
         self.unread: list[str] = []
-        for out in _outs(lock, name):
-            if out["md5"].endswith(".dir"):
-                self._open(out["path"], out["md5"])
+        outs, self.params = _read(lock, name)
+        for path, md5 in outs:
+            if md5.endswith(".dir"):
+                self._open(path, md5)
             else:
-                self.md5[out["path"]] = out["md5"]
+                self.md5[path] = md5
 
     def _open(self, folder: str, md5: str) -> None:
         self.folders[folder] = md5
         place = self.object(md5)
-        if not place.is_file():
+        content = place.read_bytes() if place.is_file() else b""
+        if folder_name(content) == md5:
+            self.md5 |= {f"{folder}/{entry['relpath']}": entry["md5"] for entry in json.loads(content)}
+        else:
             self.unread.append(folder)
-            return
-        try:
-            self.md5 |= {f"{folder}/{entry['relpath']}": entry["md5"] for entry in json.loads(place.read_bytes())}
-        except (ValueError, KeyError, TypeError):
-            self.unread.append(folder)  # broken: its MD5 is not its name, which says more than why it can't be read
 
     def object(self, md5: str) -> Path:
         return self.cache / md5[:2] / md5[2:]
 
     def place(self, path: str) -> Path:
-        """Where the content of a file lies in the cache."""
-        return self.object(self.md5[path])
+        """Where the content of a file lies in the cache; a path where nothing is, if dvc.lock does not name it."""
+        return self.object(self.md5.get(path, "no object"))
 
-    def missing(self, paths) -> list[str]:
-        return [path for path in paths if not self.place(path).is_file()]
+    def objects(self) -> list[Path]:
+        """All that the cache holds, for whichever commit."""
+        return sorted(path for path in self.cache.glob("??/*") if path.is_file())
 
 
-def _outs(lock: str, name: str) -> list[dict]:
+def folder_name(content: bytes) -> str:
+    """The name of the object that lists a folder's files, as DVC gives it."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() + ".dir"
+
+
+def _read(lock: str, name: str) -> tuple[list[tuple[str, str]], dict[str, dict]]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return [out for stage in YAML(typ="safe").load(lock)["stages"].values() for out in stage.get("outs", [])]
+        stages = YAML(typ="safe").load(lock)["stages"]
+        outs = [(out["path"], str(out["md5"])) for stage in stages.values() for out in stage.get("outs", [])]
+        return outs, {stage: entry.get("params", {}).get("params.yaml", {}) for stage, entry in stages.items()}
     except (YAMLError, KeyError, TypeError, AttributeError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{name}: not a dvc.lock ({problem}): git checkout {LOCK} brings the last good one back") from None

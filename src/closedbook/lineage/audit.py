@@ -1,0 +1,109 @@
+"""Has anything changed? Everything is hashed anew and compared with everything that says what it should be."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from closedbook import ledger
+from closedbook.errors import UserError
+from closedbook.freshness import plan
+from closedbook.lineage import sealed, stale, unproved
+from closedbook.lineage.checks import calls, crate, dvc, mlflow, results
+from closedbook.lineage.digests import Digests
+from closedbook.lineage.state import Break, State
+
+SHOWN = 3
+
+
+def answer(options: argparse.Namespace) -> dict:
+    """Audit what is here, alone or against a seal, or a commit as DVC's cache holds it.
+
+    Raises UserError for a name that is neither, and where there is nothing to audit.
+    """
+    if options.revision is None:
+        return of(State.here())
+    if sealed.exists(options.revision):
+        return of(State.here(), sealed.compared(options.revision))
+    return of(State.at(options.revision))
+
+
+def of(state: State, beside: Iterable[Break | str] = ()) -> dict:
+    """What is broken ({"file", "expected", "found", "untrusted": jobs}), stale ({job: why}), there and not planned, what could not be
+    asked, how much was hashed, and what can't be proved anyway. `beside`: breaks and notes of a comparison with something else."""
+    digests, notes = Digests(), list(beside)
+    planned, problem = _planned(state)
+    digests.read(_wanted(state))
+    found = list(_checks(state, planned, digests))
+    broken: dict[str, dict] = {}
+    for one in [one for one in [*found, *notes] if isinstance(one, Break)]:
+        broken.setdefault(one.file, asdict(one))  # the first of each file says enough
+    return {
+        "revision": state.revision,
+        "jobs": len(state.history.jobs),
+        "broken": list(broken.values()),
+        "stale": stale.here(state, planned, digests) if planned else stale.at(state),
+        "unplanned": stale.unplanned(state, planned) if planned else [],
+        "unasked": [*problem, *(one for one in found if isinstance(one, str))],
+        "notes": [one for one in notes if isinstance(one, str)],
+        "hashed": {"files": digests.num_files, "bytes": digests.num_bytes},
+        "unproved": unproved.of(state.history.jobs.values()),
+    }
+
+
+def lines(answer: dict) -> list[str]:
+    broken, hashed = answer["broken"], answer["hashed"]
+    told = [f"{answer['jobs']:,} jobs, {hashed['files']:,} files with {hashed['bytes']:,} bytes hashed: {len(broken) or 'nothing'} broken"]
+    for one in broken:
+        told += [f"broken: {one['file']}", f"    expected     {one['expected']}", f"    found        {one['found']}",
+                 f"    not trusted  {', '.join(one['untrusted']) or 'nothing is made from it'}"]
+    reasons: dict[str, list[str]] = {}
+    for job, reason in answer["stale"].items():
+        reasons.setdefault(reason, []).append(job)
+    told += [f"stale: {_some(jobs)}: {reason}" for reason, jobs in reasons.items()]
+    told += [f"not planned: {_some(answer['unplanned'])}"] if answer["unplanned"] else []
+    told += [f"not asked: {line}" for line in answer["unasked"]]
+    return [*told, *answer["notes"], *(f"not proved: {line}" for line in answer["unproved"])]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _planned(state: State) -> tuple[plan.Plan | None, list[str]]:
+    """What params.yaml asks for; of a commit, the plan would need its code and its documents."""
+    if state.revision:
+        return None, [f"recipes of {state.revision}: they need a checkout of it"]
+    try:
+        return plan.make(write=False), []
+    except UserError as error:
+        return None, [f"recipes, and what is stale, for nothing can be planned: {error}"]
+
+
+def _wanted(state: State) -> Iterator[tuple[Path, str]]:
+    """All that will be compared, to be hashed at once; by MD5 only what no receipt names."""
+    made = state.history.maker
+    if state.revision is None:
+        yield from ((Path(path), "sha256") for path in {**made, **state.history.readers})
+        kept = [*results.planned_files(), *ledger.root().glob("texts/*"), *mlflow.artefacts(), *crate.crate_files()]
+        yield from ((path, "sha256") for path in kept)
+    if state.held:
+        named = {state.held.place(path): path for path in state.held.md5}
+        places = named if state.revision else state.held.objects()
+        yield from ((place, "sha256" if named.get(place) in made else "md5") for place in places)
+        yield from ((Path(path), "md5") for path in state.held.md5 if path not in made and state.revision is None)
+
+
+def _checks(state: State, planned: plan.Plan | None, digests: Digests) -> Iterator[Break | str]:
+    yield from results.of_receipts(state)
+    yield from results.of_outputs(state, digests)
+    yield from results.of_inputs(state)
+    yield from results.of_runs(state, digests)
+    if planned:
+        yield from results.of_plan(state, planned, digests)
+    yield from dvc.of_dvc(state, digests)
+    yield from calls.of_ledger(state, digests)
+    yield from mlflow.of_mlflow(state, digests)
+    if state.revision is None:
+        yield from crate.of_crate(state, digests)

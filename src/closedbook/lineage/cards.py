@@ -1,0 +1,107 @@
+"""Model and dataset cards in the form of the Hugging Face Hub, written from the lineage alone: a README.md a run, and one a strategy."""
+
+import argparse
+import re
+from pathlib import Path
+
+from closedbook import files, tally, tracking
+from closedbook.lineage import published, unproved
+from closedbook.lineage.history import History, Job
+
+HEADING = {"language": "en", "tags": ["closedbook", "synthetic-continued-pretraining"]}
+"""prompts and writers are English"""
+MARKS = re.compile(r"[\\`*_\[\]<>|~&$#!{}]|:(?=//)|(?<=www)\.|^[-+=]|(?<=^\d)[.)](?= |$)|(?<=^\d\d)[.)](?= |$)")
+"""what means something in a line of Markdown or at its beginning, and what makes a bare address a link"""
+
+
+def answer(options: argparse.Namespace) -> dict:
+    """Write all cards. Raises UserError where something is stale or missing."""
+    project, history = published.project(), published.history()
+    runs = [job for job in history.jobs.values() if job.step == "runs"]
+    strategies = sorted({job.name.split("/")[1] for job in history.jobs.values() if job.step == "passages"})
+    cards = {f"runs/{_name(job)}": model_card(history, job, project) for job in runs}
+    cards |= {f"passages/{strategy}": dataset_card(history, strategy, project) for strategy in strategies}
+    for name, text in cards.items():
+        files.write_text(options.folder / name / "README.md", text)
+    return {"cards": [str(options.folder / name / "README.md") for name in cards],
+            "unproved": unproved.about(history, history.jobs.values())}
+
+
+def lines(answer: dict) -> list[str]:
+    return [*answer["cards"], *(f"not proved: {line}" for line in answer["unproved"])]
+
+
+def model_card(history: History, job: Job, project: published.Project) -> str:
+    """The card of a run, with its scores and the base's."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    run = files.read_json(f"results/runs/{_name(job)}/run.json")
+    scores = {name: files.read_json(path) for name in ("base", _name(job)) if (path := f"results/scores/{name}.json") in history.maker}
+    score = scores.get(_name(job), {"tasks": {}})
+    results = [
+        EvalResult(task_type="multiple-choice", task_name=task, dataset_type="questions", dataset_config=task,
+                   dataset_name=f"questions: {one['n']}, documents: {one['n_documents']}", dataset_revision=score["questions_sha256"],
+                   metric_type=kind, metric_name=f"{one['metric']}, task version {one['version']}", metric_value=one[name])
+        for task, one in score["tasks"].items() for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
+    ]  # fmt: skip
+    heading = ModelCardData(
+        **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=run["run"],
+        base_model=run["base"]["model"] if run["base"]["revision"] else None,  # the Hub's: a folder's name means nothing there
+        datasets=[f"passages-{run['strategy']}"], eval_results=results or None,
+    )  # fmt: skip
+    corpus = next(before for before in history.before(job) if before.step == "corpora")
+    last = [job, *(history.jobs[f"scores/{name}"] for name in scores)]
+    return _rendered("model_card.md.j2", heading, history, last, project, run=run, scores=scores,
+                     corpus=files.read_json(f"results/corpora/{_name(corpus)}/corpus.json"), settings=_settings(job), versions=job.versions)
+
+
+def dataset_card(history: History, strategy: str, project: published.Project) -> str:
+    """The card of all passages of a strategy."""
+    from huggingface_hub import DatasetCardData
+
+    jobs = [job for job in history.jobs.values() if job.name.startswith(f"passages/{strategy}/")]
+    licences = sorted({document["license"] for document in _documents(history, jobs) if document["license"]})
+    heading = DatasetCardData(**HEADING, license=licences or "unknown", pretty_name=f"Passages: {strategy}", task_categories=["text-generation"])
+    return _rendered("dataset_card.md.j2", heading, history, jobs, project, strategy=strategy,
+                     settings=_settings(jobs[0]), prompts=jobs[0].recipe["prompts"])
+
+
+def _rendered(template: str, heading, history: History, last: list[Job], project: published.Project, **facts) -> str:
+    """A template with what both cards tell: the documents and passages behind `last`, the calls, and what nobody can prove."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+                              finalize=markdown, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters["number"] = "{:,}".format
+    behind = history.ancestors(last)
+    paths = {step: [Path(path) for job in behind if job.step == step for path in job.outputs] for step in ("entities", "passages")}
+    report = history.jobs["report/report"].recipe["params"]["report"]
+    return environment.get_template(template).render(
+        heading=Markup(heading.to_yaml()), project=project, documents=_documents(history, last), notes=report["notes"],
+        tally=tally.take(**paths, examples=0, seed=0), unproved=unproved.about(history, last), **facts,
+    )  # fmt: skip
+
+
+def _documents(history: History, jobs: list[Job]) -> list[dict]:
+    """The documents behind some jobs, with the hash of each."""
+    places = {path: sha256 for job in history.ancestors(jobs) if job.step == "documents" for path, sha256 in job.outputs.items()}
+    return [{**files.read_json(path), "sha256": sha256} for path, sha256 in places.items() if path.startswith("results/documents/")]
+
+
+def _settings(job: Job) -> list[tuple[str, str]]:
+    """Parameters as params.yaml spells their values."""
+    return [(name, value if isinstance(value, str) else files.canonical(value)) for name, value in tracking.flat(job.recipe["params"])]
+
+
+def _name(job: Job) -> str:
+    return job.name.partition("/")[2]
+
+
+def markdown(value):
+    """Any value as one line of Markdown that shows just its text, whoever wrote it. Markup, which templates make, stays."""
+    from markupsafe import Markup
+
+    if isinstance(value, Markup):
+        return value
+    return Markup(MARKS.sub(lambda found: "\\" + found[0], " ".join(str(value).split())))

@@ -1,0 +1,60 @@
+"""The ledger: its chains, the texts of documents, and the calls that entity lists and passages carry."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from closedbook import ledger
+from closedbook.lineage.digests import Digests
+from closedbook.lineage.state import Break, State
+
+
+def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
+    folder = ledger.root()
+    if not folder.is_dir():
+        yield f"no {folder}/ here: whether passages carry the answers that were given was not asked"
+        return
+    answers: dict[str, dict[str, set[str]]] = {}
+    for segment in sorted(folder.glob("*/*.jsonl")):
+        yield from _segment(state, segment, answers.setdefault(_result(segment), {}))
+        yield from _texts(state, segment, digests)
+    yield from _carried(state, digests, answers)
+
+
+def _result(segment: Path) -> str:
+    """What a segment's calls were made for."""
+    step = segment.parent.name
+    return f"results/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
+
+
+def _segment(state: State, segment: Path, answers: dict[str, set[str]]) -> Iterator[Break]:
+    """Fills `answers`: {key: SHA-256 of what was answered}."""
+    for number, record, problem in ledger.verified(segment):
+        if problem:
+            yield Break(file=f"{segment}:{number}", expected="a call as it was written, chained to the line before", found=problem,
+                        untrusted=state.with_after([_result(segment)]))
+        if "key" in record:
+            answers.setdefault(record["key"], set()).add(ledger.struck(record)["text_sha256"])
+
+
+def _texts(state: State, segment: Path, digests: Digests) -> Iterator[Break]:
+    for sha256 in sorted(ledger.stored_texts(segment)):
+        place = ledger.root() / "texts" / f"{sha256}.txt"
+        if (found := digests.sha256(place)) != sha256:
+            yield Break(file=str(place), expected=f"SHA-256 {sha256}, its name", found=f"SHA-256 {found}" if found else "no file",
+                        untrusted=state.with_after([_result(segment)]))
+
+
+def _carried(state: State, digests: Digests, answers: dict[str, dict[str, set[str]]]) -> Iterator[Break | str]:
+    elsewhere = 0
+    for path in [*state.results("results/entities/*.json"), *state.results("results/passages/*/*.json")]:
+        record = state.read(path, digests) or {}
+        calls = [one["call"] for one in record.get("passages", [record]) if one.get("call")]
+        elsewhere += bool(calls) and path not in answers
+        for call in calls if path in answers else []:
+            found = answers[path].get(call["key"], set())
+            if call["response_sha256"] not in found:
+                yield Break(file=path, expected=f"call {call['key']} in the ledger, answered with SHA-256 {call['response_sha256']}",
+                            found=f"an answer with SHA-256 {min(found)}" if found else "no such call: a line of the ledger is gone",
+                            untrusted=state.with_after([path]))
+    if elsewhere:
+        yield f"no segment of the ledger here for {elsewhere} entity lists and passage files with calls: they were made elsewhere"

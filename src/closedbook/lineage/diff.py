@@ -1,0 +1,164 @@
+"""Where two histories part: the first difference from the sources on, all of them in short, and what became of the results."""
+
+import argparse
+from collections.abc import Iterator
+
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+from closedbook.lineage import unproved
+from closedbook.lineage.history import Job
+from closedbook.lineage.sides import Side, record, side
+from closedbook.steps import STEPS
+
+SHOWN = 10
+NUMBERS = ("corpus_tokens", "train_tokens", "first_loss", "last_loss")
+
+
+def answer(options: argparse.Namespace) -> dict:
+    """Raises UserError for names that mean nothing or two things, and for two of different kinds."""
+    a, b = side(options.a), side(options.b)
+    if a.kind != b.kind:
+        raise UserError(f"{a.name} ({a.kind}) and {b.name} ({b.kind}): compare two runs, two arms or two revisions")
+    found = list(_grouped(a, b))
+    return {
+        "kind": a.kind,
+        "a": a.name,
+        "b": b.name,
+        "first": found[0] if found else None,
+        "differences": found,
+        "only_a": sorted(a.jobs[key].name for key in a.jobs.keys() - b.jobs.keys()),
+        "only_b": sorted(b.jobs[key].name for key in b.jobs.keys() - a.jobs.keys()),
+        "results": [row for key in a.runs if key in b.runs for row in _results(a, b, a.runs[key], b.runs[key])],
+        "unproved": list(dict.fromkeys(line for one in (a, b) for line in unproved.about(one.history, one.jobs.values()))),
+    }
+
+
+def _grouped(a: Side, b: Side) -> Iterator[dict]:
+    """Each difference once, in the order of the steps, with all jobs that have it."""
+    groups: dict[tuple, dict] = {}
+    steps = {key: job.step for side in (a, b) for key, job in side.jobs.items()}
+    for key in sorted(steps, key=lambda key: (list(STEPS).index(steps[key]), key)):
+        pair = [side.jobs[key] for side in (a, b) if key in side.jobs]
+        for what, name, before, after in _differences(a, b, *pair) if len(pair) == 2 else _lone(key in b.jobs, *pair):
+            group = groups.setdefault((steps[key], what, name, str(before), str(after)),
+                                      {"step": steps[key], "what": what, "name": name, "a": before, "b": after, "jobs": []})
+            group["jobs"].append(" ↔ ".join(dict.fromkeys(job.name for job in pair)))
+    return iter(groups.values())
+
+
+def _lone(is_new: bool, job: Job) -> Iterator[tuple]:
+    """A document that only one side has is a difference of data; what else only one has follows from other differences."""
+    if job.step == "documents":
+        for path, sha256 in job.inputs.items():
+            yield "data", path, None if is_new else sha256, sha256 if is_new else None
+
+
+def _differences(a: Side, b: Side, one: Job, other: Job) -> Iterator[tuple]:
+    """(what, name, value in a, value in b) of two jobs, causes before effects: what came from outside, the recipe, the libraries, the
+    model that answered; and where all of these agree, results that don't. What a job merely inherits is not its own difference."""
+    recipes = [row for row in receipts.differences(one.recipe, other.recipe) if a.kind == "revision" or row[:2] != ("params", "name")]
+    found = [*_between("data", _sources(a, one), _sources(b, other)),
+             *sorted(recipes, key=lambda row: row[1] != "arm.strategy"),  # which says more than a size
+             *_between("library", one.versions, other.versions),
+             *_between("model", _models(one), _models(other))]
+    yield from found
+    if not found and one.name == other.name and one.inputs == other.inputs and one.outputs != other.outputs:
+        yield _unexplained(a, b, one, other)
+
+
+def _between(what: str, before: dict, after: dict) -> Iterator[tuple]:
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield what, name, before.get(name), after.get(name)
+
+
+def _sources(side: Side, job: Job) -> dict[str, str]:
+    """The hashes of what a job read and no job made."""
+    return {path: sha256 for path, sha256 in job.inputs.items() if path not in side.history.maker}
+
+
+def _models(job: Job) -> dict[str, str]:
+    """Who answered, by the receipt's own account."""
+    return {name: ", ".join(sorted(job.facts[name])) if isinstance(job.facts[name], dict) else job.facts[name]
+            for name in ("maker", "answered") if name in job.facts}
+
+
+def _unexplained(a: Side, b: Side, one: Job, other: Job) -> tuple:
+    """Same recipe, inputs and libraries, other results: the provider answered otherwise, or the job can't be repeated."""
+    path = next(path for path in one.outputs if one.outputs[path] != other.outputs.get(path))
+    if one.step == "base":
+        return "model", "the weights behind its name", one.outputs[path], other.outputs.get(path)
+    if one.step in ("entities", "passages"):
+        before, after = _answers(record(a, path)), _answers(record(b, path))
+        changed = [key for key in before.keys() & after.keys() if before[key] != after[key]]
+        if changed:
+            return "answers", f"{len(changed)} of {len(before)} requests, asked again", None, None
+    return "result", path, one.outputs[path], other.outputs.get(path)
+
+
+def _answers(result: dict | None) -> dict[str, str]:
+    """The hash of each response by its request, of an entity list or a passages file."""
+    calls = [one["call"] for one in (result or {}).get("passages", [result or {}]) if one.get("call")]
+    return {call["key"]: call["response_sha256"] for call in calls}
+
+
+def _results(a: Side, b: Side, one: str, other: str) -> Iterator[dict]:
+    """Accuracy a task, and the numbers of the trainings; None for what is not to be had."""
+    pair = {"run_a": one, "run_b": other}
+    scores = [(record(from_, f"results/scores/{run}.json") or {}).get("tasks", {}) for from_, run in ((a, one), (b, other))]
+    for task in dict.fromkeys([*scores[0], *scores[1]]):
+        yield {**pair, "what": task, **{label: {name: score[task][name] for name in ("accuracy", "stderr", "n")} if task in score else None
+                                        for label, score in zip(("a", "b"), scores)}}
+    runs = [record(from_, f"results/runs/{run}/run.json") or {} for from_, run in ((a, one), (b, other))]
+    if any(runs):
+        yield from ({**pair, "what": name, "a": runs[0].get(name), "b": runs[1].get(name)} for name in NUMBERS)
+
+
+def lines(answer: dict) -> list[str]:
+    shown = [_in_words(one) for one in answer["differences"]]
+    found = [f"first difference: {shown[0]}", *(f"then: {line}" for line in shown[1:SHOWN])] if shown else ["no step of both differs"]
+    if len(shown) > SHOWN:
+        found.append(f"and {len(shown) - SHOWN} more differences: --json has all")
+    for label in ("a", "b"):
+        if names := answer[f"only_{label}"]:
+            found.append(f"only in {answer[label]}: {len(names)} job{'s' * (len(names) > 1)}: {', '.join(names[:3])}{', …' * (len(names) > 3)}")
+    results = [row for row in answer["results"] if row["a"] != row["b"]]
+    same = len(answer["results"]) - len(results)
+    rows = [("", answer["a"], answer["b"]), *(_row(row, answer["kind"]) for row in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    table = ["  ".join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]) for row in rows]
+    return [*found, "", *table, f"{same} of {same + len(results)} numbers are the same", *(f"not proved: {line}" for line in answer["unproved"])]
+
+
+def _in_words(one: dict) -> str:
+    first, *others = one["jobs"]
+    return f"{first}{f' and {len(others)} more' if others else ''}: {_said(one)}"
+
+
+def _said(one: dict) -> str:
+    what, name, before, after = one["what"], one["name"], one["a"], one["b"]
+    if what == "answers":
+        return f"the model answered otherwise: {name}"
+    if what == "result":
+        return f"same recipe, inputs and libraries, and yet another {name}"
+    if what in ("data", "library", "model"):
+        return f"{what} {name}: {_short(before)} → {_short(after)}"
+    return receipts.in_words(what, name, before, after)
+
+
+def _short(value: str | None) -> str:
+    """A hash's beginning is enough for a person."""
+    return "none" if value is None else value[:12] if len(value) == 64 else value
+
+
+def _row(row: dict, kind: str) -> tuple[str, str, str]:
+    runs = " ↔ ".join(dict.fromkeys((row["run_a"], row["run_b"])))
+    return row["what"] if kind == "run" else f"{runs}: {row['what']}", _number(row["a"]), _number(row["b"])
+
+
+def _number(value) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        return f"{value['accuracy']:.3f}" + ("" if value["stderr"] is None else f" ± {value['stderr']:.3f}")
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

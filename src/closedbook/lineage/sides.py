@@ -1,0 +1,107 @@
+"""What a name stands for that is compared: a run, an arm, or all results of a revision."""
+
+import difflib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from closedbook.errors import UserError
+from closedbook.lineage import versioned
+from closedbook.lineage.history import History, Job
+
+HERE = "."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    name: str
+    kind: str
+    """"run", "arm" or "revision" """
+    history: History
+    jobs: dict[str, Job]
+    """by what makes two jobs of two sides the same: their names, without those of the run and the arm where these are compared"""
+    runs: dict[str, str]
+    """names of runs by what makes two of them the same; the base among those of a revision"""
+    read: Callable[[str], bytes | None]
+    """the content of a result, None where it is not to be had"""
+
+
+def side(name: str) -> Side:
+    """Raises UserError for a name that is nothing, or two things."""
+    if name == HERE:
+        return _revision(name, History.here(), _read_here)
+    known = _named(History.here())
+    commit = versioned.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
+    if name in known and commit:
+        kind, job = known[name]
+        raise UserError(f"{name}: both {kind} and a revision (commit {commit[:12]}): give {job} for the {kind}, {commit[:12]} for the revision")
+    if name in known:
+        kind, job = known[name]
+        return _run(job) if kind == "run" else _arm(job)
+    if commit:
+        held = versioned.Held(versioned.at(name, versioned.LOCK), f"{name}:{versioned.LOCK}")
+        return _revision(name, versioned.history(held, name), lambda path: _read_held(held, path))
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"runs and arms here: {', '.join(sorted(known))}"
+    raise UserError(f"{name}: no run, arm, commit, tag or branch; {hint}")
+
+
+def _named(history: History) -> dict[str, tuple[str, str]]:
+    """Each name that means a run or an arm: (kind, job). A job's own name, runs/raw-s1 or corpora/raw, is never a revision's."""
+    named = {}
+    for job in history.jobs.values():
+        if job.step in ("runs", "corpora"):
+            kind = "run" if job.step == "runs" else "arm"
+            named |= {job.name: (kind, job.name), job.name.partition("/")[2]: (kind, job.name)}
+    return named
+
+
+def _run(job: str) -> Side:
+    history, run = History.here(), job.partition("/")[2]
+    jobs = _behind(history, [run])
+    return Side(name=run, kind="run", history=history, runs={"run": run}, read=_read_here,
+                jobs={_common(name, {run: "run"}, jobs): one for name, one in jobs.items()})
+
+
+def _arm(job: str) -> Side:
+    history, arm = History.here(), job.partition("/")[2]
+    runs = {f"seed {one.recipe['params']['run_seed']}": one.name.partition("/")[2] for one in history.jobs.values()
+            if one.step == "runs" and history.jobs[job] in history.before(one)}
+    jobs = _behind(history, list(runs.values())) | {one.name: one for one in history.ancestors([history.jobs[job]])}
+    shared = {run: seed for seed, run in runs.items()}
+    return Side(name=arm, kind="arm", history=history, runs=runs, read=_read_here,
+                jobs={_common(name, shared, jobs): one for name, one in jobs.items()})
+
+
+def _behind(history: History, runs: list[str]) -> dict[str, Job]:
+    """All jobs behind the scores of some runs, or behind the runs where nothing was scored."""
+    last = [history.jobs[name] for run in runs for name in (f"runs/{run}", f"scores/{run}") if name in history.jobs]
+    return {job.name: job for job in history.ancestors(last)}
+
+
+def _common(name: str, runs: dict[str, str], jobs: dict[str, Job]) -> str:
+    """A job's name without that of its run or arm."""
+    step, _, rest = name.partition("/")
+    if jobs[name].step == "corpora":
+        return step
+    return f"{step}/{runs[rest]}" if step in ("runs", "scores") else name
+
+
+def _revision(name: str, history: History, read: Callable) -> Side:
+    runs = {job.name.partition("/")[2]: job.name.partition("/")[2] for job in history.jobs.values() if job.step == "scores"}
+    return Side(name=name, kind="revision", history=history, jobs=history.jobs, runs=runs, read=read)
+
+
+def _read_here(path: str) -> bytes | None:
+    return Path(path).read_bytes() if Path(path).exists() else None
+
+
+def _read_held(held: versioned.Held, path: str) -> bytes | None:
+    return held.place(path).read_bytes() if path in held.md5 and not held.missing([path]) else None
+
+
+def record(side: Side, path: str) -> dict | None:
+    """A JSON result of a side."""
+    content = side.read(path)
+    return None if content is None else json.loads(content)

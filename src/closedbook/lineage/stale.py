@@ -1,0 +1,56 @@
+"""What is no longer asked for as it was made. That is no break: nobody says that it was made otherwise."""
+
+from pathlib import Path
+
+from closedbook import files, tracking
+from closedbook.freshness import receipts
+from closedbook.freshness.plan import Plan
+from closedbook.lineage import versioned
+from closedbook.lineage.digests import Digests
+from closedbook.lineage.state import State
+
+
+def here(state: State, plan: Plan, digests: Digests) -> dict[str, str]:
+    """{job: why it would run again}. As receipts.stale_reason, but by hashes of now, and of the articles as they are planned: in a clone
+    they are not on disk."""
+    reasons = {}
+    for receipt, recipe in plan.receipts().items():
+        job = state.history.jobs.get(receipts.name(receipt))
+        if job is None:
+            reasons[receipts.name(receipt)] = "its receipt is broken" if str(receipt) in state.unread else "not made yet"
+        elif files.canonical(job.recipe) != files.canonical(recipe):
+            reasons[job.name] = receipts.difference(job.recipe, recipe)
+        elif changed := [path for path in job.inputs if path not in state.history.maker and job.inputs[path] != _now(path, plan, digests)]:
+            reasons[job.name] = f"input {changed[0]} changed"
+    return reasons
+
+
+def _now(path: str, plan: Plan, digests: Digests) -> str | None:
+    """The SHA-256 of what no job made: an article, or a file of one's own."""
+    written = plan.written.get(Path(path))
+    return files.sha256_text(written) if written else digests.sha256(Path(path))
+
+
+def at(state: State) -> dict[str, str]:
+    """{stage: the first parameter that the commit's params.yaml gives otherwise than its dvc.lock}; of what is here, nothing."""
+    if state.revision is None:
+        return {}
+    from ruamel.yaml import YAML
+
+    now = dict(tracking.flat(YAML(typ="safe", pure=True).load(versioned.at(state.revision, "params.yaml"))))
+    reasons = {}
+    for stage, params in state.held.params.items():
+        then = dict(tracking.flat(params))
+        changed = [name for name in then if files.canonical(then[name]) != files.canonical(now.get(name))]
+        if changed:
+            reasons[stage] = f"parameter {changed[0]} was {then[changed[0]]}, and params.yaml says {now.get(changed[0])}"
+    return reasons
+
+
+def unplanned(state: State, plan: Plan) -> list[str]:
+    """Files under results/ that no planned job left."""
+    planned = {str(receipt) for receipt in plan.receipts()}
+    known = {path for path, job in state.history.maker.items() if job.receipt in planned} | planned
+    if state.unread:
+        known |= set(state.held.md5 if state.held else ())  # what a broken receipt names can't be told from it
+    return sorted(str(path) for path in Path("results").rglob("*") if path.is_file() and str(path) not in known)

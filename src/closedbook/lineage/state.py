@@ -1,0 +1,91 @@
+"""What an audit looks at: the working tree, or a commit as DVC's cache holds it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from closedbook import files
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+from closedbook.lineage import versioned
+from closedbook.lineage.digests import Digests
+from closedbook.lineage.history import History
+
+
+@dataclass(frozen=True, kw_only=True)
+class Break:
+    """Something that is not what it should be."""
+
+    file: str
+    """path, of a ledger's segment path:line"""
+    expected: str
+    found: str
+    untrusted: list[str]
+    """the jobs whose results can't be trusted any more for it"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    revision: str | None
+    """None is the working tree"""
+    history: History
+    """of the receipts that are whole"""
+    unread: dict[str, str]
+    """{receipt's path: what is wrong with it}"""
+    held: versioned.Held | None
+    """None where there is no dvc.lock"""
+
+    @classmethod
+    def here(cls) -> "State":
+        """Raises UserError where there are no receipts at all, and where dvc.lock is none."""
+        paths = sorted(receipts.FOLDER.rglob("*.json"))
+        if not paths:
+            raise UserError(f"{receipts.FOLDER}: no receipts here, so there is nothing to audit: dvc pull brings results, snakemake "
+                            "--cores all makes them; results from before receipts were kept can't be audited")
+        history, unread = _read({str(path): path for path in paths})
+        lock = Path(versioned.LOCK)
+        held = versioned.Held(lock.read_text(encoding="utf-8")) if lock.exists() and Path(".dvc").is_dir() else None
+        return cls(revision=None, history=history, unread=unread, held=held)
+
+    @classmethod
+    def at(cls, revision: str) -> "State":
+        """Raises UserError where git does not know the commit, or DVC's cache holds none of its receipts."""
+        held = versioned.Held(versioned.at(revision, versioned.LOCK), f"{revision}:{versioned.LOCK}")
+        places = {path: held.place(path) for path in held.md5 if path.startswith(f"{receipts.FOLDER}/") and held.place(path).is_file()}
+        if not places:
+            raise UserError(f"{revision}: DVC's cache holds none of its receipts: dvc fetch --all-commits brings them; results from before "
+                            "receipts were kept can't be audited")
+        history, unread = _read(places)
+        return cls(revision=revision, history=history, unread=unread, held=held)
+
+    def place(self, path: str) -> Path:
+        """Where the content of a file of this state should lie."""
+        return Path(path) if self.revision is None else self.held.place(path)
+
+    def results(self, pattern: str) -> list[str]:
+        """Those whose paths match."""
+        return [path for path in self.history.maker if Path(path).match(pattern)]
+
+    def read(self, path: str, digests: Digests):
+        """A result's JSON, if it is what its receipt says; None where it is missing or was edited, which is a break of its own."""
+        place = self.place(path)
+        return files.read_json(place) if digests.sha256(place) == self.history.maker[path].outputs[path] else None
+
+    def after(self, *paths: str) -> list[str]:
+        """The jobs that hold something of these files."""
+        return sorted(job.name for job in self.history.after(paths))
+
+    def with_after(self, paths: Iterable[str]) -> list[str]:
+        """The jobs that made these files, and those that hold something of them."""
+        makers = [self.history.maker[path] for path in paths if path in self.history.maker]
+        return sorted({job.name for job in makers} | set(self.after(*(path for job in makers for path in job.outputs))))
+
+
+def _read(places: Mapping[str, Path]) -> tuple[History, dict[str, str]]:
+    records, unread = {}, {}
+    for path, place in places.items():
+        try:
+            records[receipts.name(path)] = receipts.parsed(place.read_bytes(), path)
+        except UserError as error:
+            unread[path] = str(error).removeprefix(f"{path}: ").removesuffix(receipts.REMEDY)
+    return History(records), unread
