@@ -38,12 +38,12 @@ def history(identities: Iterable[str], *others: str) -> History:
 def origin(identity: str, known: History) -> dict:
     """All that made a passage. Raises UserError for an unknown one, and where a receipt or a result behind it is missing."""
     document, strategy = names(identity)
-    path = PASSAGES / strategy / f"{document}.json"
-    job, passage = known.of(str(path)), _one(path, identity)
+    path = str(PASSAGES / strategy / f"{document}.json")
+    job, passage = known.of(path), one(identity, known)
     listed = [before for before in known.before(job) if before.step == "entities"]
     return {
         "passage": {
-            "id": identity, "file": str(path), "file_sha256": job.outputs[str(path)], "strategy": strategy, "kind": passage["kind"],
+            "id": identity, "file": path, "file_sha256": job.outputs[path], "strategy": strategy, "kind": passage["kind"],
             "entities": passage["entities"], "sample": passage["sample"], "writer": passage["writer"],
             "characters": len(passage["text"]), "text_begins": passage["text"][:BEGINNING],
         },
@@ -64,9 +64,13 @@ def about_document(document: str, known: History) -> dict:
 
 def read(path: str | Path) -> dict:
     """A result. Raises UserError where only its receipt is here."""
+    return files.read_json(_here(path))
+
+
+def _here(path: str | Path) -> Path:
     if not Path(path).exists():
         raise UserError(f"{path}: is not here, though a receipt names it: dvc pull brings it, or snakemake --cores all makes it again")
-    return files.read_json(path)
+    return Path(path)
 
 
 def _about_list(document: str, job: Job) -> dict:
@@ -87,14 +91,16 @@ def _about_call(call: dict | None) -> dict:
     return {"prompt": {"name": prompt, "sha256": call["prompt_sha256"], "unchanged_since": same}, "call": shown}
 
 
-def _one(path: Path, identity: str) -> dict:
-    """One passage of a file that may hold thousands, found by the form in which files.write_json leaves it and read alone.
+def one(identity: str, known: History) -> dict:
+    """A passage, found in its file, which may hold thousands, by the form that files.write_json gives it, and read alone.
 
-    Line breaks within texts are escaped, so no text can look like the beginning or the end of a passage.
+    Line breaks within texts are escaped, so no text can look like the beginning or the end of a passage. Raises UserError for an
+    unknown one.
     """
-    if not path.exists():
-        raise UserError(f"{path}: is not here, though a receipt names it: dvc pull brings it, or snakemake --cores all makes it again")
-    content = path.read_bytes()
+    document, strategy = names(identity)
+    path = PASSAGES / strategy / f"{document}.json"
+    known.of(str(path))
+    content = _here(path).read_bytes()
     at = content.find(f'\n   "id": "{identity}",\n'.encode())
     if at < 0:
         near = difflib.get_close_matches(identity, re.findall(r'^   "id": "(.*)",$', content.decode(), re.MULTILINE), n=3, cutoff=0)

@@ -47,6 +47,20 @@ def _passage(identity: str) -> dict:
     return {**found, "corpora": passage.places([identity])[identity], "unproved": unproved.about(known, known.jobs.values())}
 
 
+def _sentence(sentence: str) -> dict:
+    from closedbook.lineage import nearest
+
+    found = dict(nearest.to(sentence))
+    known, arms = passage.history(found), passage.places(found)
+    rows = []
+    for identity, score in found.items():
+        text = passage.one(identity, known)["text"]
+        document = passage.about_document(passage.names(identity)[0], known)
+        rows.append({"score": score, "passage": identity, "document": document["title"], "arms": [place["arm"] for place in arms[identity]],
+                     "nearest_sentence": nearest.excerpt(text, sentence)})  # fmt: skip
+    return {"text": sentence, "found": len(rows), "nearest": rows, "unproved": unproved.about(known, known.jobs.values())}
+
+
 def _token(run: str, number: int) -> dict:
     from closedbook.lineage import tokens
 
