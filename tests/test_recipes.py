@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import pytest
@@ -11,21 +12,17 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package of two modules in the place of closedbook's own; a function that rewrites one and gives the new digest of the other."""
-    monkeypatch.setattr(code, "PACKAGE", tmp_path)
+def package(tmp_path):
+    """A function that writes two modules into a package of their own and gives the digest of the one that imports the other."""
+    packages = itertools.count()
 
     def digest(step="from closedbook import used\n\ndef run(x):\n    return used.f(x) + 1\n", used="def f(x):\n    return x * 2\n"):
-        (tmp_path / "step.py").write_text(step)
-        (tmp_path / "used.py").write_text(used)
-        (tmp_path / "apart.py").write_text("nothing = 0")
-        code.digest.cache_clear()
-        code._module.cache_clear()
-        return code.digest("closedbook.step")
+        place = tmp_path / str(next(packages))
+        for name, text in {"step": step, "used": used, "apart": "nothing = 0"}.items():
+            files.write_text(place / f"{name}.py", text)
+        return code.digest("closedbook.step", package=place)
 
-    yield digest
-    code.digest.cache_clear()
-    code._module.cache_clear()
+    return digest
 
 
 def test_comments_docstrings_and_layout_are_not_code(package):
@@ -91,8 +88,8 @@ def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_rec
 
 
 def test_what_a_model_writes_does_not_depend_on_the_writer_that_works_without_one():
-    digests = {code.of_step("passages"), code.of_step("passages", recipes.WRITER)}
-    assert len(digests) == 2 and recipes.recipes(params.load(), ["doc"])["passages/entigraph"]["code"] == code.of_step("passages", recipes.WRITER)
+    digests = {code.of_step("passages"), code.of_step("passages", code.WRITER)}
+    assert len(digests) == 2 and recipes.recipes(params.load(), ["doc"])["passages/entigraph"]["code"] == code.of_step("passages", code.WRITER)
 
 
 def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():

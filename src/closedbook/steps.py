@@ -3,12 +3,16 @@
 A step's module is imported only when it runs: some load for seconds. Options that a recipe holds come from the recipe alone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
-from closedbook.params import Limits
+if TYPE_CHECKING:
+    from closedbook.params import Limits  # loads pydantic, which most commands never need
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,51 +1,65 @@
 """The identity of code: what it does, whatever its comments, docstrings and layout say."""
 
 import ast
-import inspect
 from functools import cache
 from pathlib import Path
 
 from closedbook import files
-from closedbook.steps import STEPS
 
 PACKAGE = Path(__file__).parent.parent
 NEUTRAL = frozenset({"closedbook.errors", "closedbook.params", "closedbook.tracking", "closedbook.freshness.code", "closedbook.miniature.provider"})
 """modules that can't change a result: how errors are said; how parameters are read, whose values are in the recipes; how runs are
 logged; how code is identified; and the way to the miniature's author, whose version is in the recipes of those who ask him"""
+WRITER = frozenset({"closedbook.without_model.writer"})
+"""of the step passages; a model that writes has no use for it"""
 
 
-def of_step(step: str, without: frozenset[str] = frozenset()) -> str:
-    """The digest of a step's module, and of how the command line calls it."""
-    wiring = ast.parse(inspect.getsource(STEPS[step].run))
-    return files.sha256_text(files.canonical([digest(f"closedbook.{step}", without), _normal(wiring)]))
+def of_step(step: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
+    """The digest of a step's module, and of how the command line calls it; `package` is the folder where the code lies."""
+    return files.sha256_text(files.canonical([digest(f"closedbook.{step}", without, package), _wirings(package)[step]]))
+
+
+def steps(package: Path) -> list[str]:
+    """The steps that the code of a package has; none where its command line has another form. Raises SyntaxError for broken code."""
+    return list(_wirings(package))
 
 
 @cache
-def digest(module: str, without: frozenset[str] = frozenset()) -> str:
-    """SHA-256 of the syntax trees of a module and of all modules of this package that it reaches by imports, `without` some."""
-    return files.sha256_text(files.canonical(reached(module, without)))
+def _wirings(package: Path) -> dict[str, list]:
+    """The function in steps.py that calls a step, by the step's name: `_runs` calls runs."""
+    path = package / "steps.py"
+    body = ast.parse(path.read_text(encoding="utf-8")).body if path.is_file() else []
+    functions = {node.name[1:]: node for node in body if isinstance(node, ast.FunctionDef)}
+    return {name: _normal(ast.Module([node], [])) for name, node in functions.items() if _module_path(f"closedbook.{name}", package)}
 
 
-def reached(module: str, without: frozenset[str] = frozenset()) -> dict[str, str]:
+@cache
+def digest(module: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
+    """SHA-256 of the syntax trees of a module and of all modules of its package that it reaches by imports, `without` some."""
+    return files.sha256_text(files.canonical(reached(module, without, package)))
+
+
+def reached(module: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> dict[str, str]:
     """The digest of each module that counts for `module`, by name."""
     found, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
         if name not in found and name not in NEUTRAL | without:
-            found[name], imports = _module(name)
-            waiting += imports
+            found[name], imports = _parsed(_module_path(name, package).read_text(encoding="utf-8"))
+            waiting += [name for name in imports if _module_path(name, package)]
     return found
 
 
 @cache
-def _module(name: str) -> tuple[str, list[str]]:
-    """The digest of one module alone, and the modules of this package that it imports."""
-    tree = ast.parse(_module_path(name).read_text(encoding="utf-8"))
+def _parsed(text: str) -> tuple[str, list[str]]:
+    """The digest of one module alone, and the names in this package that it imports: modules, or what is in them."""
+    tree = ast.parse(text)
     return files.sha256_text(files.canonical(_normal(tree))), _imports(tree)
 
 
-def _module_path(name: str) -> Path | None:
-    place = PACKAGE.joinpath(*name.split(".")[1:])
+@cache
+def _module_path(name: str, package: Path) -> Path | None:
+    place = package.joinpath(*name.split(".")[1:])
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
 
 
@@ -56,7 +70,7 @@ def _imports(tree: ast.Module) -> list[str]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names if alias.name.split(".")[0] == "closedbook"]
-    return [name for name in names if name != "closedbook" and _module_path(name)]
+    return [name for name in names if name != "closedbook"]
 
 
 def _normal(node):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from closedbook import files, params
 from closedbook.errors import UserError
-from closedbook.freshness import code, receipts, recipes
+from closedbook.freshness import code, receipts
 from closedbook.freshness.plan import LIMITS, WORK
 from closedbook.steps import Step
 
@@ -49,7 +49,7 @@ def _recipe(path: Path) -> dict:
     if not path.exists():
         raise UserError(f"{path}: no such recipe: snakemake --dry-run writes the recipes of params.yaml")
     recipe = files.read_json(path)
-    if recipe["code"] not in (code.of_step(recipe["step"]), code.of_step(recipe["step"], recipes.WRITER)):
+    if recipe["code"] not in (code.of_step(recipe["step"]), code.of_step(recipe["step"], code.WRITER)):
         raise UserError(f"{path}: the code of the step {recipe['step']} was changed since the run began: start it again")
     return recipe
 

@@ -8,7 +8,6 @@ from closedbook.params import Params
 from closedbook.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parent.parent
-WRITER = frozenset({"closedbook.without_model.writer"})
 WORLD = Path("src/closedbook/miniature/world.yaml")
 
 
@@ -85,7 +84,7 @@ def _passages(params: Params, strategy: str) -> dict:
     if params.llm.model is None:
         return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
     chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
-    return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=WRITER)
+    return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=code.WRITER)
 
 
 def _author(params: Params) -> dict:

@@ -1,0 +1,68 @@
+"""Which commit holds the code that made a result: proved by its digest, since receipts name no commit.
+
+A receipt that named the commit would have other bytes in another history, and could only claim it. Here the code of each commit is
+digested as the working tree's is (freshness/code.py), never run.
+"""
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from closedbook import files
+from closedbook.freshness import code, receipts
+from closedbook.lineage.history import Job
+from closedbook.lineage.versioned import git
+
+PACKAGE = "src/closedbook"
+KNOWN = receipts.CACHE.parent / "code"
+SEARCHED = 200
+"""commits that changed the code, the newest ones: each takes a tenth of a second the first time"""
+NOT_FOUND = f"is in none of the newest {SEARCHED} commits that changed it, nor in this folder"
+
+
+def code_of(job: Job) -> str:
+    """The digest of the code that made a result: where a later one was accepted, the first one of all."""
+    return job.accepted[0]["code_before"] if job.accepted else job.recipe["code"]
+
+
+def holding(digests: Iterable[str]) -> dict[str, str | None]:
+    """The commit whose code has a digest: HEAD, else the newest one; "" where only the working tree has it, None where none was found."""
+    wanted, found = set(digests), {}
+    for commit, tree in _commits():
+        for digest in (wanted - found.keys()).intersection(_known(tree)):
+            found[digest] = commit
+        if wanted <= found.keys():
+            return found
+    here = _digests(code.PACKAGE)
+    return {digest: found.get(digest, "" if digest in here else None) for digest in wanted}
+
+
+def _commits() -> Iterator[tuple[str, str]]:
+    """(commit, the tree of its code), HEAD first, then those that changed the code, newest first."""
+    changing = git("log", "--format=%H", f"--max-count={SEARCHED}", "--", PACKAGE).split()
+    for commit in dict.fromkeys([*git("rev-parse", "--verify", "--quiet", "HEAD").split(), *changing]):
+        tree = git("rev-parse", "--verify", "--quiet", f"{commit}:./{PACKAGE}").strip()
+        if tree:
+            yield commit, tree
+
+
+def _known(tree: str) -> list[str]:
+    """The digests of the steps of a tree of git's, remembered under its name and that of the way they are taken."""
+    place = KNOWN / files.sha256_file(Path(code.__file__))[:12] / f"{tree}.json"
+    if not place.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            archive = subprocess.run(["git", "archive", tree], capture_output=True, check=True).stdout
+            tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
+            files.write_json(place, sorted(_digests(Path(folder))))
+    return files.read_json(place)
+
+
+def _digests(package: Path) -> set[str]:
+    """Of every step, in each form that a recipe may name."""
+    try:
+        return {code.of_step(step, without, package) for step in code.steps(package) for without in (frozenset(), code.WRITER)}
+    except SyntaxError:
+        return set()  # code that can't be read has made nothing

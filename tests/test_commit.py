@@ -1,0 +1,82 @@
+"""Which commit holds the code of a result is found by digests, in a small package with a history of its own."""
+
+import subprocess
+
+import pytest
+
+from closedbook import files
+from closedbook.freshness import code
+from closedbook.lineage import commit
+from closedbook.lineage.history import Job
+from closedbook.steps import STEPS
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder under git, and the code in it as the code that works here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(code, "PACKAGE", tmp_path / commit.PACKAGE)
+    git("init", "--quiet")
+    return tmp_path
+
+
+def git(*command):
+    subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test@example.org", *command], check=True)
+
+
+def write(text, wiring="{}") -> str:
+    """Write the code of the step runs; gives its digest."""
+    files.write_text(f"{commit.PACKAGE}/runs.py", text)
+    files.write_text(f"{commit.PACKAGE}/steps.py", f"def _runs(recipe):\n    from closedbook import runs\n\n    runs.build({wiring})\n")
+    for known in (code.digest, code._wirings):
+        known.cache_clear()  # a process of its own sees the code of one moment
+    return code.of_step("runs", package=code.PACKAGE)
+
+
+def commit_all() -> str:
+    git("add", "--all", "src")
+    git("commit", "--quiet", "--allow-empty", "--message", "a state")
+    return commit.git("rev-parse", "HEAD").strip()
+
+
+def test_the_steps_of_a_package_are_those_of_the_command_line():
+    assert code.steps(code.PACKAGE) == list(STEPS)
+
+
+def test_head_comes_first_and_then_the_newest_that_has_it(project):
+    first = write("x = 1\n")
+    assert commit.holding([first]) == {first: ""}, "nothing is committed yet"
+    commits = [commit_all()]
+    commits.append(commit_all())
+    second = write("x = 2\n")
+    commits.append(commit_all())
+    write("# a remark\nx = 2\n")
+    commits.append(commit_all())
+    assert commit.holding([first, second]) == {first: commits[0], second: commits[3]}
+    wired = write("x = 2\n", wiring="recipe")
+    assert commit.holding([wired]) == {wired: ""}, "how the command line calls it counts"
+    assert commit.holding([second, "0" * 64]) == {second: commits[3], "0" * 64: None}
+    assert commit.holding([first]) == {first: commits[0]}, "asked again, it is remembered"
+
+
+def test_a_commit_of_broken_code_is_passed_over(project):
+    first, at = write("x = 1\n"), commit_all()
+    files.write_text(f"{commit.PACKAGE}/runs.py", "x = (\n")
+    commit_all()
+    assert commit.holding([first]) == {first: at}
+
+
+def test_a_search_has_an_end(project, monkeypatch):
+    first = write("x = 1\n")
+    commit_all()
+    for number in (2, 3, 4):
+        write(f"x = {number}\n")
+        commit_all()
+    monkeypatch.setattr(commit, "SEARCHED", 3)
+    assert commit.holding([first]) == {first: None}
+
+
+def test_the_code_that_made_a_result_is_not_the_one_accepted_later():
+    job = Job(name="runs/a-s1", recipe={"step": "runs", "code": "c"}, inputs={}, outputs={}, facts={}, versions={},
+              accepted=[{"why": "", "code_before": "a", "code_after": "b"}, {"why": "", "code_before": "b", "code_after": "c"}])  # fmt: skip
+    assert commit.code_of(job) == "a"
