@@ -3,8 +3,10 @@ include: "common.smk"
 
 rule report:
     input:
+        expand("results/documents/{document}.json", document=DOCUMENTS),
         expand("results/entities/{document}.json", document=DOCUMENTS),
         expand("results/passages/{strategy}/{document}.json", strategy=ARM_STRATEGIES, document=DOCUMENTS),
+        expand("results/corpora/{arm}/corpus.json", arm=ARMS),
         scores=expand("results/scores/{run}.json", run=["base", *RUNS]),
         runs=expand("results/runs/{run}/run.json", run=RUNS),
         recipe=recipe("report"),
@@ -13,14 +15,17 @@ rule report:
         receipt=receipt("report/report"),
     params:
         passages=expand("results/passages/{strategy}", strategy=ARM_STRATEGIES),
+        corpora=expand("results/corpora/{arm}", arm=ARMS),
     log:
         ".closedbook/logs/report.log",
     shell:
         "{CLOSEDBOOK} report"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
+        " --documents results/documents"
         " --entities results/entities"
         " --passages {params.passages:q}"
+        " --corpora {params.corpora:q}"
         " --scores {input.scores:q}"
         " --runs {input.runs:q}"
         " --folder results/report"

@@ -52,6 +52,7 @@ def test_a_step_counts_the_modules_it_uses_and_no_other_step():
         counted = code.reached(f"closedbook.{step}")
         assert counted.keys() & STEP_MODULES == {f"closedbook.{step}"}, "a step that reaches another one would rerun with it"
         assert not [name for name in counted if name.startswith("closedbook.freshness.")]
+        assert {name for name in counted if name.startswith("closedbook.lineage.")} == ({"closedbook.lineage.page"} if step == "report" else set())
     assert {"closedbook.training", "closedbook.packing"} <= code.reached("closedbook.runs").keys()
     assert "closedbook.miniature.reader" in code.reached("closedbook.miniature.author")
 

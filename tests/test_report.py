@@ -2,6 +2,7 @@ import csv
 import re
 
 import pytest
+import toys
 
 from closedbook import files, report, seeds
 from closedbook.records import EntityList, Passage, Passages
@@ -16,13 +17,13 @@ def score(folder, arm, strategy, corpus_tokens, accuracy, seed=1, **changes):
     facts = {"run": run, "arm": arm, "strategy": strategy, "corpus_tokens": corpus_tokens, "train_tokens": 2 * corpus_tokens, "seed": seed}
     tasks = {"quality_closed_text": {**task, "n_documents": 2, **changes}, "quality_closed": {**task, "n_documents": 2, "accuracy": 0.25}}
     path = folder / "scores" / f"{run}.json"
-    files.write_json(path, {**facts, "explanation": None, "tasks": tasks})
+    files.write_json(path, {**facts, "n": 80, "explanation": None, "questions_sha256": "cd" * 32, "tasks": tasks})
     return path
 
 
 def run(folder, arm, strategy, losses, seed=1):
     path = folder / "runs" / f"{arm}-s{seed}" / "run.json"
-    facts = {"arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222,
+    facts = {"run": f"{arm}-s{seed}", "arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222,
              "existing_tokens": 1500, "num_passages_left_out": 7}
     files.write_json(path, {**facts, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1]})
     rows = "".join(f"{step},{loss}\n" for step, loss in enumerate(losses, 1))
@@ -60,6 +61,10 @@ def passages(folder, document, strategy, texts, *, kind="pair", writer="llm", dr
 @pytest.fixture
 def inputs(tmp_path):
     """Two documents, a base and two arms; a test changes what it is about."""
+    written = [
+        passages(tmp_path, "varn-1", "raw", ["A lighthouse."], kind="document", writer="document"),
+        passages(tmp_path, "varn-1", "entigraph", ["Varn and Mira.", "Mira and Varn."]),
+    ]
     return {
         "scores": [
             score(tmp_path, "entigraph", "entigraph", 4000, 0.6),
@@ -68,10 +73,8 @@ def inputs(tmp_path):
         ],
         "runs": [run(tmp_path, "raw", "raw", [4.0, 2.0, 1.0]), run(tmp_path, "entigraph", "entigraph", [4.0, 3.0])],
         "entities": [entity_list(tmp_path, "varn-1"), entity_list(tmp_path, "varn-2")],
-        "passages": [
-            passages(tmp_path, "varn-1", "raw", ["A lighthouse."], kind="document", writer="document"),
-            passages(tmp_path, "varn-1", "entigraph", ["Varn and Mira.", "Mira and Varn."]),
-        ],
+        "corpora": [toys.corpus(tmp_path, path.parent.name, [path]) for path in written],
+        "passages": written,
         "tasks": TASKS,
         "notes": ["A toy: believe nothing."],
         "examples": 2,
@@ -81,7 +84,8 @@ def inputs(tmp_path):
 
 
 def built(inputs):
-    report.build(**inputs)
+    documents = [toys.document(inputs["folder"].parent, path.stem) for path in inputs["entities"]]
+    report.build(documents=documents, **inputs)
     return (inputs["folder"] / "report.html").read_text(encoding="utf-8")
 
 
@@ -134,8 +138,11 @@ def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(input
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
     monkeypatch.setitem(matplotlib.rcParams, "savefig.facecolor", "black")
     built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]})
-    names = sorted(path.name for path in inputs["folder"].iterdir())
-    assert names == ["accuracy.png", "losses.csv", "losses.png", "metrics.json", "report.html", "table.csv"]
+    names = sorted(str(path.relative_to(inputs["folder"])) for path in inputs["folder"].rglob("*") if path.is_file())
+    assert [name for name in names if not name.startswith("lineage")] == [
+        "accuracy.png", "losses.csv", "losses.png", "metrics.json", "report.html", "table.csv"
+    ]
+    assert {"lineage.html", "lineage/data/index.js", "lineage/data/passages/entigraph/varn-1.js"} <= set(names)
     for name in names:
         assert (inputs["folder"] / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
@@ -173,9 +180,12 @@ def test_the_check_for_markup_would_see_some(hostile, monkeypatch):
         assert_inert(built(hostile))
 
 
-def test_the_page_needs_nothing_but_itself(inputs):
+def test_the_page_needs_nothing_but_itself_and_leads_to_the_lineage_page(inputs):
     page = built(inputs)
-    assert re.findall(r'(?:src|href|srcset)="(?!data:image/png;base64,)', page) == []
+    assert set(re.findall(r'(?:src|href|srcset)="(?!data:image/png;base64,)([^"]*)"', page)) == {"lineage.html"} | {
+        f"lineage.html#{place}" for place in ("score/base", "score/raw-s1", "score/entigraph-s1", "model/raw-s1", "model/entigraph-s1",
+                                              "passage/varn-1/raw/0", "passage/varn-1/entigraph/0", "passage/varn-1/entigraph/1")
+    }  # fmt: skip
     assert not re.search(r"https?:|url\(|@import|<link|<script", page)
 
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from closedbook import files, params
-from closedbook.records import Passage, Passages
+from closedbook.records import Document, Passage, Passages
 
 CONTEXT = 64
 SENTENCES = [
@@ -70,4 +72,47 @@ def passages(folder: Path, document: str, texts: list[str], strategy: str = "ent
     ]
     path = folder / strategy / f"{document}.json"
     Passages(document=document, strategy=strategy, passages=made, dropped=[]).write(path)
+    return path
+
+
+def document(folder: Path, name: str, title: str = "The Harbour of Varn", author: str | None = "Mira Oldan", text: str = SENTENCES[0]) -> Path:
+    """A document's file, written to folder/documents/{name}.json."""
+    path = folder / "documents" / f"{name}.json"
+    Document(id=name, title=title, author=author, year=None, text=text).write(path)
+    return path
+
+
+def corpus(folder: Path, arm: str, paths: list[Path], left_out: int = 0) -> Path:
+    """A corpus of these passages files but their last `left_out` passages, a token a character, without the tokens themselves."""
+    place = folder / "corpora" / arm
+    found = [passage for path in paths for passage in Passages.read(path).passages]
+    kept = found[: len(found) - left_out]
+    offsets = np.cumsum([0, *(len(passage.text) for passage in kept)])
+    files.write_json_lines(place / "passages.jsonl", [{"id": passage.id, "document": passage.document} for passage in kept])
+    np.save(place / "offsets.npy", offsets)
+    files.write_json(place / "corpus.json", {
+        "arm": arm, "strategy": found[0].strategy, "corpus_tokens": int(offsets[-1]), "train_tokens": int(offsets[-1]),
+        "existing_tokens": sum(len(passage.text) for passage in found), "num_passages": len(kept), "num_passages_left_out": left_out,
+        "kinds": {"pair": {"passages": len(kept), "tokens": int(offsets[-1])}}, "cut": None, "replay_train_tokens": 0,
+        "tokenizer_sha256": "ab" * 32,
+    })  # fmt: skip
+    return place
+
+
+def run(folder: Path, arm: str, strategy: str) -> Path:
+    """A run's run.json without the model, written to folder/runs/{arm}-s1."""
+    path = folder / "runs" / f"{arm}-s1" / "run.json"
+    counts = {"corpus_tokens": 1000, "existing_tokens": 1500, "num_passages_left_out": 7, "train_tokens": 2000, "replay_tokens": 222,
+              "padding_tokens": 3, "block_size": 64, "batch_size": 4, "num_blocks": 35, "num_steps": 9, "first_loss": 4.0, "last_loss": 3.0}  # fmt: skip
+    base = {"model": "toy", "load": "toy", "revision": None, "context": CONTEXT, "sha256": {"model.safetensors": "ba" * 32}}
+    about = {"run": f"{arm}-s1", "arm": arm, "strategy": strategy, "seed": 1, "num_parameters": 35_000}
+    files.write_json(path, {**about, **counts, "base": base, "data_sha256": "da" * 32, "sha256": {"model.safetensors": "5a" * 32}})
+    return path
+
+
+def score(folder: Path, run: str, arm: str) -> Path:
+    """A score under one task, written to folder/scores/{run}.json."""
+    path = folder / "scores" / f"{run}.json"
+    task = {"version": 1.0, "metric": "acc", "accuracy": 0.6, "stderr": 0.05, "accuracy_hard": None, "stderr_hard": None, "n": 80, "n_documents": 2}
+    files.write_json(path, {"run": run, "arm": arm, "n": 80, "explanation": None, "questions_sha256": "cd" * 32, "tasks": {"quality_closed": task}})
     return path

@@ -19,6 +19,8 @@ SECONDS_BETWEEN_LINES = 30
 LONGEST_WAIT = 600
 REFUSAL_LENGTH = 400
 """a longer text that begins with such words is a passage, not a refusal"""
+NO_CALLS = "CLOSEDBOOK_NO_CALLS"
+"""the environment variable that, when set, stops a step which would ask a provider; the miniature's author is code of ours"""
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 
 
@@ -93,25 +95,18 @@ class Client:
         return record
 
     async def _known_or_asked(self, prompt, messages, sample, attempt, schema) -> dict:
-        settings = {
-            "api_base": self._llm.api_base,
-            "temperature": self._llm.temperature,
-            "max_tokens": self._llm.max_tokens,
-            "seed": seeds.derive(self._seed, files.canonical(messages), sample, attempt) % 2**31,
-            "schema": files.sha256_text(files.canonical(schema.model_json_schema())) if schema else None,
-            "provider_version": _provider_version(self._llm.model),
-        }
-        key = files.sha256_text(files.canonical([self._llm.model, messages, settings, sample, attempt]))
-        known = self._ledger.find(key)
+        request = asked(self._llm, self._seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)
+        known = self._ledger.find(request["key"])
         if known:
             return known
-        request = {"key": key, "model": self._llm.model, "settings": settings, "sample": sample, "attempt": attempt,
-                   "prompt": prompt, "prompt_sha256": prompts.digest(prompt), "messages": messages}
+        if os.environ.get(NO_CALLS) and not self._llm.model.startswith("miniature/"):
+            raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {prompt} (sample {sample}, attempt {attempt}, "
+                            f"key {request['key'][:12]}), and {NO_CALLS} forbids to ask {self._llm.model}")
         async with self._slots:
             if self._stopped:
                 raise asyncio.CancelledError
             try:
-                record = {**request, **await self._send(messages, settings, schema)}
+                record = {**request, **await self._send(messages, request["settings"], schema)}
                 self._ledger.append(record, self._document.text)
             except BaseException:
                 self._stopped = True  # whatever it is: ask no more until somebody has looked at it
@@ -187,6 +182,21 @@ class Client:
     def _key_name(self, litellm) -> str:
         missing = litellm.validate_environment(self._llm.model)["missing_keys"]
         return missing[0] if missing else f"{self._llm.model.split('/')[0].upper()}_API_KEY"
+
+
+def asked(llm: Llm, seed: int, prompt: str, messages: list[dict], *, sample: int, attempt: int, schema=None) -> dict:
+    """What a record of the ledger holds of a request; its "key" is of all that determines the answer."""
+    settings = {
+        "api_base": llm.api_base,
+        "temperature": llm.temperature,
+        "max_tokens": llm.max_tokens,
+        "seed": seeds.derive(seed, files.canonical(messages), sample, attempt) % 2**31,
+        "schema": files.sha256_text(files.canonical(schema.model_json_schema())) if schema else None,
+        "provider_version": _provider_version(llm.model),
+    }
+    key = files.sha256_text(files.canonical([llm.model, messages, settings, sample, attempt]))
+    return {"key": key, "model": llm.model, "settings": settings, "sample": sample, "attempt": attempt,
+            "prompt": prompt, "prompt_sha256": prompts.digest(prompt), "messages": messages}
 
 
 def check_key(llm: Llm) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 
 from closedbook import files, plots, tally
+from closedbook.lineage import page as lineage
 from closedbook.strategies import STRATEGIES
 
 COLUMNS = ("strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents")
@@ -15,12 +16,12 @@ EXCERPT = 1200
 
 
 def build(
-    *, scores: list[Path], runs: list[Path], entities: list[Path], passages: list[Path], tasks: list[str], notes: list[str],
-    examples: int, seed: int, folder: Path,
+    *, scores: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path], passages: list[Path],
+    tasks: list[str], notes: list[str], examples: int, seed: int, folder: Path,
 ) -> None:
-    """Write report.html, accuracy.png, losses.png, table.csv, metrics.json and losses.csv into `folder`.
+    """Write report.html, accuracy.png, losses.png, table.csv, metrics.json and losses.csv into `folder`, and the lineage page.
 
-    `runs` are run.json files, each with its losses.csv beside it. The first of `tasks` is the headline; `notes` are caveats in plain
+    `runs` are run.json files, each with its losses.csv beside it; `corpora` are folders. The first of `tasks` is the headline; `notes` are caveats in plain
     words; `examples` passages a strategy are shown, chosen by `seed`.
     """
     folder = Path(folder)
@@ -48,6 +49,10 @@ def build(
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )
     files.write_text(folder / "report.html", page)
+    lineage.build(
+        scores=[score["path"] for score in found], runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents,
+        entities=entities, passages=passages, folder=folder,
+    )
 
 
 def table(scores: list[Path], tasks: list[str]) -> str:
@@ -93,7 +98,7 @@ def _in_order(records: list[Path]) -> list[dict]:
 
 def _rows(found: list[dict], tasks: list[str]) -> list[dict]:
     """One row a score and task, task by task; none where there were no questions."""
-    facts = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed")
+    facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
     return [
         {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task]}
         for task in tasks

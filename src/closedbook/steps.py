@@ -24,7 +24,7 @@ class Step:
     per_document: tuple[str, ...] = ()
     """options that name folders of which the file of each document of the recipe is read; the step gets the files"""
     lists: tuple[str, ...] = ()
-    """options that name any number of files to read"""
+    """options that name any number of files to read, or of folders of which all files are read"""
     outputs: tuple[str, ...] = ()
     """options that name a file or a folder to write"""
     work: tuple[str, ...] = ()
@@ -89,5 +89,5 @@ STEPS = {
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
-    "report": Step(run=_report, per_document=("entities", "passages"), lists=("scores", "runs"), outputs=("folder",)),
+    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"), outputs=("folder",)),
 }

@@ -48,6 +48,15 @@ def log_run(
         client.set_terminated(run_id, end_time=end)
 
 
+def seconds(model_sha256: str) -> float | None:
+    """How long the training of a model took, by the store; None where there is none, or it knows no such model."""
+    if not (root() / "mlflow.db").exists():
+        return None
+    with _store() as (client, experiment):
+        known = client.search_runs([experiment], f"tags.`model.sha256` = '{model_sha256}'", max_results=1)
+    return float(known[0].data.tags["seconds"]) if known else None
+
+
 @contextmanager
 def _store() -> Iterator[tuple]:
     """MLflow's client and the experiment's id, with nobody else at the store: two processes that create it at once crash."""

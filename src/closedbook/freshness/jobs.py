@@ -13,6 +13,9 @@ from closedbook.freshness import code, receipts
 from closedbook.freshness.plan import LIMITS, WORK
 from closedbook.steps import Step
 
+COMPUTED = ("base", "runs", "scores")
+"""steps whose bits hang on the kind of processor"""
+
 
 def run(step: Step, options: dict) -> None:
     """Run a step unless its receipt proves that it would make the same again; `options` are the command line's, by name.
@@ -39,7 +42,8 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
         return
     values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
     facts = step.run(params.typed(recipe["params"]), params.Limits(**files.read_json(LIMITS)), **given, **values)
-    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts=facts or {})
+    where = {"cpu": receipts.cpu()} if recipe["step"] in COMPUTED else {}
+    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
     for name in step.work:
         shutil.rmtree(options[name], ignore_errors=True)  # not before: a kill in between would cost the work again
 

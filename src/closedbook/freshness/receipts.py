@@ -6,6 +6,7 @@ import platform
 import sqlite3
 import time
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from closedbook import files
@@ -16,6 +17,8 @@ CACHE = Path(".closedbook/hashes.db")
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "lm_eval", "litellm", "spacy", "matplotlib")
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"
+PROCESSOR = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
+"""what /proc/cpuinfo tells of a processor's kind, on x86 and on ARM"""
 SETTLED_NS = 100_000_000
 """a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
 
@@ -56,6 +59,14 @@ def versions() -> dict[str, str]:
     from importlib import metadata  # loads as long as the rest of this module, and questions about lineage have no use for it
 
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+
+
+@cache
+def cpu() -> str:
+    """The kind of processor, which decides the bits of a computation: its name, family and model, or what stands for them."""
+    first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    return ", ".join(fields[name] for name in PROCESSOR if name in fields)
 
 
 def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path], facts: dict) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from closedbook import files, tally, tracking
 from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History, Job
+from closedbook.records import Document
 
 HEADING = {"language": "en", "tags": ["closedbook", "synthetic-continued-pretraining"]}
 """prompts and writers are English"""
@@ -42,7 +43,8 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
         EvalResult(task_type="multiple-choice", task_name=task, dataset_type="questions", dataset_config=task,
                    dataset_name=f"questions: {one['n']}, documents: {one['n_documents']}", dataset_revision=score["questions_sha256"],
                    metric_type=kind, metric_name=f"{one['metric']}, task version {one['version']}", metric_value=one[name])
-        for task, one in score["tasks"].items() for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
+        for task, one in score["tasks"].items()
+        for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
     ]  # fmt: skip
     heading = ModelCardData(
         **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=run["run"],
@@ -60,8 +62,9 @@ def dataset_card(history: History, strategy: str, project: published.Project) ->
     from huggingface_hub import DatasetCardData
 
     jobs = [job for job in history.jobs.values() if job.name.startswith(f"passages/{strategy}/")]
-    licences = sorted({document["license"] for document in _documents(history, jobs) if document["license"]})
-    heading = DatasetCardData(**HEADING, license=licences or "unknown", pretty_name=f"Passages: {strategy}", task_categories=["text-generation"])
+    licences = sorted({document.license for document, _ in _documents(history, jobs) if document.license})
+    heading = DatasetCardData(**HEADING, license=licences or "unknown", pretty_name=f"Passages: {strategy}",
+                              task_categories=["text-generation"])
     return _rendered("dataset_card.md.j2", heading, history, jobs, project, strategy=strategy,
                      settings=_settings(jobs[0]), prompts=jobs[0].recipe["prompts"])
 
@@ -83,10 +86,10 @@ def _rendered(template: str, heading, history: History, last: list[Job], project
     )  # fmt: skip
 
 
-def _documents(history: History, jobs: list[Job]) -> list[dict]:
-    """The documents behind some jobs, with the hash of each."""
+def _documents(history: History, jobs: list[Job]) -> list[tuple[Document, str]]:
+    """The documents behind some jobs, each with the hash of its file."""
     places = {path: sha256 for job in history.ancestors(jobs) if job.step == "documents" for path, sha256 in job.outputs.items()}
-    return [{**files.read_json(path), "sha256": sha256} for path, sha256 in places.items() if path.startswith("results/documents/")]
+    return [(Document.read(path), sha256) for path, sha256 in places.items() if path.startswith("results/documents/")]
 
 
 def _settings(job: Job) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from closedbook.errors import UserError
 from closedbook.lineage import published, unproved
 from closedbook.lineage.crate_graph import Graph, about
 from closedbook.lineage.history import History
+from closedbook.records import Document
 
 METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
 WFRUN = "https://w3id.org/ro/wfrun"
@@ -77,8 +78,8 @@ def _crate(history: History, project: published.Project, open_questions: list[st
 def _describe(crate, history: History, project: published.Project, open_questions: list[str]) -> None:
     from rocrate.model import ContextEntity
 
-    documents = [files.read_json(path) for path in history.maker if path.startswith("results/documents/")]
-    licences = sorted({document["license"] or "none stated" for document in documents})
+    documents = [Document.read(path) for path in history.maker if path.startswith("results/documents/")]
+    licences = sorted({document.license or "none stated" for document in documents})
     crate.name = f"closedbook: {len(documents)} documents and what was made of them"
     crate.description = " ".join([f"All {len(history.jobs)} jobs of commit {project.commit}, from the documents to the scores.",
                                   *(f"Not proved: {line}." for line in open_questions)])
@@ -99,7 +100,7 @@ def _check(folder: Path, project: published.Project) -> None:
     try:
         graph = files.read_json(folder / METADATA)["@graph"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / METADATA}: not a crate's metadata ({error}): remove the folder, or give another one (--folder)") from None
+        raise UserError(f"{folder / METADATA}: not a crate's metadata ({error}): remove the folder, or give another (--folder)") from None
     root = next((entity for entity in graph if entity["@id"] == "./"), {})
     if root.get("identifier") != project.root:
         raise UserError(f"{folder}: the crate of another project (first commit {root.get('identifier') or 'not named'}, here "

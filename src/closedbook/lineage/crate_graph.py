@@ -1,6 +1,5 @@
 """A history as the entities of a Provenance Run Crate: files, the tools that made them, one action a job."""
 
-import mimetypes
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +7,7 @@ from urllib.parse import quote
 
 from closedbook import files, tracking
 from closedbook.lineage.history import History, Job
+from closedbook.records import Document
 from closedbook.steps import STEPS
 
 DONE = "http://schema.org/CompletedActionStatus"
@@ -17,8 +17,10 @@ KINDS = {bool: "Boolean", int: "Integer", float: "Float"}
 WORDS = {"documents": "document", "questions": "questions", "base": "base", "entities": "entity list", "passages": "passages",
          "corpora": "corpus", "runs": "run", "scores": "score", "report": "report", "receipts": "receipt"}
 """what a file under results/ is, by its folder"""
-TEXTS = {"": "text/plain", ".smk": "text/plain", ".lock": "text/plain", ".yaml": "application/yaml", ".jsonl": "application/jsonl"}
-"""media types that Python doesn't know, by suffix"""
+TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "application/yaml", ".csv": "text/csv", ".html": "text/html",
+         ".js": "text/javascript", ".css": "text/css", ".png": "image/png",
+         **dict.fromkeys(("", ".smk", ".lock", ".txt"), "text/plain")}
+"""media types by suffix (Python's own table differs from machine to machine); bytes otherwise"""
 LOOSE = {"documents", "questions", "entities", "passages", "scores", "receipts"}
 """folders that hold a result a file; in the others a folder is one result"""
 
@@ -81,9 +83,10 @@ class Graph:
     def _values(self, job: Job) -> list:
         """Parameters, prompts and other assets of a job's recipe; each value is one entity, whichever jobs share it."""
         recipe = job.recipe
-        named = [*tracking.flat(recipe["params"]), *(("documents", value) for value in [recipe.get("documents")] if value)]
-        digests = [(f"{part}.{name}", digest) for part in ("prompts", "assets") for name, digest in recipe[part].items()]
-        return [self._value(name, value) for name, value in [*named, *digests]]
+        named = tracking.flat(recipe["params"]) + ([("documents", recipe["documents"])] if "documents" in recipe else [])
+        named += [(f"{part}.{name}", digest) for part in ("prompts", "assets") for name, digest in recipe[part].items()
+                  if name not in job.inputs]
+        return [self._value(name, value) for name, value in named]
 
     def _value(self, name: str, value):
         text = files.canonical(value)
@@ -126,7 +129,8 @@ class Graph:
         history = self.history
         sources = {path: sha256 for job in history.jobs.values() for path, sha256 in job.inputs.items() if path not in history.maker}
         last = {path: sha256 for job in history.jobs.values() for path, sha256 in job.outputs.items() if path not in history.readers}
-        action = self._add("#run", "CreateAction", name="the whole line", description="all jobs, from the documents to the report", actionStatus=DONE, instrument=self.workflow,
+        action = self._add("#run", "CreateAction", name="the whole line", description="all jobs, from the documents to the report",
+                           actionStatus=DONE, instrument=self.workflow,
                            object=[*(self._file(*one) for one in sources.items()), *self.crate.get_by_type("PropertyValue")],
                            result=[self._file(*one) for one in last.items()])
         controls = [self._add(f"#control/{job.name}", "ControlAction", name=job.name, actionStatus=DONE,
@@ -140,7 +144,7 @@ class Graph:
 
 def about(path: str, sha256: str) -> dict:
     """What is said of any file."""
-    kind = mimetypes.guess_type(path)[0] or TEXTS.get(Path(path).suffix, "application/octet-stream")
+    kind = TYPES.get(Path(path).suffix, "application/octet-stream")
     return {"name": path, "sha256": sha256, "contentSize": str(os.path.getsize(path)), "encodingFormat": kind}
 
 
@@ -151,9 +155,9 @@ def _told(job: Job) -> str:
 
 
 def _describe(file, path: str) -> None:
-    document = files.read_json(path)
-    file["name"] = document["title"]
-    for name, value in (("author", document["author"]), ("datePublished", document["year"]), ("license", document["license"])):
+    document = Document.read(path)
+    file["name"] = document.title
+    for name, value in (("author", document.author), ("datePublished", document.year), ("license", document.license)):
         if value is not None:
             file[name] = str(value)
 

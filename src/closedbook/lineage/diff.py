@@ -121,13 +121,15 @@ def lines(answer: dict) -> list[str]:
         found.append(f"and {len(shown) - SHOWN} more differences: --json has all")
     for label in ("a", "b"):
         if names := answer[f"only_{label}"]:
-            found.append(f"only in {answer[label]}: {len(names)} job{'s' * (len(names) > 1)}: {', '.join(names[:3])}{', …' * (len(names) > 3)}")
+            more = ", …" * (len(names) > 3)
+            found.append(f"only in {answer[label]}: {len(names)} job{'s' * (len(names) > 1)}: {', '.join(names[:3])}{more}")
     results = [row for row in answer["results"] if row["a"] != row["b"]]
     same = len(answer["results"]) - len(results)
     rows = [("", answer["a"], answer["b"]), *(_row(row, answer["kind"]) for row in results)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     table = ["  ".join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]) for row in rows]
-    return [*found, "", *table, f"{same} of {same + len(results)} numbers are the same", *(f"not proved: {line}" for line in answer["unproved"])]
+    same_ones = f"{same} of {same + len(results)} numbers are the same"
+    return [*found, "", *table, same_ones, *(f"not proved: {line}" for line in answer["unproved"])]
 
 
 def _in_words(one: dict) -> str:

@@ -1,11 +1,11 @@
 """What a project shows to others: finished work only, and under the commit that it is of."""
 
-import subprocess
 from dataclasses import dataclass
 
 from closedbook.errors import UserError
 from closedbook.freshness import plan, receipts, upkeep
 from closedbook.lineage.history import History
+from closedbook.lineage.versioned import git
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +19,13 @@ class Project:
 
 
 def history() -> History:
-    """All that is planned, as its receipts tell. Raises UserError that names what is stale or missing."""
-    planned = plan.make(write=False)
-    stale = {path: reason for path, reason in upkeep.check(planned).items() if reason}
+    """All that is planned, as its receipts tell. Raises UserError that names what is stale or missing, and where a run is at work.
+
+    The plan is written, as a run does: a clone has none, and then no documents to compare with.
+    """
+    with upkeep.hold("closedbook crate, or cards"):
+        planned = plan.make()
+        stale = {path: reason for path, reason in upkeep.check(planned).items() if reason}
     if stale:
         shown = "\n".join(f"  {path}: {reason}" for path, reason in list(stale.items())[:10])
         raise UserError(f"{len(stale)} of {len(planned.receipts())} results are stale or missing, and what is published must be "
@@ -31,13 +35,7 @@ def history() -> History:
 
 def project() -> Project:
     """Raises UserError outside a git repository with a commit."""
-    roots = _git("rev-list", "--max-parents=0", "HEAD").split()
-    commit, date = _git("log", "-1", "--format=%H %cI").split()
-    return Project(root=min(roots), commit=commit, date=date)
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
-    if done.returncode:
+    last = git("log", "-1", "--format=%H %cI").split()
+    if not last:
         raise UserError("no commit here to say what this is a state of: git init, git add and git commit first")
-    return done.stdout
+    return Project(root=min(git("rev-list", "--max-parents=0", "HEAD").split()), commit=last[0], date=last[1])

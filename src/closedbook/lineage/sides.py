@@ -35,7 +35,7 @@ def side(name: str) -> Side:
     commit = versioned.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
     if name in known and commit:
         kind, job = known[name]
-        raise UserError(f"{name}: both {kind} and a revision (commit {commit[:12]}): give {job} for the {kind}, {commit[:12]} for the revision")
+        raise UserError(f"{name}: both {kind} and a revision: give {job} for the {kind}, {commit[:12]} for the revision")
     if name in known:
         kind, job = known[name]
         return _run(job) if kind == "run" else _arm(job)

@@ -8,7 +8,7 @@ import difflib
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from html import unescape
 from pathlib import Path
@@ -77,6 +77,26 @@ def articles(documents: params.Documents, miniature: params.Miniature, seed: int
         raise UserError(f"{path}: holds no documents: {wanted}")
     assert len({article.id for article in found}) == len(found), "two documents share an id: names.document_id needs a longer hash"
     return found[: documents.limit]
+
+
+def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
+    """The files of the source that hold a document, and its lines in them; none where the whole file is the document.
+
+    A made-up book stands in no file. Raises UserError for a source that can't be read.
+    """
+    path = Path(documents.path)
+    if documents.source == "miniature":
+        return {}
+    if documents.source == "quality":
+        return _lines(_files(path, "quality"), lambda row: _of_row(row).id == document)
+    own = {file: name for name, file in _named(path).items() if names.document_id(file.stem, name) == document}
+    questions = [path / QUESTIONS] if (path / QUESTIONS).is_file() else []
+    return dict.fromkeys(own, []) | _lines(questions, lambda row: unicodedata.normalize("NFC", row.text("document")) in own.values())
+
+
+def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[int]]:
+    found = {path: [row.line for row in read_rows(path) if wanted(row)] for path in paths}
+    return {path: lines for path, lines in found.items() if lines}
 
 
 def _miniature_rows(path: Path, miniature: params.Miniature, seed: int) -> list[Row]:
@@ -150,11 +170,7 @@ def _of_folder(path: Path) -> list[Article]:
 
     A single file has no questions.
     """
-    root = path if path.is_dir() else path.parent
-    found, questions = {}, {}
-    for file in _files(path, "folder"):
-        name = unicodedata.normalize("NFC", file.relative_to(root).as_posix())
-        found[name] = _of_file(file, name)
+    found, questions = {name: _of_file(file, name) for name, file in _named(path).items()}, {}
     rows = path / QUESTIONS
     for row in read_rows(rows) if rows.is_file() else []:
         name = unicodedata.normalize("NFC", row.text("document"))
@@ -163,6 +179,12 @@ def _of_folder(path: Path) -> list[Article]:
             raise row.wrong("document", f"must be the relative path of a document{f' ({near[0]!r}?)' if near else ''}")
         _add(questions, row.question(), name, row.where)
     return _with_questions(found, questions)
+
+
+def _named(path: Path) -> dict[str, Path]:
+    """The files of a folder of texts by what each is known by."""
+    root = path if path.is_dir() else path.parent
+    return {unicodedata.normalize("NFC", file.relative_to(root).as_posix()): file for file in _files(path, "folder")}
 
 
 def _of_file(file: Path, name: str) -> Article:

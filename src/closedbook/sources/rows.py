@@ -18,6 +18,11 @@ class Row:
     """file, or file:line"""
     fields: dict
 
+    @property
+    def line(self) -> int:
+        """Of a row in a file."""
+        return int(self.where.rpartition(":")[2])
+
     def wrong(self, field: str, must: str) -> UserError:
         found = f"not {_short(self.fields[field])}" if field in self.fields else "but is missing"
         return UserError(f"{self.where}: {field}: {must}, {found}")

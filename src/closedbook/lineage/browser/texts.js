@@ -1,0 +1,205 @@
+"use strict";
+// Places that need a document's own data: the document, its entity list, passages and calls; and an entity over all documents.
+
+const WRITERS = {document: "the document itself", llm: "a language model", spacy: "spaCy’s extractor", extractive: "the extractive writer"};
+const entityLink = name => link(place("entity", name), name);
+const article = text => make("article", {dir: "auto"}, text);
+const strategiesOf = one => [...one.written.keys()];
+const needing = one => strategiesOf(one).filter(strategy => index.strategies.get(strategy).needs_entities);
+const armsOf = (id, strategies) => strategies.flatMap(strategy => corporaOf(id, strategy)).map(corpus => corpus.arm);
+
+async function documentPlace([id]) {
+  const one = known(index.documents, id, "document");
+  const data = await load(documentFile(id));
+  const written = [...one.written].flatMap(([strategy, {kinds}]) => Object.entries(kinds).map(([kind, count]) => ({strategy, kind, count})));
+  return {
+    heading: byline(one),
+    near: {here: "document", document: id, arms: armsOf(id, strategiesOf(one))},
+    content: [
+      facts([
+        ["title", quoted(one.title)],
+        ["author", one.author && quoted(one.author)],
+        ["year", one.year && String(one.year)],
+        ["licence", one.license ? quoted(one.license) : "not said"],
+        ["id", code(id)],
+        ["SHA-256", code(one.sha256)],
+        ["file", code(`results/documents/${id}.json`)],
+        ["entity list", link(place("entities", id), count(one.num_entities, "entity", "entities"))],
+      ]),
+      section("Passages written about it", table(written, [
+        ["strategy", ({strategy}) => passagesLink(id, strategy, strategy)],
+        ["kind", ({strategy, kind}) => link(`${place("passages", id, strategy)}?kind=${encodeURIComponent(kind)}`, kind)],
+        ["passages", ({count}) => count, "n"],
+      ])),
+      section("What holds it", table(corporaOf(id), [
+        ["corpus", each => corpusLink(each.arm)],
+        ["passages", each => each.documents.get(id)[0], "n"],
+        ["tokens", each => each.documents.get(id)[1], "n"],
+        ["models", each => commas(runsOf([each.arm]).map(run => modelLink(run.run)))],
+        ["scores", each => commas(runsOf([each.arm]).map(run => scoreLink(run.run)))],
+      ])),
+      section("Its text", article(data.text)),
+      command(`closedbook impact ${id}`),
+    ],
+  };
+}
+
+async function entitiesPlace([id]) {
+  const one = known(index.documents, id, "document");
+  const {list} = await load(documentFile(id));
+  return {
+    heading: ["Entity list of ", quoted(one.title)],
+    near: {here: "entity list", document: id, arms: armsOf(id, needing(one)), call: list.call && {step: "entities", key: list.call.key}},
+    content: [
+      facts([
+        ["document", documentLink(id)],
+        ["made by", quoted(list.made_by === "spacy" ? `spaCy, ${list.maker}` : list.maker)],
+        ["why not by a language model", list.why && quoted(list.why)],
+        ["call", list.call && callLink(id, "entities", list.call)],
+        ["passages that need it", commas(needing(one).map(strategy => passagesLink(id, strategy, strategy)))],
+        ["file", code(`results/entities/${id}.json`)],
+      ]),
+      section("Summary", article(list.summary)),
+      section("Entities, most salient first", make("ol", {}, list.entities.map(name => make("li", {}, entityLink(name))))),
+    ],
+  };
+}
+
+async function passagesPlace([id, strategy], query) {
+  const one = known(index.documents, id, "document");
+  known(one.written, strategy, `strategy of ${id}`);
+  const data = await load(writtenFile(id, strategy));
+  const rows = data.passages.map((passage, place) => ({...passage, number: place + 1}));
+  const begins = text => [...text.slice(0, 160)].join("") + (text.length > 160 ? " …" : "");
+  return {
+    heading: ["Passages of ", quoted(one.title), `: ${strategy}`],
+    near: {here: "passages", document: id, strategy, arms: armsOf(id, [strategy])},
+    content: [
+      listing({
+        address: place("passages", id, strategy), query, rows, kinds: Object.keys(one.written.get(strategy).kinds),
+        textOf: row => `${row.entities.join(" ")} ${row.text} ${row.id}`,
+        columns: [
+          ["passage", row => link(place("passage", ...row.id.split("/")), row.id.split("/")[2]), "id"],
+          ["kind", row => row.kind],
+          ["entities", row => commas(row.entities.map(entityLink))],
+          ["begins", row => quoted(begins(row.text))],
+          ["corpora", row => commas(Object.keys(row.places).map(corpusLink)), "names"],
+        ],
+      }),
+      data.dropped.length ? section("Asked for, and not there", table(data.dropped, [
+        ["kind", row => row.kind],
+        ["entities", row => commas(row.entities.map(entityLink))],
+        ["why", row => quoted(row.reason)],
+      ])) : null,
+    ],
+  };
+}
+
+async function passagePlace([id, strategy, hash]) {
+  const one = known(index.documents, id, "document");
+  known(one.written, strategy, `strategy of ${id}`);
+  const [{list}, {passages: all}] = await Promise.all([load(documentFile(id)), load(writtenFile(id, strategy))]);
+  const at = all.findIndex(each => each.id === `${id}/${strategy}/${hash}`);
+  if (at < 0) throw new NotHere(`There is no passage “${id}/${strategy}/${hash}” in this report.`);
+  const found = all[at];
+  const step = found.call && list.call?.key === found.call.key ? "entities" : strategy;
+  const held = Object.entries(found.places).map(([arm, [first, end]]) => ({arm, first, end}));
+  const without = corporaOf(id, strategy).filter(each => !held.some(({arm}) => arm === each.arm));
+  const beside = (other, text) => all[other] ? link(place("passage", ...all[other].id.split("/")), text) : soft(text);
+  return {
+    heading: [`Passage ${hash} of `, quoted(one.title)],
+    near: {here: "passage", document: id, strategy, passage: found.id, arms: held.map(({arm}) => arm), call: found.call && {step, key: found.call.key}},
+    content: [
+      make("p", {class: "pager"}, `${number(at + 1)} of ${number(all.length)}`, beside(at - 1, "‹ before"), beside(at + 1, "after ›")),
+      article(found.text),
+      facts([
+        ["id", code(found.id)],
+        ["document", documentLink(id)],
+        ["strategy", passagesLink(id, strategy, strategy)],
+        ["kind", found.kind],
+        ["entities", commas(found.entities.map(entityLink))],
+        ["sample", String(found.sample)],
+        ["writer", WRITERS[found.writer]],
+        ["prompt", found.call && found.call.prompt],
+        ["call", found.call && callLink(id, step, found.call)],
+        ["model", found.call && quoted(found.call.model)],
+        ["entity list", index.strategies.get(strategy).needs_entities ? link(place("entities", id), `of ${one.title}`) : null],
+      ]),
+      section("Where it is in corpora", table(held, [
+        ["corpus", ({arm}) => corpusLink(arm)],
+        ["tokens", ({first, end}) => end - first, "n"],
+        ["first token", ({first}) => first, "n"],
+        ["last token", ({end}) => end - 1, "n"],
+        ["models", ({arm}) => commas(runsOf([arm]).map(each => modelLink(each.run)))],
+      ])),
+      without.length ? paragraph("It had no place within the budget of ", commas(without.map(each => corpusLink(each.arm))), ".") : null,
+      command(`closedbook trace ${id}/${strategy}/${hash}`),
+    ],
+  };
+}
+
+const callLink = (id, step, call) => link(place("call", id, step, call.key), call.key);
+
+async function callPlace([id, step, key]) {
+  const one = known(index.documents, id, "document");
+  return step === "entities" ? listCall(one, key) : passageCall(one, step, key);
+}
+
+async function listCall(one, key) {
+  const {list, same_call} = await load(documentFile(one.id));
+  return aCall(one, key, list.call, [link(place("entities", one.id), `entity list of ${one.title}`), ...same_call.map(passageLink)],
+    {arms: armsOf(one.id, needing(one)), call: {step: "entities", key}});
+}
+
+async function passageCall(one, strategy, key) {
+  known(one.written, strategy, `strategy of ${one.id}`);
+  const behind = (await load(writtenFile(one.id, strategy))).passages.filter(passage => passage.call?.key === key);
+  return aCall(one, key, behind[0]?.call, behind.map(passage => passageLink(passage.id)),
+    {strategy, passage: behind[0]?.id, arms: [...new Set(behind.flatMap(passage => Object.keys(passage.places)))], call: {step: strategy, key}});
+}
+
+/** A call and what it stands `behind`; `found` is undefined where the document has no such call. */
+function aCall(one, key, found, behind, near) {
+  if (found?.key !== key) throw new NotHere(`There is no call “${key}” of ${one.id} in this report.`);
+  return {
+    heading: `Call ${key.slice(0, 16)}`,
+    near: {here: "call", document: one.id, ...near},
+    content: [
+      facts([
+        ["key", code(key)],
+        ["behind", make("ul", {}, behind.map(each => make("li", {}, each)))],
+        ["document", documentLink(one.id)],
+        ["model asked", quoted(found.model)],
+        ["model that answered", quoted(found.model_answered)],
+        ["prompt", found.prompt],
+        ["SHA-256 of the prompt", code(found.prompt_sha256)],
+        ["SHA-256 of the response", code(found.response_sha256)],
+        ["sample", String(found.sample)],
+        ["attempt", String(found.attempt)],
+        ["finish reason", quoted(found.finish_reason)],
+        ["cost", found.cost_usd === null ? "not known" : `${found.cost_usd.toFixed(6)} US dollars`],
+      ]),
+      section("Settings and usage", table([...Object.entries(found.settings), ...Object.entries(found.usage)], [
+        ["name", ([name]) => name.replaceAll("_", " ")],
+        ["value", ([, value]) => value === null ? "–" : quoted(String(value))],
+      ])),
+    ],
+  };
+}
+
+async function entityPlace([name]) {
+  const naming = known(new Map(await load("entities")), name, "entity");
+  const documents = [...index.documents.values()].filter((_, place) => naming.includes(place));
+  const holding = (one, strategy) => link(`${place("passages", one.id, strategy)}?${new URLSearchParams({words: name})}`, strategy);
+  return {
+    heading: ["Entity ", quoted(name)],
+    near: null,
+    content: [
+      section("Documents that name it", table(documents, [
+        ["document", one => documentLink(one.id)],
+        ["entity list", one => link(place("entities", one.id), count(one.num_entities, "entity", "entities"))],
+        ["passages with its words", one => commas(strategiesOf(one).map(strategy => holding(one, strategy)))],
+      ])),
+    ],
+  };
+}

@@ -1,0 +1,108 @@
+"""Whether anything of a document that was taken out is left in this folder: every file is read, no name is believed."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from closedbook import files
+from closedbook.freshness import receipts
+from closedbook.lineage import elsewhere, origin, takedown, versioned
+from closedbook.lineage.digests import Digests
+from closedbook.lineage.history import History
+from closedbook.lineage.takedown import Record
+
+SKIPPED = (".git", ".venv")
+"""`elsewhere` looks into git's objects, which are not ours to remove"""
+
+
+def certify(record: Record) -> dict:
+    """{"document", "files": how many were read, "broken": [{"file", "why", "remedy"}], one a file, "unreachable": lines}."""
+    clean, broken = _made_without(record)
+    broken = [*_planned(record), *_in_corpora(record), *broken]
+    num_files = 0
+    for num_files, (path, why) in enumerate(_searched(record, clean), start=1):
+        if why:
+            broken.append({"file": str(path), "why": why, "remedy": _remedy(record, path)})
+    first = {trace["file"]: trace for trace in reversed(broken)}
+    broken = list(reversed(first.values()))
+    return {"document": record.document, "files": num_files, "broken": broken, "unreachable": elsewhere.lines(record)}
+
+
+def _planned(record: Record) -> Iterator[dict]:
+    """The source that would bring it back with the next run."""
+    found = origin.of(record.document)
+    if found and found.number:
+        for file in found.places or [Path("params.yaml")]:
+            yield {"file": str(file), "why": "the source still holds it", "remedy": "; ".join(found.commands())}
+
+
+def _in_corpora(record: Record) -> Iterator[dict]:
+    for index in sorted(Path("results/corpora").glob("*/passages.jsonl")):
+        offsets = np.load(index.parent / "offsets.npy")
+        rows = [row for row, passage in enumerate(files.read_json_lines(index)) if passage["document"] == record.document]
+        if rows:
+            tokens = sum(int(offsets[row + 1] - offsets[row]) for row in rows)
+            ranges = ", ".join(f"{offsets[row]} to {offsets[row + 1] - 1}" for row in rows[:3])
+            why = f"{tokens:,} of its tokens are of the document: {ranges}{', …' if len(rows) > 3 else ''}"
+            tokens = index.parent / "tokens.npy"
+            yield {"file": str(tokens), "why": why, "remedy": _remedy(record, tokens)}
+
+
+def _made_without(record: Record) -> tuple[set[str], list[dict]]:
+    """Hashes of the results that are made without the document, and the results that are made with it, by their receipts."""
+    history = History.here() if any(receipts.FOLDER.rglob("*.json")) else History({})
+    clean, broken = set(), []
+    for job in history.ancestors(history.jobs.values()):
+        inputs = {sha256 for sha256 in job.inputs.values() if sha256 in record.files and sha256 not in clean}
+        if inputs or record.document in files.canonical([job.recipe, job.inputs]):
+            why = "made from it, as its receipt says"
+            broken += [{"file": path, "why": why, "remedy": _remedy(record, Path(path))} for path in job.outputs]
+        else:
+            clean |= set(job.outputs.values())
+    return clean, broken
+
+
+def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | None]]:
+    """Each file, and what it holds of the document, in words. One content is searched once, wherever else it lies."""
+    wanted, known, paths, digests = record.wanted(), {}, list(_everything()), Digests()
+    digests.read((path, "sha256") for path in paths)
+    for path in paths:
+        sha256 = digests.sha256(path)
+        if sha256 not in known:
+            known[sha256] = takedown.words_or_id(record.document, path, wanted)
+        if path.is_relative_to("ledger"):  # keeps its hashes and its id, not its words
+            yield path, known[sha256] if known[sha256] == takedown.WORDS else None
+        elif sha256 in record.files and sha256 not in clean:
+            yield path, f"is {record.files[sha256]} as it was with the document"
+        elif path.is_relative_to(takedown.CHECKPOINTS) and not path.is_relative_to(takedown.CHECKPOINTS / "base"):
+            yield path, "left by a training that did not end: may have been trained on it"
+        else:
+            yield path, known[sha256] or ("is called after it" if record.document in str(path) else None)
+
+
+def _everything() -> Iterator[Path]:
+    """All files of the project's folder, and of DVC's cache where that is elsewhere."""
+    caches = [versioned.cache()] if takedown.under_dvc() else []
+    for root in [Path("."), *(cache for cache in caches if not cache.resolve().is_relative_to(Path.cwd()))]:
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(name for name in folders if name not in SKIPPED)
+            yield from (path for path in (Path(folder) / name for name in sorted(names)) if path.is_file())
+
+
+def _remedy(record: Record, path: Path) -> str:
+    """The command that removes a trace."""
+    top, *rest = path.parts
+    if top == "results":
+        return "snakemake --cores all && closedbook commit"
+    if top in (".closedbook", ".snakemake", "ledger"):
+        return f"closedbook impact {record.document} --redact"
+    if ".dvc" in path.parts and "tmp" not in rest or path.is_absolute():
+        return "dvc gc --workspace"
+    if top == "mlartifacts" and len(rest) > 1:
+        return f"mlflow runs delete --run-id {rest[0]} && mlflow gc --backend-store-uri sqlite:///mlflow.db --run-ids {rest[0]}"
+    if top == "mlflow.db":
+        vacuum = "import sqlite3; sqlite3.connect('mlflow.db').execute('VACUUM')"
+        return f'delete the run that holds it (mlflow ui), then: python -c "{vacuum}"'
+    return origin.remove(path, [])

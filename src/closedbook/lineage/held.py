@@ -1,0 +1,130 @@
+"""What holds a document: passages, tokens, corpora, runs and scores; and what it takes to be without it."""
+
+import difflib
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from closedbook import files, packing, tracking
+from closedbook.errors import UserError
+from closedbook.lineage import origin, takedown, unproved
+from closedbook.lineage.history import History, Job
+from closedbook.records import Document, Passages
+from closedbook.steps import STEPS
+
+
+def question(history: History, document: str) -> dict:
+    """Raises UserError for an unknown document and for results that are not here. Leaves a note of hashes (takedown.note)."""
+    made = history.jobs.get(f"documents/{document}")
+    if not made:
+        raise _unknown(history, document)
+    after = history.after(made.outputs)
+    _all_here([made, *after])
+    note = takedown.note(history, document)
+    text = Document.read(Path(f"results/documents/{document}.json"))
+    own = [job for job in after if Path(job.name).name == document]
+    rebuilt = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
+    corpora = {job.name.partition("/")[2]: _in_corpus(job, document) for job in rebuilt if job.step == "corpora"}
+    runs = {job.name.partition("/")[2]: _in_run(job, document) for job in rebuilt if job.step == "runs"}
+    found = origin.of(document)
+    return {
+        "document": document, "title": text.title, "author": text.author, "license": text.license,
+        "source": _source(found),
+        "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
+        "scores": [job.name.partition("/")[2] for job in rebuilt if job.step == "scores"],
+        "rebuilt": dict(Counter(job.step for job in rebuilt)),
+        "removed": dict(Counter(job.step for job in [made, *own])),
+        "cost": _cost(runs),
+        "consequences": [*(found.consequences() if found else []), *_too_small(rebuilt, corpora)],
+        "commands": _commands(document, found),
+        "note": str(takedown.place(note.document)),
+        "unproved": unproved.about(history, [made, *after]),
+    }
+
+
+def _unknown(history: History, document: str) -> UserError:
+    if takedown.is_noted(document):
+        return UserError(f"{document}: taken out already, and noted in {takedown.place(document)}: closedbook impact {document} --redact, "
+                         "then --certify")
+    ids = [job.name.partition("/")[2] for job in history.jobs.values() if job.step == "documents"]
+    near = difflib.get_close_matches(document, ids, n=1, cutoff=0.3)
+    hint = f" ({near[0]}?)" if near else ""
+    return UserError(f"{document}: no such document{hint}: the ids are the names of the files in results/documents")
+
+
+def _all_here(jobs: list[Job]) -> None:
+    missing = [path for job in jobs for path in job.outputs if not Path(path).exists()]
+    if missing:
+        raise UserError(f"{missing[0]}: a result that may hold it is not here ({len(missing)} in all): dvc pull, or snakemake --cores all")
+
+
+def _source(found: origin.Origin | None) -> dict | None:
+    if not found:
+        return None
+    return {"kind": found.source, "path": found.path, "number": found.number, "documents": found.total,
+            "places": {str(file): lines for file, lines in found.places.items()}}
+
+
+def _passages(own: list[Job]) -> dict[str, dict[str, int]]:
+    """Passages by strategy and kind."""
+    made = [Passages.read(Path(path)) for job in own if job.step == "passages" for path in job.outputs]
+    return {one.strategy: dict(Counter(passage.kind for passage in one.passages)) for one in made}
+
+
+def _calls(own: list[Job]) -> dict:
+    """What was asked about it; a price that nobody knows makes the sum unknown."""
+    calls = {call["key"]: call for call in takedown.carried(own)}.values()
+    costs = [call["cost_usd"] for call in calls]
+    return {"calls": len(costs), "cost_usd": None if None in costs else sum(costs), "models": sorted({call["model"] for call in calls})}
+
+
+def _rows(corpus: Path, document: str) -> np.ndarray:
+    """Which passages of a corpus are the document's, bool [passages]."""
+    return np.array([row["document"] == document for row in files.read_json_lines(corpus / "passages.jsonl")], bool)
+
+
+def _in_corpus(job: Job, document: str) -> dict:
+    corpus = _folder(job, "corpus.json")
+    rows = _rows(corpus, document)
+    return {"tokens": int(np.diff(np.load(corpus / "offsets.npy"))[rows].sum()), "passages": int(rows.sum()),
+            "corpus_tokens": files.read_json(corpus / "corpus.json")["corpus_tokens"]}
+
+
+def _in_run(job: Job, document: str) -> dict:
+    """Tokens of the document that a run read, repeats counted, and the model that has read them."""
+    folder, run = _folder(job, "run.json"), files.read_json(_folder(job, "run.json") / "run.json")
+    source, passage, tokens = np.load(folder / "schedule.npy").T
+    rows = _rows(Path("results/corpora") / run["arm"], document)
+    read = tokens[source == packing.CORPUS][rows[passage[source == packing.CORPUS]]]
+    model = run["sha256"]["model.safetensors"]
+    return {"tokens_read": int(read.sum()), "train_tokens": run["train_tokens"], "replay_tokens": run["replay_tokens"],
+            "model_sha256": model, "seconds": tracking.seconds(model)}
+
+
+def _folder(job: Job, file: str) -> Path:
+    return next(Path(path).parent for path in job.outputs if path.endswith(f"/{file}"))
+
+
+def _cost(runs: dict[str, dict]) -> dict:
+    """What it takes to train the runs again. The other documents' lists and passages stay as they are: nothing is asked again."""
+    seconds = [run["seconds"] for run in runs.values()]
+    return {"train_tokens": sum(run["train_tokens"] + run["replay_tokens"] for run in runs.values()), "model_calls": 0,
+            "seconds": None if None in seconds else sum(seconds)}
+
+
+def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
+    """Arms whose budget the other documents' passages can't fill."""
+    lines = []
+    for job in (job for job in rebuilt if job.step == "corpora"):
+        name, budget = job.recipe["params"]["name"], job.recipe["params"]["arm"]["corpus_tokens"]
+        left = files.read_json(_folder(job, "corpus.json") / "corpus.json")["existing_tokens"] - corpora[name]["tokens"]
+        if budget != "all" and left < budget:
+            lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: lower it in params.yaml")
+    return lines
+
+
+def _commands(document: str, found: origin.Origin | None) -> list[str]:
+    out = found.commands() if found else ["# take it out of the source, which is not here"]
+    collect = ["dvc gc --workspace"] if takedown.under_dvc() else []
+    return [*out, "snakemake --cores all", f"closedbook impact {document} --redact", *collect, f"closedbook impact {document} --certify"]

@@ -1,0 +1,101 @@
+"""A takedown request, from the question (what holds a document, what is it to be without it?) to the proof that nothing is left."""
+
+from argparse import Namespace
+
+from closedbook.errors import UserError
+from closedbook.freshness import receipts, upkeep
+from closedbook.lineage import certify, held, origin, takedown
+from closedbook.lineage.history import History
+
+SHOWN = 8
+"""files a remedy, for a person"""
+
+
+def answer(options: Namespace) -> dict:
+    """What `held.question` says; with --redact, {"redacted": paths}; with --certify, what `certify.certify` found.
+
+    Raises UserError for an unknown document, for results that are not here, and for --redact while it is not taken out yet.
+    """
+    if options.redact and options.certify:
+        raise UserError("--redact comes before --certify: give one of them")
+    if options.redact:
+        return _redacted(options.document)
+    if options.certify:
+        return certify.certify(takedown.read(options.document))
+    return held.question(History.here(), options.document)
+
+
+def _redacted(document: str) -> dict:
+    record = takedown.read(document)
+    found = origin.of(document)
+    if found and found.is_planned:
+        raise UserError(f"{document}: still among the documents: take it out of {found.path} first: closedbook impact {document} says how")
+    left = [path for path in sorted(receipts.FOLDER.rglob("*.json")) if document in path.read_text(encoding="utf-8")]
+    if left:
+        raise UserError(f"{left[0]}: a result still holds it: snakemake --cores all rebuilds what is left without it, then redact")
+    with upkeep.hold("closedbook impact --redact"):
+        return {"document": document, "redacted": takedown.redact(record)}
+
+
+def lines(answer: dict) -> list[str]:
+    if "redacted" in answer:
+        return [*(f"struck or removed: {path}" for path in answer["redacted"]), f"{len(answer['redacted'])} struck or removed"]
+    return _verdict(answer) if "broken" in answer else _told(answer)
+
+
+def _verdict(answer: dict) -> list[str]:
+    broken, document = answer["broken"], answer["document"]
+    by_remedy = {}
+    for trace in broken:
+        by_remedy.setdefault(trace["remedy"], []).append(f"  {trace['file']}: {trace['why']}")
+    found = [line for remedy, traces in by_remedy.items() for line in (*_some(traces), f"    {remedy}", "")]
+    left = f"something of it is left in {len(broken):,}" if broken else "nothing of it is left in any"
+    return [*(["Left, and what removes it:", ""] if broken else []), *found, f"{document}: {left} of {answer['files']:,} files", "",
+            "Out of reach of any command here:", *(f"  {line}" for line in answer["unreachable"])]
+
+
+def _some(traces: list[str]) -> list[str]:
+    return traces if len(traces) <= SHOWN else [*traces[:SHOWN], f"  and {len(traces) - SHOWN} more (--json lists all)"]
+
+
+def _told(answer: dict) -> list[str]:
+    calls, cost = answer["calls"], answer["cost"]
+    dollars = "" if not calls["calls"] else ", price unknown" if calls["cost_usd"] is None else f", ${calls['cost_usd']:,.2f}"
+    seconds = "" if cost["seconds"] is None else f", {cost['seconds']:,.0f} seconds of training the last time"
+    rebuilt = ", ".join(f"{count} {step}" for step, count in answer["rebuilt"].items())
+    return [
+        f"{answer['title']}{' by ' + answer['author'] if answer['author'] else ''}  ({answer['document']})",
+        f"source   {_source(answer['source'])}",
+        *(f"passages {strategy}: {_counts(kinds)}" for strategy, kinds in answer["passages"].items()),
+        f"calls    {calls['calls']:,}{' to ' + ', '.join(calls['models']) if calls['calls'] else ''}{dollars}",
+        "", f"{'corpus':<24}{'its passages':>14}{'its tokens':>14}{'of':>14}",
+        *(f"{name:<24}{one['passages']:>14,}{one['tokens']:>14,}{one['corpus_tokens']:>14,}" for name, one in answer["corpora"].items()),
+        "", f"{'run':<24}{'tokens read of it':>28}{'of':>14}  model (SHA-256)",
+        *(f"{name:<24}{run['tokens_read']:>28,}{run['train_tokens']:>14,}  {run['model_sha256']}" for name, run in answer["runs"].items()),
+        "", f"scores   {', '.join(answer['scores'])}",
+        "", f"To be made again: {rebuilt}",
+        f"Cost: {cost['train_tokens']:,} tokens of training{seconds}; {cost['model_calls']} model calls, for the other documents' are kept",
+        *(f"Note: {line}" for line in answer["consequences"]),
+        "", "Commands, in this order:", *(f"  {line}" for line in answer["commands"]),
+        *(f"  # {line}" for line in _meaning(answer["commands"])),
+        "", f"Noted in {answer['note']}, as hashes: without this file nobody can look for it once it is gone.",
+        *(["", "Not proved:", *(f"  {line}" for line in answer["unproved"])] if answer["unproved"] else []),
+    ]
+
+
+def _source(source: dict | None) -> str:
+    if not source:
+        return "not here"
+    places = [f"{file}{':' + ','.join(map(str, lines)) if lines else ''}" for file, lines in source["places"].items()]
+    return f"{source['kind']}: {', '.join(places) or source['path']}, document {source['number']} of {source['documents']}"
+
+
+def _counts(kinds: dict[str, int]) -> str:
+    return f"{sum(kinds.values()):,} ({', '.join(f'{count:,} {kind}' for kind, count in kinds.items())})"
+
+
+def _meaning(commands: list[str]) -> list[str]:
+    if "dvc gc --workspace" not in commands:
+        return []
+    return ["dvc gc --workspace drops every older version of every result from the local cache, not only this document's: git's history",
+            "then names results by hashes that nobody here can open. What was pushed to a remote before stays there, with this document."]

@@ -1,0 +1,138 @@
+"""What of an arm can be made again from what is here, bit by bit, and what for: by computing, from the ledger, or only by a provider."""
+
+import re
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from closedbook import files, ledger, llm, params, prompts
+from closedbook.entities import Answer
+from closedbook.errors import UserError
+from closedbook.freshness import code, receipts
+from closedbook.freshness import plan as planning
+from closedbook.lineage import prove, unproved
+from closedbook.lineage.history import History, Job
+from closedbook.records import Document, EntityList, Passages
+
+CLAIMS = {
+    "rebuilding": "bit-identical by rebuilding here",
+    "ledger": "replayable from the ledger without a provider",
+    "provider": "needs a provider",
+}
+
+
+def answer(options: Namespace) -> dict:
+    """{"arm", "artefacts": [{"job", "by", "calls_missing", "against"}], "unproved"}; `by` is a key of CLAIMS, claimed if nothing is `against`.
+
+    With --prove each artefact also says what came of rebuilding it, and "broken" lists the claims that were wrong.
+    Raises UserError for an unknown arm, and for --prove outside a git checkout.
+    """
+    history = History.here()
+    scores = [job for job in history.jobs.values() if re.fullmatch(rf"scores/{re.escape(options.arm)}(-s\d+)?", job.name)]
+    if not scores:
+        known = sorted({job.name.partition("/")[2] for job in history.jobs.values() if job.step == "scores"})
+        raise UserError(f"{options.arm}: no such arm among the results: the runs that have scores are {', '.join(known)}")
+    jobs = history.ancestors(scores)
+    plan = planning.make(write=False) if Path(params.load().documents.path).exists() else None
+    artefacts = [{"job": job.name, **_claim(job), "against": list(_against(job, plan))} for job in jobs]
+    found = {"arm": options.arm, "artefacts": artefacts, "unproved": unproved.about(history, scores)}
+    return {**found, **prove.prove(jobs, scores, artefacts)} if options.prove else found
+
+
+def _claim(job: Job) -> dict:
+    if not _asks_a_provider(job):
+        return {"by": "rebuilding", "calls_missing": 0}
+    known = _ledger(job)
+    missing = sum(key not in known for key in _keys(job, known))
+    return {"by": "provider" if missing else "ledger", "calls_missing": missing}
+
+
+def _asks_a_provider(job: Job) -> bool:
+    """The miniature's author is code of ours."""
+    model = job.recipe["params"].get("llm", {}).get("model")
+    return job.step in ("entities", "passages") and bool(model) and not model.startswith("miniature/")
+
+
+def _ledger(job: Job) -> dict[str, dict]:
+    """The answers that the ledger has for a job, by key, and under "" how often failed ones may be asked again."""
+    document, step = Path(job.name).name, "entities" if job.step == "entities" else Path(job.name).parent.name
+    segment = ledger.root() / step / f"{document}.jsonl"
+    records = [record for _, record, _ in ledger.verified(segment)] if segment.exists() else []
+    return {"": {"reopened": max((record.get("reopened", 0) for record in records), default=0)},
+            **{record["key"]: record for record in records if "text" in record}}
+
+
+def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
+    """The key of each answer that it takes to make a list or a passage file again under its own parameters and the prompts of here:
+    those that it holds, and before them those that were of no use."""
+    settings = params.typed(job.recipe["params"])
+    document = Document.read(Path("results/documents") / f"{Path(job.name).name}.json")
+    for prompt, fields, sample, tries, schema in _requests(job, settings, 1 + known[""]["reopened"]):
+        messages = prompts.messages(prompt, document, **fields)
+        for attempt in range(tries):
+            key = llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)["key"]
+            yield key
+            if known.get(key, {}).get("finish_reason") == "schema_refused":
+                yield llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt)["key"]
+
+
+def _requests(job: Job, settings, rounds: int) -> Iterator[tuple]:
+    """(prompt, its fields, sample, tries, schema) of all that was asked for a job's result."""
+    if job.step == "entities":
+        call = EntityList.read(Path(next(iter(job.outputs)))).call
+        tries = call["attempt"] + 1 if call else rounds * settings.entities.attempts
+        yield "entities", {"max": settings.entities.max}, 0, tries, Answer
+        return
+    made = Passages.read(Path(next(iter(job.outputs))))
+    asked = [(vars(passage), passage.call["attempt"] + 1) for passage in made.passages if passage.call and passage.kind != "summary"]
+    asked += [(dropped, rounds * settings.passages.attempts) for dropped in made.dropped]
+    for what, tries in asked:
+        yield what["kind"], dict(zip(("first", "second", "third"), what["entities"])), what["sample"], tries, None
+
+
+def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
+    """What stands against the claim that a job would give the same bits here and now."""
+    if plan:
+        now = plan.receipts().get(Path(job.receipt))
+        if not now:
+            yield "params.yaml and the source do not ask for it any more"
+        elif files.canonical(now) != files.canonical(job.recipe):
+            yield receipts.difference(job.recipe, now)
+    elif job.step == "documents":
+        yield f"the source is not here: {params.load().documents.path}"
+    elif job.recipe["code"] not in (code.of_step(job.step), code.of_step(job.step, code.WRITER)):
+        yield f"code of the step {job.step} changed"
+    yield from (f"accepted over a change of code, so it was made by other code: {one['why']}" for one in job.accepted)
+    yield from (f"made with another version: {change}" for change in receipts.changed_versions(Path(job.receipt)))
+    yield from _computed(job)
+
+
+def _computed(job: Job) -> Iterator[str]:
+    """What a computation's bits depend on beside versions."""
+    sections = job.recipe["params"]
+    if job.step == "base" and sections["base"]["model"] != "miniature" and not Path(sections["base"]["model"]).is_dir():
+        if not sections["base"]["revision"]:
+            yield "base.revision is null: the Hub may give another commit today"
+    for name in ("training", "scores"):
+        device = sections.get(name, {}).get("device")
+        if device == "cuda":
+            yield f"{name}.device is cuda: its kernels need not give the same bits twice"
+    if "cpu" in job.facts and job.facts["cpu"] != receipts.cpu():
+        yield f"made on another kind of CPU: {job.facts['cpu']}, here {receipts.cpu()}"
+
+
+def lines(answer: dict) -> list[str]:
+    artefacts = answer["artefacts"]
+    counted = Counter((artefact["job"].partition("/")[0], artefact["by"], bool(artefact["against"])) for artefact in artefacts)
+    told = [f"{count:>6} {step:<10} {CLAIMS[by]}{', but see below' if against else ''}"
+            for (step, by, against), count in counted.items()]
+    missing = sum(artefact["calls_missing"] for artefact in artefacts)
+    against = Counter(reason for artefact in artefacts for reason in artefact["against"])
+    return [
+        f"{answer['arm']}: {len(artefacts)} artefacts behind its scores", *told,
+        *([f"{missing:,} calls are not in the ledger: a provider must answer them again, and may answer otherwise"] if missing else []),
+        *(f"against it: {reason} ({count} artefact{'s' * (count > 1)})" for reason, count in against.items()),
+        *(prove.lines(answer) if "broken" in answer else []),
+        *(["", "Not proved:", *(f"  {line}" for line in answer["unproved"])] if answer["unproved"] else []),
+    ]

@@ -1,0 +1,188 @@
+"""What must be known of a document to look for it when it is gone: hashes, never text. And striking it from what this machine keeps."""
+
+import re
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from closedbook import files, ledger
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+from closedbook.freshness.plan import WORK
+from closedbook.lineage import shingles, versioned
+from closedbook.lineage.history import History, Job
+from closedbook.records import Document, EntityList, Passages
+
+MACHINE = (WORK, Path(".snakemake"))
+"""folders that only make things quick or tell how they went: whatever in them holds a document can go"""
+CHECKPOINTS = WORK / "checkpoints"
+WORDS = "holds words of it"
+FIGURES = (".csv", ".png")
+"""losses and accuracy: MLflow keeps those of every run, and no text is in them"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    document: str
+    files: dict[str, str]
+    """SHA-256 of each file that held it: where it was"""
+    runs: list[str]
+    """runs of eight words that nothing else here says (lineage.shingles), 16 hexadecimal digits each"""
+    shared: int
+    """how many more of its runs other documents' results, or prompts, have too: finding one of them would mean nothing"""
+    folders: list[str]
+    """DVC's objects of folders that name it, as dvc.lock does: MD5 and .dir"""
+    calls: list[dict]
+    """{"model", "api_base", "calls", "first", "last"}: who was sent its text, how often, and the days (None: no ledger here)"""
+
+    def wanted(self) -> np.ndarray:
+        return np.array([int(run, 16) for run in self.runs], np.uint64)
+
+
+def place(document: str) -> Path:
+    return ledger.root() / "takedowns" / f"{document}.json"
+
+
+def is_noted(document: str) -> bool:
+    return re.fullmatch(r"[a-z0-9-]+", document) is not None and place(document).exists()
+
+
+def read(document: str) -> Record:
+    """Raises UserError where nothing was noted of such a document."""
+    if not is_noted(document):
+        raise UserError(f"{document}: no such document, and no note of one in {place('DOCUMENT').parent}: the ids are the names of the "
+                        "files in results/documents; closedbook impact DOCUMENT takes the note while the document is still here")
+    return Record(**files.read_json(place(document)))
+
+
+def note(history: History, document: str) -> Record:
+    """Take the note from what is here, beside what was noted before, and leave it with the ledger."""
+    source = history.jobs[f"documents/{document}"]
+    holding = [source, *history.after(source.outputs)]
+    own = [job for job in holding if Path(job.name).name == document]
+    others = [job for job in history.jobs.values() if job not in holding]
+    wanted = shingles.kept(texts(own))
+    only_its = _only_its(wanted, others)
+    record = Record(document=document, files=_files(source, holding, others), runs=[f"{run:016x}" for run in only_its],
+                    shared=len(wanted) - len(only_its), folders=_folders(document), calls=_calls(document, own))
+    if place(document).exists():
+        record = _joined(read(document), record)
+    files.write_json(place(document), asdict(record))
+    return record
+
+
+def _joined(before: Record, now: Record) -> Record:
+    return Record(document=now.document, files=before.files | now.files, runs=sorted({*before.runs, *now.runs}), shared=now.shared,
+                  folders=sorted({*before.folders, *now.folders}), calls=now.calls or before.calls)
+
+
+def texts(jobs: Iterable[Job]) -> list[str]:
+    """All that the document itself, its entity list and its passages say."""
+    found = []
+    for path in (Path(path) for job in jobs for path in job.outputs):
+        if path.is_relative_to("results/documents"):
+            found.append(Document.read(path).text)
+        elif path.is_relative_to("results/entities"):
+            found.append(EntityList.read(path).summary)
+        elif path.is_relative_to("results/passages"):
+            found += [passage.text for passage in Passages.read(path).passages]
+    return found
+
+
+def _files(source: Job, holding: list[Job], others: list[Job]) -> dict[str, str]:
+    """Of contents that are elsewhere too (a tokenizer, an empty file), finding one means nothing."""
+    made = {path: sha256 for job in holding for path, sha256 in job.outputs.items() if not path.endswith(FIGURES)}
+    elsewhere = {sha256 for job in others for sha256 in (*job.inputs.values(), *job.outputs.values())}
+    return {sha256: path for path, sha256 in (source.inputs | made).items() if sha256 not in elsewhere}
+
+
+def _only_its(wanted: np.ndarray, others: list[Job]) -> np.ndarray:
+    """Those runs that nothing has which is made without the document: not the phrases of books of one kind, nor a quotation."""
+    for path in sorted({Path(path) for job in others for path in (*job.inputs, *job.outputs)}):
+        if path.is_file():
+            wanted = np.setdiff1d(wanted, shingles.found_in(path, wanted), assume_unique=True)
+    return wanted
+
+
+def _folders(document: str) -> list[str]:
+    if not under_dvc():
+        return []
+    objects = versioned.cache().glob("??/*.dir")
+    return sorted(path.parent.name + path.name for path in objects if document.encode() in path.read_bytes())
+
+
+def under_dvc() -> bool:
+    """DVC needs git too; without it, nothing was recorded."""
+    return Path(".dvc").is_dir() and Path(".git").exists()
+
+
+def _calls(document: str, own: list[Job]) -> list[dict]:
+    """By the ledger, where it is here; else by the calls that its results carry."""
+    segments = sorted(ledger.root().glob(f"*/{document}.jsonl"))
+    known = {record["key"]: record for path in segments for _, record, _ in ledger.verified(path) if "key" in record}
+    known = known or {call["key"]: call for call in carried(own)}
+    grouped: dict[tuple, list[dict]] = {}
+    for record in known.values():
+        grouped.setdefault((record["model"], record["settings"]["api_base"]), []).append(record)
+    return [{"model": model, "api_base": api_base, "calls": len(records), **_days(records)}
+            for (model, api_base), records in grouped.items()]
+
+
+def carried(jobs: Iterable[Job]) -> list[dict]:
+    """The calls that entity lists and passages carry."""
+    found = []
+    for path in (Path(path) for job in jobs for path in job.outputs):
+        if path.is_relative_to("results/entities"):
+            found.append(EntityList.read(path).call)
+        elif path.is_relative_to("results/passages"):
+            found += [passage.call for passage in Passages.read(path).passages]
+    return [call for call in found if call]
+
+
+def _days(records: list[dict]) -> dict[str, str | None]:
+    times = [record["time"] for record in records if "time" in record]
+    days = sorted(time.strftime("%Y-%m-%d", time.gmtime(second)) for second in times)
+    return {"first": days[0] if days else None, "last": days[-1] if days else None}
+
+
+def redact(record: Record) -> list[str]:
+    """Strike a document from the ledger and remove what else of this machine holds it; returns the paths changed and removed.
+
+    Checkpoints of trainings that did not end go too, for nobody can tell what they were trained on.
+    """
+    changed = [str(path) for path in ledger.redact(record.document)]
+    gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"]
+    for folder in gone:
+        shutil.rmtree(folder)
+    wanted = record.wanted()
+    folders = (*MACHINE, ledger.root() / "texts")
+    for path in (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and path != receipts.CACHE):
+        if record.document in str(path) or words_or_id(record.document, path, wanted):
+            path.unlink()
+            gone.append(path)
+    return changed + [str(path) for path in gone] + _forget_gone_files()
+
+
+def words_or_id(document: str, path: Path, wanted: np.ndarray) -> str | None:
+    """What a file's content has of a document: words of its text, else its id, else nothing."""
+    if shingles.found_in(path, wanted).size:
+        return WORDS
+    return "names it" if document.encode() in path.read_bytes() else None
+
+
+def _forget_gone_files() -> list[str]:
+    """Hashes of files that are not there any more, cleared from the free pages of their database too."""
+    if not receipts.CACHE.exists():
+        return []
+    with closing(sqlite3.connect(receipts.CACHE)) as database:
+        with database:
+            paths = [path for path, in database.execute("SELECT path FROM hashes") if not Path(path).exists()]
+            database.executemany("DELETE FROM hashes WHERE path = ?", [(path,) for path in paths])
+        database.execute("VACUUM")
+    return [f"{receipts.CACHE}: {len(paths)} hashes of files that are gone"] if paths else []

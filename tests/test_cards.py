@@ -1,0 +1,67 @@
+"""Cards hold what the lineage tells, in Markdown and YAML that no title can break."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import toy_history
+
+from closedbook import files
+from closedbook.lineage import cards, published
+from closedbook.lineage.history import History
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(published, "history", History.here)
+    toy_history.write()
+    files.write_text("params.yaml", "toy\n")
+    toy_history.commit("2026-01-02T03:04:05+00:00", "params.yaml")
+    return cards.answer(Namespace(folder=Path("cards")))["cards"]
+
+
+def test_there_is_a_card_for_each_run_and_each_strategy(written):
+    assert written == [f"cards/{name}/README.md" for name in ("runs/entigraph-s1", "runs/raw-s1", "passages/entigraph", "passages/raw")]
+
+
+def test_the_hub_reads_the_heading(written):
+    from huggingface_hub import DatasetCard, ModelCard
+
+    model = ModelCard.load("cards/runs/raw-s1/README.md").data
+    assert (model.base_model, model.datasets, model.license) == ("org/base", ["passages-raw"], "unknown")
+    assert [(one.metric_type, one.metric_value, one.task_name) for one in model.eval_results] == [
+        ("accuracy", 0.5, "closed_text"), ("accuracy_stderr", 0.05, "closed_text")]  # fmt: skip
+    assert DatasetCard.load("cards/passages/raw/README.md").data.pretty_name == "Passages: raw"
+
+
+def test_a_model_card_tells_training_scores_sources_and_what_cannot_be_proved(written):
+    text = Path("cards/runs/entigraph-s1/README.md").read_text()
+    for said in ("0.500 ± 0.050", "| training.learning\\_rate | 0.01 |", "| openai/big | big-0001 | 1 |",
+                 "Mira \\| Oldan | 1931 | not stated", "- Made up, \\*all\\* of it.",
+                 "a provider's model that is not pinned", "- no licence is known of 2 documents", "7" * 64, published.project().commit):  # fmt: skip
+        assert said in text, said
+    assert "openai/big" not in Path("cards/runs/raw-s1/README.md").read_text(), "raw is written by no model"
+
+
+def test_a_hostile_title_is_one_cell_of_text(written):
+    from markdown_it import MarkdownIt
+
+    for path in written:
+        tokens = MarkdownIt("commonmark").enable("table").parse(Path(path).read_text().split("\n---\n", 1)[1])
+        cells = [token for token in tokens if token.type == "inline" and "Ahab" in token.content]
+        assert [token.children[0].content for token in cells] == [" ".join(toy_history.HOSTILE.split())] * 2
+        assert {child.type for token in cells for child in token.children} == {"text"}, "a link, code or a tag"
+        assert not [token for token in tokens if token.type.startswith("html")]
+
+
+@pytest.mark.parametrize(("text", "shown"), [("1. one", "1\\. one"), ("- a", "\\- a"), ("0.281", "0.281"), ("a\n\n# b", "a \\# b"),
+                                             (1234, "1234"), ("www.x.example", "www\\.x.example"), ("\\<b>", "\\\\\\<b\\>")])  # fmt: skip
+def test_text_in_markdown_shows_itself(text, shown):
+    assert cards.markdown(text) == shown
+
+
+def test_the_same_lineage_gives_the_same_cards(written):
+    before = {path: Path(path).read_bytes() for path in written}
+    cards.answer(Namespace(folder=Path("cards")))
+    assert before == {path: Path(path).read_bytes() for path in written}

@@ -1,0 +1,286 @@
+"""A takedown on a hand-made project of two documents: what it would cost, and that each kind of left-over is found."""
+
+import json
+import sqlite3
+import subprocess
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from closedbook import files, ledger
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+from closedbook.lineage import elsewhere, impact, origin, shingles, takedown
+from closedbook.records import Document, EntityList, Passage, Passages
+from closedbook.sources.names import document_id
+
+VARN, KELL = document_id("varn", "varn.md"), document_id("it's kell", "it's kell.md")
+SHARED = "All of this was written down by the clerk of the harbour office, and nobody asked him why he did so."
+TEXTS = {
+    VARN: f"Mira Oldan kept the lighthouse of Varn for thirty years and counted every ship by its lamps. {SHARED}",
+    KELL: f"The bridge at Kell fell in a storm one night, and Tomas Reed built it again with his own two hands. {SHARED}",
+}
+CALL = {"key": "k1", "model": "openai/toy", "model_answered": "toy-1", "settings": {"api_base": "https://me:secret@host/v1"}, "attempt": 0, "cost_usd": 0.5}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Finished results of two documents, one arm that read each twice, and a ledger."""
+    params = YAML(typ="safe").load(Path("params.yaml"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    params["documents"] = {"source": "folder", "path": "texts", "limit": None}
+    with open("params.yaml", "w") as handle:
+        YAML(typ="safe").dump(params, handle)
+    files.write_text("texts/varn.md", TEXTS[VARN])
+    files.write_text("texts/it's kell.md", TEXTS[KELL])
+    files.write_text("texts/questions.jsonl", json.dumps({"document": "varn.md", "question_unique_id": "q", "question": "Who?", "options": ["a", "b", "c", "d"],
+                                                           "gold_label": 1}) + "\n")
+    for document in TEXTS:
+        _document(document)
+    _base()
+    _arm([VARN, KELL])
+    _ledger()
+    return tmp_path
+
+
+def _job(step, job, inputs, outputs, **params):
+    recipe = {"step": step, "params": params, "code": "c" * 64, "prompts": {}, "assets": {}}
+    hashes = {path: files.sha256_file(path) for path in inputs}
+    receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs=hashes, outputs=[Path(path) for path in outputs], facts={"made_by": "llm", "maker": "toy-1"})
+
+
+def _document(document):
+    source, made = f".closedbook/sources/{document}.json", f"results/documents/{document}.json"
+    files.write_json(source, {"text": TEXTS[document]})
+    Document(id=document, title=document.title(), author=None, year=None, text=TEXTS[document]).write(made)
+    files.write_json(f"results/questions/{document}.json", [])
+    _job("documents", f"documents/{document}", [source], [made, f"results/questions/{document}.json"])
+    entities, passages = f"results/entities/{document}.json", f"results/passages/entigraph/{document}.json"
+    EntityList(document=document, summary=f"A summary of {document}.", entities=["A", "B"], made_by="llm", why=None, maker="toy-1", call=CALL).write(entities)
+    _job("entities", f"entities/{document}", [made], [entities])
+    told = [Passage(id=f"{document}/entigraph/{kind}", document=document, strategy="entigraph", kind=kind, entities=[], sample=0, writer="llm",
+                    text=f"A {kind} is told of {TEXTS[document]}", call={**CALL, "key": kind}) for kind in ("pair", "triplet")]
+    Passages(document=document, strategy="entigraph", passages=told, dropped=[]).write(passages)
+    _job("passages", f"passages/entigraph/{document}", [made, entities], [passages])
+
+
+def _base():
+    files.write_text("results/base/tokenizer.json", "the same for all")
+    _job("base", "base/base", [], ["results/base/tokenizer.json"])
+
+
+def _arm(documents):
+    """A corpus of 10 tokens a passage, a run that reads it twice, its score."""
+    corpus, run = Path("results/corpora/a"), Path("results/runs/a-s1")
+    rows = [{"document": document, "kind": kind} for document in documents for kind in ("pair", "triplet")]
+    files.write_json_lines(corpus / "passages.jsonl", rows)
+    np.save(corpus / "offsets.npy", np.arange(len(rows) + 1) * 10)
+    np.save(corpus / "tokens.npy", np.arange(len(rows) * 10, dtype=np.uint32))
+    files.write_json(corpus / "corpus.json", {"corpus_tokens": len(rows) * 10, "existing_tokens": len(rows) * 10})
+    _job("corpora", "corpora/a", [f"results/passages/entigraph/{document}.json" for document in documents], [corpus], name="a", arm={"corpus_tokens": 30})
+    visits = [(0, row, 10) for row in range(len(rows))]
+    run.mkdir(parents=True, exist_ok=True)
+    np.save(run / "schedule.npy", np.array([*visits, (1, 0, 7), *visits]))
+    files.write_text(run / "model.safetensors", f"weights after {documents}")
+    files.write_text(run / "tokenizer.json", "the same for all")
+    files.write_json(run / "run.json", {"arm": "a", "train_tokens": len(rows) * 20, "replay_tokens": 7, "sha256": {"model.safetensors": "0" * 64}})
+    _job("runs", "runs/a-s1", [str(path) for path in sorted(corpus.iterdir())], [run])
+    files.write_json("results/scores/a-s1.json", {"num": len(documents)})
+    _job("scores", "scores/a-s1", [str(run / "model.safetensors"), *(f"results/questions/{document}.json" for document in documents)],
+         ["results/scores/a-s1.json"])
+
+
+def _ledger():
+    for document, text in TEXTS.items():
+        with ledger.Ledger("entigraph", document) as segment:
+            for number in range(2):
+                segment.append({**CALL, "key": f"{document}{number}", "messages": [{"role": "user", "content": text}], "text": f"Told: {text}",
+                                "time": 86400.0 * number}, text)
+
+
+def ask(document, redact=False, certify=False):
+    return impact.answer(Namespace(document=document, redact=redact, certify=certify))
+
+
+def taken_out():
+    """What the commands of the answer do, without DVC."""
+    for command in ask(VARN)["commands"][:2]:
+        subprocess.run(command, shell=True, check=True)
+    for path in [path for folder in ("results", ".closedbook") for path in Path(folder).rglob("*.json") if VARN in str(path)]:
+        path.unlink()
+    _arm([KELL])
+    ask(VARN, redact=True)
+
+
+def broken(document=VARN):
+    return {trace["file"]: trace for trace in ask(document, certify=True)["broken"]}
+
+
+def test_the_answer_counts_what_holds_it_and_what_it_costs_to_be_without(project):
+    answer = ask(VARN)
+    assert answer["passages"] == {"entigraph": {"pair": 1, "triplet": 1}}
+    assert answer["corpora"] == {"a": {"tokens": 20, "passages": 2, "corpus_tokens": 40}}
+    assert (answer["runs"]["a-s1"]["tokens_read"], answer["runs"]["a-s1"]["train_tokens"]) == (40, 80) and answer["scores"] == ["a-s1"]
+    assert answer["rebuilt"] == {"corpora": 1, "runs": 1, "scores": 1}
+    assert answer["cost"] == {"train_tokens": 87, "model_calls": 0, "seconds": None}
+    assert answer["calls"] == {"calls": 3, "cost_usd": 1.5, "models": ["openai/toy"]}
+    assert "arms.a.corpus_tokens: 30 is more than the 20 tokens or fewer" in answer["consequences"][0]
+    assert "Varn" in "\n".join(impact.lines(answer))
+
+
+def test_the_commands_are_quoted_for_the_shell(project):
+    assert ask(VARN)["commands"][:3] == ["sed -i 1d -- texts/questions.jsonl", "rm -- texts/varn.md", "snakemake --cores all"]
+    assert ask(KELL)["commands"][0] == "rm -- 'texts/it'\"'\"'s kell.md'"
+
+
+def test_the_note_holds_no_word_of_the_document_and_stays_whole_when_asked_again(project):
+    ask(VARN)
+    note = takedown.place(VARN).read_text()
+    assert not [word for word in TEXTS[VARN].split() if len(word) > 4 and word in note]
+    record = takedown.read(VARN)
+    taken_out_runs = record.runs
+    ask(VARN)
+    assert takedown.read(VARN).runs == taken_out_runs and len(taken_out_runs) >= 2
+
+
+def test_what_other_documents_say_too_is_not_looked_for(project):
+    ask(VARN)
+    assert takedown.read(VARN).shared and "were not looked for" in "\n".join(elsewhere.lines(takedown.read(VARN)))
+    assert not shingles.in_bytes(SHARED.encode(), takedown.read(VARN).wanted()).size
+    assert shingles.in_bytes(TEXTS[VARN].encode(), takedown.read(VARN).wanted()).size
+
+
+def test_after_the_commands_nothing_is_left_and_the_ledger_keeps_hashes(project):
+    before = ask(VARN)
+    assert broken(), "nothing was done yet"
+    taken_out()
+    answer = ask(VARN, certify=True)
+    assert answer["broken"] == [] and answer["files"] > 20
+    assert "nothing of it is left in any of" in impact.lines(answer)[0]
+    segment = Path(f"ledger/entigraph/{VARN}.jsonl").read_text()
+    assert "lighthouse" not in segment and f"{VARN}0" in segment
+    assert "2 calls from 1970-01-01 to 1970-01-02" in "\n".join(answer["unreachable"]) and "secret" not in json.dumps([before, answer])
+
+
+def test_redaction_waits_until_it_is_taken_out_and_rebuilt(project):
+    ask(VARN)
+    with pytest.raises(UserError, match="still among the documents"):
+        ask(VARN, redact=True)
+    Path("texts/varn.md").unlink(), Path("texts/questions.jsonl").unlink()
+    with pytest.raises(UserError, match="results/receipts/.*: a result still holds it"):
+        ask(VARN, redact=True)
+    assert "lighthouse" in Path(f"ledger/entigraph/{VARN}.jsonl").read_text()
+
+
+def database(path):
+    store = sqlite3.connect(path, isolation_level=None)
+    store.execute("CREATE TABLE tags (value TEXT)")
+    store.execute("INSERT INTO tags VALUES (?)", (TEXTS[VARN],))
+    store.execute("PRAGMA secure_delete = OFF")
+    store.execute("DELETE FROM tags")
+    store.close()
+
+
+LEFT = {
+    "results/report/report.html": "<p>" + TEXTS[VARN].replace(" and ", " <i>&#97;nd</i> ").replace("thirty", "thirty&#32;") + "</p>",
+    "results/documents/stray.json": json.dumps({"text": TEXTS[VARN].replace(" ", "\n")}),
+    ".closedbook/logs/passages/entigraph/x.log": f"said: {TEXTS[VARN].upper()}",
+    ".closedbook/checkpoints/a-s1/checkpoint-5/model.safetensors": "\0weights",
+    ".snakemake/metadata/cmVz": f'{{"input": ["results/documents/{VARN}.json"]}}',
+    ".dvc/cache/files/md5/aa/bb.dir": f'[{{"relpath": "{VARN}.json"}}]',
+    ".dvc/cache/files/md5/cc/dd": f"weights after {[VARN, KELL]}",
+    ".dvc/tmp/exps/tmp1/results/passages.json": json.dumps(TEXTS[VARN]),
+    "ledger/texts/0123.txt": TEXTS[VARN],
+    "mlartifacts/run1/artifacts/examples.txt": TEXTS[VARN],
+    "crate/ro-crate-metadata.json": f'{{"@id": "results/documents/{VARN}.json"}}',
+    "cards/README.md": TEXTS[VARN],
+    "notes/mine.txt": TEXTS[VARN],
+}
+
+
+@pytest.mark.parametrize("file", LEFT)
+def test_each_kind_of_left_over_is_found_with_the_command_that_removes_it(project, file):
+    taken_out()
+    assert not broken()
+    files.write_text(file, LEFT[file])
+    (trace,) = broken().values()
+    assert trace["file"] == file and trace["why"] and trace["remedy"]
+    if "--redact" in trace["remedy"]:
+        ask(VARN, redact=True)
+        assert not broken()
+
+
+def test_a_text_deleted_from_a_database_and_not_yet_overwritten_is_found(project):
+    taken_out()
+    database("mlflow.db")
+    assert "VACUUM" in broken()["mlflow.db"]["remedy"]
+
+
+def test_a_document_hidden_in_a_corpus_and_a_model_trained_on_it_are_found_by_index_and_receipt(project):
+    taken_out()
+    old = files.sha256_file("results/corpora/a/tokens.npy")
+    rows = files.read_json_lines("results/corpora/a/passages.jsonl")
+    files.write_json_lines("results/corpora/a/passages.jsonl", [rows[0], {**rows[1], "document": VARN}])
+    record = takedown.read(VARN)
+    known = next(sha256 for sha256, path in record.files.items() if path == "results/corpora/a/tokens.npy")
+    receipt = receipts.read(Path("results/receipts/runs/a-s1.json"))
+    receipt["inputs"]["results/corpora/a/tokens.npy"] = known
+    receipts.keep(Path("results/receipts/runs/a-s1.json"), receipt)
+    found = broken()
+    assert old != known and "10 of its tokens are of the document: 10 to 19" in found["results/corpora/a/tokens.npy"]["why"]
+    assert "as its receipt says" in found["results/runs/a-s1/model.safetensors"]["why"]
+
+
+def test_a_file_that_comes_back_to_the_source_is_found(project):
+    taken_out()
+    files.write_text("texts/varn.md", "another text under the old name")
+    assert broken()["texts/varn.md"] == {"file": "texts/varn.md", "why": "the source still holds it", "remedy": "rm -- texts/varn.md"}
+
+
+def test_git_remotes_and_commits_out_of_reach_are_named_without_credentials(project):
+    def git(*command):
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], check=True)
+
+    git("init", "--quiet")
+    git("add", "texts")
+    git("commit", "--quiet", "-m", "all")
+    git("remote", "add", "origin", "https://user:hunter2@example.org/repo.git?token=abc")
+    taken_out()
+    told = "\n".join(elsewhere.lines(takedown.read(VARN)))
+    commit = subprocess.run(["git", "log", "--format=%h"], capture_output=True, text=True).stdout.strip()
+    assert f"commit {commit} names it" in told and "https://example.org/repo.git" in told and "hunter2" not in told and "abc" not in told
+
+
+@pytest.mark.parametrize("document", ["varn", "../../params", "no such"])
+def test_an_unknown_document_is_refused_with_the_nearest_known(project, document):
+    with pytest.raises(UserError, match="no such document"):
+        ask(document)
+    with pytest.raises(UserError, match="no note of one in ledger/takedowns"):
+        ask(document, certify=True)
+
+
+def test_results_that_are_not_here_are_asked_for(project):
+    Path("results/runs/a-s1/schedule.npy").unlink()
+    with pytest.raises(UserError, match="results/runs/a-s1/schedule.npy.*dvc pull"):
+        ask(VARN)
+
+
+def test_a_clone_without_source_and_ledger_can_ask(project):
+    subprocess.run(["rm", "-r", "texts", "ledger", ".closedbook"], check=True)
+    answer = ask(VARN)
+    assert answer["source"] is None and answer["calls"]["calls"] == 3 and "# take it out of the source" in answer["commands"][0]
+
+
+@pytest.mark.parametrize("number, commands", [(3, "set miniature.books: 2"), (2, "can't be taken out alone: miniature.books: 1")])
+def test_a_made_up_book_goes_only_with_those_after_it(number, commands):
+    found = origin.Origin(source="miniature", path="world.yaml", places={}, number=number, total=3, limit=None)
+    assert commands in found.commands()[0]
+
+
+def test_a_limit_lets_the_next_document_in():
+    found = origin.Origin(source="folder", path="texts", places={Path("a"): []}, number=1, total=3, limit=2)
+    assert "documents.limit: 2 lets the next document in" in found.consequences()[0]
