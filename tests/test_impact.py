@@ -190,6 +190,8 @@ LEFT = {
     "results/documents/stray.json": json.dumps({"text": TEXTS[VARN].replace(" ", "\n")}),
     ".closedbook/logs/passages/entigraph/x.log": f"said: {TEXTS[VARN].upper()}",
     ".closedbook/checkpoints/a-s1/checkpoint-5/model.safetensors": "\0weights",
+    ".closedbook/nearest/0123/passages.json": f'["{VARN}/entigraph/pair"]',
+    ".closedbook/nearest/tmp0/vocab.index.json": '{"lighthouse": 0}',
     ".snakemake/metadata/cmVz": f'{{"input": ["results/documents/{VARN}.json"]}}',
     ".dvc/cache/files/md5/aa/bb.dir": f'[{{"relpath": "{VARN}.json"}}]',
     ".dvc/cache/files/md5/cc/dd": f"weights after {[VARN, KELL]}",

@@ -8,7 +8,7 @@ import numpy as np
 
 from closedbook import files
 from closedbook.freshness import receipts
-from closedbook.lineage import elsewhere, origin, takedown, versioned
+from closedbook.lineage import elsewhere, nearest, origin, takedown, versioned
 from closedbook.lineage.digests import Digests
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import Record
@@ -78,6 +78,8 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
             yield path, f"is {record.files[sha256]} as it was with the document"
         elif path.is_relative_to(takedown.CHECKPOINTS) and not path.is_relative_to(takedown.CHECKPOINTS / "base"):
             yield path, "left by a training that did not end: may have been trained on it"
+        elif path.is_relative_to(nearest.KEPT) and not (path.parent / "passages.json").exists():
+            yield path, "left of an index of passages, and nothing tells of which"
         else:
             yield path, known[sha256] or ("is called after it" if record.document in str(path) else None)
 
