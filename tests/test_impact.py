@@ -216,6 +216,13 @@ def test_each_kind_of_left_over_is_found_with_the_command_that_removes_it(projec
         assert not broken()
 
 
+def test_a_call_about_it_whose_short_answer_was_not_struck_is_found(project):
+    taken_out()
+    with ledger.Ledger("entities", VARN) as segment:
+        segment.append({**CALL, "messages": [], "text": "Varn.", "time": 0.0})
+    assert broken()[f"ledger/entities/{VARN}.jsonl"]["why"] == "holds texts of calls about it"
+
+
 def test_a_text_deleted_from_a_database_and_not_yet_overwritten_is_found(project):
     taken_out()
     database("mlflow.db")

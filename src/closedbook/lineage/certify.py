@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files
+from closedbook import files, ledger
 from closedbook.freshness import receipts
 from closedbook.lineage import elsewhere, nearest, origin, takedown, versioned
 from closedbook.lineage.digests import Digests
@@ -20,7 +20,7 @@ SKIPPED = (".git", ".venv")
 def certify(record: Record) -> dict:
     """{"document", "files": how many were read, "broken": [{"file", "why", "remedy"}], one a file, "unreachable": lines}."""
     clean, broken = _made_without(record)
-    broken = [*_planned(record), *_in_corpora(record), *broken]
+    broken = [*_planned(record), *_in_corpora(record), *broken, *_in_ledger(record)]
     num_files = 0
     for num_files, (path, why) in enumerate(_searched(record, clean), start=1):
         if why:
@@ -48,6 +48,13 @@ def _in_corpora(record: Record) -> Iterator[dict]:
             why = f"{tokens:,} of its tokens are of the document: {ranges}{', …' if len(rows) > 3 else ''}"
             tokens = index.parent / "tokens.npy"
             yield {"file": str(tokens), "why": why, "remedy": _remedy(record, tokens)}
+
+
+def _in_ledger(record: Record) -> Iterator[dict]:
+    """Calls about it whose texts were not struck, be they too short to be found by their words."""
+    for segment in sorted(ledger.root().glob(f"*/{record.document}.jsonl")):
+        if any(name in call for _, call, _ in ledger.verified(segment) for name in ledger.TEXTS):
+            yield {"file": str(segment), "why": "holds texts of calls about it", "remedy": _remedy(record, segment)}
 
 
 def _made_without(record: Record) -> tuple[set[str], list[dict]]:
