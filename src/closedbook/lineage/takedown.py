@@ -61,8 +61,8 @@ def read(document: str) -> Record:
     try:
         return Record(**files.read_json(place(document)))
     except (ValueError, TypeError) as error:
-        raise UserError(f"{place(document)}: not a note of a takedown ({error}): bring the right one back; where the document is still here, "
-                        f"delete this file and run closedbook impact {document}") from None
+        raise UserError(f"{place(document)}: not a note of a takedown ({error}): bring the right one back; where the document is "
+                        f"still here, delete this file and run closedbook impact {document}") from None
 
 
 def note(history: History, document: str) -> Record:
