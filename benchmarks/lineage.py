@@ -1,27 +1,174 @@
-"""What the questions about lineage cost, on synthetic data made on the spot in a temporary folder.
+"""What the questions about lineage cost, on made-up data of a size that no test can have: seconds and peak memory of a fresh process.
 
-    python benchmarks/lineage.py page           the lineage page of 265 documents with 1,000 passages each, written and walked through
-    python benchmarks/lineage.py crate          a crate of 10,000 actions
+    python benchmarks/lineage.py trace       a token of a corpus of 10^9 tokens in 2 million passages
+    python benchmarks/lineage.py nearest     the passages nearest to a sentence, among 265 documents x 1,000 passages
+    python benchmarks/lineage.py page        the lineage page of 265 documents with 1,000 passages each, written and walked through
+    python benchmarks/lineage.py crate       a crate of 10,000 actions
 """
 
 import json
+import os
 import random
 import resource
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from itertools import cycle
 from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from closedbook import files  # noqa: E402
+from closedbook import files, packing  # noqa: E402
+from closedbook.freshness import code, receipts  # noqa: E402
+from closedbook.lineage import tokens  # noqa: E402
+from closedbook.records import Passage, Passages  # noqa: E402
 
+TIMES = 7
+WATCH = """import json, os, sys, time
+started = time.perf_counter()
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)])
+_, status, usage = os.wait4(process, 0)
+print(json.dumps([time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
+sys.exit(status != 0)
+"""
+"""a small process that starts another one: memory that its parent had would count as the started one's"""
 DOCUMENTS, PASSAGES = 265, 1_000
 JOBS = 10_000
 WORDS_A_PASSAGE, WORDS_A_DOCUMENT, ENTITIES = 200, 5_000, 40
 MEGABYTE = 1e6
+CORPUS, RUN = Path("results/corpora/big"), Path("results/runs/big-s1")
+
+
+def trace() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _project(Path(folder))
+        num_tokens = _line(num_documents=265, num_passages=2_000_000, tokens_a_passage=500)
+        sizes = {name: Path("results", name).stat().st_size / 1e6 for name in ("corpora/big/passages.jsonl", "runs/big-s1/schedule.npy")}
+        print(f"{num_tokens:,} tokens read by a run; {', '.join(f'{name} {size:,.0f} MB' for name, size in sizes.items())}")
+        for vocabulary in (4_096, 128_000):
+            _tokenizer(vocabulary)
+            print(f"a tokenizer of {vocabulary:,} tokens")
+            for token in (0, num_tokens // 2, num_tokens - 1):
+                _write_passages(tokens.Run("big").token(token)["id"])
+                _measured("trace", "--run", "big", "--token", str(token))
+        _measured("trace", "--run", "big", "--step", "1000")
+
+
+def nearest() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _project(Path(folder))
+        inputs = _report(Path("results"))
+        for document in inputs["documents"]:
+            _document_receipts(document.stem)
+        words = Passages.read(inputs["passages"][7]).passages[3].text.split()
+        _measured("trace", "--text", " ".join(words[20:35]))
+
+
+def _project(folder: Path) -> None:
+    """A git repository with this checkout's code, as the working directory."""
+    os.chdir(folder)
+    shutil.copytree(ROOT / "src", "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "requirements.lock", ".")
+    files.write_text(".gitignore", "/results/\n/.closedbook/\n__pycache__/\n")
+    for command in (["init", "--quiet"], ["add", "--all"], ["-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "--quiet", "-m", "all"]):
+        subprocess.run(["git", *command], check=True)
+
+
+def _line(num_documents: int, num_passages: int, tokens_a_passage: int) -> int:
+    """Documents, a corpus with a tenth of replay, and its run; gives the tokens that the run reads."""
+    documents = [f"a-document-of-some-length-{files.sha256_text(str(each))[:8]}" for each in range(num_documents)]
+    for name in documents:
+        _document(name)
+    rows = [{"id": f"{name}/entigraph/{number:012x}", "document": name, "strategy": "entigraph", "kind": "pair"}
+            for number, name in zip(range(num_passages), cycle(documents))]  # fmt: skip
+    lengths = np.random.default_rng(1).integers(tokens_a_passage // 2, tokens_a_passage * 3 // 2, num_passages)
+    counts = [_texts("passages.jsonl", "", rows, lengths),
+              _texts("replay.jsonl", "replay_", [{"id": str(number)} for number in range(num_passages // 9)], lengths[: num_passages // 9])]
+    files.write_json(CORPUS / "corpus.json", {"train_tokens": counts[0], "replay_train_tokens": counts[1]})
+    _receipt("corpora/big", ["replay.jsonl", *_passage_files(documents)], [f"{CORPUS}/passages.jsonl", f"{CORPUS}/replay.jsonl"], replay={"path": "replay.jsonl"})
+    _run(*counts)
+    return sum(counts)
+
+
+def _document(name: str) -> None:
+    text = {"id": name, "title": name.title(), "author": "Ann Lee", "year": 1950, "text": "A word or two. " * 2000, "license": "CC0-1.0"}
+    files.write_json(f"results/documents/{name}.json", text)
+    _document_receipts(name)
+
+
+def _document_receipts(name: str) -> None:
+    _receipt(f"documents/{name}", [f".closedbook/sources/{name}.json"], [f"results/documents/{name}.json"])
+    _receipt(f"passages/entigraph/{name}", [f"results/documents/{name}.json"], _passage_files([name]), llm={"model": "miniature/author"})
+
+
+def _passage_files(documents: list[str]) -> list[str]:
+    return [f"results/passages/entigraph/{name}.json" for name in documents]
+
+
+def _receipt(name: str, inputs: list[str], outputs: list[str], **params) -> None:
+    step = name.partition("/")[0]
+    recipe = {"step": step, "params": params, "code": code.of_step(step), "prompts": {}, "assets": {}}
+    hashes = {"inputs": dict.fromkeys(inputs, "0" * 64), "outputs": dict.fromkeys(outputs, "0" * 64)}
+    receipts.keep(receipts.FOLDER / f"{name}.json", {"recipe": recipe, **hashes, "facts": {}, "versions": receipts.versions()})
+
+
+def _texts(index: str, prefix: str, rows: list[dict], lengths: np.ndarray) -> int:
+    """The files of a corpus that hold so many texts; gives their tokens. The tokens are a file with holes, which reads as zeros."""
+    files.write_json_lines(CORPUS / index, rows)
+    np.save(CORPUS / f"{prefix}offsets.npy", np.cumsum([0, *lengths]))
+    np.lib.format.open_memmap(CORPUS / f"{prefix}tokens.npy", "w+", np.uint32, (int(lengths.sum()),))
+    return int(lengths.sum())
+
+
+def _run(train_tokens: int, replay_tokens: int) -> None:
+    schedule = packing.schedule(corpus=CORPUS, seed=1, run_seed=1)
+    RUN.mkdir(parents=True)
+    np.save(RUN / "schedule.npy", schedule)
+    blocks = packing.num_blocks(schedule, 2048)
+    files.write_json(RUN / "run.json", {
+        "arm": "big", "block_size": 2048, "batch_size": 16, "num_steps": -(-blocks // 16), "num_blocks": blocks,
+        "padding_tokens": blocks * 2048 - train_tokens - replay_tokens, "train_tokens": train_tokens, "replay_tokens": replay_tokens,
+    })  # fmt: skip
+    _receipt("runs/big-s1", [f"{CORPUS}/passages.jsonl"], [f"{RUN}/run.json"])
+
+
+def _tokenizer(size: int) -> None:
+    """A byte-level tokenizer of so many tokens, as large in its file as a real one."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    words = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *(f"token{number:06}" for number in range(size - 256))]
+    tokenizer = Tokenizer(models.BPE(vocab={word: number for number, word in enumerate(words)}, merges=[]))
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.save(str(RUN / "tokenizer.json"))
+
+
+def _write_passages(identity: str) -> None:
+    """The passages file in which one is found: all of its document's, each with its call."""
+    document = identity.partition("/")[0]
+    call = {"key": "0" * 64, "model": "miniature/author", "model_answered": "author-1", "settings": {"temperature": 0.7}, "sample": 0, "attempt": 0,
+            "prompt": "pair", "prompt_sha256": "0" * 64, "usage": {}, "cost_usd": 0.0, "finish_reason": "stop", "response_sha256": "0" * 64}  # fmt: skip
+    with open(CORPUS / "passages.jsonl", encoding="utf-8") as rows:
+        found = [json.loads(row) for row in rows if f'"{document}"' in row]
+    Passages(document=document, strategy="entigraph", dropped=[], passages=[
+        Passage(**row, entities=["Mira Oldan", "Varn"], sample=0, writer="llm", text="Some words of it. " * 140, call=call) for row in found
+    ]).write(Path(_passage_files([document])[0]))  # fmt: skip
+
+
+def _measured(*question: str) -> None:
+    """How long a question takes, from the start of its process to its end, and the largest memory of it. The first time it finds nothing
+    remembered: no digests of commits, no index."""
+    command = [sys.executable, "-c", WATCH, sys.executable, "-m", "closedbook", *question]
+    first, *later = [json.loads(subprocess.run(command, env={**os.environ, "PYTHONPATH": "src"}, stdout=subprocess.PIPE, check=True).stdout) for _ in range(TIMES)]
+    fastest, middle = min(later), median(seconds for seconds, _, _ in later)
+    print(f"closedbook {' '.join(question)}: first {first[0]:.3f} s, {first[2]:.0f} MB; then fastest {fastest[0]:.3f} s ({fastest[1]:.3f} s of a core), "
+          f"median {middle:.3f} s, {max(peak for _, _, peak in later):.0f} MB", flush=True)  # fmt: skip
 
 
 def page() -> None:
@@ -32,22 +179,21 @@ def page() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         with ProcessPoolExecutor(1) as apart:  # so that its memory does not count
-            inputs = apart.submit(_project, Path(folder)).result()
+            inputs = apart.submit(_report, Path(folder)).result()
         started = time.perf_counter()
         page.build(**inputs)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"written in {time.perf_counter() - started:.1f} s, peak memory {peak:.0f} MB")
+        print(f"written in {time.perf_counter() - started:.1f} s, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
         _sizes(inputs["folder"])
         browser = Browser()
         _walk(browser, inputs["folder"] / "lineage.html")
         browser.driver.quit()
 
 
-def _project(folder: Path) -> dict:
+def _report(folder: Path) -> dict:
     """The report's inputs: as many documents and passages as the paper's experiment on QuALITY has documents."""
     import toys
 
-    from closedbook.records import EntityList, Passages
+    from closedbook.records import EntityList
 
     random.seed(1)
     words = ["".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=random.randint(2, 9))) for _ in range(20_000)]
@@ -60,8 +206,7 @@ def _project(folder: Path) -> dict:
         name, names = f"document-{number:08x}", [text(2).title() for _ in range(ENTITIES)]
         documents.append(toys.document(folder, name, text(4).title(), text(2).title(), text(WORDS_A_DOCUMENT)))
         lists.append(folder / "entities" / f"{name}.json")
-        EntityList(document=name, summary=text(60), entities=names, made_by="llm", why=None, maker="large",
-                   call=_call(number)).write(lists[-1])  # fmt: skip
+        EntityList(document=name, summary=text(60), entities=names, made_by="llm", why=None, maker="large", call=_call(number)).write(lists[-1])
         written.append(folder / "passages" / "entigraph" / f"{name}.json")
         made = [_passage(name, place, names, text(WORDS_A_PASSAGE)) for place in range(PASSAGES)]
         Passages(document=name, strategy="entigraph", passages=made, dropped=[]).write(written[-1])
@@ -73,27 +218,23 @@ def _project(folder: Path) -> dict:
 
 
 def _passage(document: str, place: int, names: list[str], text: str):
-    from closedbook.records import Passage
-
-    return Passage(id=f"{document}/entigraph/{place:012x}", document=document, strategy="entigraph", kind="pair",
-                   entities=random.sample(names, 2), sample=0, writer="llm", text=text, call=_call(place))  # fmt: skip
+    return Passage(id=f"{document}/entigraph/{place:012x}", document=document, strategy="entigraph", kind="pair", entities=random.sample(names, 2),
+                   sample=0, writer="llm", text=text, call=_call(place))  # fmt: skip
 
 
 def _call(number: int) -> dict:
     return {"key": f"{number:064x}", "model": "openai/large", "model_answered": "large-2026", "sample": 0, "attempt": 0, "prompt": "pair",
-            "settings": {"api_base": None, "temperature": 0.7, "max_tokens": 4096, "seed": number, "schema": None,
-                         "provider_version": None},
-            "prompt_sha256": "ab" * 32, "usage": {"prompt_tokens": 7000, "completion_tokens": 300}, "cost_usd": 0.003,
-            "finish_reason": "stop", "response_sha256": "cd" * 32}  # fmt: skip
+            "settings": {"api_base": None, "temperature": 0.7, "max_tokens": 4096, "seed": number, "schema": None, "provider_version": None},
+            "prompt_sha256": "ab" * 32, "usage": {"prompt_tokens": 7000, "completion_tokens": 300}, "cost_usd": 0.003, "finish_reason": "stop",
+            "response_sha256": "cd" * 32}  # fmt: skip
 
 
 def _sizes(report: Path) -> None:
     sizes = {path.relative_to(report): path.stat().st_size for path in report.rglob("*.js")}
     data = Path("lineage/data")
-    largest = max(size for path, size in sizes.items() if path.is_relative_to(data / "passages"))
-    print(f"{len(sizes)} scripts, {sum(sizes.values()) / MEGABYTE:.0f} MB; opening reads index.js, "
-          f"{sizes[data / 'index.js'] / MEGABYTE:.2f} MB; the first search entities.js, {sizes[data / 'entities.js'] / MEGABYTE:.2f} MB; "
-          f"a document's passages at most {largest / MEGABYTE:.2f} MB")
+    print(f"{len(sizes)} scripts, {sum(sizes.values()) / MEGABYTE:.0f} MB; opening reads index.js, {sizes[data / 'index.js'] / MEGABYTE:.2f} MB; "
+          f"the first search entities.js, {sizes[data / 'entities.js'] / MEGABYTE:.2f} MB; a document's passages at most "
+          f"{max(size for path, size in sizes.items() if path.is_relative_to(data / 'passages')) / MEGABYTE:.2f} MB")
 
 
 def _walk(browser, html: Path) -> None:
@@ -104,15 +245,12 @@ def _walk(browser, html: Path) -> None:
     for what, address in (("its corpus, 265 documents", "#corpus/entigraph"), ("a document", f"#document/{name}"),
                           ("its 1,000 passages, loaded", f"#passages/{name}/entigraph"), ("… again, from memory", f"#document/{name}"),
                           ("a passage", f"#passage/{name}/entigraph/{500:012x}"), ("its call", f"#call/{name}/entigraph/{500:064x}"),
-                          ("search over all, the first", "#search?words=ab"),
-                          ("search in 1,000 passages", "#search?words=cab")):  # fmt: skip
+                          ("search over all, the first", "#search?words=ab"), ("search in 1,000 passages", "#search?words=cab")):  # fmt: skip
         print(f"to {what}: {browser.driver.execute_async_script(SHOWN, address):.0f} ms")
 
 
 def crate() -> None:
     """Seconds and megabytes for a crate of 10,000 jobs: documents, entity lists, and passages of two strategies."""
-    import os
-
     from closedbook.lineage import crate, published
     from closedbook.lineage.history import History
 
@@ -166,4 +304,7 @@ setTimeout(look);
 
 
 if __name__ == "__main__":
-    {"page": page, "crate": crate}[sys.argv[1]]()
+    questions = {"trace": trace, "nearest": nearest, "page": page, "crate": crate}
+    if sys.argv[1:] not in [[name] for name in questions]:
+        sys.exit(__doc__)
+    questions[sys.argv[1]]()

@@ -23,7 +23,9 @@ TEXTS = {
     VARN: f"Mira Oldan kept the lighthouse of Varn for thirty years and counted every ship by its lamps. {SHARED}",
     KELL: f"The bridge at Kell fell in a storm one night, and Tomas Reed built it again with his own two hands. {SHARED}",
 }
-CALL = {"key": "k1", "model": "openai/toy", "model_answered": "toy-1", "settings": {"api_base": "https://me:secret@host/v1"}, "attempt": 0, "cost_usd": 0.5}
+CALL = {"key": "k1", "model": "openai/toy", "model_answered": "toy-1", "settings": {"api_base": "https://me:secret@host/v1"},
+        "attempt": 0, "cost_usd": 0.5}
+QUESTION = {"document": "varn.md", "question_unique_id": "q", "question": "Who?", "options": ["a", "b", "c", "d"], "gold_label": 1}
 
 
 @pytest.fixture
@@ -37,8 +39,7 @@ def project(tmp_path, monkeypatch):
         YAML(typ="safe").dump(params, handle)
     files.write_text("texts/varn.md", TEXTS[VARN])
     files.write_text("texts/it's kell.md", TEXTS[KELL])
-    files.write_text("texts/questions.jsonl", json.dumps({"document": "varn.md", "question_unique_id": "q", "question": "Who?", "options": ["a", "b", "c", "d"],
-                                                           "gold_label": 1}) + "\n")
+    files.write_json_lines("texts/questions.jsonl", [QUESTION])
     for document in TEXTS:
         _document(document)
     _base()
@@ -50,7 +51,8 @@ def project(tmp_path, monkeypatch):
 def _job(step, job, inputs, outputs, **params):
     recipe = {"step": step, "params": params, "code": "c" * 64, "prompts": {}, "assets": {}}
     hashes = {path: files.sha256_file(path) for path in inputs}
-    receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs=hashes, outputs=[Path(path) for path in outputs], facts={"made_by": "llm", "maker": "toy-1"})
+    receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs=hashes, outputs=[Path(path) for path in outputs],
+                   facts={"made_by": "llm", "maker": "toy-1"})
 
 
 def _document(document):
@@ -60,10 +62,11 @@ def _document(document):
     files.write_json(f"results/questions/{document}.json", [])
     _job("documents", f"documents/{document}", [source], [made, f"results/questions/{document}.json"])
     entities, passages = f"results/entities/{document}.json", f"results/passages/entigraph/{document}.json"
-    EntityList(document=document, summary=f"A summary of {document}.", entities=["A", "B"], made_by="llm", why=None, maker="toy-1", call=CALL).write(entities)
+    EntityList(document=document, summary=f"A summary of {document}.", entities=["A", "B"], made_by="llm", why=None, maker="toy-1",
+               call=CALL).write(entities)
     _job("entities", f"entities/{document}", [made], [entities])
-    told = [Passage(id=f"{document}/entigraph/{kind}", document=document, strategy="entigraph", kind=kind, entities=[], sample=0, writer="llm",
-                    text=f"A {kind} is told of {TEXTS[document]}", call={**CALL, "key": kind}) for kind in ("pair", "triplet")]
+    told = [Passage(id=f"{document}/entigraph/{kind}", document=document, strategy="entigraph", kind=kind, entities=[], sample=0,
+                    writer="llm", text=f"A {kind} is told of {TEXTS[document]}", call={**CALL, "key": kind}) for kind in ("pair", "triplet")]
     Passages(document=document, strategy="entigraph", passages=told, dropped=[]).write(passages)
     _job("passages", f"passages/entigraph/{document}", [made, entities], [passages])
 
@@ -81,13 +84,15 @@ def _arm(documents):
     np.save(corpus / "offsets.npy", np.arange(len(rows) + 1) * 10)
     np.save(corpus / "tokens.npy", np.arange(len(rows) * 10, dtype=np.uint32))
     files.write_json(corpus / "corpus.json", {"corpus_tokens": len(rows) * 10, "existing_tokens": len(rows) * 10})
-    _job("corpora", "corpora/a", [f"results/passages/entigraph/{document}.json" for document in documents], [corpus], name="a", arm={"corpus_tokens": 30})
+    _job("corpora", "corpora/a", [f"results/passages/entigraph/{document}.json" for document in documents], [corpus],
+         name="a", arm={"corpus_tokens": 30})
     visits = [(0, row, 10) for row in range(len(rows))]
     run.mkdir(parents=True, exist_ok=True)
     np.save(run / "schedule.npy", np.array([*visits, (1, 0, 7), *visits]))
     files.write_text(run / "model.safetensors", f"weights after {documents}")
     files.write_text(run / "tokenizer.json", "the same for all")
-    files.write_json(run / "run.json", {"arm": "a", "train_tokens": len(rows) * 20, "replay_tokens": 7, "sha256": {"model.safetensors": "0" * 64}})
+    counts = {"arm": "a", "train_tokens": len(rows) * 20, "replay_tokens": 7}
+    files.write_json(run / "run.json", {**counts, "sha256": {"model.safetensors": "0" * 64}})
     _job("runs", "runs/a-s1", [str(path) for path in sorted(corpus.iterdir())], [run])
     files.write_json("results/scores/a-s1.json", {"num": len(documents)})
     _job("scores", "scores/a-s1", [str(run / "model.safetensors"), *(f"results/questions/{document}.json" for document in documents)],
@@ -98,8 +103,8 @@ def _ledger():
     for document, text in TEXTS.items():
         with ledger.Ledger("entigraph", document) as segment:
             for number in range(2):
-                segment.append({**CALL, "key": f"{document}{number}", "messages": [{"role": "user", "content": text}], "text": f"Told: {text}",
-                                "time": 86400.0 * number}, text)
+                asked = {"messages": [{"role": "user", "content": text}], "text": f"Told: {text}", "time": 86400.0 * number}
+                segment.append({**CALL, "key": f"{document}{number}", **asked}, text)
 
 
 def ask(document, redact=False, certify=False):
@@ -190,6 +195,8 @@ LEFT = {
     "results/documents/stray.json": json.dumps({"text": TEXTS[VARN].replace(" ", "\n")}),
     ".closedbook/logs/passages/entigraph/x.log": f"said: {TEXTS[VARN].upper()}",
     ".closedbook/checkpoints/a-s1/checkpoint-5/model.safetensors": "\0weights",
+    ".closedbook/nearest/0123/passages.json": f'["{VARN}/entigraph/pair"]',
+    ".closedbook/nearest/tmp0/vocab.index.json": '{"lighthouse": 0}',
     ".snakemake/metadata/cmVz": f'{{"input": ["results/documents/{VARN}.json"]}}',
     ".dvc/cache/files/md5/aa/bb.dir": f'[{{"relpath": "{VARN}.json"}}]',
     ".dvc/cache/files/md5/cc/dd": f"weights after {[VARN, KELL]}",
@@ -212,6 +219,13 @@ def test_each_kind_of_left_over_is_found_with_the_command_that_removes_it(projec
     if "--redact" in trace["remedy"]:
         ask(VARN, redact=True)
         assert not broken()
+
+
+def test_a_call_about_it_whose_short_answer_was_not_struck_is_found(project):
+    taken_out()
+    with ledger.Ledger("entities", VARN) as segment:
+        segment.append({**CALL, "messages": [], "text": "Varn.", "time": 0.0})
+    assert broken()[f"ledger/entities/{VARN}.jsonl"]["why"] == "holds texts of calls about it"
 
 
 def test_a_text_deleted_from_a_database_and_not_yet_overwritten_is_found(project):
@@ -261,6 +275,14 @@ def test_an_unknown_document_is_refused_with_the_nearest_known(project, document
         ask(document)
     with pytest.raises(UserError, match="no note of one in ledger/takedowns"):
         ask(document, certify=True)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"document": "varn"}'])
+def test_a_note_that_is_none_is_refused(project, text):
+    files.write_text(takedown.place(VARN), text)
+    for questions in ({}, {"certify": True}):
+        with pytest.raises(UserError, match="ledger/takedowns/.*not a note of a takedown.*delete this file"):
+            ask(VARN, **questions)
 
 
 def test_results_that_are_not_here_are_asked_for(project):

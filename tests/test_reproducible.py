@@ -1,4 +1,4 @@
-"""What of an arm can be made again: each claim, and what stands against it, on hand-made receipts; and wrong claims that rebuilding finds."""
+"""What of an arm can be made again: each claim, what stands against it, and wrong claims that rebuilding finds, on hand-made receipts."""
 
 import asyncio
 import json
@@ -16,7 +16,8 @@ from closedbook.lineage import prove, reproducible
 from closedbook.lineage.history import History
 from closedbook.records import Document
 
-DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mira Oldan lives in Varn. The Council of Varn met Mira Oldan in Kell.")
+TEXT = "Mira Oldan lives in Varn. The Council of Varn met Mira Oldan in Kell."
+DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text=TEXT)
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def _written(model):
     entities.build(document=document, output=names, params=params.typed(recipe), limits=limits)
     _job("entities", "entities/varn-1", recipe, [document], [names])
     recipe = {"seed": 1, "llm": model, "passages": {"attempts": 2, "rephrase": {"styles": ["easy", "hard"], "samples": 1}}}
-    passages.build(document=document, entities=[], strategy="rephrase", output=told, params=params.typed(recipe), limits=limits.model_copy(update={"concurrency": 1}))
+    one_by_one = limits.model_copy(update={"concurrency": 1})
+    passages.build(document=document, entities=[], strategy="rephrase", output=told, params=params.typed(recipe), limits=one_by_one)
     _job("passages", "passages/rephrase/varn-1", recipe, [document], [told])
 
 
@@ -100,7 +102,7 @@ def test_another_prompt_is_another_call(project, monkeypatch):
     (lambda record: record["recipe"].update(code="0" * 64), "code of the step scores changed"),
     (lambda record: record["recipe"]["params"]["scores"].update(device="cuda"), "scores.device is cuda"),
     (lambda record: record["facts"].update(cpu="Zilog Z80"), "another kind of CPU: Zilog Z80"),
-    (lambda record: record.update(accepted=[{"why": "a name", "code_before": "0", "code_after": "1"}]), "accepted over a change of code"),
+    (lambda record: record.update(accepted=[{"why": "a name", "code_before": "0", "code_after": "1"}]), "accepted over a change"),
 ])
 def test_what_stands_against_a_claim_is_said(project, change, reason):
     receipt = Path("results/receipts/scores/a-s1.json")
@@ -125,7 +127,8 @@ def test_an_unknown_arm_is_refused_with_those_that_are_known(project):
 def test_with_calls_forbidden_a_step_stops_and_says_which_answer_it_misses(project, monkeypatch):
     monkeypatch.setenv(llm.NO_CALLS, "1")
     recipe = json.loads(Path("results/receipts/passages/rephrase/varn-1.json").read_text())["recipe"]["params"]
-    replay = dict(document=Path("results/documents/varn-1.json"), entities=[], strategy="rephrase", params=params.typed(recipe), limits=params.load().limits)
+    replay = dict(document=Path("results/documents/varn-1.json"), entities=[], strategy="rephrase", params=params.typed(recipe),
+                  limits=params.load().limits)
     passages.build(**replay, output=Path("again.json"))
     assert Path("again.json").read_bytes() == Path("results/passages/rephrase/varn-1.json").read_bytes()
     Path("ledger/rephrase/varn-1.jsonl").unlink()

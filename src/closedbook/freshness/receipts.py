@@ -7,7 +7,6 @@ import sqlite3
 import time
 from contextlib import closing
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from closedbook import files
@@ -57,6 +56,8 @@ class Hashes:
 
 def versions() -> dict[str, str]:
     """Reported, never a reason to be stale."""
+    from importlib import metadata  # loads as long as the rest of this module, and questions about lineage have no use for it
+
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
 
 

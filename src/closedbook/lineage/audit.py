@@ -11,6 +11,7 @@ from closedbook.freshness import plan
 from closedbook.lineage import sealed, stale, unproved
 from closedbook.lineage.checks import calls, crate, dvc, mlflow, results
 from closedbook.lineage.digests import Digests
+from closedbook.lineage.history import Job
 from closedbook.lineage.state import Break, State
 
 SHOWN = 3
@@ -47,7 +48,7 @@ def of(state: State, beside: Iterable[Break | str] = ()) -> dict:
         "unasked": [*problem, *(one for one in found if isinstance(one, str))],
         "notes": [one for one in notes if isinstance(one, str)],
         "hashed": {"files": digests.num_files, "bytes": digests.num_bytes},
-        "unproved": unproved.of(state.history.jobs.values()),
+        "unproved": unproved.of(_readable(state, digests)),
     }
 
 
@@ -93,6 +94,12 @@ def _wanted(state: State) -> Iterator[tuple[Path, str]]:
         places = named if state.revision else state.held.objects()
         yield from ((place, "sha256" if named.get(place) in made else "md5") for place in places)
         yield from ((Path(path), "md5") for path in state.held.md5 if path not in made and state.revision is None)
+
+
+def _readable(state: State, digests: Digests) -> list[Job]:
+    """The jobs whose results may be read where they lie: an edited one says nothing, and may be no JSON at all."""
+    return [job for job in state.history.jobs.values()
+            if all(digests.sha256(Path(path)) in (job.outputs[path], None) for path in job.outputs if path.endswith(".json"))]
 
 
 def _checks(state: State, planned: plan.Plan | None, digests: Digests) -> Iterator[Break | str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files
+from closedbook import files, ledger
 from closedbook.freshness import receipts
-from closedbook.lineage import elsewhere, origin, takedown, versioned
+from closedbook.lineage import elsewhere, nearest, origin, takedown, versioned
 from closedbook.lineage.digests import Digests
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import Record
@@ -20,7 +20,7 @@ SKIPPED = (".git", ".venv")
 def certify(record: Record) -> dict:
     """{"document", "files": how many were read, "broken": [{"file", "why", "remedy"}], one a file, "unreachable": lines}."""
     clean, broken = _made_without(record)
-    broken = [*_planned(record), *_in_corpora(record), *broken]
+    broken = [*_planned(record), *_in_corpora(record), *broken, *_in_ledger(record)]
     num_files = 0
     for num_files, (path, why) in enumerate(_searched(record, clean), start=1):
         if why:
@@ -48,6 +48,13 @@ def _in_corpora(record: Record) -> Iterator[dict]:
             why = f"{tokens:,} of its tokens are of the document: {ranges}{', …' if len(rows) > 3 else ''}"
             tokens = index.parent / "tokens.npy"
             yield {"file": str(tokens), "why": why, "remedy": _remedy(record, tokens)}
+
+
+def _in_ledger(record: Record) -> Iterator[dict]:
+    """Calls about it whose texts were not struck, be they too short to be found by their words."""
+    for segment in sorted(ledger.root().glob(f"*/{record.document}.jsonl")):
+        if any(name in call for _, call, _ in ledger.verified(segment) for name in ledger.TEXTS):
+            yield {"file": str(segment), "why": "holds texts of calls about it", "remedy": _remedy(record, segment)}
 
 
 def _made_without(record: Record) -> tuple[set[str], list[dict]]:
@@ -78,6 +85,8 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
             yield path, f"is {record.files[sha256]} as it was with the document"
         elif path.is_relative_to(takedown.CHECKPOINTS) and not path.is_relative_to(takedown.CHECKPOINTS / "base"):
             yield path, "left by a training that did not end: may have been trained on it"
+        elif path.is_relative_to(nearest.KEPT) and not (path.parent / "passages.json").exists():
+            yield path, "left of an index of passages, and nothing tells of which"
         else:
             yield path, known[sha256] or ("is called after it" if record.document in str(path) else None)
 
@@ -101,7 +110,8 @@ def _remedy(record: Record, path: Path) -> str:
     if ".dvc" in path.parts and "tmp" not in rest or path.is_absolute():
         return "dvc gc --workspace"
     if top == "mlartifacts" and len(rest) > 1:
-        return f"mlflow runs delete --run-id {rest[0]} && mlflow gc --backend-store-uri sqlite:///mlflow.db --run-ids {rest[0]}"
+        store = "--tracking-uri sqlite:///mlflow.db --backend-store-uri sqlite:///mlflow.db"
+        return f"mlflow runs delete --run-id {rest[0]} && mlflow gc {store} --run-ids {rest[0]}"
     if top == "mlflow.db":
         vacuum = "import sqlite3; sqlite3.connect('mlflow.db').execute('VACUUM')"
         return f'delete the run that holds it (mlflow ui), then: python -c "{vacuum}"'

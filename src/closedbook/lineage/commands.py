@@ -1,6 +1,7 @@
 """The questions about lineage as commands. Each answer is plain data, printed for a person or, with --json, for a program."""
 
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def _question(commands, name: str, summary: str):
 
 
 def _answer(options) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core for algebra that no question needs
     module = import_module(f"closedbook.lineage.{options.question}")
     answer = module.answer(options)
     print(json.dumps(answer, indent=1, ensure_ascii=False) if options.json else "\n".join(module.lines(answer)))

@@ -6,7 +6,6 @@ digested as the working tree's is (freshness/code.py), never run.
 
 import io
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +18,8 @@ from closedbook.lineage.versioned import git
 PACKAGE = "src/closedbook"
 KNOWN = receipts.CACHE.parent / "code"
 SEARCHED = 200
-"""commits that changed the code, the newest ones: an old one takes a tenth of a second the first time"""
+"""commits that changed the code, the newest ones: each takes a tenth of a second the first time"""
+NOT_FOUND = f"is in none of the newest {SEARCHED} commits that changed it, nor in this folder"
 
 
 def code_of(job: Job) -> str:
@@ -52,6 +52,8 @@ def _known(tree: str) -> list[str]:
     """The digests of the steps of a tree of git's, remembered under its name and that of the way they are taken."""
     place = KNOWN / files.sha256_file(Path(code.__file__))[:12] / f"{tree}.json"
     if not place.exists():
+        import tarfile
+
         with tempfile.TemporaryDirectory() as folder:
             archive = subprocess.run(["git", "archive", tree], capture_output=True, check=True).stdout
             tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")

@@ -120,7 +120,8 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
         name, budget = job.recipe["params"]["name"], job.recipe["params"]["arm"]["corpus_tokens"]
         left = files.read_json(_folder(job, "corpus.json") / "corpus.json")["existing_tokens"] - corpora[name]["tokens"]
         if budget != "all" and left < budget:
-            lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: lower it in params.yaml")
+            lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: "
+                         "lower it in params.yaml")
     return lines
 
 

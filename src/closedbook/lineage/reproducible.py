@@ -23,7 +23,8 @@ CLAIMS = {
 
 
 def answer(options: Namespace) -> dict:
-    """{"arm", "artefacts": [{"job", "by", "calls_missing", "against"}], "unproved"}; `by` is a key of CLAIMS, claimed if nothing is `against`.
+    """{"arm", "artefacts": [{"job", "by", "calls_missing", "against"}], "unproved"}; `by` is a key of CLAIMS, which is claimed where
+    nothing is `against`.
 
     With --prove each artefact also says what came of rebuilding it, and "broken" lists the claims that were wrong.
     Raises UserError for an unknown arm, and for --prove outside a git checkout.

@@ -23,8 +23,8 @@ def answer(options: argparse.Namespace) -> dict:
                           input=sealed.message(options.name, content))
     if done.returncode:
         raise UserError(f"{tag}: git made no tag: {' '.join(done.stderr.split())}")
-    return {"tag": tag, "signed": signs, "digest": sealed.digest(content), "commit": content["commit"],
-            "receipts": len(content["receipts"]), "segments": len(content["ledger"]), "stale": audited["stale"], "unproved": audited["unproved"]}
+    return {"tag": tag, "signed": signs, "digest": sealed.digest(content), "commit": content["commit"], "stale": audited["stale"],
+            "receipts": len(content["receipts"]), "segments": len(content["ledger"]), "unproved": audited["unproved"]}
 
 
 def lines(answer: dict) -> list[str]:

@@ -15,7 +15,7 @@ from closedbook import files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import WORK
-from closedbook.lineage import shingles, versioned
+from closedbook.lineage import nearest, shingles, versioned
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document, EntityList, Passages
 
@@ -54,11 +54,15 @@ def is_noted(document: str) -> bool:
 
 
 def read(document: str) -> Record:
-    """Raises UserError where nothing was noted of such a document."""
+    """Raises UserError where nothing was noted of such a document, and for a file that is no such note."""
     if not is_noted(document):
         raise UserError(f"{document}: no such document, and no note of one in {place('DOCUMENT').parent}: the ids are the names of the "
                         "files in results/documents; closedbook impact DOCUMENT takes the note while the document is still here")
-    return Record(**files.read_json(place(document)))
+    try:
+        return Record(**files.read_json(place(document)))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{place(document)}: not a note of a takedown ({error}): bring the right one back; where the document is "
+                        f"still here, delete this file and run closedbook impact {document}") from None
 
 
 def note(history: History, document: str) -> Record:
@@ -154,10 +158,10 @@ def _days(records: list[dict]) -> dict[str, str | None]:
 def redact(record: Record) -> list[str]:
     """Strike a document from the ledger and remove what else of this machine holds it; returns the paths changed and removed.
 
-    Checkpoints of trainings that did not end go too, for nobody can tell what they were trained on.
+    Checkpoints of trainings that did not end go too, for nobody can tell what they were trained on, and the index of passages.
     """
     changed = [str(path) for path in ledger.redact(record.document)]
-    gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"]
+    gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"] + sorted(nearest.KEPT.glob("*"))
     for folder in gone:
         shutil.rmtree(folder)
     wanted = record.wanted()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from closedbook import files
+from closedbook.lineage import commit
 from closedbook.lineage.history import History, Job
 
 LOCK = Path("requirements.lock")
@@ -25,7 +26,7 @@ def about(history: History, jobs: Iterable[Job]) -> list[str]:
 def of(jobs: Iterable[Job]) -> list[str]:
     """All that can't be proved about just these jobs."""
     jobs = list(jobs)
-    return [*_models(jobs), *_licences(jobs), *_bases(jobs), *_accepted(jobs), *_libraries(jobs), *_tree()]
+    return [*_models(jobs), *_licences(jobs), *_bases(jobs), *_accepted(jobs), *libraries(jobs), *_code(jobs)]
 
 
 def _models(jobs: list[Job]) -> list[str]:
@@ -73,7 +74,7 @@ def _accepted(jobs: list[Job]) -> list[str]:
     return [f"{job.name}: kept over a change of its code, on somebody's word: {one['why']}" for job in jobs for one in job.accepted]
 
 
-def _libraries(jobs: list[Job]) -> list[str]:
+def libraries(jobs: list[Job]) -> list[str]:
     """Libraries of other versions than the lock names, and of several versions among results that build on each other."""
     made = Counter((name, version) for job in jobs for name, version in job.versions.items())
     locked = _locked()
@@ -99,12 +100,17 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _tree() -> list[str]:
+def _code(jobs: list[Job]) -> list[str]:
+    """Code in no commit, and what of the working tree is not committed."""
     status = subprocess.run(["git", "status", "--porcelain", "--", *DECIDES], capture_output=True, text=True)
     if status.returncode:
         return ["no git repository here: no commit says what code and parameters these are"]
+    made = dict.fromkeys((job.step, commit.code_of(job)) for job in jobs)
+    commits = commit.holding(code for _, code in made)
+    lost = [f"the code of the step {step} {'is in no commit, only in this folder' if commits[code] == '' else commit.NOT_FOUND}"
+            for step, code in made if not commits[code]]  # fmt: skip
     changed = [line[3:] for line in status.stdout.splitlines()]
-    return [f"not committed, so in nobody's history but this folder's: {_some(changed, 'file')}"] if changed else []
+    return lost + ([f"not committed, so in nobody's history but this folder's: {_some(changed, 'file')}"] if changed else [])
 
 
 def _some(names: list[str], noun: str) -> str:

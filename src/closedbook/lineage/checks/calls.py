@@ -13,9 +13,9 @@ def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
     if not folder.is_dir():
         yield f"no {folder}/ here: whether passages carry the answers that were given was not asked"
         return
-    answers: dict[str, dict[str, set[str]]] = {}
+    answers: dict[Path, dict[str, set[str]]] = {}
     for segment in sorted(folder.glob("*/*.jsonl")):
-        yield from _segment(state, segment, answers.setdefault(_result(segment), {}))
+        yield from _segment(state, segment, answers.setdefault(segment, {}))
         yield from _texts(state, segment, digests)
     yield from _carried(state, digests, answers)
 
@@ -44,17 +44,24 @@ def _texts(state: State, segment: Path, digests: Digests) -> Iterator[Break]:
                         untrusted=state.with_after([_result(segment)]))
 
 
-def _carried(state: State, digests: Digests, answers: dict[str, dict[str, set[str]]]) -> Iterator[Break | str]:
-    elsewhere = 0
+def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[str]]]) -> Iterator[Break | str]:
+    elsewhere = set()
     for path in [*state.results("results/entities/*.json"), *state.results("results/passages/*/*.json")]:
         record = state.read(path, digests) or {}
-        calls = [one["call"] for one in record.get("passages", [record]) if one.get("call")]
-        elsewhere += bool(calls) and path not in answers
-        for call in calls if path in answers else []:
-            found = answers[path].get(call["key"], set())
-            if call["response_sha256"] not in found:
-                yield Break(file=path, expected=f"call {call['key']} in the ledger, answered with SHA-256 {call['response_sha256']}",
+        for call in [one["call"] for one in record.get("passages", [record]) if one.get("call")]:
+            segment = _asked_in(call, Path(path))
+            found = answers.get(segment, {}).get(call["key"], set())
+            if segment not in answers:
+                elsewhere.add(path)
+            elif call["response_sha256"] not in found:
+                yield Break(file=path, expected=f"call {call['key']} in {segment}, answered with SHA-256 {call['response_sha256']}",
                             found=f"an answer with SHA-256 {min(found)}" if found else "no such call: a line of the ledger is gone",
                             untrusted=state.with_after([path]))
     if elsewhere:
-        yield f"no segment of the ledger here for {elsewhere} entity lists and passage files with calls: they were made elsewhere"
+        yield f"no segment of the ledger here for the calls in {len(elsewhere)} entity lists and passage files: they were made elsewhere"
+
+
+def _asked_in(call: dict, path: Path) -> Path:
+    """The segment of a call that a result carries: a summary among the passages carries that of its entity list."""
+    step = "entities" if call["prompt"] == "entities" else path.parent.name
+    return ledger.root() / step / f"{path.stem}.jsonl"

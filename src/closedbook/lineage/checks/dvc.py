@@ -60,9 +60,9 @@ def _recorded(digests: Digests, folder: Path) -> str:
 def _others(state: State, digests: Digests) -> Iterator[Break]:
     """Objects that only other commits name."""
     named = {state.held.object(md5) for md5 in (*state.held.md5.values(), *state.held.folders.values())}
-    for place in state.held.objects():
+    for place in [place for place in state.held.objects() if place not in named]:
         name, found = place.parent.name + place.name, digests.md5(place)
-        if place not in named and found != name.removesuffix(".dir"):
+        if found != name.removesuffix(".dir"):
             yield _object(place, name, found, "of another commit", [])
 
 

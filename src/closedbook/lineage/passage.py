@@ -1,0 +1,124 @@
+"""Where a passage came from: its document, its entities, and the call or the code that wrote it."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from closedbook import files, prompts
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+from closedbook.lineage.history import History, Job
+
+PASSAGES = Path("results/passages")
+IDENTITY = re.compile(r"([a-z0-9-]+)/([a-z_]+)/[0-9a-z]+")
+BEGINNING = 400
+"""characters of a passage that are shown"""
+
+
+def names(identity: str) -> tuple[str, str]:
+    """The document and the strategy that a passage's id names. Raises UserError for what is no id."""
+    match = IDENTITY.fullmatch(identity)
+    if not match:
+        raise UserError(f"{identity!r}: neither a file under results/ nor a passage's id, which is document/strategy/hash")
+    return match[1], match[2]
+
+
+def history(identities: Iterable[str], *others: str) -> History:
+    """What the receipts behind some passages tell, and those of other jobs by name: reading all of them would take long."""
+    wanted = [*others]
+    for identity in identities:
+        document, strategy = names(identity)
+        wanted += [f"documents/{document}", f"entities/{document}", f"passages/{strategy}/{document}"]
+    paths = {name: receipts.FOLDER / f"{name}.json" for name in wanted}
+    return History({name: receipts.read(path) for name, path in paths.items() if path.exists()})
+
+
+def origin(identity: str, known: History) -> dict:
+    """All that made a passage. Raises UserError for an unknown one, and where a receipt or a result behind it is missing."""
+    document, strategy = names(identity)
+    path = str(PASSAGES / strategy / f"{document}.json")
+    job, passage = known.of(path), one(identity, known)
+    listed = [before for before in known.before(job) if before.step == "entities"]
+    return {
+        "passage": {
+            "id": identity, "file": path, "file_sha256": job.outputs[path], "strategy": strategy, "kind": passage["kind"],
+            "entities": passage["entities"], "sample": passage["sample"], "writer": passage["writer"],
+            "characters": len(passage["text"]), "text_begins": passage["text"][:BEGINNING],
+        },
+        "document": about_document(document, known),
+        **({"entity_list": _about_list(document, listed[0])} if listed else {}),
+        **_about_call(passage["call"]),
+    }  # fmt: skip
+
+
+def about_document(document: str, known: History) -> dict:
+    """What names a document, and the hashes of its file and of what its source had: the text as it was, and its questions."""
+    path = f"results/documents/{document}.json"
+    job, record = known.of(path), read(path)
+    (source_sha256,) = job.inputs.values()
+    about = {name: record.get(name) for name in ("id", "title", "author", "year", "license")}
+    return {**about, "sha256": job.outputs[path], "source_sha256": source_sha256}
+
+
+def read(path: str | Path) -> dict:
+    """A result. Raises UserError where only its receipt is here."""
+    return files.read_json(_here(path))
+
+
+def _here(path: str | Path) -> Path:
+    if not Path(path).exists():
+        raise UserError(f"{path}: is not here, though a receipt names it: dvc pull brings it, or snakemake --cores all makes it again")
+    return Path(path)
+
+
+def _about_list(document: str, job: Job) -> dict:
+    path = f"results/entities/{document}.json"
+    record = read(path)
+    key = record["call"]["key"] if record["call"] else None
+    return {"file": path, "sha256": job.outputs[path], "made_by": record["made_by"], "maker": record["maker"], "why": record["why"],
+            "num_entities": len(record["entities"]), "call_key": key}  # fmt: skip
+
+
+def _about_call(call: dict | None) -> dict:
+    if call is None:
+        return {"call": None}
+    prompt = call["prompt"]
+    now = prompts.digest(prompt) if (prompts.FOLDER / f"{prompt}.txt").exists() else None
+    shown = {name: value for name, value in call.items() if name not in ("prompt", "prompt_sha256")}
+    same = call["prompt_sha256"] == now
+    return {"prompt": {"name": prompt, "sha256": call["prompt_sha256"], "unchanged_since": same}, "call": shown}
+
+
+def one(identity: str, known: History) -> dict:
+    """A passage, found in its file, which may hold thousands, by the form that files.write_json gives it, and read alone.
+
+    Line breaks within texts are escaped, so no text can look like the beginning or the end of a passage. Raises UserError for an
+    unknown one.
+    """
+    document, strategy = names(identity)
+    path = PASSAGES / strategy / f"{document}.json"
+    known.of(str(path))
+    content = _here(path).read_bytes()
+    at = content.find(f'\n   "id": "{identity}",\n'.encode())
+    if at < 0:
+        near = difflib.get_close_matches(identity, re.findall(r'^   "id": "(.*)",$', content.decode(), re.MULTILINE), n=3, cutoff=0)
+        raise UserError(f"{identity}: no such passage in {path}; the nearest there: {', '.join(near) or 'none, it holds no passages'}")
+    return json.loads(content[content.rfind(b"\n  {", 0, at + 1) : content.find(b"\n  }", at) + len(b"\n  }")])
+
+
+def places(identities: Iterable[str]) -> dict[str, list[dict]]:
+    """The arms that hold passages, and which of their corpus's tokens these are; of the corpora that are here."""
+    import numpy as np
+
+    found: dict[str, list[dict]] = {identity: [] for identity in identities}
+    for index in sorted(Path("results/corpora").glob("*/passages.jsonl")):
+        offsets = np.load(index.with_name("offsets.npy"), mmap_mode="r")
+        with open(index, "rb") as rows:
+            for row, line in enumerate(rows):
+                identity = line.split(b'"', 4)[3].decode()  # of {"id": "…", …
+                if identity in found:
+                    first, end = (int(place) for place in offsets[row : row + 2])
+                    found[identity].append({"arm": index.parent.name, "first_token": first, "last_token": end - 1})
+    return found

@@ -1,0 +1,159 @@
+"""From a token or a step of a run back to the texts that it was read from, without reading a corpus whole."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from closedbook import files, packing
+from closedbook.errors import UserError
+
+RUNS = Path("results/runs")
+CHUNK = 1 << 18
+"""bytes read at a time: what fits into a core's cache is counted fastest"""
+VISITS = 1 << 16
+"""rows of a schedule read at a time"""
+AROUND = 8
+"""tokens shown before and after one"""
+KIND = {packing.CORPUS: "corpus", packing.REPLAY: "replay"}
+INDEX = {packing.CORPUS: "passages.jsonl", packing.REPLAY: "replay.jsonl"}
+PREFIX = {packing.CORPUS: "", packing.REPLAY: "replay_"}
+
+
+class Run:
+    """What a run read, in the order in which it read it. Tokens, blocks and steps are counted from 0."""
+
+    def __init__(self, name: str):
+        """`name`: a run, or an arm that has just one. Raises UserError for another one, and where its run or corpus is not here."""
+        self.name = _run_name(name)
+        facts = files.read_json(RUNS / self.name / "run.json")
+        self.arm, self.block_size, self.batch_size = facts["arm"], facts["block_size"], facts["batch_size"]
+        self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
+        self.num_tokens = facts["train_tokens"] + facts["replay_tokens"]
+        """of all blocks, without the padding at the end of the last one"""
+        self.corpus = Path("results/corpora") / self.arm
+        self.jobs = (f"corpora/{self.arm}", f"runs/{self.name}", "base/base")
+        """the receipts that tell how it came to read this"""
+        for path in (self.corpus / "passages.jsonl", RUNS / self.name / "schedule.npy"):
+            if not path.exists():
+                raise UserError(f"{path}: is not here, and tells what {self.name} read: dvc pull brings it")
+
+    def token(self, number: int) -> dict:
+        """Where a token stands: step, block and text, and what it is among its neighbours."""
+        self._check("token", number, self.num_tokens)
+        block, offset = divmod(number, self.block_size)
+        source, row, within = _at(self._pieces(block, block + 1)[block], offset)
+        offsets = np.load(self.corpus / f"{PREFIX[source]}offsets.npy", mmap_mode="r")
+        first, end = (int(place) for place in offsets[row : row + 2])
+        ids = np.load(self.corpus / f"{PREFIX[source]}tokens.npy", mmap_mode="r")[first:end]
+        return {
+            "run": self.name, "arm": self.arm, "token": number, "step": block // self.batch_size, "block": block, "offset_in_block": offset,
+            "read_from": KIND[source], "id": _rows(self.corpus / INDEX[source], [row])[row]["id"], "row": row,
+            "offset_in_text": within, "tokens_of_text": end - first, "token_id": int(ids[within]),
+            **self._spelled(ids[max(0, within - AROUND) : within], ids[within : within + 1], ids[within + 1 : within + 1 + AROUND]),
+        }  # fmt: skip
+
+    def step(self, number: int) -> dict:
+        """All that the model saw in a step, block by block."""
+        self._check("step", number, self.num_steps)
+        first, end = number * self.batch_size, min((number + 1) * self.batch_size, self.num_blocks)
+        blocks = self._pieces(first, end)
+        rows = {source: _rows(self.corpus / INDEX[source], [row for pieces in blocks.values() for kind, row, _, _ in pieces if kind == source])
+                for source in INDEX}  # fmt: skip
+        read = [
+            {"block": block, "read_from": KIND[source], "id": rows[source][row]["id"], "row": row, "offset_in_text": offset, "tokens": length}
+            for block, pieces in blocks.items()
+            for source, row, offset, length in pieces
+        ]
+        padding = self.padding if end == self.num_blocks else 0
+        return {"run": self.name, "arm": self.arm, "step": number, "first_block": first, "last_block": end - 1,
+                "tokens": sum(piece["tokens"] for piece in read), "padding": padding, "read": read}  # fmt: skip
+
+    def _check(self, what: str, number: int, total: int) -> None:
+        if not 0 <= number < total:
+            raise UserError(f"--{what} {number}: {self.name} read {total:,} {what}s: give one from 0 to {total - 1}")
+
+    def _pieces(self, first: int, end: int) -> dict[int, list[tuple[int, int, int, int]]]:
+        """packing.pieces of some blocks."""
+        tokens = first * self.block_size, min(end * self.block_size, self.num_tokens)
+        schedule, ends = _visits(RUNS / self.name / "schedule.npy", *tokens)
+        return {block: packing.pieces(schedule, ends, self.block_size, block) for block in range(first, end)}
+
+    def _spelled(self, before: np.ndarray, token: np.ndarray, after: np.ndarray) -> dict:
+        """Tokens as text, where the run's tokenizer is here."""
+        path = RUNS / self.name / "tokenizer.json"
+        if not path.exists():
+            return {}
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(path))
+        parts = {"text_before": before, "text": token, "text_after": after}
+        return {name: tokenizer.decode(ids.tolist(), skip_special_tokens=False) for name, ids in parts.items()}
+
+
+def _run_name(name: str) -> str:
+    known = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    if name in known:
+        return name
+    of_arm = [run for run in known if run.rpartition("-s")[0] == name]
+    if len(of_arm) > 1:
+        raise UserError(f"--run {name}: has several runs: name one of {', '.join(of_arm)}")
+    if not of_arm:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        raise UserError(f"--run {name}: no such arm or run{f'; did you mean {near[0]}?' if near else ''} {RUNS} holds {', '.join(known) or 'none'}")
+    return of_arm[0]
+
+
+def _at(pieces: list[tuple[int, int, int, int]], offset: int) -> tuple[int, int, int]:
+    """The text that holds a block's token: its source, its row, and the token's place in it."""
+    for source, row, first, length in pieces:
+        if offset < length:
+            return source, row, first + offset
+        offset -= length
+    raise AssertionError("the schedule ends before the run does")
+
+
+def _visits(path: Path, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of a schedule that hold tokens [first, end) of the stream (and some beside them), and where each row ends in it."""
+    kept, ends, read = [], [], 0
+    with open(path, "rb") as handle:
+        np.lib.format.read_magic(handle)
+        np.lib.format.read_array_header_1_0(handle)
+        while read < end:
+            rows = np.fromfile(handle, np.int64, 3 * VISITS).reshape(-1, 3)
+            assert len(rows), f"{path}: ends before the run does"
+            until = read + int(rows[:, 2].sum())
+            if until > first:
+                kept.append(rows)
+                ends.append(read + np.cumsum(rows[:, 2]))
+            read = until
+    return np.concatenate(kept), np.concatenate(ends)
+
+
+def _rows(path: Path, numbers: Iterable[int]) -> dict[int, dict]:
+    """Some lines of a file of JSON lines, by their numbers; the others are only counted."""
+    wanted, found = sorted(set(numbers)), {}
+    with open(path, "rb") as handle:
+        for number, place in zip(wanted, _line_places(path, wanted), strict=True):
+            handle.seek(place)
+            found[number] = json.loads(handle.readline())
+    return found
+
+
+def _line_places(path: Path, numbers: list[int]) -> list[int]:
+    """At which byte each of these lines begins; `numbers` ascend."""
+    places, passed, read = {0: 0}, 0, 0
+    buffer = bytearray(CHUNK)
+    view = np.frombuffer(buffer, np.uint8)
+    with open(path, "rb", buffering=0) as handle:
+        while numbers and passed < numbers[-1] and (size := handle.readinto(buffer)):
+            breaks = view[:size] == ord("\n")
+            count = int(np.count_nonzero(breaks))
+            inside = [number for number in numbers if passed < number <= passed + count]
+            if inside:
+                ends = np.flatnonzero(breaks)
+                places |= {number: read + int(ends[number - passed - 1]) + 1 for number in inside}
+            passed, read = passed + count, read + size
+    return [places[number] for number in numbers]
