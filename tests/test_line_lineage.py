@@ -1,12 +1,21 @@
 """Questions about the lineage of a whole line, asked where it was made and in a clone."""
 
+import os
+import random
 import re
+from pathlib import Path
 
 import pytest
 from line import Line
 from test_crate import violations
 from test_line_fresh import made  # noqa: F401  (a fixture)
 from test_line_versions import line, pushed_and_cloned  # noqa: F401  (a fixture)
+
+from closedbook import files, ledger
+from closedbook.freshness import receipts
+from closedbook.lineage import audit, versioned
+from closedbook.lineage.history import History
+from closedbook.lineage.state import State
 
 pytestmark = pytest.mark.slow
 
@@ -35,3 +44,75 @@ def test_what_is_stale_is_not_published_and_two_commits_are_compared(line: Line)
         said = line.closedbook("diff", *names)
         assert said.startswith("first difference: runs/entigraph-s1: parameter training.weight_decay changed 0.01 → 0.02\n")
         assert "then:" not in said and re.search(r"entigraph-s1: last_loss +\d\.\d{3} +\d\.\d{3}", said)
+
+
+CLASSES = {
+    "artefact": "results/[!r]*/**/*", "receipt": "results/receipts/**/*.json", "recipe": ".closedbook/recipes/**/*.json",
+    "ledger": "ledger/**/*", "cache object": ".dvc/cache/files/md5/??/*", "MLflow artefact": "mlartifacts/*/artifacts/*",
+    "model": "results/runs/*/model.safetensors", "crate": "crate/**/*",
+}  # fmt: skip
+
+
+def audited() -> dict[str, set[str]]:
+    """{broken file: jobs not trusted any more} in the working directory."""
+    return {one["file"]: set(one["untrusted"]) for one in audit.of(State.here())["broken"]}
+
+
+def flip(path: Path, place: int, bit: int) -> None:
+    """One bit, and the time of modification as it was."""
+    status = os.stat(path)
+    with open(path, "r+b") as handle:
+        handle.seek(place)
+        byte = handle.read(1)[0]
+        handle.seek(place)
+        handle.write(bytes([byte ^ 1 << bit]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def spoilt(kind: str, path: str, history: History, held: versioned.Held, asked_for: str) -> set[str]:
+    """Which jobs' results can't be trusted when this file was changed, by the history before the change; the ledger was asked for one."""
+    if kind in ("artefact", "model"):
+        return {job.name for job in history.after([path])}
+    if kind == "cache object":
+        named = [out for out in held.md5 if held.place(out) == Path(path).resolve()]
+        folders = tuple(f"{folder}/" for folder, md5 in held.folders.items() if held.object(md5) == Path(path).resolve())
+        return {job.name for job in history.after([*named, *(out for out in history.maker if out.startswith(folders))])}
+    if kind == "receipt":
+        jobs = [history.jobs[receipts.name(path)]]
+    elif kind == "recipe":
+        jobs = [job for job in history.jobs.values() if files.canonical(job.recipe) == files.canonical(files.read_json(path))]
+    else:
+        jobs = [history.jobs[asked_for]] if kind == "ledger" else []
+    return {job.name for job in [*jobs, *history.after(output for job in jobs for output in job.outputs)]}
+
+
+def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(line: Line, tmp_path, monkeypatch):  # noqa: F811
+    line.commit("all")
+    line.closedbook("crate")
+    document = next(path.stem for path in (line.folder / "results/documents").iterdir())
+    with ledger.Ledger("entigraph", document, line.folder / "ledger") as segment:
+        for key in "abc":
+            segment.append({"key": key, "messages": [{"role": "user", "content": "Read: The story."}], "text": f"answer {key}"}, "The story.")
+    copies = [line.copy(tmp_path / f"copy{number}") for number in range(7)]
+    clone = pushed_and_cloned(line, tmp_path)
+    for kind in ("copy", "hardlink", "symlink"):
+        copies.append(clone.copy(tmp_path / kind))
+        copies[-1].run("dvc", "config", "--local", "cache.type", kind)
+        copies[-1].run("dvc", "pull", "--quiet")
+    for copy in copies:
+        monkeypatch.chdir(copy.folder)
+        assert audited() == {}, copy.folder
+
+    monkeypatch.chdir(line.folder)
+    history, held, draw = History.here(), versioned.Held(Path("dvc.lock").read_text()), random.Random(0)
+    for kind in (list(CLASSES) * 7)[:50]:
+        path = str(draw.choice(sorted(path for path in Path().glob(CLASSES[kind]) if path.is_file() and path.stat().st_size)))
+        place, bit = draw.randrange(os.path.getsize(path)), draw.randrange(8)
+        expected = spoilt(kind, path, history, held, f"passages/entigraph/{document}")
+        flip(Path(path), place, bit)
+        found = audited()
+        named = {file: jobs for file, jobs in found.items() if file == path or (kind == "ledger" and file.startswith(f"{path}:"))}
+        assert named, f"{kind}: bit {bit} of byte {place} of {path}: {found}"
+        assert set().union(*named.values()) == expected, f"{kind}: {path}"
+        flip(Path(path), place, bit)
+    assert audited() == {}
