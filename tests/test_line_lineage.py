@@ -1,20 +1,26 @@
 """Questions about the lineage of a whole line, asked where it was made and in a clone."""
 
 import json
+import os
+import random
 import re
+from pathlib import Path
 
 import pytest
 from line import Line
 from test_crate import violations
-from test_line_fresh import made  # noqa: F401  (a fixture)
-from test_line_versions import line, pushed_and_cloned  # noqa: F401  (a fixture)
+from test_line_versions import pushed_and_cloned
 
+from closedbook import files, ledger
 from closedbook.freshness import receipts
+from closedbook.lineage import audit, versioned
+from closedbook.lineage.history import History
+from closedbook.lineage.state import State
 
 pytestmark = pytest.mark.slow
 
 
-def test_what_is_published_is_the_same_in_a_clone_and_a_validator_takes_it(line: Line, tmp_path):  # noqa: F811
+def test_what_is_published_is_the_same_in_a_clone_and_a_validator_takes_it(line: Line, tmp_path):
     clone = pushed_and_cloned(line, tmp_path)
     clone.run("dvc", "pull", "--quiet")
     for place in (line, clone):
@@ -26,7 +32,7 @@ def test_what_is_published_is_the_same_in_a_clone_and_a_validator_takes_it(line:
     assert clone.run("bash", "-c", "cd crate && sha256sum --check --quiet SHA256SUMS") == ""
 
 
-def test_what_is_stale_is_not_published_and_two_commits_are_compared(line: Line):  # noqa: F811
+def test_what_is_stale_is_not_published_and_two_commits_are_compared(line: Line):
     line.set(training={"weight_decay": 0.02})
     for question in ("crate", "cards"):
         said = line.closedbook(question, status=2)
@@ -40,7 +46,7 @@ def test_what_is_stale_is_not_published_and_two_commits_are_compared(line: Line)
         assert "then:" not in said and re.search(r"entigraph-s1: last_loss +\d\.\d{3} +\d\.\d{3}", said)
 
 
-def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(line: Line):  # noqa: F811
+def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(line: Line):
     document = next(path.stem for path in (line.folder / "results/documents").glob("harbour-*.json"))
     answer = json.loads(line.closedbook("impact", document, "--json"))
     assert answer["title"] == "The Harbour of Varn"
@@ -58,7 +64,7 @@ def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(l
     assert "Nothing to be done" in line.snakemake() and "up to date" in line.run("dvc", "status")
 
 
-def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wrong_claim(line: Line):  # noqa: F811
+def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wrong_claim(line: Line):
     path = line.folder / "results/receipts/corpora/entigraph.json"
     record = receipts.read(path)
     record["outputs"]["results/corpora/entigraph/tokens.npy"] = "0" * 64
@@ -68,3 +74,73 @@ def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wro
     assert "Rebuilt: 12 of 13 identical" in said and "Claims that were wrong: corpora/entigraph\n" in said
     assert f"results/corpora/entigraph/tokens.npy: expected {'0' * 64}, got " in said
     assert line.bytes() == before, "nothing is written here"
+CLASSES = {
+    "artefact": "results/[!r]*/**/*", "receipt": "results/receipts/**/*.json", "recipe": ".closedbook/recipes/**/*.json",
+    "ledger": "ledger/**/*", "cache object": ".dvc/cache/files/md5/??/*", "MLflow artefact": "mlartifacts/*/artifacts/*",
+    "model": "results/runs/*/model.safetensors", "crate": "crate/**/*",
+}  # fmt: skip
+
+
+def audited() -> dict[str, set[str]]:
+    """{broken file: jobs not trusted any more} in the working directory."""
+    return {one["file"]: set(one["untrusted"]) for one in audit.of(State.here())["broken"]}
+
+
+def flip(path: Path, place: int, bit: int) -> None:
+    """One bit, and the time of modification as it was."""
+    status = os.stat(path)
+    with open(path, "r+b") as handle:
+        handle.seek(place)
+        byte = handle.read(1)[0]
+        handle.seek(place)
+        handle.write(bytes([byte ^ 1 << bit]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def spoilt(kind: str, path: str, history: History, held: versioned.Held, asked_for: str) -> set[str]:
+    """Which jobs' results can't be trusted when this file was changed, by the history before the change; the ledger was asked for one."""
+    if kind in ("artefact", "model"):
+        return {job.name for job in history.after([path])}
+    if kind == "cache object":
+        named = [out for out in held.md5 if held.place(out) == Path(path).resolve()]
+        folders = tuple(f"{folder}/" for folder, md5 in held.folders.items() if held.object(md5) == Path(path).resolve())
+        return {job.name for job in history.after([*named, *(out for out in history.maker if out.startswith(folders))])}
+    if kind == "receipt":
+        jobs = [history.jobs[receipts.name(path)]]
+    elif kind == "recipe":
+        jobs = [job for job in history.jobs.values() if files.canonical(job.recipe) == files.canonical(files.read_json(path))]
+    else:
+        jobs = [history.jobs[asked_for]] if kind == "ledger" else []
+    return {job.name for job in [*jobs, *history.after(output for job in jobs for output in job.outputs)]}
+
+
+def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(line: Line, tmp_path, monkeypatch):
+    line.commit("all")
+    line.closedbook("crate")
+    document = next(path.stem for path in (line.folder / "results/documents").iterdir())
+    with ledger.Ledger("entigraph", document, line.folder / "ledger") as segment:
+        for key in "abc":
+            segment.append({"key": key, "messages": [{"role": "user", "content": "Read: The story."}], "text": f"answer {key}"}, "The story.")
+    copies = [line.copy(tmp_path / f"copy{number}") for number in range(7)]
+    clone = pushed_and_cloned(line, tmp_path)
+    for kind in ("copy", "hardlink", "symlink"):
+        copies.append(clone.copy(tmp_path / kind))
+        copies[-1].run("dvc", "config", "--local", "cache.type", kind)
+        copies[-1].run("dvc", "pull", "--quiet")
+    for copy in copies:
+        monkeypatch.chdir(copy.folder)
+        assert audited() == {}, copy.folder
+
+    monkeypatch.chdir(line.folder)
+    history, held, draw = History.here(), versioned.Held(Path("dvc.lock").read_text()), random.Random(0)
+    for kind in (list(CLASSES) * 7)[:50]:
+        path = str(draw.choice(sorted(path for path in Path().glob(CLASSES[kind]) if path.is_file() and path.stat().st_size)))
+        place, bit = draw.randrange(os.path.getsize(path)), draw.randrange(8)
+        expected = spoilt(kind, path, history, held, f"passages/entigraph/{document}")
+        flip(Path(path), place, bit)
+        found = audited()
+        named = {file: jobs for file, jobs in found.items() if file == path or (kind == "ledger" and file.startswith(f"{path}:"))}
+        assert named, f"{kind}: bit {bit} of byte {place} of {path}: {found}"
+        assert set().union(*named.values()) == expected, f"{kind}: {path}"
+        flip(Path(path), place, bit)
+    assert audited() == {}
