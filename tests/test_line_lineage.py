@@ -74,6 +74,8 @@ def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wro
     assert "Rebuilt: 12 of 13 identical" in said and "Claims that were wrong: corpora/entigraph\n" in said
     assert f"results/corpora/entigraph/tokens.npy: expected {'0' * 64}, got " in said
     assert line.bytes() == before, "nothing is written here"
+
+
 CLASSES = {
     "artefact": "results/[!r]*/**/*", "receipt": "results/receipts/**/*.json", "recipe": ".closedbook/recipes/**/*.json",
     "ledger": "ledger/**/*", "cache object": ".dvc/cache/files/md5/??/*", "MLflow artefact": "mlartifacts/*/artifacts/*",
