@@ -129,7 +129,8 @@ def test_flipped_bits_are_found_in_their_line_or_the_next(segment):
         assert {line, line + 1} & set(breaks(segment)), f"bit {bit} of byte {place}"
 
 
-@pytest.mark.parametrize("order, broken", [([0, 2, 3, 4, 5], [2]), ([1, 2, 3, 4, 5], [1]), ([0, 2, 1, 3, 4, 5], [2, 3, 4]), ([0, 1, 1, 2, 3, 4, 5], [3])])
+@pytest.mark.parametrize("order, broken", [
+    ([0, 2, 3, 4, 5], [2]), ([1, 2, 3, 4, 5], [1]), ([0, 2, 1, 3, 4, 5], [2, 3, 4]), ([0, 1, 1, 2, 3, 4, 5], [3])])  # fmt: skip
 def test_a_missing_a_moved_and_a_doubled_line_are_found(segment, order, broken):
     lines = segment.read_bytes().splitlines(keepends=True)
     segment.write_bytes(b"".join(lines[number] for number in order))

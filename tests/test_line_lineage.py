@@ -146,3 +146,22 @@ def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(li
         assert set().union(*named.values()) == expected, f"{kind}: {path}"
         flip(Path(path), place, bit)
     assert audited() == {}
+
+
+def test_a_commit_is_audited_from_the_cache_and_what_is_not_there_is_named(line: Line, tmp_path):  # noqa: F811
+    line.set(training={"weight_decay": 0.02})
+    line.commit("edited and not run")
+    assert "runs: parameter training.weight_decay was 0.01, and params.yaml says 0.02" in line.closedbook("audit", "HEAD")
+    said = line.closedbook("audit", "HEAD~1")
+    assert "nothing broken" in said and "stale" not in said
+    model = next(path for path in line.bytes() if path.endswith("model.safetensors"))
+    place = line.folder / ".dvc/cache/files/md5" / re.search(r"(\w\w)(\w{30})", line.run("md5sum", model)).expand(r"\1/\2")
+    flip(place, 100, 3)
+    said = line.closedbook("audit", "HEAD~1", status=1)
+    assert f"broken: {model}" in said and "not trusted  report/report, scores/entigraph-s1" in said
+    assert f"broken: {place.relative_to(line.folder)}" in line.closedbook("audit", status=1)
+    place.unlink()
+    assert f"1 files of HEAD~1 are not in DVC's cache (dvc fetch --all-commits): {model}" in line.closedbook("audit", "HEAD~1")
+    clone = line.clone(tmp_path / "clone")
+    assert "no receipts here, so there is nothing to audit: dvc pull" in clone.closedbook("audit", status=2)
+    assert "HEAD: DVC's cache holds none of its receipts: dvc fetch" in clone.closedbook("audit", "HEAD", status=2)

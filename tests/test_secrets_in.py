@@ -10,8 +10,8 @@ SECRET = "canary-0123456789"
 
 
 def in_git(folder, packed):
-    for command in (["init", "--quiet"], ["add", "--all"], ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "x"],
-                    *([["gc", "--quiet"]] if packed else [])):  # fmt: skip
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "-m", "x"], *([["gc", "--quiet"]] if packed else [])):
         subprocess.run(["git", *command], cwd=folder, check=True)
     (folder / "note").unlink()
 
