@@ -125,6 +125,8 @@ def _texts(index: str, prefix: str, rows: list[dict], lengths: np.ndarray) -> in
     """The files of a corpus that hold so many texts; gives their tokens. The tokens are a file with holes, which reads as zeros."""
     files.write_json_lines(CORPUS / index, rows)
     np.save(CORPUS / f"{prefix}offsets.npy", np.cumsum([0, *lengths]))
+    ends = np.flatnonzero(np.fromfile(CORPUS / index, np.uint8) == ord("\n"))
+    np.save(CORPUS / f"{prefix}lines.npy", np.concatenate([[0], ends[:-1] + 1]))
     np.lib.format.open_memmap(CORPUS / f"{prefix}tokens.npy", "w+", np.uint32, (int(lengths.sum()),))
     return int(lengths.sum())
 

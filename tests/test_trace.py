@@ -112,10 +112,9 @@ def wrongly_traced() -> list[int]:
     return wrong
 
 
-@pytest.mark.parametrize("at_a_time", [(tokens.CHUNK, tokens.VISITS), (7, 3)])
-def test_every_token_leads_to_the_text_that_holds_it(line, monkeypatch, at_a_time):
-    monkeypatch.setattr(tokens, "CHUNK", at_a_time[0])
-    monkeypatch.setattr(tokens, "VISITS", at_a_time[1])
+@pytest.mark.parametrize("visits_at_a_time", [tokens.VISITS, 3])
+def test_every_token_leads_to_the_text_that_holds_it(line, monkeypatch, visits_at_a_time):
+    monkeypatch.setattr(tokens, "VISITS", visits_at_a_time)
     assert wrongly_traced() == []
 
 
@@ -270,4 +269,4 @@ def test_what_is_missing_is_said(line):
     Path("results/receipts/passages/entigraph/tide.json").write_text(json.dumps({"recipe": {}}))
     assert "from before receipts held it: no inputs" in error_of("tide/entigraph/1")
     shutil.rmtree("results/corpora/toy")
-    assert "results/corpora/toy/passages.jsonl: is not here, and tells what toy-s1 read: dvc pull" in error_of(run="toy", token=0)
+    assert "results/corpora/toy/lines.npy: is not here, and tells what toy-s1 read: dvc pull" in error_of(run="toy", token=0)
