@@ -4,8 +4,10 @@
     python benchmarks/lineage.py nearest     the passages nearest to a sentence, among 265 documents x 1,000 passages
     python benchmarks/lineage.py page        the lineage page of 265 documents with 1,000 passages each, written and walked through
     python benchmarks/lineage.py crate       a crate of 10,000 actions
+    python benchmarks/lineage.py audit       an audit beside plain SHA-256 of the same bytes
 """
 
+import hashlib
 import json
 import os
 import random
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -41,6 +43,7 @@ sys.exit(status != 0)
 """a small process that starts another one: memory that its parent had would count as the started one's"""
 DOCUMENTS, PASSAGES = 265, 1_000
 JOBS = 10_000
+MODELS, MODEL_BYTES, SEGMENTS, CALLS = 8, 100_000_000, 20, 500
 WORDS_A_PASSAGE, WORDS_A_DOCUMENT, ENTITIES = 200, 5_000, 40
 MEGABYTE = 1e6
 CORPUS, RUN = Path("results/corpora/big"), Path("results/runs/big-s1")
@@ -307,8 +310,90 @@ setTimeout(look);
 """from a click on a link to this address to the next frame after its place is there, in milliseconds"""
 
 
+def audit() -> None:
+    """An audit of models, and of a cache with copies of them, beside plain SHA-256 of the same bytes on all cores; then with a ledger and
+    the passages that carry its calls. All files are in the page cache."""
+    from closedbook import ledger
+    from closedbook.lineage import versioned
+
+    with tempfile.TemporaryDirectory() as folder:
+        _project(Path(folder))
+        subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+        _in_cache(versioned, [path for number in range(MODELS) for path in _model(f"big-s{number}")])
+        _beside_plain("models and their copies")
+        for number in range(SEGMENTS):
+            _asked(number)
+        _beside_plain(f"the same and {SEGMENTS * CALLS:,} calls")
+        started = time.perf_counter()
+        size = sum(len(list(ledger.verified(path))) and path.stat().st_size for path in Path("ledger").glob("*/*.jsonl"))
+        seconds = time.perf_counter() - started
+        print(f"chains alone: {SEGMENTS * CALLS / seconds:,.0f} calls a second, {size / MEGABYTE / seconds:.0f} MB a second")
+
+
+def _beside_plain(what: str) -> None:
+    """Prints what both take, the fastest of some times, one after the other."""
+    from closedbook.lineage import audit
+    from closedbook.lineage.state import State
+
+    paths = sorted((path for path in Path().rglob("*") if path.is_file() and {".git", "src"}.isdisjoint(path.parts)), key=os.path.getsize)
+    plain, audited = [], []
+    for _ in range(TIMES):
+        started = time.perf_counter()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(files.sha256_file, reversed(paths)))
+        plain.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        assert not audit.of(State.here())["broken"]
+        audited.append(time.perf_counter() - started)
+    print(f"{what}, {sum(map(os.path.getsize, paths)) / MEGABYTE:,.0f} MB: plain SHA-256 {min(plain):.2f} s, audit {min(audited):.2f} s, "
+          f"which is {min(plain) / min(audited):.2f} of it (median {median(plain) / median(audited):.2f})")
+
+
+def _model(run: str) -> list[str]:
+    path = Path(f"results/runs/{run}/model.safetensors")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(np.random.default_rng(int(run[-1])).bytes(MODEL_BYTES))
+    _made(f"runs/{run}", [path])
+    return [str(path), f"{receipts.FOLDER}/runs/{run}.json"]
+
+
+def _made(name: str, outputs: list[Path]) -> None:
+    recipe = {"step": name.partition("/")[0], "params": {}, "code": "0" * 64, "prompts": {}, "assets": {}}
+    receipts.write(receipts.FOLDER / f"{name}.json", recipe=recipe, inputs={}, outputs=outputs, facts={})
+
+
+def _asked(number: int) -> None:
+    """A segment of calls and the passages that carry them."""
+    from closedbook import ledger
+
+    document, told = f"document-{number:08x}", []
+    with ledger.Ledger("entigraph", document) as segment:
+        os.fsync, kept = lambda _: None, os.fsync  # thousands of lines that nobody would miss
+        for each in range(CALLS):
+            text = f"What pair {each} of document {number} is about. " * 40
+            request = [{"role": "user", "content": f"Read: {document} Now write of pair {each}."}]
+            segment.append({"key": files.sha256_text(text), "messages": request, "text": text, "refusal": None, "cost_usd": 0.002}, document)
+            told.append({"text": text, "call": {"key": files.sha256_text(text), "prompt": "pair", "response_sha256": files.sha256_text(text)}})
+        os.fsync = kept
+    path = Path(f"results/passages/entigraph/{document}.json")
+    files.write_json(path, {"passages": told})
+    _made(f"passages/entigraph/{document}", [path])
+
+
+def _in_cache(versioned, paths: list[str]) -> None:
+    """A dvc.lock that names these files, and DVC's cache with a copy of each."""
+    outs = []
+    for path in paths:
+        md5 = hashlib.md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
+        place = versioned.cache() / md5[:2] / md5[2:]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+        outs.append({"path": path, "md5": md5})
+    files.write_json(Path("dvc.lock"), {"schema": "2.0", "stages": {"all": {"outs": outs}}})
+
+
 if __name__ == "__main__":
-    questions = {"trace": trace, "nearest": nearest, "page": page, "crate": crate}
+    questions = {"trace": trace, "nearest": nearest, "page": page, "crate": crate, "audit": audit}
     if sys.argv[1:] not in [[name] for name in questions]:
         sys.exit(__doc__)
     questions[sys.argv[1]]()

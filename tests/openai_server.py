@@ -96,6 +96,7 @@ TROUBLES = {
     "quota": _error(429, "You exceeded your current quota", "insufficient_quota"),
     "500": _error(500, "it is our fault"),
     "401": lambda handler, _: _error(401, f"Incorrect API key provided: {handler.headers.get('Authorization')}", "invalid_api_key")(handler, _),
+    "telling": lambda handler, _: _error(500, f"it is our fault, {handler.headers.get('Authorization')}")(handler, _),
     "404": _error(404, "The model does not exist", "model_not_found"),
     "context": _error(400, "This model's maximum context length is 10 tokens", "context_length_exceeded"),
     "credit": _error(400, "Your credit balance is too low to access the API", "invalid_request_error"),

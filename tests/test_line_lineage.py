@@ -1,13 +1,22 @@
 """Questions about the lineage of a whole line, asked where it was made and in a clone."""
 
 import json
+import os
+import random
 import re
+from pathlib import Path
 
 import pytest
 from line import Line
 from test_crate import violations
 from test_line_fresh import made  # noqa: F401  (a fixture)
 from test_line_versions import line, pushed_and_cloned  # noqa: F401  (a fixture)
+
+from closedbook import files, ledger
+from closedbook.freshness import receipts
+from closedbook.lineage import audit, versioned
+from closedbook.lineage.history import History
+from closedbook.lineage.state import State
 
 pytestmark = pytest.mark.slow
 
@@ -57,3 +66,94 @@ def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_
     line.snakemake("results/runs/entigraph-s1/run.json")
     said = line.closedbook("trace", "results/runs/entigraph-s1/run.json")
     assert "the code of the step runs is in no commit, only in this folder" in said
+
+
+CLASSES = {
+    "artefact": "results/[!r]*/**/*", "receipt": "results/receipts/**/*.json", "recipe": ".closedbook/recipes/**/*.json",
+    "ledger": "ledger/**/*", "cache object": ".dvc/cache/files/md5/??/*", "MLflow artefact": "mlartifacts/*/artifacts/*",
+    "model": "results/runs/*/model.safetensors", "crate": "crate/**/*",
+}  # fmt: skip
+
+
+def audited() -> dict[str, set[str]]:
+    """{broken file: jobs not trusted any more} in the working directory."""
+    return {one["file"]: set(one["untrusted"]) for one in audit.of(State.here())["broken"]}
+
+
+def flip(path: Path, place: int, bit: int) -> None:
+    """One bit, and the time of modification as it was."""
+    status = os.stat(path)
+    with open(path, "r+b") as handle:
+        handle.seek(place)
+        byte = handle.read(1)[0]
+        handle.seek(place)
+        handle.write(bytes([byte ^ 1 << bit]))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def spoilt(kind: str, path: str, history: History, held: versioned.Held, asked_for: str) -> set[str]:
+    """Which jobs' results can't be trusted when this file was changed, by the history before the change; the ledger was asked for one."""
+    if kind in ("artefact", "model"):
+        return {job.name for job in history.after([path])}
+    if kind == "cache object":
+        named = [out for out in held.md5 if held.place(out) == Path(path).resolve()]
+        folders = tuple(f"{folder}/" for folder, md5 in held.folders.items() if held.object(md5) == Path(path).resolve())
+        return {job.name for job in history.after([*named, *(out for out in history.maker if out.startswith(folders))])}
+    if kind == "receipt":
+        jobs = [history.jobs[receipts.name(path)]]
+    elif kind == "recipe":
+        jobs = [job for job in history.jobs.values() if files.canonical(job.recipe) == files.canonical(files.read_json(path))]
+    else:
+        jobs = [history.jobs[asked_for]] if kind == "ledger" else []
+    return {job.name for job in [*jobs, *history.after(output for job in jobs for output in job.outputs)]}
+
+
+def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(line: Line, tmp_path, monkeypatch):  # noqa: F811
+    line.commit("all")
+    line.closedbook("crate")
+    document = next(path.stem for path in (line.folder / "results/documents").iterdir())
+    with ledger.Ledger("entigraph", document, line.folder / "ledger") as segment:
+        for key in "abc":
+            segment.append({"key": key, "messages": [{"role": "user", "content": "Read: The story."}], "text": f"answer {key}"}, "The story.")
+    copies = [line.copy(tmp_path / f"copy{number}") for number in range(7)]
+    clone = pushed_and_cloned(line, tmp_path)
+    for kind in ("copy", "hardlink", "symlink"):
+        copies.append(clone.copy(tmp_path / kind))
+        copies[-1].run("dvc", "config", "--local", "cache.type", kind)
+        copies[-1].run("dvc", "pull", "--quiet")
+    for copy in copies:
+        monkeypatch.chdir(copy.folder)
+        assert audited() == {}, copy.folder
+
+    monkeypatch.chdir(line.folder)
+    history, held, draw = History.here(), versioned.Held(Path("dvc.lock").read_text()), random.Random(0)
+    for kind in (list(CLASSES) * 7)[:50]:
+        path = str(draw.choice(sorted(path for path in Path().glob(CLASSES[kind]) if path.is_file() and path.stat().st_size)))
+        place, bit = draw.randrange(os.path.getsize(path)), draw.randrange(8)
+        expected = spoilt(kind, path, history, held, f"passages/entigraph/{document}")
+        flip(Path(path), place, bit)
+        found = audited()
+        named = {file: jobs for file, jobs in found.items() if file == path or (kind == "ledger" and file.startswith(f"{path}:"))}
+        assert named, f"{kind}: bit {bit} of byte {place} of {path}: {found}"
+        assert set().union(*named.values()) == expected, f"{kind}: {path}"
+        flip(Path(path), place, bit)
+    assert audited() == {}
+
+
+def test_a_commit_is_audited_from_the_cache_and_what_is_not_there_is_named(line: Line, tmp_path):  # noqa: F811
+    line.set(training={"weight_decay": 0.02})
+    line.commit("edited and not run")
+    assert "runs: parameter training.weight_decay was 0.01, and params.yaml says 0.02" in line.closedbook("audit", "HEAD")
+    said = line.closedbook("audit", "HEAD~1")
+    assert "nothing broken" in said and "stale" not in said
+    model = next(path for path in line.bytes() if path.endswith("model.safetensors"))
+    place = line.folder / ".dvc/cache/files/md5" / re.search(r"(\w\w)(\w{30})", line.run("md5sum", model)).expand(r"\1/\2")
+    flip(place, 100, 3)
+    said = line.closedbook("audit", "HEAD~1", status=1)
+    assert f"broken: {model}" in said and "not trusted  report/report, scores/entigraph-s1" in said
+    assert f"broken: {place.relative_to(line.folder)}" in line.closedbook("audit", status=1)
+    place.unlink()
+    assert f"1 files of HEAD~1 are not in DVC's cache (dvc fetch --all-commits): {model}" in line.closedbook("audit", "HEAD~1")
+    clone = line.clone(tmp_path / "clone")
+    assert "no receipts here, so there is nothing to audit: dvc pull" in clone.closedbook("audit", status=2)
+    assert "HEAD: DVC's cache holds none of its receipts: dvc fetch" in clone.closedbook("audit", "HEAD", status=2)

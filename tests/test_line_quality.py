@@ -1,8 +1,9 @@
 """The whole line on real articles, with no language model and with one behind a loopback server that misbehaves."""
 
 import pytest
-from line import QUALITY, Line, jobs
+from line import QUALITY, TINY, Line, jobs
 from openai_server import Server
+from secrets_in import holding
 
 from closedbook import files
 
@@ -94,8 +95,20 @@ def test_a_refused_key_stops_the_run_and_no_entity_list_is_written(tmp_path):
         assert "OPENAI_API_KEY" in output and "canary" not in output
         assert jobs(output)["entity_list"] == 0 and server.received == 1
     assert not list((line.folder / "results/entities").glob("*")) and not (line.folder / "results/passages/entigraph").exists()
-    written = b"".join(path.read_bytes() for path in line.folder.rglob("*") if path.is_file() and ".venv" not in path.parts)
-    assert b"canary-0123456789" not in written
+    assert holding("canary", line.folder) == []
+
+
+def test_a_key_that_providers_repeat_in_their_errors_reaches_no_file_and_no_words(tmp_path):
+    key = "canary-0123456789"
+    with Server({0: "401", 1: "telling", 2: "telling", 4: "telling"}) as server:
+        llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
+        line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm, limits={"retries": 1}, arms=TINY["arms"])
+        line.commit()
+        said = [line.snakemake(status=status, OPENAI_API_KEY=key) for status in (1, 1, 0)]
+        assert server.keys == {f"Bearer {key}"}, "it was sent, and nowhere else is it found"
+    line.commit("results")
+    said += [line.closedbook(*question, OPENAI_API_KEY=key) for question in (["crate"], ["cards"], ["audit"], ["reproducible", "entigraph"])]
+    assert not [text for text in said if "canary" in text] and holding("canary", line.folder) == []
 
 
 def test_an_answer_that_stays_bad_falls_back_for_that_document_and_is_asked_again_on_command(tmp_path):

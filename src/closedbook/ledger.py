@@ -20,6 +20,7 @@ from typing import BinaryIO
 from closedbook import files
 from closedbook.errors import UserError
 
+WRITTEN = json.JSONEncoder(ensure_ascii=False)
 TEXTS = ("messages", "text", "refusal")
 """the fields of a record that hold what somebody wrote"""
 START = "0" * 64
@@ -134,12 +135,12 @@ def _locked(path: Path) -> BinaryIO:
 
 
 def _line(record: dict) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode("utf-8") + b"\n"
+    return WRITTEN.encode(record).encode("utf-8") + b"\n"
 
 
 def chained(before: str, record: dict) -> str:
     """The chain of a record, with its texts or without, that follows the chain `before`."""
-    return files.sha256_text(files.canonical([before, [field for field in _without_texts(record) if field[0] != "chain"]]))
+    return files.sha256_text(WRITTEN.encode([before, [field for field in _without_texts(record) if field[0] != "chain"]]))
 
 
 def struck(record: dict) -> dict:
@@ -156,7 +157,12 @@ def _without_texts(record: dict) -> list[tuple]:
 
 
 def _sha256(value) -> str:
-    return files.sha256_text(value if isinstance(value, str) else files.canonical(value))
+    return files.sha256_text(value if isinstance(value, str) else WRITTEN.encode(value))
+
+
+def answered(record: dict) -> str:
+    """SHA-256 of the answer, as a passage's call names it, whether its text was struck out or not."""
+    return record.get("text_sha256") or _sha256(record["text"])
 
 
 def verified(path: Path) -> Iterator[tuple[int, dict, str | None]]:

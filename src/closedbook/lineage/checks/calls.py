@@ -33,7 +33,7 @@ def _segment(state: State, segment: Path, answers: dict[str, set[str]]) -> Itera
             yield Break(file=f"{segment}:{number}", expected="a call as it was written, chained to the line before", found=problem,
                         untrusted=state.with_after([_result(segment)]))
         if "key" in record:
-            answers.setdefault(record["key"], set()).add(ledger.struck(record)["text_sha256"])
+            answers.setdefault(record["key"], set()).add(ledger.answered(record))
 
 
 def _texts(state: State, segment: Path, digests: Digests) -> Iterator[Break]:
@@ -48,8 +48,9 @@ def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[s
     elsewhere = set()
     for path in [*state.results("results/entities/*.json"), *state.results("results/passages/*/*.json")]:
         record = state.read(path, digests) or {}
+        own, listed = (ledger.root() / step / f"{Path(path).stem}.jsonl" for step in (Path(path).parent.name, "entities"))
         for call in [one["call"] for one in record.get("passages", [record]) if one.get("call")]:
-            segment = _asked_in(call, Path(path))
+            segment = listed if call["prompt"] == "entities" else own  # a summary among passages carries the call of its entity list
             found = answers.get(segment, {}).get(call["key"], set())
             if segment not in answers:
                 elsewhere.add(path)
@@ -60,8 +61,3 @@ def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[s
     if elsewhere:
         yield f"no segment of the ledger here for the calls in {len(elsewhere)} entity lists and passage files: they were made elsewhere"
 
-
-def _asked_in(call: dict, path: Path) -> Path:
-    """The segment of a call that a result carries: a summary among the passages carries that of its entity list."""
-    step = "entities" if call["prompt"] == "entities" else path.parent.name
-    return ledger.root() / step / f"{path.stem}.jsonl"
