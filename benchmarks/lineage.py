@@ -80,7 +80,8 @@ def _project(folder: Path) -> None:
     shutil.copytree(ROOT / "src", "src", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.lock", ".")
     files.write_text(".gitignore", "/results/\n/.closedbook/\n__pycache__/\n")
-    for command in (["init", "--quiet"], ["add", "--all"], ["-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "--quiet", "-m", "all"]):
+    who = ["-c", "user.name=bench", "-c", "user.email=bench@example.org"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*who, "commit", "--quiet", "-m", "all"]):
         subprocess.run(["git", *command], check=True)
 
 
@@ -92,10 +93,11 @@ def _line(num_documents: int, num_passages: int, tokens_a_passage: int) -> int:
     rows = [{"id": f"{name}/entigraph/{number:012x}", "document": name, "strategy": "entigraph", "kind": "pair"}
             for number, name in zip(range(num_passages), cycle(documents))]  # fmt: skip
     lengths = np.random.default_rng(1).integers(tokens_a_passage // 2, tokens_a_passage * 3 // 2, num_passages)
-    counts = [_texts("passages.jsonl", "", rows, lengths),
-              _texts("replay.jsonl", "replay_", [{"id": str(number)} for number in range(num_passages // 9)], lengths[: num_passages // 9])]
+    replay = [{"id": str(number)} for number in range(num_passages // 9)]
+    counts = [_texts("passages.jsonl", "", rows, lengths), _texts("replay.jsonl", "replay_", replay, lengths[: len(replay)])]
     files.write_json(CORPUS / "corpus.json", {"train_tokens": counts[0], "replay_train_tokens": counts[1]})
-    _receipt("corpora/big", ["replay.jsonl", *_passage_files(documents)], [f"{CORPUS}/passages.jsonl", f"{CORPUS}/replay.jsonl"], replay={"path": "replay.jsonl"})
+    _receipt("corpora/big", ["replay.jsonl", *_passage_files(documents)], [f"{CORPUS}/passages.jsonl", f"{CORPUS}/replay.jsonl"],
+             replay={"path": "replay.jsonl"})  # fmt: skip
     _run(*counts)
     return sum(counts)
 
@@ -126,6 +128,8 @@ def _texts(index: str, prefix: str, rows: list[dict], lengths: np.ndarray) -> in
     """The files of a corpus that hold so many texts; gives their tokens. The tokens are a file with holes, which reads as zeros."""
     files.write_json_lines(CORPUS / index, rows)
     np.save(CORPUS / f"{prefix}offsets.npy", np.cumsum([0, *lengths]))
+    ends = np.flatnonzero(np.fromfile(CORPUS / index, np.uint8) == ord("\n"))
+    np.save(CORPUS / f"{prefix}lines.npy", np.concatenate([[0], ends[:-1] + 1]))
     np.lib.format.open_memmap(CORPUS / f"{prefix}tokens.npy", "w+", np.uint32, (int(lengths.sum()),))
     return int(lengths.sum())
 
@@ -155,20 +159,20 @@ def _tokenizer(size: int) -> None:
 def _write_passages(identity: str) -> None:
     """The passages file in which one is found: all of its document's, each with its call."""
     document = identity.partition("/")[0]
-    call = {"key": "0" * 64, "model": "miniature/author", "model_answered": "author-1", "settings": {"temperature": 0.7}, "sample": 0, "attempt": 0,
-            "prompt": "pair", "prompt_sha256": "0" * 64, "usage": {}, "cost_usd": 0.0, "finish_reason": "stop", "response_sha256": "0" * 64}  # fmt: skip
     with open(CORPUS / "passages.jsonl", encoding="utf-8") as rows:
         found = [json.loads(row) for row in rows if f'"{document}"' in row]
-    Passages(document=document, strategy="entigraph", dropped=[], passages=[
-        Passage(**row, entities=["Mira Oldan", "Varn"], sample=0, writer="llm", text="Some words of it. " * 140, call=call) for row in found
-    ]).write(Path(_passage_files([document])[0]))  # fmt: skip
+    passages = [Passage(**row, entities=["Mira Oldan", "Varn"], sample=0, writer="llm", text="Some words of it. " * 140, call=_call(number))
+                for number, row in enumerate(found)]  # fmt: skip
+    Passages(document=document, strategy="entigraph", dropped=[], passages=passages).write(Path(_passage_files([document])[0]))
 
 
 def _measured(*question: str) -> None:
     """How long a question takes, from the start of its process to its end, and the largest memory of it. The first time it finds nothing
     remembered: no digests of commits, no index."""
     command = [sys.executable, "-c", WATCH, sys.executable, "-m", "closedbook", *question]
-    first, *later = [json.loads(subprocess.run(command, env={**os.environ, "PYTHONPATH": "src"}, stdout=subprocess.PIPE, check=True).stdout) for _ in range(TIMES)]
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    said = [subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout for _ in range(TIMES)]
+    first, *later = map(json.loads, said)
     fastest, middle = min(later), median(seconds for seconds, _, _ in later)
     print(f"closedbook {' '.join(question)}: first {first[0]:.3f} s, {first[2]:.0f} MB; then fastest {fastest[0]:.3f} s ({fastest[1]:.3f} s of a core), "
           f"median {middle:.3f} s, {max(peak for _, _, peak in later):.0f} MB", flush=True)  # fmt: skip

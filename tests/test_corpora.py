@@ -1,5 +1,7 @@
 """corpora: seeded order, budgets that are prefixes, replay, and nothing lost without a word."""
 
+import json
+
 import numpy as np
 import pytest
 import toys
@@ -30,6 +32,15 @@ def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=No
 
 def rows(folder):
     return files.read_json_lines(folder / "passages.jsonl")
+
+
+def test_each_line_of_an_index_is_found_by_its_number(world, tmp_path):
+    build(world, tmp_path, rate=0.2)
+    for lines, index in (("lines.npy", "passages.jsonl"), ("replay_lines.npy", "replay.jsonl")):
+        content, places = (tmp_path / index).read_bytes(), np.load(tmp_path / lines)
+        assert [json.loads(content[place:].splitlines()[0]) for place in places] == files.read_json_lines(tmp_path / index)
+    build(world, tmp_path)
+    assert len(np.load(tmp_path / "replay_lines.npy")) == 0, "nothing is replayed"
 
 
 def test_tokens_and_index_spell_the_passages(world, tmp_path):

@@ -76,6 +76,27 @@ def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wro
     assert line.bytes() == before, "nothing is written here"
 
 
+def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_in_a_clone_too(line: Line, tmp_path):
+    clone = pushed_and_cloned(line, tmp_path)
+    clone.run("dvc", "pull", "--quiet")
+    head = line.run("git", "rev-parse", "HEAD").strip()
+    questions = (["results/scores/entigraph-s1.json"], ["results/report/report.html"], ["--run", "entigraph", "--token", "100"],
+                 ["--run", "entigraph", "--step", "0"], ["--text", "Who kept the lighthouse of Varn?"])  # fmt: skip
+    for question in questions:
+        answers = [json.loads(re.sub(r"^indexing.*\n", "", place.closedbook("trace", *question, "--json"))) for place in (line, clone)]
+        assert answers[0] == answers[1]
+    found = json.loads(line.closedbook("trace", *questions[0], "--json"))
+    assert {row["commit"] for row in found["code"]} == {head} and len(found["code"]) == 7
+    assert found["runs"][0]["model_sha256"] == found["scores"][0]["model_sha256"] and found["num_documents"] == 3
+    runs = line.folder / "src/closedbook/runs.py"
+    runs.write_text(runs.read_text() + "\nx = 1\n")
+    said = line.closedbook("trace", "results/runs/entigraph-s1/run.json")
+    assert re.search(rf"runs +{head[:12]}", said) and "not committed, so in nobody's history but this folder's: 1 file: src/closedbook/runs.py" in said
+    line.snakemake("results/runs/entigraph-s1/run.json")
+    said = line.closedbook("trace", "results/runs/entigraph-s1/run.json")
+    assert "the code of the step runs is in no commit, only in this folder" in said
+
+
 CLASSES = {
     "artefact": "results/[!r]*/**/*", "receipt": "results/receipts/**/*.json", "recipe": ".closedbook/recipes/**/*.json",
     "ledger": "ledger/**/*", "cache object": ".dvc/cache/files/md5/??/*", "MLflow artefact": "mlartifacts/*/artifacts/*",
@@ -148,7 +169,7 @@ def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(li
     assert audited() == {}
 
 
-def test_a_commit_is_audited_from_the_cache_and_what_is_not_there_is_named(line: Line, tmp_path):  # noqa: F811
+def test_a_commit_is_audited_from_the_cache_and_what_is_not_there_is_named(line: Line, tmp_path):
     line.set(training={"weight_decay": 0.02})
     line.commit("edited and not run")
     assert "runs: parameter training.weight_decay was 0.01, and params.yaml says 0.02" in line.closedbook("audit", "HEAD")

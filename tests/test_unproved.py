@@ -5,9 +5,10 @@ import subprocess
 import pytest
 
 from closedbook import files
-from closedbook.lineage import unproved
+from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History
 
+LOST, UNCOMMITTED = "1" * 64, "2" * 64
 LLM = {"llm": {"model": "miniature/author"}}
 
 
@@ -28,6 +29,7 @@ def records(tmp_path, monkeypatch):
     git("init", "--quiet")
     git("add", "--all")
     git("commit", "--quiet", "--message", "all of it")
+    monkeypatch.setattr(commit, "holding", lambda digests: dict.fromkeys(digests, "HEAD") | {LOST: None, UNCOMMITTED: ""})
     made = {"made_by": "llm", "maker": "author-1"}
     return {
         "documents/d": receipt("documents", outputs=["results/documents/d.json", "results/questions/d.json"]),
@@ -95,6 +97,12 @@ def test_other_libraries_than_the_locks_and_than_each_other(records):
                               "made with several versions of torch, one building on the other: 2.12.0, 2.13.0+cpu"]
     files.write_text("requirements.lock", "Torch==2.13.0\nlm-eval==0.4.14\n")
     assert "1 result made with lm_eval 0.4.13, where requirements.lock names 0.4.14" in about(records)
+
+
+def test_code_that_no_commit_holds(records):
+    records["corpora/a"]["recipe"]["code"], records["entities/d"]["recipe"]["code"] = LOST, UNCOMMITTED
+    assert about(records) == ["the code of the step entities is in no commit, only in this folder",
+                              "the code of the step corpora is in none of the newest 200 commits that changed it, nor in this folder"]
 
 
 def test_a_tree_that_is_not_committed(records):

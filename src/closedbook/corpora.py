@@ -27,8 +27,9 @@ SECONDS_BETWEEN_LINES = 30
 def build(
     *, name: str, arm: params.Arm, passages: list[Path], replay: Path, replay_rate: float, base: Path, seed: int, folder: Path
 ) -> None:
-    """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1] and
-    passages.jsonl; replay_tokens.npy, replay_offsets.npy and replay.jsonl likewise; and last corpus.json with the counts.
+    """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1],
+    passages.jsonl and lines.npy int64 [passages], the byte at which each of its lines begins; replay_tokens.npy, replay_offsets.npy,
+    replay.jsonl and replay_lines.npy likewise; and last corpus.json with the counts.
 
     `base` is the base's folder, of which tokenizer.json and base.json are read.
 
@@ -39,7 +40,7 @@ def build(
     tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
     eos = pinned["eos_token_id"]
     tokenised = _tokenised(_reported(_ordered(passages, seed), f"corpus {name}"), tokenizer, eos)
-    corpus = _write(folder, "tokens.npy", "offsets.npy", "passages.jsonl", tokenised, arm.corpus_tokens)
+    corpus = _write(folder, "", "passages.jsonl", tokenised, arm.corpus_tokens)
     left_out = [len(ids) for _, ids in tokenised]  # what the budget has no place for is still counted
     existing = corpus.num_tokens + corpus.num_cut + sum(left_out)
     train_tokens = _train_tokens(name, arm, corpus.num_tokens, existing)
@@ -123,13 +124,11 @@ class _Written:
         return sum(self.lengths)
 
 
-def _write(
-    folder: Path, tokens: str, offsets: str, index: str, tokenised: Iterable[tuple[dict, list[int]]], budget: int | str
-) -> _Written:
+def _write(folder: Path, prefix: str, index: str, tokenised: Iterable[tuple[dict, list[int]]], budget: int | str) -> _Written:
     """Write texts until the budget is full, and leave the rest of `tokenised` where it is. Holds one text's tokens at a time."""
     budget = math.inf if budget == "all" else budget
     rows, lengths, written, num_cut = [], [], 0, 0
-    with files.whole_file(folder / tokens, "wb") as handle:
+    with files.whole_file(folder / f"{prefix}tokens.npy", "wb") as handle:
         _npy_header(handle, 0)
         for row, ids in tokenised:
             num_cut = max(0, written + len(ids) - budget)
@@ -142,10 +141,16 @@ def _write(
                 break
         handle.seek(0)
         _npy_header(handle, written)
-    with files.whole_file(folder / offsets, "wb") as handle:
-        np.save(handle, np.cumsum([0, *lengths], dtype=np.int64))
+    _save(folder / f"{prefix}offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
     files.write_json_lines(folder / index, rows)
+    breaks = np.flatnonzero(np.fromfile(folder / index, np.uint8) == ord("\n"))
+    _save(folder / f"{prefix}lines.npy", np.concatenate([[0], breaks[:-1] + 1])[: len(rows)])
     return _Written(rows=rows, lengths=lengths, num_cut=num_cut)
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    with files.whole_file(path, "wb") as handle:
+        np.save(handle, values)
 
 
 def _npy_header(handle, length: int) -> None:
@@ -188,7 +193,7 @@ def _replay(path: Path, rate: float, train_tokens: int, tokenizer: Tokenizer, eo
     """Write the replay data; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
     tokenised = _tokenised(_replay_rows(path, seed), tokenizer, eos) if wanted else ()
-    replay = _write(folder, "replay_tokens.npy", "replay_offsets.npy", "replay.jsonl", tokenised, wanted)
+    replay = _write(folder, "replay_", "replay.jsonl", tokenised, wanted)
     if wanted and not replay.rows:
         raise UserError(
             f"params.yaml: corpora.replay.path: {path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "

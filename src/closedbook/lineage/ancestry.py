@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from closedbook import files
 from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History, Job
-from closedbook.lineage.passage import about_document, read
+from closedbook.lineage.passage import about_document, here, read
 from closedbook.records import EntityList, Passages
 from closedbook.tally import Tally
 
@@ -24,7 +23,9 @@ def behind(history: History, path: str) -> dict:
     told = {step: tell(jobs[step]) for step, tell in sections.items() if step in jobs}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
     return {
-        "file": path, "sha256": job.outputs[path], "receipt": job.receipt, **told, "task_files": [{"file": name, "sha256": sha256} for name, sha256 in assets.items()], **_written(jobs), **_documents(jobs, history),
+        "file": path, "sha256": job.outputs[path], "receipt": job.receipt,
+        **told, "task_files": [{"file": name, "sha256": sha256} for name, sha256 in assets.items()],
+        **_written(jobs), **_documents(jobs, history),
         "code": _code(each for group in jobs.values() for each in group), "environment": _environment([job]),
         "unproved": unproved.about(history, [job]),
     }  # fmt: skip
@@ -75,10 +76,9 @@ def _written(jobs: dict[str, list[Job]]) -> dict:
     used = _in_corpora(jobs["corpora"]) if "corpora" in jobs else None
     tally = Tally()
     for path in _outputs(jobs, "entities"):
-        tally.add_list(EntityList(**read(path)))
+        tally.add_list(EntityList.read(here(path)))
     for path in _outputs(jobs, "passages"):
-        read(path)
-        passages = Passages.read(Path(path))
+        passages = Passages.read(here(path))
         kept = [passage for passage in passages.passages if used is None or passage.id in used]
         tally.add_passages(replace(passages, passages=kept))
     return {

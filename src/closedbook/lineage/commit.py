@@ -8,6 +8,7 @@ import io
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from closedbook import files
@@ -41,11 +42,14 @@ def holding(digests: Iterable[str]) -> dict[str, str | None]:
 
 def _commits() -> Iterator[tuple[str, str]]:
     """(commit, the tree of its code), HEAD first, then those that changed the code, newest first."""
-    changing = git("log", "--format=%H", f"--max-count={SEARCHED}", "--", PACKAGE).split()
-    for commit in dict.fromkeys([*git("rev-parse", "--verify", "--quiet", "HEAD").split(), *changing]):
+    for commit in chain(git("rev-parse", "--verify", "--quiet", "HEAD").split(), _changing()):
         tree = git("rev-parse", "--verify", "--quiet", f"{commit}:./{PACKAGE}").strip()
         if tree:
             yield commit, tree
+
+
+def _changing() -> Iterator[str]:
+    yield from git("log", "--format=%H", f"--max-count={SEARCHED}", "--", PACKAGE).split()
 
 
 def _known(tree: str) -> list[str]:

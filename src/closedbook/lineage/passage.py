@@ -38,8 +38,8 @@ def history(identities: Iterable[str], *others: str) -> History:
 def origin(identity: str, known: History) -> dict:
     """All that made a passage. Raises UserError for an unknown one, and where a receipt or a result behind it is missing."""
     document, strategy = names(identity)
-    path = str(PASSAGES / strategy / f"{document}.json")
-    job, passage = known.of(path), one(identity, known)
+    path, passage = str(PASSAGES / strategy / f"{document}.json"), one(identity, known)
+    job = known.of(path)
     listed = [before for before in known.before(job) if before.step == "entities"]
     return {
         "passage": {
@@ -63,11 +63,11 @@ def about_document(document: str, known: History) -> dict:
 
 
 def read(path: str | Path) -> dict:
-    """A result. Raises UserError where only its receipt is here."""
-    return files.read_json(_here(path))
+    return files.read_json(here(path))
 
 
-def _here(path: str | Path) -> Path:
+def here(path: str | Path) -> Path:
+    """A result's path. Raises UserError where only its receipt is here."""
     if not Path(path).exists():
         raise UserError(f"{path}: is not here, though a receipt names it: dvc pull brings it, or snakemake --cores all makes it again")
     return Path(path)
@@ -99,8 +99,12 @@ def one(identity: str, known: History) -> dict:
     """
     document, strategy = names(identity)
     path = PASSAGES / strategy / f"{document}.json"
+    if str(path) not in known.maker and not path.exists():
+        beside = [f"{other.parent.name}/{other.stem}" for other in PASSAGES.glob("*/*.json")]
+        near = difflib.get_close_matches(f"{strategy}/{document}", beside, n=1, cutoff=0.4)
+        raise UserError(f"{identity}: no passages of {strategy}/{document}{f'; did you mean {near[0]}?' if near else ''}")
     known.of(str(path))
-    content = _here(path).read_bytes()
+    content = here(path).read_bytes()
     at = content.find(f'\n   "id": "{identity}",\n'.encode())
     if at < 0:
         near = difflib.get_close_matches(identity, re.findall(r'^   "id": "(.*)",$', content.decode(), re.MULTILINE), n=3, cutoff=0)

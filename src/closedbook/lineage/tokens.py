@@ -4,6 +4,7 @@ import difflib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -11,9 +12,7 @@ from closedbook import files, packing
 from closedbook.errors import UserError
 
 RUNS = Path("results/runs")
-CHUNK = 1 << 18
-"""bytes read at a time: what fits into a core's cache is counted fastest"""
-VISITS = 1 << 16
+VISITS = 1 << 14
 """rows of a schedule read at a time"""
 AROUND = 8
 """tokens shown before and after one"""
@@ -36,9 +35,9 @@ class Run:
         self.corpus = Path("results/corpora") / self.arm
         self.jobs = (f"corpora/{self.arm}", f"runs/{self.name}", "base/base")
         """the receipts that tell how it came to read this"""
-        for path in (self.corpus / "passages.jsonl", RUNS / self.name / "schedule.npy"):
+        for path in (self.corpus / "lines.npy", RUNS / self.name / "schedule.npy"):
             if not path.exists():
-                raise UserError(f"{path}: is not here, and tells what {self.name} read: dvc pull brings it")
+                raise UserError(f"{path}: is not here, and tells what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
 
     def token(self, number: int) -> dict:
         """Where a token stands: step, block and text, and what it is among its neighbours."""
@@ -50,7 +49,7 @@ class Run:
         ids = np.load(self.corpus / f"{PREFIX[source]}tokens.npy", mmap_mode="r")[first:end]
         return {
             "run": self.name, "arm": self.arm, "token": number, "step": block // self.batch_size, "block": block, "offset_in_block": offset,
-            "read_from": KIND[source], "id": _rows(self.corpus / INDEX[source], [row])[row]["id"], "row": row,
+            "read_from": KIND[source], "id": _rows(self.corpus, source, [row])[row]["id"], "row": row,
             "offset_in_text": within, "tokens_of_text": end - first, "token_id": int(ids[within]),
             **self._spelled(ids[max(0, within - AROUND) : within], ids[within : within + 1], ids[within + 1 : within + 1 + AROUND]),
         }  # fmt: skip
@@ -60,7 +59,7 @@ class Run:
         self._check("step", number, self.num_steps)
         first, end = number * self.batch_size, min((number + 1) * self.batch_size, self.num_blocks)
         blocks = self._pieces(first, end)
-        rows = {source: _rows(self.corpus / INDEX[source], [row for pieces in blocks.values() for kind, row, _, _ in pieces if kind == source])
+        rows = {source: _rows(self.corpus, source, [row for pieces in blocks.values() for kind, row, _, _ in pieces if kind == source])
                 for source in INDEX}  # fmt: skip
         read = [
             {"block": block, "read_from": KIND[source], "id": rows[source][row]["id"], "row": row, "offset_in_text": offset, "tokens": length}
@@ -132,28 +131,13 @@ def _visits(path: Path, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(kept), np.concatenate(ends)
 
 
-def _rows(path: Path, numbers: Iterable[int]) -> dict[int, dict]:
-    """Some lines of a file of JSON lines, by their numbers; the others are only counted."""
-    wanted, found = sorted(set(numbers)), {}
-    with open(path, "rb") as handle:
-        for number, place in zip(wanted, _line_places(path, wanted), strict=True):
-            handle.seek(place)
-            found[number] = json.loads(handle.readline())
-    return found
+def _rows(corpus: Path, source: int, numbers: Iterable[int]) -> dict[int, dict]:
+    """Some lines of a corpus's index of passages, or of replayed rows, by their numbers."""
+    places = np.load(corpus / f"{PREFIX[source]}lines.npy", mmap_mode="r")
+    with open(corpus / INDEX[source], "rb") as handle:
+        return {number: _row(handle, int(places[number])) for number in set(numbers)}
 
 
-def _line_places(path: Path, numbers: list[int]) -> list[int]:
-    """At which byte each of these lines begins; `numbers` ascend."""
-    places, passed, read = {0: 0}, 0, 0
-    buffer = bytearray(CHUNK)
-    view = np.frombuffer(buffer, np.uint8)
-    with open(path, "rb", buffering=0) as handle:
-        while numbers and passed < numbers[-1] and (size := handle.readinto(buffer)):
-            breaks = view[:size] == ord("\n")
-            count = int(np.count_nonzero(breaks))
-            inside = [number for number in numbers if passed < number <= passed + count]
-            if inside:
-                ends = np.flatnonzero(breaks)
-                places |= {number: read + int(ends[number - passed - 1]) + 1 for number in inside}
-            passed, read = passed + count, read + size
-    return [places[number] for number in numbers]
+def _row(handle: BinaryIO, place: int) -> dict:
+    handle.seek(place)
+    return json.loads(handle.readline())

@@ -80,10 +80,12 @@ def _step(run: str, number: int) -> dict:
     identities = dict.fromkeys(piece["id"] for piece in seen["read"] if piece["read_from"] == "corpus")
     known = passage.history(identities, *read.jobs)
     documents = {document: passage.about_document(document, known) for document, _ in map(passage.names, identities)}
+    replay = {}
     for piece in seen["read"]:
-        if piece["id"] in identities:
+        if piece["read_from"] == "corpus":
             piece["document"] = documents[passage.names(piece["id"])[0]]["title"]
-    replay = {"replay": _replay(read.arm, known)} if len(identities) < len({piece["id"] for piece in seen["read"]}) else {}
+        else:
+            replay = {"replay": _replay(read.arm, known)}
     return {**seen, "documents": list(documents.values()), **replay, "unproved": unproved.about(known, known.jobs.values())}
 
 

@@ -1,0 +1,272 @@
+"""trace: every token of a toy run leads to the text that holds it, and every other question to what made its answer."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+
+from closedbook import corpora, files, models, packing, params, prompts
+from closedbook.errors import UserError
+from closedbook.freshness import receipts
+from closedbook.lineage import nearest, passage, tokens, trace
+from closedbook.records import Document, Passage, Passages
+
+HOSTILE = '"quoted"\n  },\n  {\n   "id": "tide/entigraph/9",\n   "document": "tide"\n  }\u2028\x1b[31m <b>\U0001f642</b> \\n'
+CALL = {"key": "5" * 64, "model": "openai/big", "model_answered": "big-0001", "settings": {"temperature": 0.7}, "sample": 0, "attempt": 1,
+        "prompt": "pair", "prompt_sha256": prompts.digest("pair"), "usage": {"prompt_tokens": 9, "completion_tokens": 4}, "cost_usd": 0.5,
+        "finish_reason": "stop", "response_sha256": "6" * 64}  # fmt: skip
+BLOCK, BATCH = 16, 4
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A line up to a run that is not trained, with its receipts; copied for each test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("made"))
+        toys.base(Path("results/base"))
+        receipt("base/base", [], ["results/base/base.json"])
+        for document in ("lamp", "tide"):
+            _document(document)
+        paths = sorted(Path("results/passages").glob("*/*.json"))
+        corpora.build(name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=2), passages=paths, replay_rate=0.2, seed=1,
+                      replay=Path("results/base/replay.jsonl"), reference=Path("results/base/base.json"), folder=Path("results/corpora/toy"))  # fmt: skip
+        receipt("corpora/toy", [*paths, "results/base/base.json", "results/base/replay.jsonl"], ["results/corpora/toy"],
+                {"replay": {"path": "results/base/replay.jsonl"}})  # fmt: skip
+        _run("toy-s1")
+        return Path.cwd()
+
+
+def _document(name):
+    Document(id=name, title=f"The {name}\x1b[31m", author="Ann Lee", year=None, text="Long ago.", license="CC0").write(Path(f"results/documents/{name}.json"))
+    files.write_json(f"sources/{name}.json", name)
+    receipt(f"documents/{name}", [f"sources/{name}.json"], [f"results/documents/{name}.json"])
+    texts = [f"{name} {number}. {toys.SENTENCES[number]}" for number in range(3)] + [HOSTILE]
+    written = [Passage(id=f"{name}/entigraph/{number}", document=name, strategy="entigraph", kind="pair", entities=["a", HOSTILE], sample=0,
+                       writer="llm" if number else "document", text=text, call=CALL if number else None) for number, text in enumerate(texts)]  # fmt: skip
+    path = Path(f"results/passages/entigraph/{name}.json")
+    Passages(document=name, strategy="entigraph", passages=written, dropped=[{"kind": "pair", "entities": [], "sample": 1, "reason": "refused"}]).write(path)
+    receipt(f"passages/entigraph/{name}", [f"results/documents/{name}.json"], [path], {"llm": {"model": "openai/big"}}, {"answered": {"big-0001": 3}})
+
+
+def _run(name):
+    corpus, run = Path("results/corpora/toy"), Path("results/runs") / name
+    shutil.copytree("results/base", run)
+    np.save(run / "schedule.npy", packing.schedule(corpus=corpus, seed=1, run_seed=1))
+    facts, dataset = files.read_json(corpus / "corpus.json"), dataset_of(run)
+    counts = {"train_tokens": facts["train_tokens"], "replay_tokens": facts["replay_train_tokens"], "num_blocks": len(dataset)}
+    files.write_json(run / "run.json", {
+        "run": name, "arm": "toy", "seed": 1, "block_size": BLOCK, "batch_size": BATCH, "num_steps": -(-len(dataset) // BATCH), **counts, "data_sha256": "d" * 64,
+        "padding_tokens": len(dataset) * BLOCK - counts["train_tokens"] - counts["replay_tokens"],
+    })  # fmt: skip
+    receipt(f"runs/{name}", [corpus / "corpus.json", "results/base/base.json"], [run])
+
+
+def dataset_of(run):
+    return packing.PackedDataset(Path("results/corpora/toy"), np.load(run / "schedule.npy"), BLOCK)
+
+
+def receipt(name, inputs, outputs, settings=None, facts=None):
+    recipe = {"step": name.partition("/")[0], "params": settings or {}, "code": "c" * 64, "prompts": {}, "assets": {}}
+    receipts.write(receipts.FOLDER / f"{name}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
+                   outputs=list(map(Path, outputs)), facts=facts or {})  # fmt: skip
+
+
+@pytest.fixture
+def line(made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path / "line")
+    monkeypatch.chdir(tmp_path / "line")
+    return tmp_path / "line"
+
+
+def ask(target=None, **options):
+    options = {"run": None, "token": None, "step": None, "text": None} | options
+    return trace.answer(argparse.Namespace(target=target, **options))
+
+
+def error_of(*target, **options) -> str:
+    with pytest.raises(UserError) as error:
+        ask(*target, **options)
+    return str(error.value)
+
+
+def spelled() -> dict:
+    """The tokens of each text that a run could read."""
+    tokenizer = models.tokenizer(Path("results/base"))
+    texts = {("corpus", each.id): each.text for path in Path("results/passages").glob("*/*.json") for each in Passages.read(path).passages}
+    texts |= {("replay", row["id"]): row["text"] for row in files.read_json_lines("results/base/replay.jsonl")}
+    return {name: [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for name, text in texts.items()}
+
+
+def wrongly_traced() -> list[int]:
+    """The tokens that do not lead to the place in the text that the dataset read at their place."""
+    run, dataset, texts, wrong = tokens.Run("toy"), dataset_of(Path("results/runs/toy-s1")), spelled(), []
+    for number in range(run.num_tokens):
+        place, read = run.token(number), int(dataset[number // BLOCK]["input_ids"][number % BLOCK])
+        stands = texts[place["read_from"], place["id"]][place["offset_in_text"] :][:1]
+        if not [read] == [place["token_id"]] == stands or (place["block"], place["step"]) != (number // BLOCK, number // BLOCK // BATCH):
+            wrong.append(number)
+    return wrong
+
+
+@pytest.mark.parametrize("visits_at_a_time", [tokens.VISITS, 3])
+def test_every_token_leads_to_the_text_that_holds_it(line, monkeypatch, visits_at_a_time):
+    monkeypatch.setattr(tokens, "VISITS", visits_at_a_time)
+    assert wrongly_traced() == []
+
+
+def test_a_wrong_index_and_a_wrong_schedule_would_be_noticed(line):
+    index = Path("results/corpora/toy/passages.jsonl")
+    first, second, *rest = index.read_text().splitlines()
+    index.write_text("\n".join([second, first, *rest]) + "\n")
+    assert wrongly_traced()
+    index.write_text("\n".join([first, second, *rest]) + "\n")
+    assert not wrongly_traced()
+    schedule, at = np.load("results/runs/toy-s1/schedule.npy"), tokens.Run("toy").token(0)
+    schedule[0, 1] = (schedule[0, 1] + 1) % 4
+    np.save("results/runs/toy-s1/schedule.npy", schedule)
+    assert tokens.Run("toy").token(0)["id"] != at["id"]
+
+
+def test_a_step_is_all_that_its_blocks_hold_and_its_padding(line):
+    run, dataset, texts, blocks = tokens.Run("toy"), dataset_of(Path("results/runs/toy-s1")), spelled(), 0
+    for number in range(run.num_steps):
+        seen = run.step(number)
+        for block in range(seen["first_block"], seen["last_block"] + 1):
+            pieces = [texts[piece["read_from"], piece["id"]][(at := piece["offset_in_text"]) : at + piece["tokens"]] for piece in seen["read"]
+                      if piece["block"] == block]  # fmt: skip
+            labels = dataset[block]["labels"]
+            assert sum(pieces, []) == labels[labels != packing.IGNORED].tolist()
+            blocks += 1
+        assert seen["tokens"] + seen["padding"] == (seen["last_block"] - seen["first_block"] + 1) * BLOCK
+    assert blocks == len(dataset) and seen["padding"] > 0
+
+
+def test_a_token_is_told_with_its_neighbours_and_all_behind_it(line):
+    run = tokens.Run("toy")
+    number = next(number for number in range(run.num_tokens) if run.token(number)["id"] == "tide/entigraph/1" and run.token(number)["offset_in_text"] == 3)
+    found = ask(run="toy-s1", token=number)
+    place = found["token"]
+    assert place["text_before"] + place["text"] + place["text_after"] == "tide 1. Mira Oldan sold the"[: len(place["text_before"] + place["text"] + place["text_after"])]
+    assert found["passage"]["id"] == "tide/entigraph/1" and found["document"]["title"] == "The tide\x1b[31m" and found["document"]["license"] == "CC0"
+    assert found["document"]["source_sha256"] == files.sha256_file("sources/tide.json")
+    assert found["prompt"] == {"name": "pair", "sha256": prompts.digest("pair"), "unchanged_since": True}
+    assert found["call"]["model_answered"] == "big-0001" and found["call"]["cost_usd"] == 0.5
+    assert "openai/big: a provider's model that is not pinned (answered as big-0001): what answers to this name may change" in found["unproved"]
+
+
+def test_a_replayed_token_names_its_row_and_file(line):
+    run = tokens.Run("toy")
+    number = next(number for number in range(run.num_tokens) if run.token(number)["read_from"] == "replay")
+    found = ask(run="toy", token=number)
+    assert found["token"]["id"] in "0123" and found["replay"] == {"file": "results/base/replay.jsonl", "sha256": files.sha256_file("results/base/replay.jsonl")}
+    seen = ask(run="toy", step=number // BLOCK // BATCH)
+    assert seen["replay"] == found["replay"] and {piece["read_from"] for piece in seen["read"]} == {"corpus", "replay"}
+    assert {piece.get("document") for piece in seen["read"]} == {None, "The lamp\x1b[31m", "The tide\x1b[31m"}
+
+
+def test_a_passage_is_found_whatever_the_texts_beside_it_look_like(line):
+    for path in Path("results/passages").glob("*/*.json"):
+        for each in Passages.read(path).passages:
+            assert Passage(**passage.one(each.id, passage.history([each.id]))) == each
+
+
+def test_a_passage_tells_where_it_is_in_which_corpora(line):
+    shutil.copytree("results/corpora/toy", "results/corpora/other")
+    (first, second), offsets = ask("lamp/entigraph/3")["corpora"], np.load("results/corpora/toy/offsets.npy")
+    row = [row["id"] for row in files.read_json_lines("results/corpora/toy/passages.jsonl")].index("lamp/entigraph/3")
+    assert first == {"arm": "other", "first_token": offsets[row], "last_token": offsets[row + 1] - 1} and second == first | {"arm": "toy"}
+    assert "call" in ask("lamp/entigraph/0") and ask("lamp/entigraph/0")["call"] is None
+
+
+def test_a_changed_prompt_is_seen(line, monkeypatch):
+    monkeypatch.setattr(prompts, "digest", lambda name: "0" * 64)
+    assert ask("lamp/entigraph/1")["prompt"]["unchanged_since"] is False
+
+
+def test_a_run_tells_what_is_behind_it(line):
+    found = ask("results/runs/toy-s1/run.json")
+    assert found["sha256"] == files.sha256_file("results/runs/toy-s1/run.json")
+    assert found["runs"][0]["model_sha256"] == files.sha256_file("results/runs/toy-s1/model.safetensors")
+    assert found["corpora"][0]["num_passages"] == 8 and found["corpora"][0]["replay_from"] == "results/base/replay.jsonl"
+    assert [(row["writer"], row["model"], row["passages"]) for row in found["passages"]] == [("document", None, 2), ("llm", "openai/big", 6)]
+    assert found["calls"][0] == {"for": "entigraph", "model": "openai/big", "answered": "big-0001", "calls": 1, "prompt_tokens": 9,
+                                 "completion_tokens": 4, "usd": 0.5, "unmetered": 0, "unpriced": 0}  # fmt: skip
+    assert found["dropped"][0]["passages"] == 2 and found["num_documents"] == 2
+    assert {row["step"] for row in found["code"]} == {"base", "documents", "passages", "corpora", "runs"}
+    assert [row["commit"] for row in found["code"]] == [None] * 5 and found["environment"]["requirements_lock_sha256"] is None
+    assert "scores" not in found and ask("results/documents/lamp.json")["documents"][0]["id"] == "lamp"
+
+
+def test_passages_that_the_corpus_left_out_are_not_counted(line):
+    index = Path("results/corpora/toy/passages.jsonl")
+    index.write_text(index.read_text().splitlines()[0] + "\n")
+    found = ask("results/corpora/toy/corpus.json")
+    assert sum(row["passages"] for row in found["passages"]) == 1
+    assert sum(row["passages"] for row in ask("results/passages/entigraph/lamp.json")["passages"]) == 4
+
+
+def test_what_is_printed_holds_nothing_that_a_terminal_obeys(line):
+    for question in ({"target": "lamp/entigraph/3"}, {"run": "toy", "token": 5}, {"run": "toy", "step": 0}, {"text": "lamps \x1b[31m"},
+                     {"target": "results/runs/toy-s1/run.json"}):  # fmt: skip
+        found = ask(**question)
+        assert json.loads(json.dumps(found)) == found
+        assert "\x1b" not in "\n".join(trace.lines(found)) and "What can't be proved:" in trace.lines(found)
+
+
+def test_the_nearest_passages_come_first_and_words_that_no_text_has_find_none(line):
+    found = ask(text="Who bought the brass compass of Mira?")
+    assert [row["passage"] for row in found["nearest"]][:2] in (["lamp/entigraph/1", "tide/entigraph/1"], ["tide/entigraph/1", "lamp/entigraph/1"])
+    assert found["nearest"][0]["nearest_sentence"] == "Mira Oldan sold the brass compass to a captain from the north."
+    assert found["nearest"][0]["arms"] == ["toy"] and found["nearest"][0]["document"].startswith("The ")
+    assert all(row["score"] > 0 for row in found["nearest"]) and found["found"] < 8
+    for words in ("zzzz", "the of", ""):
+        assert ask(text=words)["nearest"] == []
+
+
+def test_an_index_is_kept_until_a_passage_changes(line, capsys):
+    def indexed() -> bool:
+        nearest.to("compass")
+        return "indexing" in capsys.readouterr().err
+
+    assert (indexed(), indexed()) == (True, False)
+    path = Path("results/passages/entigraph/lamp.json")
+    path.write_text(path.read_text().replace("brass", "stone"))
+    assert (indexed(), indexed()) == (True, False) and len(list(nearest.KEPT.iterdir())) == 1
+    shutil.rmtree("results/passages")
+    with pytest.raises(UserError, match="no passages to search"):
+        nearest.to("compass")
+
+
+def test_one_question_at_a_time(line):
+    for question in ({}, {"run": "toy"}, {"token": 1}, {"run": "toy", "token": 1, "step": 1}, {"target": "a/b/1", "text": "x"},
+                     {"run": "toy", "token": 1, "text": "x"}, {"text": "x", "step": 1}):  # fmt: skip
+        assert error_of(**question).startswith("closedbook trace: ask for one thing")
+
+
+def test_what_is_not_there_is_named_with_what_is(line):
+    run = tokens.Run("toy")
+    for number in (run.num_tokens, -1):
+        assert error_of(run="toy", token=number) == f"--token {number}: toy-s1 read {run.num_tokens:,} tokens: give one from 0 to {run.num_tokens - 1}"
+    assert f"read {run.num_steps} steps" in error_of(run="toy", step=run.num_steps)
+    assert "did you mean toy-s1?" in error_of(run="toys", token=0)
+    shutil.copytree("results/runs/toy-s1", "results/runs/toy-s2")
+    assert "has several runs: name one of toy-s1, toy-s2" in error_of(run="toy", token=0)
+    assert "no such passage in results/passages/entigraph/lamp.json; the nearest there: lamp/entigraph/" in error_of("lamp/entigraph/99")
+    assert "did you mean entigraph/lamp?" in error_of("lamb/entigraph/1")
+    assert "neither a file under results/ nor a passage's id" in error_of("../../etc/passwd")
+    assert "no receipt names it" in error_of("results/nothing.json")
+
+
+def test_what_is_missing_is_said(line):
+    Path("results/receipts/documents/lamp.json").unlink()
+    assert error_of("lamp/entigraph/1").startswith("results/documents/lamp.json: no receipt names it")
+    Path("results/passages/entigraph/tide.json").unlink()
+    assert error_of("tide/entigraph/1").startswith("results/passages/entigraph/tide.json: is not here, though a receipt names it: dvc pull")
+    Path("results/receipts/passages/entigraph/tide.json").write_text(json.dumps({"recipe": {}}))
+    assert "from before receipts held it: no inputs" in error_of("tide/entigraph/1")
+    shutil.rmtree("results/corpora/toy")
+    assert "results/corpora/toy/lines.npy: is not here, and tells what toy-s1 read: dvc pull" in error_of(run="toy", token=0)
