@@ -11,7 +11,7 @@ from line import Line
 from test_crate import violations
 from test_line_versions import pushed_and_cloned
 
-from closedbook import files, ledger
+from closedbook import files
 from closedbook.freshness import receipts
 from closedbook.lineage import audit, versioned
 from closedbook.lineage.history import History
@@ -120,8 +120,14 @@ def flip(path: Path, place: int, bit: int) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def spoilt(kind: str, path: str, history: History, held: versioned.Held, asked_for: str) -> set[str]:
-    """Which jobs' results can't be trusted when this file was changed, by the history before the change; the ledger was asked for one."""
+def asking(path: Path) -> list[str]:
+    """The jobs whose calls are in a segment of the ledger, or sent this text."""
+    segments = [path] if path.suffix == ".jsonl" else [each for each in Path("ledger").glob("*/*.jsonl") if path.stem in each.read_text()]
+    return [f"{'' if each.parent.name == 'entities' else 'passages/'}{each.parent.name}/{each.stem}" for each in segments]
+
+
+def spoilt(kind: str, path: str, history: History, held: versioned.Held) -> set[str]:
+    """Which jobs' results can't be trusted when this file was changed, by the history before the change."""
     if kind in ("artefact", "model"):
         return {job.name for job in history.after([path])}
     if kind == "cache object":
@@ -133,17 +139,13 @@ def spoilt(kind: str, path: str, history: History, held: versioned.Held, asked_f
     elif kind == "recipe":
         jobs = [job for job in history.jobs.values() if files.canonical(job.recipe) == files.canonical(files.read_json(path))]
     else:
-        jobs = [history.jobs[asked_for]] if kind == "ledger" else []
+        jobs = [history.jobs[name] for name in asking(Path(path))] if kind == "ledger" else []
     return {job.name for job in [*jobs, *history.after(output for job in jobs for output in job.outputs)]}
 
 
 def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(line: Line, tmp_path, monkeypatch):
     line.commit("all")
     line.closedbook("crate")
-    document = next(path.stem for path in (line.folder / "results/documents").iterdir())
-    with ledger.Ledger("entigraph", document, line.folder / "ledger") as segment:
-        for key in "abc":
-            segment.append({"key": key, "messages": [{"role": "user", "content": "Read: The story."}], "text": f"answer {key}"}, "The story.")
     copies = [line.copy(tmp_path / f"copy{number}") for number in range(7)]
     clone = pushed_and_cloned(line, tmp_path)
     for kind in ("copy", "hardlink", "symlink"):
@@ -159,7 +161,7 @@ def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(li
     for kind in (list(CLASSES) * 7)[:50]:
         path = str(draw.choice(sorted(path for path in Path().glob(CLASSES[kind]) if path.is_file() and path.stat().st_size)))
         place, bit = draw.randrange(os.path.getsize(path)), draw.randrange(8)
-        expected = spoilt(kind, path, history, held, f"passages/entigraph/{document}")
+        expected = spoilt(kind, path, history, held)
         flip(Path(path), place, bit)
         found = audited()
         named = {file: jobs for file, jobs in found.items() if file == path or (kind == "ledger" and file.startswith(f"{path}:"))}

@@ -38,7 +38,8 @@ def of(state: State, beside: Iterable[Break | str] = ()) -> dict:
     found = list(_checks(state, planned, digests))
     broken: dict[str, dict] = {}
     for one in [one for one in [*found, *notes] if isinstance(one, Break)]:
-        broken.setdefault(one.file, asdict(one))  # the first of each file says enough
+        known = broken.setdefault(one.file, asdict(one))  # the first of each file says enough, but for what is made from it
+        known["untrusted"] = list(dict.fromkeys([*known["untrusted"], *one.untrusted]))
     return {
         "revision": state.revision,
         "jobs": len(state.history.jobs),

@@ -98,7 +98,7 @@ def _read_here(path: str) -> bytes | None:
 
 
 def _read_held(held: versioned.Held, path: str) -> bytes | None:
-    return held.place(path).read_bytes() if path in held.md5 and not held.missing([path]) else None
+    return _read_here(str(held.place(path)))
 
 
 def record(side: Side, path: str) -> dict | None:
