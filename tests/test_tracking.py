@@ -1,6 +1,7 @@
 """tracking: MLflow's record of a run, logged once, by several processes, into one store."""
 
 import multiprocessing
+import shutil
 
 import pytest
 
@@ -76,3 +77,12 @@ def test_run_that_a_kill_left_half_logged_is_replaced(store):
         _log(store, {"name": "half", "artifacts": [store / "missing.csv"]})
     _log(store, {"name": "half"})
     assert [run.info.status for run in found(store)[1] if run.info.run_name == "half"] == ["FINISHED"]
+
+
+def test_in_a_copied_folder_a_run_is_logged_there_and_not_where_it_came_from(store, tmp_path):
+    before = set(store.rglob("*.csv"))
+    copy = shutil.copytree(store, tmp_path / "copy")
+    _log(copy, {"name": "elsewhere", "artifacts": [copy / "losses.csv"]})
+    assert set(store.rglob("*.csv")) == before
+    (run,) = (run for run in found(copy)[1] if run.info.run_name == "elsewhere")
+    assert (copy / "mlartifacts" / run.info.run_id / "artifacts" / "losses.csv").exists()

@@ -6,9 +6,10 @@ It can't change a result: a run is logged when it is done, in one go, so a resum
 import fcntl
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -70,7 +71,15 @@ def _store() -> Iterator[tuple]:
         client = MlflowClient(f"sqlite:///{root() / 'mlflow.db'}")
         known = client.get_experiment_by_name(EXPERIMENT)
         artifacts = (root() / "mlartifacts").as_uri()
+        if known and known.artifact_location != artifacts:
+            _follow_the_folder(artifacts)
         yield client, known.experiment_id if known else client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+
+
+def _follow_the_folder(artifacts: str) -> None:
+    """In a project that was moved or copied, MLflow would go on writing to the old place, and offers no call to change that."""
+    with closing(sqlite3.connect(root() / "mlflow.db")) as database, database:
+        database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (artifacts, EXPERIMENT))
 
 
 def _dataset(dataset: dict[str, str]):
