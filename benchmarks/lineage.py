@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from closedbook import files, packing  # noqa: E402
 from closedbook.freshness import code, receipts  # noqa: E402
-from closedbook.lineage import tokens  # noqa: E402
+from closedbook.lineage.tracing import tokens  # noqa: E402
 from closedbook.records import Passage, Passages  # noqa: E402
 
 TIMES = 7
@@ -333,7 +333,7 @@ def audit() -> None:
 def _beside_plain(what: str) -> None:
     """Prints what both take, the fastest of some times, one after the other."""
     from closedbook.lineage import audit
-    from closedbook.lineage.state import State
+    from closedbook.lineage.checks.state import State
 
     paths = sorted((path for path in Path().rglob("*") if path.is_file() and {".git", "src"}.isdisjoint(path.parts)), key=os.path.getsize)
     plain, audited = [], []

@@ -12,7 +12,7 @@ from closedbook import files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import audit, seal, versioned
-from closedbook.lineage.digests import Digests
+from closedbook.lineage.checks.digests import Digests
 
 DOCUMENT, PASSAGES, MODEL = "results/documents/d.json", "results/passages/entigraph/d.json", "results/runs/a-s1/model.safetensors"
 RUN, SCORE = "results/runs/a-s1/run.json", "results/scores/a-s1.json"

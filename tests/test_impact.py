@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from closedbook import files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
-from closedbook.lineage import elsewhere, impact, origin, shingles, takedown
+from closedbook.lineage import impact
+from closedbook.lineage.takedown import elsewhere, notes, origin, shingles
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.sources.names import document_id
 
@@ -144,19 +145,19 @@ def test_the_commands_are_quoted_for_the_shell(project):
 
 def test_the_note_holds_no_word_of_the_document_and_stays_whole_when_asked_again(project):
     ask(VARN)
-    note = takedown.place(VARN).read_text()
+    note = notes.place(VARN).read_text()
     assert not [word for word in TEXTS[VARN].split() if len(word) > 4 and word in note]
-    record = takedown.read(VARN)
+    record = notes.read(VARN)
     taken_out_runs = record.runs
     ask(VARN)
-    assert takedown.read(VARN).runs == taken_out_runs and len(taken_out_runs) >= 2
+    assert notes.read(VARN).runs == taken_out_runs and len(taken_out_runs) >= 2
 
 
 def test_what_other_documents_say_too_is_not_looked_for(project):
     ask(VARN)
-    assert takedown.read(VARN).shared and "were not looked for" in "\n".join(elsewhere.lines(takedown.read(VARN)))
-    assert not shingles.in_bytes(SHARED.encode(), takedown.read(VARN).wanted()).size
-    assert shingles.in_bytes(TEXTS[VARN].encode(), takedown.read(VARN).wanted()).size
+    assert notes.read(VARN).shared and "were not looked for" in "\n".join(elsewhere.lines(notes.read(VARN)))
+    assert not shingles.in_bytes(SHARED.encode(), notes.read(VARN).wanted()).size
+    assert shingles.in_bytes(TEXTS[VARN].encode(), notes.read(VARN).wanted()).size
 
 
 def test_after_the_commands_nothing_is_left_and_the_ledger_keeps_hashes(project):
@@ -239,7 +240,7 @@ def test_a_document_hidden_in_a_corpus_and_a_model_trained_on_it_are_found_by_in
     old = files.sha256_file("results/corpora/a/tokens.npy")
     rows = files.read_json_lines("results/corpora/a/passages.jsonl")
     files.write_json_lines("results/corpora/a/passages.jsonl", [rows[0], {**rows[1], "document": VARN}])
-    record = takedown.read(VARN)
+    record = notes.read(VARN)
     known = next(sha256 for sha256, path in record.files.items() if path == "results/corpora/a/tokens.npy")
     receipt = receipts.read(Path("results/receipts/runs/a-s1.json"))
     receipt["inputs"]["results/corpora/a/tokens.npy"] = known
@@ -264,7 +265,7 @@ def test_git_remotes_and_commits_out_of_reach_are_named_without_credentials(proj
     git("commit", "--quiet", "-m", "all")
     git("remote", "add", "origin", "https://user:hunter2@example.org/repo.git?token=abc")
     taken_out()
-    told = "\n".join(elsewhere.lines(takedown.read(VARN)))
+    told = "\n".join(elsewhere.lines(notes.read(VARN)))
     commit = subprocess.run(["git", "log", "--format=%h"], capture_output=True, text=True).stdout.strip()
     assert f"commit {commit} names it" in told and "https://example.org/repo.git" in told and "hunter2" not in told and "abc" not in told
 
@@ -279,7 +280,7 @@ def test_an_unknown_document_is_refused_with_the_nearest_known(project, document
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"document": "varn"}'])
 def test_a_note_that_is_none_is_refused(project, text):
-    files.write_text(takedown.place(VARN), text)
+    files.write_text(notes.place(VARN), text)
     for questions in ({}, {"certify": True}):
         with pytest.raises(UserError, match="ledger/takedowns/.*not a note of a takedown.*delete this file"):
             ask(VARN, **questions)

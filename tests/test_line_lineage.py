@@ -14,8 +14,8 @@ from test_line_versions import pushed_and_cloned
 from closedbook import files
 from closedbook.freshness import receipts
 from closedbook.lineage import audit, versioned
+from closedbook.lineage.checks.state import State
 from closedbook.lineage.history import History
-from closedbook.lineage.state import State
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,8 @@ import toys
 from closedbook import corpora, files, models, packing, params, prompts
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
-from closedbook.lineage import nearest, passage, tokens, trace
+from closedbook.lineage import trace
+from closedbook.lineage.tracing import nearest, passage, tokens
 from closedbook.records import Document, Passage, Passages
 
 HOSTILE = '"quoted"\n  },\n  {\n   "id": "tide/entigraph/9",\n   "document": "tide"\n  }\u2028\x1b[31m <b>\U0001f642</b> \\n'

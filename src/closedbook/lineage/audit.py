@@ -8,11 +8,11 @@ from pathlib import Path
 from closedbook import ledger
 from closedbook.errors import UserError
 from closedbook.freshness import plan
-from closedbook.lineage import sealed, stale, unproved
-from closedbook.lineage.checks import calls, crate, dvc, mlflow, results
-from closedbook.lineage.digests import Digests
+from closedbook.lineage import sealed, unproved
+from closedbook.lineage.checks import calls, crate, dvc, mlflow, results, stale
+from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import Break, State
 from closedbook.lineage.history import Job
-from closedbook.lineage.state import Break, State
 
 SHOWN = 3
 

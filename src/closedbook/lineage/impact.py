@@ -4,8 +4,8 @@ from argparse import Namespace
 
 from closedbook.errors import UserError
 from closedbook.freshness import receipts, upkeep
-from closedbook.lineage import certify, held, origin, takedown
 from closedbook.lineage.history import History
+from closedbook.lineage.takedown import certify, held, notes, origin
 
 SHOWN = 8
 """files a remedy, for a person"""
@@ -21,12 +21,12 @@ def answer(options: Namespace) -> dict:
     if options.redact:
         return _redacted(options.document)
     if options.certify:
-        return certify.certify(takedown.read(options.document))
+        return certify.certify(notes.read(options.document))
     return held.question(History.here(), options.document)
 
 
 def _redacted(document: str) -> dict:
-    record = takedown.read(document)
+    record = notes.read(document)
     found = origin.of(document)
     if found and found.is_planned:
         raise UserError(f"{document}: still among the documents: take it out of {found.path} first: closedbook impact {document} says how")
@@ -34,7 +34,7 @@ def _redacted(document: str) -> dict:
     if left:
         raise UserError(f"{left[0]}: a result still holds it: snakemake --cores all rebuilds what is left without it, then redact")
     with upkeep.hold("closedbook impact --redact"):
-        return {"document": document, "redacted": takedown.redact(record)}
+        return {"document": document, "redacted": notes.redact(record)}
 
 
 def lines(answer: dict) -> list[str]:

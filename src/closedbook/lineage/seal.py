@@ -5,7 +5,7 @@ import subprocess
 
 from closedbook.errors import UserError
 from closedbook.lineage import audit, sealed
-from closedbook.lineage.state import State
+from closedbook.lineage.checks.state import State
 from closedbook.lineage.versioned import git
 
 

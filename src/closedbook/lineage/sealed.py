@@ -10,7 +10,7 @@ from closedbook import files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import versioned
-from closedbook.lineage.state import Break
+from closedbook.lineage.checks.state import Break
 from closedbook.lineage.versioned import git
 
 PREFIX = "closedbook/"

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 
 from closedbook.errors import UserError
-from closedbook.lineage import passage, shown, unproved
+from closedbook.lineage import shown, unproved
 from closedbook.lineage.history import History
+from closedbook.lineage.tracing import passage
 
 SHOWN = 12
 """rows of a table, but of a step, which is shown whole"""
@@ -36,7 +37,7 @@ def lines(answer: dict) -> list[str]:
 
 
 def _file(target: str) -> dict:
-    from closedbook.lineage import ancestry
+    from closedbook.lineage.tracing import ancestry
 
     return ancestry.behind(History.here(), os.path.relpath(target))
 
@@ -48,7 +49,7 @@ def _passage(identity: str) -> dict:
 
 
 def _sentence(sentence: str) -> dict:
-    from closedbook.lineage import nearest
+    from closedbook.lineage.tracing import nearest
 
     found = dict(nearest.to(sentence))
     known, arms = passage.history(found), passage.places(found)
@@ -62,7 +63,7 @@ def _sentence(sentence: str) -> dict:
 
 
 def _token(run: str, number: int) -> dict:
-    from closedbook.lineage import tokens
+    from closedbook.lineage.tracing import tokens
 
     read = tokens.Run(run)
     place = read.token(number)
@@ -73,7 +74,7 @@ def _token(run: str, number: int) -> dict:
 
 
 def _step(run: str, number: int) -> dict:
-    from closedbook.lineage import tokens
+    from closedbook.lineage.tracing import tokens
 
     read = tokens.Run(run)
     seen = read.step(number)

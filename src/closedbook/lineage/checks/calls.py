@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from closedbook import ledger
-from closedbook.lineage.digests import Digests
-from closedbook.lineage.state import Break, State
+from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import Break, State
 
 
 def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 from closedbook import files
 from closedbook.lineage import versioned
-from closedbook.lineage.digests import Digests
-from closedbook.lineage.state import Break, State
+from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import Break, State
 
 CRATE = Path("crate")
 METADATA, SUMS = CRATE / "ro-crate-metadata.json", CRATE / "SHA256SUMS"

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from closedbook.lineage import versioned
-from closedbook.lineage.digests import Digests
-from closedbook.lineage.state import Break, State
+from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import Break, State
 
 
 def of_dvc(state: State, digests: Digests) -> Iterator[Break | str]:

@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from closedbook import tracking
-from closedbook.lineage.digests import Digests
-from closedbook.lineage.state import Break, State
+from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import Break, State
 
 FINISHED = f"""FROM runs JOIN experiments USING (experiment_id)
 WHERE experiments.name = '{tracking.EXPERIMENT}' AND status = 'FINISHED' AND runs.lifecycle_stage = 'active'"""

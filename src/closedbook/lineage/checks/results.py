@@ -6,8 +6,8 @@ from pathlib import Path
 from closedbook import files
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import WORK, Plan
-from closedbook.lineage.digests import Digests
-from closedbook.lineage.state import Break, State
+from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import Break, State
 
 
 def of_receipts(state: State) -> Iterator[Break]:

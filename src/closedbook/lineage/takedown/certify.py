@@ -8,10 +8,12 @@ import numpy as np
 
 from closedbook import files, ledger
 from closedbook.freshness import receipts
-from closedbook.lineage import elsewhere, nearest, origin, takedown, versioned
-from closedbook.lineage.digests import Digests
+from closedbook.lineage import versioned
+from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.history import History
-from closedbook.lineage.takedown import Record
+from closedbook.lineage.takedown import elsewhere, notes, origin
+from closedbook.lineage.takedown.notes import Record
+from closedbook.lineage.tracing import nearest
 
 SKIPPED = (".git", ".venv")
 """`elsewhere` looks into git's objects, which are not ours to remove"""
@@ -78,12 +80,12 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
     for path in paths:
         sha256 = digests.sha256(path)
         if sha256 not in known:
-            known[sha256] = takedown.words_or_id(record.document, path, wanted)
+            known[sha256] = notes.words_or_id(record.document, path, wanted)
         if path.is_relative_to("ledger"):  # keeps its hashes and its id, not its words
-            yield path, known[sha256] if known[sha256] == takedown.WORDS else None
+            yield path, known[sha256] if known[sha256] == notes.WORDS else None
         elif sha256 in record.files and sha256 not in clean:
             yield path, f"is {record.files[sha256]} as it was with the document"
-        elif path.is_relative_to(takedown.CHECKPOINTS) and not path.is_relative_to(takedown.CHECKPOINTS / "base"):
+        elif path.is_relative_to(notes.CHECKPOINTS) and not path.is_relative_to(notes.CHECKPOINTS / "base"):
             yield path, "left by a training that did not end: may have been trained on it"
         elif path.is_relative_to(nearest.KEPT) and not (path.parent / "passages.json").exists():
             yield path, "left of an index of passages, and nothing tells of which"
@@ -93,7 +95,7 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
 
 def _everything() -> Iterator[Path]:
     """All files of the project's folder, and of DVC's cache where that is elsewhere."""
-    caches = [versioned.cache()] if takedown.under_dvc() else []
+    caches = [versioned.cache()] if notes.under_dvc() else []
     for root in [Path("."), *(cache for cache in caches if not cache.resolve().is_relative_to(Path.cwd()))]:
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if name not in SKIPPED)

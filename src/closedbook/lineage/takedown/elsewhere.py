@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from closedbook.lineage import shingles, takedown
-from closedbook.lineage.takedown import Record
+from closedbook.lineage.takedown import notes, shingles
+from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.versioned import git
 
 SHOWN = 5
@@ -63,7 +63,7 @@ def _commits(commits: list[str]) -> str:
 def _remotes() -> Iterator[str]:
     for name in git("remote").split():
         yield f"git remote {name} ({_public(git('remote', 'get-url', name).strip())}) and every clone: what git's history holds here"
-    if takedown.under_dvc():
+    if notes.under_dvc():
         from dvc.repo import Repo
 
         with Repo() as repo:

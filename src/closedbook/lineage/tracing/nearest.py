@@ -10,7 +10,7 @@ from pathlib import Path
 from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
-from closedbook.lineage.passage import PASSAGES
+from closedbook.lineage.tracing.passage import PASSAGES
 from closedbook.records import Passages
 
 KEPT = receipts.CACHE.parent / "nearest"

@@ -6,8 +6,8 @@ from closedbook import files, tracking
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import Plan
 from closedbook.lineage import versioned
-from closedbook.lineage.digests import Digests
-from closedbook.lineage.state import State
+from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import State
 
 
 def here(state: State, plan: Plan, digests: Digests) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from closedbook import files
 from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History, Job
-from closedbook.lineage.passage import about_document, here, read
+from closedbook.lineage.tracing.passage import about_document, here, read
 from closedbook.records import EntityList, Passages
 from closedbook.tally import Tally
 

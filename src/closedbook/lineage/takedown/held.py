@@ -8,20 +8,21 @@ import numpy as np
 
 from closedbook import files, packing, tracking
 from closedbook.errors import UserError
-from closedbook.lineage import origin, takedown, unproved
+from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
+from closedbook.lineage.takedown import notes, origin
 from closedbook.records import Document, Passages
 from closedbook.steps import STEPS
 
 
 def question(history: History, document: str) -> dict:
-    """Raises UserError for an unknown document and for results that are not here. Leaves a note of hashes (takedown.note)."""
+    """Raises UserError for an unknown document and for results that are not here. Leaves a note of hashes (notes.note)."""
     made = history.jobs.get(f"documents/{document}")
     if not made:
         raise _unknown(history, document)
     after = history.after(made.outputs)
     _all_here([made, *after])
-    note = takedown.note(history, document)
+    note = notes.note(history, document)
     text = Document.read(Path(f"results/documents/{document}.json"))
     own = [job for job in after if Path(job.name).name == document]
     rebuilt = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
@@ -38,14 +39,14 @@ def question(history: History, document: str) -> dict:
         "cost": _cost(runs),
         "consequences": [*(found.consequences() if found else []), *_too_small(rebuilt, corpora)],
         "commands": _commands(document, found),
-        "note": str(takedown.place(note.document)),
+        "note": str(notes.place(note.document)),
         "unproved": unproved.about(history, [made, *after]),
     }
 
 
 def _unknown(history: History, document: str) -> UserError:
-    if takedown.is_noted(document):
-        return UserError(f"{document}: taken out already, and noted in {takedown.place(document)}: closedbook impact {document} --redact, "
+    if notes.is_noted(document):
+        return UserError(f"{document}: taken out already, and noted in {notes.place(document)}: closedbook impact {document} --redact, "
                          "then --certify")
     ids = [job.name.partition("/")[2] for job in history.jobs.values() if job.step == "documents"]
     near = difflib.get_close_matches(document, ids, n=1, cutoff=0.3)
@@ -74,7 +75,7 @@ def _passages(own: list[Job]) -> dict[str, dict[str, int]]:
 
 def _calls(own: list[Job]) -> dict:
     """What was asked about it; a price that nobody knows makes the sum unknown."""
-    calls = {call["key"]: call for call in takedown.carried(own)}.values()
+    calls = {call["key"]: call for call in notes.carried(own)}.values()
     costs = [call["cost_usd"] for call in calls]
     return {"calls": len(costs), "cost_usd": None if None in costs else sum(costs), "models": sorted({call["model"] for call in calls})}
 
@@ -127,5 +128,5 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
 
 def _commands(document: str, found: origin.Origin | None) -> list[str]:
     out = found.commands() if found else ["# take it out of the source, which is not here"]
-    collect = ["dvc gc --workspace"] if takedown.under_dvc() else []
+    collect = ["dvc gc --workspace"] if notes.under_dvc() else []
     return [*out, "snakemake --cores all", f"closedbook impact {document} --redact", *collect, f"closedbook impact {document} --certify"]

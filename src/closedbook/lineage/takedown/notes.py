@@ -15,8 +15,10 @@ from closedbook import files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import WORK
-from closedbook.lineage import nearest, shingles, versioned
+from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
+from closedbook.lineage.takedown import shingles
+from closedbook.lineage.tracing import nearest
 from closedbook.records import Document, EntityList, Passages
 
 MACHINE = (WORK, Path(".snakemake"))

@@ -8,7 +8,7 @@ from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import versioned
-from closedbook.lineage.digests import Digests
+from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.history import History
 
 
