@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -271,6 +272,33 @@ def test_a_sealed_ledger_may_grow_and_be_redacted_and_not_be_written_anew(reposi
     assert broken() == {} and set(broken("v1")) == {"ledger/entigraph/d.jsonl"}
     shutil.rmtree("ledger")
     assert broken("v1") == {} and "no ledger here: 2 sealed segments of it were not asked" in audited("v1")["notes"]
+
+
+@pytest.mark.parametrize("last", ["{", "{}", '{"key": "k2"}', "[1]"])
+def test_a_sealed_ledger_whose_last_line_is_none_is_named(repository, last):
+    sealed("v1")
+    path = Path("ledger/entigraph/d.jsonl")
+    path.write_text(path.read_text().splitlines()[0] + f"\n{last}\n")
+    assert {"ledger/entigraph/d.jsonl", "ledger/entigraph/d.jsonl:2"} <= set(broken("v1"))
+
+
+def test_a_call_without_its_answer_is_named():
+    path = Path("ledger/entigraph/d.jsonl")
+    path.write_text(path.read_text().replace('"text": ', '"texd": '))
+    assert "ledger/entigraph/d.jsonl:1" in broken()
+
+
+def test_a_seal_may_be_called_as_its_tag_is(repository):
+    sealed("v1")
+    Path("params.yaml").write_text("seed: 9\n")
+    assert "params.yaml" in broken("closedbook/v1")
+
+
+def test_a_project_of_dvcs_without_git_is_told(repository):
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+    shutil.rmtree(".git")
+    with pytest.raises(UserError, match="no git repository here, which DVC needs"):
+        versioned.cache()
 
 
 def test_a_tag_that_was_edited_and_a_history_that_was_rewritten_are_named(repository):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -100,6 +101,11 @@ def test_only_an_earlier_crate_of_this_project_is_overwritten(line, monkeypatch)
         crate.answer(Namespace(folder=Path("other")))
     with pytest.raises(UserError, match="rules: holds files and no crate"):
         crate.answer(Namespace(folder=Path("rules")))
+    with pytest.raises(UserError, match="Snakefile: a file"):
+        crate.answer(Namespace(folder=Path("Snakefile")))
+    shutil.copytree("crate", "whole")
+    with pytest.raises(UserError, match="whole: a crate with results of its own"):
+        crate.answer(Namespace(folder=Path("whole")))
     files.write_text("crate/ro-crate-metadata.json", "{")
     with pytest.raises(UserError, match="ro-crate-metadata.json: not a crate's metadata"):
         crate.answer(Namespace(folder=Path("crate")))

@@ -96,6 +96,14 @@ def test_runs_and_arms_are_compared_without_their_names(project, a, b):
     assert diff.lines(answer)[0] == "first difference: corpora/raw ↔ corpora/entigraph: parameter arm.strategy changed raw → entigraph"
 
 
+def test_an_edited_score_is_not_believed(project):
+    toy_history.write()
+    path = Path("results/scores/raw-s1.json")
+    path.write_text(path.read_text().replace("0.5", "0.9"))
+    with pytest.raises(UserError, match=f"{path} of raw-s1: is not what results/receipts/scores/raw-s1.json says"):
+        asked("raw-s1", "entigraph-s1")
+
+
 def test_names_that_mean_nothing_or_two_things_are_refused(project):
     revision("raw")
     with pytest.raises(UserError, match="raw: both arm and a revision.*corpora/raw for the arm, [0-9a-f]{12} for the revision"):

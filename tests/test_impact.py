@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from closedbook import files, ledger
+from closedbook import cli, files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import impact
@@ -307,3 +307,9 @@ def test_a_made_up_book_goes_only_with_those_after_it(number, commands):
 def test_a_limit_lets_the_next_document_in():
     found = origin.Origin(source="folder", path="texts", places={Path("a"): []}, number=1, total=3, limit=2)
     assert "documents.limit: 2 lets the next document in" in found.consequences()[0]
+
+
+def test_a_title_reaches_no_terminal_unescaped(project, monkeypatch, capsys):
+    monkeypatch.setattr(impact, "answer", lambda options: {"redacted": ["\x1b[2Jgone\u202e\nnext"]})
+    assert cli.main(["impact", VARN]) in (0, None)
+    assert capsys.readouterr().out.splitlines() == [r"struck or removed: \x1b[2Jgone\u202e\nnext", "1 struck or removed"]

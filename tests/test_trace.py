@@ -205,9 +205,30 @@ def test_a_run_tells_what_is_behind_it(line):
 def test_passages_that_the_corpus_left_out_are_not_counted(line):
     index = Path("results/corpora/toy/passages.jsonl")
     index.write_text(index.read_text().splitlines()[0] + "\n")
+    path = Path("results/receipts/corpora/toy.json")
+    made = files.read_json(path)
+    receipts.keep(path, {**made, "outputs": {**made["outputs"], str(index): files.sha256_file(index)}})
     found = ask("results/corpora/toy/corpus.json")
     assert sum(row["passages"] for row in found["passages"]) == 1
     assert sum(row["passages"] for row in ask("results/passages/entigraph/lamp.json")["passages"]) == 4
+
+
+@pytest.mark.parametrize("edited, question", [
+    ("results/passages/entigraph/lamp.json", {"target": "lamp/entigraph/3"}),
+    ("results/documents/lamp.json", {"target": "lamp/entigraph/3"}),
+    ("results/passages/entigraph/lamp.json", {"target": "results/passages/entigraph/lamp.json"}),
+    ("results/passages/entigraph/lamp.json", {"target": "results/runs/toy-s1/schedule.npy"}),
+    ("results/runs/toy-s1/run.json", {"target": "results/runs/toy-s1/run.json"}),
+    ("results/runs/toy-s1/schedule.npy", {"target": "results/runs/toy-s1/schedule.npy"}),
+    ("results/corpora/toy/passages.jsonl", {"target": "results/corpora/toy/corpus.json"}),
+])  # fmt: skip
+def test_an_edited_result_is_not_believed(line, edited, question):
+    Path(edited).write_bytes(Path(edited).read_bytes() + b"\n")
+    assert f"{edited}: is not what results/receipts/" in error_of(**question)
+
+
+def test_a_target_as_long_as_a_sentence_is_no_file(line):
+    assert "neither a file" in error_of("word " * 100)
 
 
 def test_what_is_printed_holds_nothing_that_a_terminal_obeys(line):

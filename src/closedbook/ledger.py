@@ -162,7 +162,15 @@ def _sha256(value) -> str:
 
 def answered(record: dict) -> str:
     """SHA-256 of the answer, as a passage's call names it, whether its text was struck out or not."""
-    return record.get("text_sha256") or _sha256(record["text"])
+    return record.get("text_sha256") or _sha256(record.get("text"))
+
+
+def chain(line: bytes) -> str | None:
+    """The chain that a line ends with; None where it holds none or can't be read."""
+    try:
+        return json.loads(line)["chain"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def verified(path: Path) -> Iterator[tuple[int, dict, str | None]]:

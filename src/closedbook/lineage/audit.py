@@ -24,8 +24,9 @@ def answer(options: argparse.Namespace) -> dict:
     """
     if options.revision is None:
         return of(State.here())
-    if sealed.exists(options.revision):
-        return of(State.here(), sealed.compared(options.revision))
+    name = options.revision.removeprefix(sealed.PREFIX)  # as its tag is called
+    if sealed.exists(name):
+        return of(State.here(), sealed.compared(name))
     return of(State.at(options.revision))
 
 

@@ -5,6 +5,8 @@ import os
 from importlib import import_module
 from pathlib import Path
 
+from closedbook.lineage import shown
+
 
 def add(commands) -> None:
     """Add a parser for each question to the command line's."""
@@ -46,6 +48,6 @@ def _answer(options) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core for algebra that no question needs
     module = import_module(f"closedbook.lineage.{options.question}")
     answer = module.answer(options)
-    print(json.dumps(answer, indent=1, ensure_ascii=False) if options.json else "\n".join(module.lines(answer)))
+    print(json.dumps(answer, indent=1, ensure_ascii=False) if options.json else "\n".join(map(shown.printable, module.lines(answer))))
     if answer.get("broken"):
         raise SystemExit(1)

@@ -93,6 +93,8 @@ def _describe(crate, history: History, project: published.Project, open_question
 
 def _check(folder: Path, project: published.Project) -> None:
     """Nothing but an earlier crate of this project may be overwritten."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: a file: give an empty or new folder (--folder)")
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / METADATA).exists():
@@ -105,3 +107,5 @@ def _check(folder: Path, project: published.Project) -> None:
     if root.get("identifier") != project.root:
         raise UserError(f"{folder}: the crate of another project (first commit {root.get('identifier') or 'not named'}, here "
                         f"{project.root}): give another folder (--folder)")
+    if (folder / "results").exists() and not (folder / "results").is_symlink():
+        raise UserError(f"{folder}: a crate with results of its own, which stays as it is: give another folder (--folder)")

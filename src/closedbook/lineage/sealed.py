@@ -33,7 +33,7 @@ def manifest() -> dict:
 def _head(segment: Path, num_lines: int | None) -> dict:
     """How many lines a segment has, of which at most `num_lines` count, and the chain of the last one."""
     lines = segment.read_bytes().splitlines()[:num_lines]
-    return {"lines": len(lines), "chain": json.loads(lines[-1])["chain"] if lines else ledger.START}
+    return {"lines": len(lines), "chain": ledger.chain(lines[-1]) if lines else ledger.START}
 
 
 def digest(content: dict) -> str:

@@ -56,7 +56,7 @@ def _label(name: str) -> str:
 
 
 def text(item) -> str:
-    """One line, without characters that a terminal would obey: texts come from documents and models."""
+    """One line."""
     if item is None or isinstance(item, bool):
         return {None: "–", True: "yes", False: "no"}[item]
     if isinstance(item, dict):
@@ -65,5 +65,9 @@ def text(item) -> str:
         return ", ".join(map(text, item))
     if isinstance(item, float):
         return f"{item:.4g}"
-    plain = " ".join(str(item).split())
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in plain)
+    return printable(" ".join(str(item).split()))
+
+
+def printable(line: str) -> str:
+    """A line without characters that a terminal would obey: texts come from documents and models."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)

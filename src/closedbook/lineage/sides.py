@@ -1,6 +1,7 @@
 """What a name stands for that is compared: a run, an arm, or all results of a revision."""
 
 import difflib
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,6 +103,12 @@ def _read_held(held: versioned.Held, path: str) -> bytes | None:
 
 
 def record(side: Side, path: str) -> dict | None:
-    """A JSON result of a side."""
+    """A JSON result of a side; None where it is not to be had. Raises UserError where it is not what its receipt says."""
     content = side.read(path)
-    return None if content is None else json.loads(content)
+    if content is None:
+        return None
+    job = side.history.of(path)
+    if hashlib.sha256(content).hexdigest() != job.outputs[path]:
+        raise UserError(f"{path} of {side.name}: is not what {job.receipt} says, so nothing in it can be believed: closedbook audit names all "
+                        "that changed")
+    return json.loads(content)

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 
 from closedbook.errors import UserError
 from closedbook.lineage import shown, unproved
@@ -24,7 +23,7 @@ def answer(options: argparse.Namespace) -> dict:
         return _sentence(options.text)
     if options.run is not None:
         return _token(options.run, token) if step is None else _step(options.run, step)
-    return _file(options.target) if options.target.startswith("results/") or Path(options.target).exists() else _passage(options.target)
+    return _file(options.target) if options.target.startswith("results/") or os.path.exists(options.target) else _passage(options.target)
 
 
 def lines(answer: dict) -> list[str]:

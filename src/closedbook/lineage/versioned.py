@@ -12,14 +12,8 @@ from closedbook.lineage.history import History
 LOCK = "dvc.lock"
 
 
-def history_at(revision: str) -> History:
-    """The history that a commit's receipts tell, read from DVC's cache. Raises UserError for an unknown commit, one without results,
-    and for receipts that are not in the cache."""
-    return history(Held(at(revision, LOCK), f"{revision}:{LOCK}"), revision)
-
-
 def history(held: "Held", revision: str) -> History:
-    """The history that the receipts of a dvc.lock tell."""
+    """The history that the receipts of a dvc.lock tell. Raises UserError where it names none, and where they are not in the cache."""
     paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
     missing = [path for path in held.unread if path.startswith(f"{receipts.FOLDER}/")]
     missing += [path for path in paths if not held.place(path).is_file()]
@@ -113,9 +107,12 @@ def cache() -> Path:
     """The folder of DVC's objects, wherever DVC is told to keep them. Raises UserError where the project is not under DVC."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
+    from dvc.scm import SCMError
 
     try:
         with Repo() as repo:
             return Path(repo.cache.local.path)
     except NotDvcRepoError:
         raise UserError("no .dvc here: this project is not under DVC, so no older state is kept") from None
+    except SCMError:
+        raise UserError("no git repository here, which DVC needs to find its cache: git init, or bring .git back") from None

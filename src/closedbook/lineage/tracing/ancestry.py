@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from closedbook import files
 from closedbook.lineage import commit, unproved
@@ -14,8 +15,10 @@ MODEL = "model.safetensors"
 
 
 def behind(history: History, path: str) -> dict:
-    """Raises UserError where no receipt names the file, and where a result behind it is not here."""
+    """Raises UserError where no receipt names the file, and where a result behind it is not here or was edited."""
     job = history.of(path)
+    if Path(path).exists():
+        here(path, job)
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
         jobs.setdefault(each.step, []).append(each)
@@ -35,7 +38,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
     """A row a score and task. A task's own hash is its YAML file's; what all tasks share stands beside it."""
     rows = []
     for job in jobs:
-        score = read(f"results/{job.name}.json")
+        score = read(f"results/{job.name}.json", job)
         common = {"run": score["run"], "model_sha256": _ending(job.inputs, MODEL), "questions_sha256": score["questions_sha256"]}
         rows += [
             {**common, "task": task, **{name: found[name] for name in ("accuracy", "stderr", "n", "version")}, "task_sha256": job.recipe["assets"][f"{task}.yaml"]}
@@ -46,7 +49,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
 
 def _runs(jobs: list[Job]) -> list[dict]:
     counts = ("arm", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
-    return [{"run": (run := read(f"results/{job.name}/run.json"))["run"], **{name: run[name] for name in counts},
+    return [{"run": (run := read(f"results/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
              "model_sha256": _ending(job.outputs, MODEL)} for job in jobs]  # fmt: skip
 
 
@@ -55,14 +58,14 @@ def _corpora(jobs: list[Job]) -> list[dict]:
               "replay_rate", "replay_train_tokens")  # fmt: skip
     rows = []
     for job in jobs:
-        corpus, replay = read(f"results/{job.name}/corpus.json"), job.recipe["params"]["replay"]["path"]
+        corpus, replay = read(f"results/{job.name}/corpus.json", job), job.recipe["params"]["replay"]["path"]
         rows.append({**{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
                      "tokens_sha256": _ending(job.outputs, "/tokens.npy")})  # fmt: skip
     return rows
 
 
 def _base(jobs: list[Job]) -> dict:
-    base = read("results/base/base.json")
+    base = read("results/base/base.json", jobs[0])
     return {"model": base["model"], "revision": base["revision"], "model_sha256": base["sha256"].get(MODEL)}
 
 
@@ -76,9 +79,9 @@ def _written(jobs: dict[str, list[Job]]) -> dict:
     used = _in_corpora(jobs["corpora"]) if "corpora" in jobs else None
     tally = Tally()
     for path in _outputs(jobs, "entities"):
-        tally.add_list(EntityList.read(here(path)))
+        tally.add_list(EntityList.read(path))
     for path in _outputs(jobs, "passages"):
-        passages = Passages.read(here(path))
+        passages = Passages.read(path)
         kept = [passage for passage in passages.passages if used is None or passage.id in used]
         tally.add_passages(replace(passages, passages=kept))
     return {
@@ -89,12 +92,12 @@ def _written(jobs: dict[str, list[Job]]) -> dict:
     }  # fmt: skip
 
 
-def _outputs(jobs: dict[str, list[Job]], step: str) -> list[str]:
-    return [path for job in jobs.get(step, []) for path in job.outputs]
+def _outputs(jobs: dict[str, list[Job]], step: str) -> list[Path]:
+    return [here(path, job) for job in jobs.get(step, []) for path in job.outputs]
 
 
 def _in_corpora(jobs: list[Job]) -> set[str]:
-    return {row["id"] for job in jobs for row in files.read_json_lines(f"results/{job.name}/passages.jsonl")}
+    return {row["id"] for job in jobs for row in files.read_json_lines(here(f"results/{job.name}/passages.jsonl", job))}
 
 
 def _documents(jobs: dict[str, list[Job]], history: History) -> dict:

@@ -56,26 +56,29 @@ def origin(identity: str, known: History) -> dict:
 def about_document(document: str, known: History) -> dict:
     """What names a document, and the hashes of its file and of what its source had: the text as it was, and its questions."""
     path = f"results/documents/{document}.json"
-    job, record = known.of(path), read(path)
+    job = known.of(path)
+    record = read(path, job)
     (source_sha256,) = job.inputs.values()
     about = {name: record.get(name) for name in ("id", "title", "author", "year", "license")}
     return {**about, "sha256": job.outputs[path], "source_sha256": source_sha256}
 
 
-def read(path: str | Path) -> dict:
-    return files.read_json(here(path))
+def read(path: str | Path, job: Job) -> dict:
+    return files.read_json(here(path, job))
 
 
-def here(path: str | Path) -> Path:
-    """A result's path. Raises UserError where only its receipt is here."""
+def here(path: str | Path, job: Job) -> Path:
+    """The path of a job's result. Raises UserError where only its receipt is here, and where it is not what the receipt says."""
     if not Path(path).exists():
         raise UserError(f"{path}: is not here, though a receipt names it: dvc pull brings it, or snakemake --cores all makes it again")
+    if files.sha256_file(Path(path)) != job.outputs[str(path)]:
+        raise UserError(f"{path}: is not what {job.receipt} says, so nothing in it can be believed: closedbook audit names all that changed")
     return Path(path)
 
 
 def _about_list(document: str, job: Job) -> dict:
     path = f"results/entities/{document}.json"
-    record = read(path)
+    record = read(path, job)
     key = record["call"]["key"] if record["call"] else None
     return {"file": path, "sha256": job.outputs[path], "made_by": record["made_by"], "maker": record["maker"], "why": record["why"],
             "num_entities": len(record["entities"]), "call_key": key}  # fmt: skip
@@ -95,7 +98,7 @@ def one(identity: str, known: History) -> dict:
     """A passage, found in its file, which may hold thousands, by the form that files.write_json gives it, and read alone.
 
     Line breaks within texts are escaped, so no text can look like the beginning or the end of a passage. Raises UserError for an
-    unknown one.
+    unknown one, and for a file that was edited.
     """
     document, strategy = names(identity)
     path = PASSAGES / strategy / f"{document}.json"
@@ -103,8 +106,7 @@ def one(identity: str, known: History) -> dict:
         beside = [f"{other.parent.name}/{other.stem}" for other in PASSAGES.glob("*/*.json")]
         near = difflib.get_close_matches(f"{strategy}/{document}", beside, n=1, cutoff=0.4)
         raise UserError(f"{identity}: no passages of {strategy}/{document}{f'; did you mean {near[0]}?' if near else ''}")
-    known.of(str(path))
-    content = here(path).read_bytes()
+    content = here(path, known.of(str(path))).read_bytes()
     at = content.find(f'\n   "id": "{identity}",\n'.encode())
     if at < 0:
         near = difflib.get_close_matches(identity, re.findall(r'^   "id": "(.*)",$', content.decode(), re.MULTILINE), n=3, cutoff=0)

@@ -101,7 +101,7 @@ def _run_name(name: str) -> str:
         raise UserError(f"--run {name}: has several runs: name one of {', '.join(of_arm)}")
     if not of_arm:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        raise UserError(f"--run {name}: no such arm or run{f'; did you mean {near[0]}?' if near else ''} {RUNS} holds {', '.join(known) or 'none'}")
+        raise UserError(f"--run {name}: no such arm or run{f'; did you mean {near[0]}?' if near else ';'} {RUNS} holds {', '.join(known) or 'none'}")
     return of_arm[0]
 
 
