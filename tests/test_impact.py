@@ -148,9 +148,9 @@ def test_the_note_holds_no_word_of_the_document_and_stays_whole_when_asked_again
     note = notes.place(VARN).read_text()
     assert not [word for word in TEXTS[VARN].split() if len(word) > 4 and word in note]
     record = notes.read(VARN)
-    taken_out_runs = record.runs
+    taken_out = record.shingles
     ask(VARN)
-    assert notes.read(VARN).runs == taken_out_runs and len(taken_out_runs) >= 2
+    assert notes.read(VARN).shingles == taken_out and len(taken_out) >= 2
 
 
 def test_what_other_documents_say_too_is_not_looked_for(project):

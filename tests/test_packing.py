@@ -108,14 +108,3 @@ def test_pieces_lead_from_a_block_back_to_its_passages(corpus, block_size):
             assert length > 0 and offset + length <= lengths[passage]
             found += range(first + sum(lengths[:passage]) + offset, first + sum(lengths[:passage]) + offset + length)
         assert dataset[block]["input_ids"][: len(found)].tolist() == found
-
-
-def test_every_token_finds_its_passage(corpus):
-    expected = [(row, offset) for row, length in enumerate(LENGTHS) for offset in range(length)]
-    assert [packing.passage_at(corpus, token) for token in range(sum(LENGTHS))] == expected
-
-
-@pytest.mark.parametrize("token", [-1, sum(LENGTHS)])
-def test_a_token_beyond_the_corpus_is_an_error(corpus, token):
-    with pytest.raises(IndexError, match="holds tokens 0 to 39"):
-        packing.passage_at(corpus, token)

@@ -66,15 +66,6 @@ def pieces(schedule: np.ndarray, ends: np.ndarray, block_size: int, block: int) 
     return found
 
 
-def passage_at(corpus: Path, token: int) -> tuple[int, int]:
-    """Which passage a token of tokens.npy belongs to: the row in passages.jsonl, and the token's place within the passage."""
-    offsets = np.load(corpus / "offsets.npy", mmap_mode="r")
-    if not 0 <= token < offsets[-1]:
-        raise IndexError(f"{corpus} holds tokens 0 to {int(offsets[-1]) - 1}, not {token}")
-    row = int(np.searchsorted(offsets, token, side="right")) - 1
-    return row, token - int(offsets[row])
-
-
 class PackedDataset:
     """The blocks of a schedule as training examples (int64 arrays of block_size), read from disk as they are asked for.
 

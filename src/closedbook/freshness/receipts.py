@@ -130,7 +130,7 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     try:
         known = read(receipt)
     except UserError as error:
-        return str(error)
+        return str(error).removeprefix(f"{receipt}: ")
     then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
     if files.canonical(then) != files.canonical(recipe):
         return difference(then, recipe)

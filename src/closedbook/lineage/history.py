@@ -49,7 +49,21 @@ class History:
         paths = sorted(receipts.FOLDER.rglob("*.json"))
         if not paths:
             raise UserError(f"{receipts.FOLDER}: no receipts, so nothing tells where results came from: run snakemake --cores all, or dvc pull")
-        return cls({receipts.name(path): receipts.read(path) for path in paths})
+        records, problems = {}, []
+        for path in paths:
+            try:
+                records[receipts.name(path)] = receipts.read(path)
+            except UserError as error:
+                problems.append(str(error))
+        if problems:
+            more = f"; and {len(problems) - 1} more of {len(paths)} receipts are not whole" if len(problems) > 1 else ""
+            raise UserError(problems[0] + more)
+        return cls(records)
+
+    @classmethod
+    def here_if_any(cls) -> "History":
+        """The same, and an empty one where there are no results."""
+        return cls.here() if any(receipts.FOLDER.rglob("*.json")) else cls({})
 
     def of(self, path: str) -> Job:
         """The job that made a result. Raises UserError where no receipt names it."""

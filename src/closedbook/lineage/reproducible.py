@@ -13,6 +13,7 @@ from closedbook.freshness import code, receipts
 from closedbook.freshness import plan as planning
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
+from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, EntityList, Passages
 
 CLAIMS = {
@@ -81,11 +82,11 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
 def _requests(job: Job, settings, rounds: int) -> Iterator[tuple]:
     """(prompt, its fields, sample, tries, schema) of all that was asked for a job's result."""
     if job.step == "entities":
-        call = EntityList.read(Path(next(iter(job.outputs)))).call
+        call = EntityList.read(here(next(iter(job.outputs)), job)).call
         tries = call["attempt"] + 1 if call else rounds * settings.entities.attempts
         yield "entities", {"max": settings.entities.max}, 0, tries, Answer
         return
-    made = Passages.read(Path(next(iter(job.outputs))))
+    made = Passages.read(here(next(iter(job.outputs)), job))
     asked = [(vars(passage), passage.call["attempt"] + 1) for passage in made.passages if passage.call and passage.kind != "summary"]
     asked += [(dropped, rounds * settings.passages.attempts) for dropped in made.dropped]
     for what, tries in asked:

@@ -42,7 +42,7 @@ def _check(name: str, tag: str) -> None:
         raise UserError("no commit here to put a seal on: git init, git add and git commit first")
     if subprocess.run(["git", "check-ref-format", f"refs/tags/{tag}"]).returncode:
         raise UserError(f"{name}: git takes no tag of this name: letters, digits and hyphens will do")
-    if git("tag", "--list", tag):
+    if git("rev-parse", "--verify", "--quiet", f"refs/tags/{tag}"):
         raise UserError(f"{tag}: exists already, and a seal is never moved: take another name")
     if dirty := git("status", "--porcelain").splitlines():
         raise UserError(f"{len(dirty)} files are not as the last commit has them, {dirty[0][3:]} among them, and a seal is put on a "

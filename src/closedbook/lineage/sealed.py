@@ -46,7 +46,7 @@ def message(name: str, content: dict) -> str:
 
 def exists(name: str) -> bool:
     """Whether a seal has this name, or a commit. Raises UserError where neither has."""
-    if git("tag", "--list", PREFIX + name):
+    if git("rev-parse", "--verify", "--quiet", f"refs/tags/{PREFIX}{name}"):
         return True
     if not git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"):
         seals = [tag.removeprefix(PREFIX) for tag in git("tag", "--list", f"{PREFIX}*").split()]
@@ -63,13 +63,14 @@ def compared(name: str) -> Iterator[Break | str]:
     """
     tag = PREFIX + name
     told, then, is_signed = _read(tag)
+    if digest(then) != told:
+        yield _differs(tag, f"digest {told}, as it says", f"digest {digest(then)} of what it lists: the tag was edited")
+        return
     now = manifest()
     if not set(then["project"]) & set(now["project"]):
         raise UserError(f"{tag}: the seal of another project, or of a history that was rewritten from its first commit on: that was "
                         f"{then['project'][0]}, here it is {now['project'][0]}")
     yield f"seal {tag}: digest {told}, commit {then['commit']}"
-    if digest(then) != told:
-        yield _differs(tag, f"digest {told}, as it says", f"digest {digest(then)} of what it lists: the tag was edited")
     yield from _commit(tag, then["commit"])
     yield from _signature(tag, is_signed)
     for path, sha256 in {**then["files"], **then["receipts"]}.items():

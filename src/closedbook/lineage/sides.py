@@ -32,7 +32,7 @@ def side(name: str) -> Side:
     """Raises UserError for a name that is nothing, or two things."""
     if name == HERE:
         return _revision(name, History.here(), _read_here)
-    known = _named(History.here())
+    known = _named(History.here_if_any())
     commit = versioned.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
     if name in known and commit:
         kind, job = known[name]

@@ -20,6 +20,8 @@ def answer(options: argparse.Namespace) -> dict:
         raise UserError("closedbook trace: ask for one thing: a file under results/, a passage's id, --run ARM with --token N or --step N, "
                         "or --text SENTENCE")  # fmt: skip
     if options.text is not None:
+        if not options.text.strip():
+            raise UserError("--text: is empty: give a sentence, or some words of one")
         return _sentence(options.text)
     if options.run is not None:
         return _token(options.run, token) if step is None else _step(options.run, step)
@@ -38,6 +40,8 @@ def lines(answer: dict) -> list[str]:
 def _file(target: str) -> dict:
     from closedbook.lineage.tracing import ancestry
 
+    if os.path.isdir(target):
+        raise UserError(f"{target}: is a folder: name a file in it ({', '.join(sorted(os.listdir(target))[:3])}, …)")
     return ancestry.behind(History.here(), os.path.relpath(target))
 
 

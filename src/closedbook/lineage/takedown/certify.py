@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import files, ledger
-from closedbook.freshness import receipts
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.history import History
@@ -61,7 +60,7 @@ def _in_ledger(record: Record) -> Iterator[dict]:
 
 def _made_without(record: Record) -> tuple[set[str], list[dict]]:
     """Hashes of the results that are made without the document, and the results that are made with it, by their receipts."""
-    history = History.here() if any(receipts.FOLDER.rglob("*.json")) else History({})
+    history = History.here_if_any()
     clean, broken = set(), []
     for job in history.ancestors(history.jobs.values()):
         inputs = {sha256 for sha256 in job.inputs.values() if sha256 in record.files and sha256 not in clean}

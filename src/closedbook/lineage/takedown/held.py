@@ -11,12 +11,13 @@ from closedbook.errors import UserError
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes, origin
+from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, Passages
 from closedbook.steps import STEPS
 
 
 def question(history: History, document: str) -> dict:
-    """Raises UserError for an unknown document and for results that are not here. Leaves a note of hashes (notes.note)."""
+    """Raises UserError for an unknown document and for results that are not here as they were made. Leaves a note of hashes (notes.note)."""
     made = history.jobs.get(f"documents/{document}")
     if not made:
         raise _unknown(history, document)
@@ -55,9 +56,10 @@ def _unknown(history: History, document: str) -> UserError:
 
 
 def _all_here(jobs: list[Job]) -> None:
-    missing = [path for job in jobs for path in job.outputs if not Path(path).exists()]
-    if missing:
-        raise UserError(f"{missing[0]}: a result that may hold it is not here ({len(missing)} in all): dvc pull, or snakemake --cores all")
+    """As they were made, too: a note taken from an edited passage would look for the wrong words."""
+    for job in jobs:
+        for path in job.outputs:
+            here(path, job)
 
 
 def _source(found: origin.Origin | None) -> dict | None:

@@ -1,5 +1,6 @@
 """What must be known of a document to look for it when it is gone: hashes, never text. And striking it from what this machine keeps."""
 
+import mmap
 import re
 import shutil
 import sqlite3
@@ -34,17 +35,17 @@ class Record:
     document: str
     files: dict[str, str]
     """SHA-256 of each file that held it: where it was"""
-    runs: list[str]
-    """runs of eight words that nothing else here says (lineage.shingles), 16 hexadecimal digits each"""
+    shingles: list[str]
+    """those that nothing else here says, 16 hexadecimal digits each"""
     shared: int
-    """how many more of its runs other documents' results, or prompts, have too: finding one of them would mean nothing"""
+    """how many more of its shingles other documents' results, or prompts, have too: finding one of them would mean nothing"""
     folders: list[str]
     """DVC's objects of folders that name it, as dvc.lock does: MD5 and .dir"""
     calls: list[dict]
     """{"model", "api_base", "calls", "first", "last"}: who was sent its text, how often, and the days (None: no ledger here)"""
 
     def wanted(self) -> np.ndarray:
-        return np.array([int(run, 16) for run in self.runs], np.uint64)
+        return np.array([int(shingle, 16) for shingle in self.shingles], np.uint64)
 
 
 def place(document: str) -> Path:
@@ -75,7 +76,7 @@ def note(history: History, document: str) -> Record:
     others = [job for job in history.jobs.values() if job not in holding]
     wanted = shingles.kept(texts(own))
     only_its = _only_its(wanted, others)
-    record = Record(document=document, files=_files(source, holding, others), runs=[f"{run:016x}" for run in only_its],
+    record = Record(document=document, files=_files(source, holding, others), shingles=[f"{shingle:016x}" for shingle in only_its],
                     shared=len(wanted) - len(only_its), folders=_folders(document), calls=_calls(document, own))
     if place(document).exists():
         record = _joined(read(document), record)
@@ -84,7 +85,7 @@ def note(history: History, document: str) -> Record:
 
 
 def _joined(before: Record, now: Record) -> Record:
-    return Record(document=now.document, files=before.files | now.files, runs=sorted({*before.runs, *now.runs}), shared=now.shared,
+    return Record(document=now.document, files=before.files | now.files, shingles=sorted({*before.shingles, *now.shingles}), shared=now.shared,
                   folders=sorted({*before.folders, *now.folders}), calls=now.calls or before.calls)
 
 
@@ -109,7 +110,7 @@ def _files(source: Job, holding: list[Job], others: list[Job]) -> dict[str, str]
 
 
 def _only_its(wanted: np.ndarray, others: list[Job]) -> np.ndarray:
-    """Those runs that nothing has which is made without the document: not the phrases of books of one kind, nor a quotation."""
+    """Those shingles that nothing has which is made without the document: not the phrases of books of one kind, nor a quotation."""
     for path in sorted({Path(path) for job in others for path in (*job.inputs, *job.outputs)}):
         if path.is_file():
             wanted = np.setdiff1d(wanted, shingles.found_in(path, wanted), assume_unique=True)
@@ -179,7 +180,15 @@ def words_or_id(document: str, path: Path, wanted: np.ndarray) -> str | None:
     """What a file's content has of a document: words of its text, else its id, else nothing."""
     if shingles.found_in(path, wanted).size:
         return WORDS
-    return "names it" if document.encode() in path.read_bytes() else None
+    return "names it" if _holds(path, document.encode()) else None
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Without reading a file into memory, for it may be larger."""
+    if path.stat().st_size == 0:
+        return False
+    with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        return mapped.find(content) >= 0
 
 
 def _forget_gone_files() -> list[str]:
