@@ -181,13 +181,13 @@ def test_mlflows_tags_and_artefacts_are_compared_with_the_run():
     assert broken() == {str(losses): []}
     losses.write_text("1,2")
     for tag in ("model.sha256", "dataset.sha256", "run"):
-        mlflow_store(run, losses="1,2", changes={tag: "another"})
+        mlflow_store(run, losses="1,2", **{tag: "another"})
         assert f"mlflow.db: run r1: {tag}" in broken()
     mlflow_store({**run, "sha256": {"model.safetensors": "another"}}, losses="1,2")
     assert broken() == {} and "holds no run with its model" in str(audited()["unasked"])
 
 
-def mlflow_store(run: dict, losses: str, changes: dict[str, str] = {}) -> None:
+def mlflow_store(run: dict, /, losses: str, **changes: str) -> None:
     """As much of MLflow's store as is read, with one finished run."""
     model = run["sha256"]["model.safetensors"]
     tags = {"run": run["run"], "model.sha256": model, "sha256.model.safetensors": model, "dataset.sha256": run["data_sha256"],

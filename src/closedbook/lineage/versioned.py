@@ -12,14 +12,8 @@ from closedbook.lineage.history import History
 LOCK = "dvc.lock"
 
 
-def history_at(revision: str) -> History:
-    """The history that a commit's receipts tell, read from DVC's cache. Raises UserError for an unknown commit, one without results,
-    and for receipts that are not in the cache."""
-    return history(Held(at(revision, LOCK), f"{revision}:{LOCK}"), revision)
-
-
 def history(held: "Held", revision: str) -> History:
-    """The history that the receipts of a dvc.lock tell."""
+    """The history that the receipts of a dvc.lock tell. Raises UserError for one without receipts, and for those not in DVC's cache."""
     paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
     missing = [path for path in held.unread if path.startswith(f"{receipts.FOLDER}/")]
     missing += [path for path in paths if not held.place(path).is_file()]
