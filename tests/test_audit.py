@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import toys
 
 from closedbook import files, ledger
 from closedbook.errors import UserError
@@ -24,9 +25,7 @@ def job(name: str, *inputs: str, **outputs) -> None:
     for path, value in outputs.items():
         if value is not None:
             files.write_json(Path(path), value)
-    recipe = {"step": name.split("/")[0], "params": {}, "code": "c0de", "prompts": {}, "assets": {}}
-    receipts.write(receipts.FOLDER / f"{name}.json", recipe=recipe, inputs={path: files.sha256_file(Path(path)) for path in inputs},
-                   outputs=[Path(path) for path in outputs], facts={"made_by": "llm"})
+    toys.receipt(name, inputs, outputs, facts={"made_by": "llm"}, code="c0de")
 
 
 def called(step: str, key: str, answer: str) -> dict:
