@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toys
 from ruamel.yaml import YAML
 
 from closedbook import cli, files, ledger
@@ -49,11 +50,8 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def _job(step, job, inputs, outputs, **params):
-    recipe = {"step": step, "params": params, "code": "c" * 64, "prompts": {}, "assets": {}}
-    hashes = {path: files.sha256_file(path) for path in inputs}
-    receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs=hashes, outputs=[Path(path) for path in outputs],
-                   facts={"made_by": "llm", "maker": "toy-1"})
+def _job(job, inputs, outputs, **settings):
+    toys.receipt(job, inputs, outputs, settings, {"made_by": "llm", "maker": "toy-1"})
 
 
 def _document(document):
@@ -61,20 +59,20 @@ def _document(document):
     files.write_json(source, {"text": TEXTS[document]})
     Document(id=document, title=document.title(), author=None, year=None, text=TEXTS[document]).write(made)
     files.write_json(f"results/questions/{document}.json", [])
-    _job("documents", f"documents/{document}", [source], [made, f"results/questions/{document}.json"])
+    _job(f"documents/{document}", [source], [made, f"results/questions/{document}.json"])
     entities, passages = f"results/entities/{document}.json", f"results/passages/entigraph/{document}.json"
     EntityList(document=document, summary=f"A summary of {document}.", entities=["A", "B"], made_by="llm", why=None, maker="toy-1",
                call=CALL).write(entities)
-    _job("entities", f"entities/{document}", [made], [entities])
+    _job(f"entities/{document}", [made], [entities])
     told = [Passage(id=f"{document}/entigraph/{kind}", document=document, strategy="entigraph", kind=kind, entities=[], sample=0,
                     writer="llm", text=f"A {kind} is told of {TEXTS[document]}", call={**CALL, "key": kind}) for kind in ("pair", "triplet")]
     Passages(document=document, strategy="entigraph", passages=told, dropped=[]).write(passages)
-    _job("passages", f"passages/entigraph/{document}", [made, entities], [passages])
+    _job(f"passages/entigraph/{document}", [made, entities], [passages])
 
 
 def _base():
     files.write_text("results/base/tokenizer.json", "the same for all")
-    _job("base", "base/base", [], ["results/base/tokenizer.json"])
+    _job("base/base", [], ["results/base/tokenizer.json"])
 
 
 def _arm(documents):
@@ -85,7 +83,7 @@ def _arm(documents):
     np.save(corpus / "offsets.npy", np.arange(len(rows) + 1) * 10)
     np.save(corpus / "tokens.npy", np.arange(len(rows) * 10, dtype=np.uint32))
     files.write_json(corpus / "corpus.json", {"corpus_tokens": len(rows) * 10, "existing_tokens": len(rows) * 10})
-    _job("corpora", "corpora/a", [f"results/passages/entigraph/{document}.json" for document in documents], [corpus],
+    _job("corpora/a", [f"results/passages/entigraph/{document}.json" for document in documents], [corpus],
          name="a", arm={"corpus_tokens": 30})
     visits = [(0, row, 10) for row in range(len(rows))]
     run.mkdir(parents=True, exist_ok=True)
@@ -94,9 +92,9 @@ def _arm(documents):
     files.write_text(run / "tokenizer.json", "the same for all")
     counts = {"arm": "a", "train_tokens": len(rows) * 20, "replay_tokens": 7}
     files.write_json(run / "run.json", {**counts, "sha256": {"model.safetensors": "0" * 64}})
-    _job("runs", "runs/a-s1", [str(path) for path in sorted(corpus.iterdir())], [run])
+    _job("runs/a-s1", [str(path) for path in sorted(corpus.iterdir())], [run])
     files.write_json("results/scores/a-s1.json", {"num": len(documents)})
-    _job("scores", "scores/a-s1", [str(run / "model.safetensors"), *(f"results/questions/{document}.json" for document in documents)],
+    _job("scores/a-s1", [str(run / "model.safetensors"), *(f"results/questions/{document}.json" for document in documents)],
          ["results/scores/a-s1.json"])
 
 

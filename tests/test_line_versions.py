@@ -6,6 +6,7 @@ The fixture `line` counts at the model's side: no test here may ask for anything
 import os
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -149,4 +150,5 @@ def end_processes_in(folder: Path) -> None:
     """DVC's workers wait for more to do after the queue is empty."""
     for process in psutil.process_iter(["cwd"]):
         if process.info["cwd"] and Path(process.info["cwd"]).is_relative_to(folder):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # one may end with another
+                process.kill()

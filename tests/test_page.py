@@ -188,6 +188,21 @@ def test_passages_come_fifty_at_a_time_and_going_back_finds_page_and_filter(brow
     assert_inert(browser)
 
 
+def test_a_text_is_not_cut_through_a_character(browser, tmp_path):
+    inputs = project(tmp_path)
+    path = tmp_path / "passages" / "raw" / f"{OTHER}.json"
+    record = files.read_json(path)
+    record["passages"][0]["text"] = "\U0001f642" * 40 + "xlamp y" + "\U0001f642" * 200
+    files.write_json(path, record)
+    page.build(**inputs)
+    for address in (f"#passages/{OTHER}/raw", "#search?words=lamp"):
+        browser.open(inputs["folder"] / "lineage.html", f"#passages/{OTHER}/raw")
+        browser.js("location.hash = arguments[0]", address)
+        browser.until(f"document.querySelector('main').dataset.shown === '{address}'")
+        assert browser.js("return document.querySelector('main').textContent.isWellFormed()"), address
+        assert "lamp y" in browser.text("main")
+
+
 def test_a_passage_beyond_the_budget_says_so_and_what_was_dropped_is_listed(browser, report):
     browser.open(report / "lineage.html", f"#passage/{OTHER}/entigraph/{119:012x}")
     assert "It had no place within the budget of entigraph." in browser.text("main")

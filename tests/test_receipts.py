@@ -91,7 +91,7 @@ def test_an_edited_receipt_is_told_from_its_own_digest_and_its_job_runs_again(jo
     assert job.read_text() != text
     with pytest.raises(UserError, match=words):
         receipts.read(job)
-    assert re.search(words, reason(job)) and "receipt.json" in reason(job)
+    assert re.search(words, reason(job))
 
 
 def test_the_same_inputs_give_the_same_receipt(job):

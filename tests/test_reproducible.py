@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import toys
 from openai_server import Server
 from ruamel.yaml import YAML
 
@@ -30,11 +31,11 @@ def project(tmp_path, monkeypatch):
     with open("params.yaml", "w") as handle:
         YAML(typ="safe").dump(settings, handle)
     DOCUMENT.write("results/documents/varn-1.json")
-    _job("documents", "documents/varn-1", {}, [], ["results/documents/varn-1.json"])
+    _job("documents/varn-1", {}, [], ["results/documents/varn-1.json"])
     with Server({0: "not_json", 2: "empty", 4: "refusal"}) as server:
         _written({"model": "openai/toy", "api_base": server.url, "temperature": 0.5, "max_tokens": 100})
     files.write_text("results/scores/a-s1.json", "{}")
-    _job("scores", "scores/a-s1", {"scores": {"device": "cpu"}}, ["results/passages/rephrase/varn-1.json"], ["results/scores/a-s1.json"])
+    _job("scores/a-s1", {"scores": {"device": "cpu"}}, ["results/passages/rephrase/varn-1.json"], ["results/scores/a-s1.json"])
     return tmp_path
 
 
@@ -43,18 +44,16 @@ def _written(model):
     recipe = {"seed": 1, "llm": model, "entities": params.load().entities.model_dump(), "spacy": {"model": "blank"}}
     document, names, told = (Path(f"results/{kind}/varn-1.json") for kind in ("documents", "entities", "passages/rephrase"))
     entities.build(document=document, output=names, params=params.typed(recipe), limits=limits)
-    _job("entities", "entities/varn-1", recipe, [document], [names])
+    _job("entities/varn-1", recipe, [document], [names])
     recipe = {"seed": 1, "llm": model, "passages": {"attempts": 2, "rephrase": {"styles": ["easy", "hard"], "samples": 1}}}
     one_by_one = limits.model_copy(update={"concurrency": 1})
     passages.build(document=document, entities=[], strategy="rephrase", output=told, params=params.typed(recipe), limits=one_by_one)
-    _job("passages", "passages/rephrase/varn-1", recipe, [document], [told])
+    _job("passages/rephrase/varn-1", recipe, [document], [told])
 
 
-def _job(step, name, settings, inputs, outputs, **facts):
-    recipe = {"step": step, "params": settings, "code": reproducible.code.of_step(step), "prompts": {}, "assets": {}}
-    hashes = {str(path): files.sha256_file(path) for path in inputs}
-    receipts.write(receipts.FOLDER / f"{name}.json", recipe=recipe, inputs=hashes, outputs=[Path(path) for path in outputs],
-                   facts={"made_by": "llm", "maker": "toy", "answered": {"toy": 1}, **facts})
+def _job(job, settings, inputs, outputs):
+    toys.receipt(job, inputs, outputs, settings, {"made_by": "llm", "maker": "toy", "answered": {"toy": 1}},
+                 code=reproducible.code.of_step(job.partition("/")[0]))
 
 
 def claims(arm="a"):
@@ -115,7 +114,7 @@ def test_what_stands_against_a_claim_is_said(project, change, reason):
 
 def test_a_base_from_the_hub_without_revision_may_be_another_one_today(project):
     files.write_text("results/base/base.json", "{}")
-    _job("base", "base/base", {"base": {"model": "some/model", "revision": None}}, [], ["results/base/base.json"])
+    _job("base/base", {"base": {"model": "some/model", "revision": None}}, [], ["results/base/base.json"])
     assert list(reproducible._computed(History.here().jobs["base/base"])) == ["base.revision is null: the Hub may give another commit today"]
 
 

@@ -79,6 +79,13 @@ def test_run_that_a_kill_left_half_logged_is_replaced(store):
     assert [run.info.status for run in found(store)[1] if run.info.run_name == "half"] == ["FINISHED"]
 
 
+def test_how_long_a_model_took_is_found_by_its_hash(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(store))
+    assert tracking.seconds(RUN["model_sha256"]) == 65 and tracking.seconds("0" * 64) is None
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert tracking.seconds(RUN["model_sha256"]) is None and not list(tmp_path.iterdir()), "to ask makes no store"
+
+
 def test_in_a_copied_folder_a_run_is_logged_there_and_not_where_it_came_from(store, tmp_path):
     before = set(store.rglob("*.csv"))
     copy = shutil.copytree(store, tmp_path / "copy")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import files, models, params
+from closedbook.freshness import receipts
 from closedbook.records import Document, Passage, Passages
 
 CONTEXT = 64
@@ -124,3 +125,10 @@ def score(folder: Path, run: str, arm: str) -> Path:
     about = {"run": run, "arm": arm, "n": 80, "explanation": None, "questions_sha256": "cd" * 32}
     files.write_json(path, {**about, "tasks": {"quality_closed": task}})
     return path
+
+
+def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts: dict | None = None, code: str = "c" * 64) -> None:
+    """The receipt of a job that read and wrote these files, which are there; `settings` are its recipe's parameters."""
+    recipe = {"step": job.partition("/")[0], "params": settings or {}, "code": code, "prompts": {}, "assets": {}}
+    receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
+                   outputs=[Path(path) for path in outputs], facts=facts or {})

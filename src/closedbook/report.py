@@ -21,8 +21,8 @@ def build(
 ) -> None:
     """Write report.html, accuracy.png, losses.png, table.csv, metrics.json and losses.csv into `folder`, and the lineage page.
 
-    `runs` are run.json files, each with its losses.csv beside it; `corpora` are folders. The first of `tasks` is the headline; `notes` are caveats in plain
-    words; `examples` passages a strategy are shown, chosen by `seed`.
+    `runs` are run.json files, each with its losses.csv beside it; `corpora` are folders. The first of `tasks` is the headline; `notes` are
+    caveats in plain words; `examples` passages a strategy are shown, chosen by `seed`.
     """
     folder = Path(folder)
     found = _in_order(scores)

@@ -89,5 +89,6 @@ STEPS = {
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
-    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"), outputs=("folder",)),
+    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),
+                   outputs=("folder",)),
 }

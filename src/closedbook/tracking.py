@@ -16,6 +16,8 @@ from pathlib import Path
 EXPERIMENT = "closedbook"
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000
 """MLflow's limits"""
+SECONDS = """SELECT seconds.value FROM tags AS model JOIN tags AS seconds ON seconds.run_uuid = model.run_uuid
+WHERE model.key = 'model.sha256' AND model.value = ? AND seconds.key = 'seconds'"""
 
 
 def root() -> Path:
@@ -51,11 +53,12 @@ def log_run(
 
 def seconds(model_sha256: str) -> float | None:
     """How long the training of a model took, by the store; None where there is none, or it knows no such model."""
-    if not (root() / "mlflow.db").exists():
+    database = root() / "mlflow.db"
+    if not database.exists():
         return None
-    with _store() as (client, experiment):
-        known = client.search_runs([experiment], f"tags.`model.sha256` = '{model_sha256}'", max_results=1)
-    return float(known[0].data.tags["seconds"]) if known else None
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as store:  # a question changes nothing
+        found = store.execute(SECONDS, (model_sha256,)).fetchone()
+    return float(found[0]) if found else None
 
 
 @contextmanager

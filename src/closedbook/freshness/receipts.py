@@ -96,6 +96,14 @@ def name(receipt: Path | str) -> str:
     return str(Path(receipt).relative_to(FOLDER).with_suffix(""))
 
 
+def places(job: str) -> tuple[str, ...]:
+    """How the paths begin that a job writes to, for where its receipt can't say it."""
+    step, _, about = job.partition("/")
+    if about == step:  # base and report
+        return (f"results/{step}/",)
+    return f"results/{job}.", f"results/{job}/", *([f"results/questions/{about}."] if step == "documents" else [])
+
+
 def read(receipt: Path) -> dict:
     """Raises UserError for a file that is no receipt, or was edited."""
     return parsed(receipt.read_bytes(), str(receipt))

@@ -105,8 +105,10 @@ def reconcile(plan: Plan) -> dict[Path, str | None]:
 
 def _results(receipt: Path) -> list[Path]:
     """What lies where a receipt's job writes, whether the receipt says so, says nonsense, or is not there."""
-    place = Path("results") / receipt.relative_to(receipts.FOLDER).with_suffix("")
-    found = [receipt, *place.parent.glob(f"{place.name}.*"), *place.rglob("*")]
+    found = [receipt]
+    for place in receipts.places(receipts.name(receipt)):
+        folder, _, beginning = place.rpartition("/")
+        found += Path(folder).glob(f"{beginning}*") if beginning else Path(folder).rglob("*")
     return [path for path in found if path.is_file() or path.is_symlink()]
 
 

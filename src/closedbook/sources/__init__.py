@@ -145,7 +145,8 @@ def _of_row(row: Row) -> Article:
     is_html = bool(TAG.search(text))
     _check_text(row.where, "article", MARKUP if is_html else COMMENT, text)
     identifier = names.document_id(title, _identity(title, author))
-    return Article(id=identifier, title=title, author=author, year=row.year(), text=text, is_html=is_html, license=row.license(), questions=[])
+    return Article(id=identifier, title=title, author=author, year=row.year(), text=text, is_html=is_html, license=row.license(),
+                   questions=[])
 
 
 def _joined(first: Article, further: Article, place: str, where: str) -> Article:

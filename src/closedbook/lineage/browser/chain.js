@@ -39,7 +39,7 @@ function ofDocument({here, document, strategy, passage}) {
   const one = index.documents.get(document);
   const strategies = strategy ? [strategy] : (here === "document" ? strategiesOf : needing)(one);
   const lists = !strategy || index.strategies.get(strategy).needs_entities;
-  const all = strategies.map(name => link(place("passages", document, name), `${name}, ${number(numPassages(one.written.get(name)))}`));
+  const all = strategies.map(name => link(place("passages", document, name), `${number(numPassages(one.written.get(name)))} ${name}`));
   const present = passage ? [link(place("passage", ...passage.split("/")), passage.split("/")[2])] : [];
   return [
     box("document", here, [link(place("document", document), one.title)]),
@@ -57,6 +57,6 @@ function ofArms({here, arms}) {
   return [
     box("document", here, documents.size ? [link(to, count(documents.size, "document"))] : []),
     box("entity list", here, listed ? [link(to, count(documents.size, "list"))] : []),
-    box("passages", here, corpora.map(corpus => link(place("corpus", corpus.arm), `${corpus.strategy}, ${number(corpus.num_passages)}`))),
+    box("passages", here, corpora.map(corpus => link(place("corpus", corpus.arm), `${number(corpus.num_passages)} ${corpus.strategy}`))),
   ];
 }

@@ -12,6 +12,8 @@ function make(tag, attributes, ...children) {
 
 /** A text from outside on one line, apart from its surroundings: marks that turn the direction of writing end with it. */
 const quoted = text => make("bdi", {}, text.replace(/[\u2028\u2029]/g, " ")); // these would end the isolation too
+/** Some of a text, without the half of a character where a cut goes through one. */
+const cut = (text, from, to) => text.slice(from, to).replace(/^[\udc00-\udfff]|[\ud800-\udbff]$/g, "");
 const code = text => make("code", {}, text);
 const soft = text => make("span", {class: "soft"}, text);
 const paragraph = (...children) => make("p", {}, ...children);

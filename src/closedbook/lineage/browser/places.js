@@ -17,7 +17,7 @@ function homePlace(_, query) {
       paragraph("Go from a score to its model, its corpus, the passages in it, the calls and the documents behind them, and back. ",
         "Each box above and each name below leads on."),
       section("Scores", table(runs, [
-        ["score", ({run}) => link(place("score", run), run)],
+        ["score", ({run}) => link(place("score", run), run), "names"],
         ...accuracyColumns(),
         ["model", ({run}) => run === "base" ? link(place("base"), index.base.model) : modelLink(run), "names"],
         ["corpus", ({arm}) => arm === "base" ? "–" : corpusLink(arm), "names"],

@@ -50,5 +50,5 @@ function inPassages(words) {
 /** Some of a text, with the first place of a word in its middle. */
 function around(text, word) {
   const at = Math.max(0, text.toLowerCase().indexOf(word) - 60);
-  return (at ? "… " : "") + text.slice(at, at + 160) + (at + 160 < text.length ? " …" : "");
+  return (at ? "… " : "") + cut(text, at, at + 160) + (at + 160 < text.length ? " …" : "");
 }

@@ -71,7 +71,7 @@ async function passagesPlace([id, strategy], query) {
   known(one.written, strategy, `strategy of ${id}`);
   const data = await load(writtenFile(id, strategy));
   const rows = data.passages.map((passage, place) => ({...passage, number: place + 1}));
-  const begins = text => [...text.slice(0, 160)].join("") + (text.length > 160 ? " …" : "");
+  const begins = text => cut(text, 0, 160) + (text.length > 160 ? " …" : "");
   return {
     heading: ["Passages of ", quoted(one.title), `: ${strategy}`],
     near: {here: "passages", document: id, strategy, arms: armsOf(id, [strategy])},

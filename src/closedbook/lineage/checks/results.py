@@ -15,16 +15,8 @@ def of_receipts(state: State) -> Iterator[Break]:
     known = {*state.history.readers, *(state.held.md5 if state.held else ())}
     for path, problem in state.unread.items():
         name = receipts.name(path)
-        its = [result for result in known if result.startswith(_places(name))]
+        its = [result for result in known if result.startswith(receipts.places(name))]
         yield Break(file=path, expected="a receipt as its job left it", found=problem, untrusted=sorted({name, *state.after(*its)}))
-
-
-def _places(job: str) -> tuple[str, ...]:
-    """How the paths begin that a job writes to, for its receipt can't say it."""
-    step, _, about = job.partition("/")
-    if about == step:  # base and report
-        return (f"results/{step}/",)
-    return f"results/{job}.", f"results/{job}/", *([f"results/questions/{about}."] if step == "documents" else [])
 
 
 def of_outputs(state: State, digests: Digests) -> Iterator[Break | str]:
