@@ -17,4 +17,4 @@ reproduce: setup
 	@PYTHONPATH=src $(BIN)/python -m closedbook table
 
 test: setup
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --durations 15
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15

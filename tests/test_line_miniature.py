@@ -38,9 +38,8 @@ def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_
     assert len(questions) == 6 and not [question for question in questions if question in learnt]
 
     first.set(seed=2)
-    first.snakemake("passages")
-    changed = first.bytes()
-    assert {name.split("/")[1] for name in changed.keys() - one.keys()} >= {"documents", "entities", "passages"}, "another seed, other books"
+    first.snakemake("documents")
+    assert {name.split("/")[1] for name in first.bytes().keys() - one.keys()} >= {"documents", "questions"}, "another seed, other books"
 
 
 @pytest.mark.parametrize("name", ["quality-paper", "quality-trial", "folder"])
