@@ -1,7 +1,7 @@
 """The whole line on real articles, with no language model and with one behind a loopback server that misbehaves."""
 
 import pytest
-from line import QUALITY, TINY, Line, jobs
+from line import QUALITY, Line, jobs
 from openai_server import Server
 from secrets_in import holding
 
@@ -14,6 +14,7 @@ pytestmark = [
 SMALL = {
     "arms": {"raw": {"strategy": "raw", "corpus_tokens": 2000, "epochs": 1}, "entigraph": {"strategy": "entigraph", "corpus_tokens": 2000, "epochs": 1}}
 }
+ONE_ARM = {"entigraph": SMALL["arms"]["entigraph"]}
 
 
 def line_on(folder, name, **changes) -> Line:
@@ -59,9 +60,9 @@ def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(
     trouble = {0: "429", 2: "500", 4: "broken", 6: "fenced", 8: "empty", 11: "not_json", 30: "empty", 45: "refusal"}
     with Server(trouble) as server:
         llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
-        line = line_on(tmp_path / "line", "QuALITY.sample.htmlstripped.dev", llm=llm, limits={"retries": 3})
+        line = line_on(tmp_path / "line", "QuALITY.sample.htmlstripped.dev", llm=llm, limits={"retries": 3}, arms=ONE_ARM)
         line.snakemake()
-        assert max(server.answered.values()) == 1 and num_scored(line) == [119] * 3
+        assert max(server.answered.values()) == 1 and num_scored(line) == [119] * 2
         received = server.received
         assert not leaks(line, [message["content"] for request in server.requests for message in request["messages"]])
         made = [files.read_json(path) for path in (line.folder / "results/entities").iterdir()]
@@ -102,7 +103,7 @@ def test_a_key_that_providers_repeat_in_their_errors_reaches_no_file_and_no_word
     key = "canary-0123456789"
     with Server({0: "401", 1: "telling", 2: "telling", 4: "telling"}) as server:
         llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
-        line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm, limits={"retries": 1}, arms=TINY["arms"])
+        line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm, limits={"retries": 1}, arms=ONE_ARM)
         line.commit()
         said = [line.snakemake(status=status, OPENAI_API_KEY=key) for status in (1, 1, 0)]
         assert server.keys == {f"Bearer {key}"}, "it was sent, and nowhere else is it found"

@@ -110,12 +110,9 @@ def test_a_bare_clone_with_a_training_parameter_changed_pulls_the_corpora_and_re
     assert server.received == received
 
 
-RETRAINED = {"run": 1, "runs": 1, "score": 1, "scores": 1, "report": 1}
-
-
 def test_an_experiment_here_or_in_a_folder_of_its_own_reruns_what_its_parameter_changes(line, server):
-    output = line.run("dvc", "exp", "run", "--set-param", "training.weight_decay=0.04", "--name", "here")
-    assert jobs(output) == RETRAINED
+    output = line.run("dvc", "exp", "run", "--set-param", "report.examples=1", "--name", "here")
+    assert jobs(output) == {"report": 1}
     line.run("git", "checkout", "--quiet", ".")
     line.run("dvc", "checkout", "--quiet")
     assert "Nothing to be done" in line.snakemake()
