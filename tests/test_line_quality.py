@@ -1,7 +1,7 @@
 """The whole line on real articles, with no language model and with one behind a loopback server that misbehaves."""
 
 import pytest
-from line import QUALITY, Line, jobs
+from line import QUALITY, TINY, Line, jobs
 from openai_server import Server
 from secrets_in import holding
 
@@ -103,7 +103,7 @@ def test_a_key_that_providers_repeat_in_their_errors_reaches_no_file_and_no_word
     key = "canary-0123456789"
     with Server({0: "401", 1: "telling", 2: "telling", 4: "telling"}) as server:
         llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
-        line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm, limits={"retries": 1}, arms=ONE_ARM)
+        line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm, limits={"retries": 1}, arms=TINY["arms"])
         line.commit()
         said = [line.snakemake(status=status, OPENAI_API_KEY=key) for status in (1, 1, 0)]
         assert server.keys == {f"Bearer {key}"}, "it was sent, and nowhere else is it found"
