@@ -64,7 +64,7 @@ def report(plan: Plan, strict: bool) -> tuple[list[str], bool]:
         versions = receipts.changed_versions(receipt) if reason is None else []
         changed.update(versions)
         verdicts[receipt] = reason or (versions[0] if strict and versions else None)
-        name = receipt.relative_to(receipts.FOLDER).with_suffix("")
+        name = receipts.name(receipt)
         if verdicts[receipt]:
             lines.append(f"{name}: {verdicts[receipt]}")
         elif accepted := files.read_json(receipt).get("accepted"):

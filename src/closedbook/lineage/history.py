@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
@@ -49,16 +50,12 @@ class History:
         paths = sorted(receipts.FOLDER.rglob("*.json"))
         if not paths:
             raise UserError(f"{receipts.FOLDER}: no receipts, so nothing tells where results came from: run snakemake --cores all, or dvc pull")
-        records, problems = {}, []
-        for path in paths:
-            try:
-                records[receipts.name(path)] = receipts.read(path)
-            except UserError as error:
-                problems.append(str(error))
-        if problems:
-            more = f"; and {len(problems) - 1} more of {len(paths)} receipts are not whole" if len(problems) > 1 else ""
-            raise UserError(problems[0] + more)
-        return cls(records)
+        history, unread = read({str(path): path for path in paths})
+        if unread:
+            path, problem = next(iter(unread.items()))
+            more = f"; and {len(unread) - 1} more of {len(paths)} receipts are not whole" if len(unread) > 1 else ""
+            raise UserError(f"{path}: {problem}{receipts.REMEDY}{more}")
+        return history
 
     @classmethod
     def here_if_any(cls) -> "History":
@@ -99,3 +96,15 @@ class History:
                     found[job.name] = job
                     waiting += job.outputs
         return list(found.values())
+
+
+def read(places: Mapping[str, Path]) -> tuple[History, dict[str, str]]:
+    """What the whole ones among some receipts tell, and {receipt's path: what is wrong with it} of the others; `places` says where the
+    content of each lies."""
+    records, unread = {}, {}
+    for path, place in places.items():
+        try:
+            records[receipts.name(path)] = receipts.parsed(place.read_bytes(), path)
+        except UserError as error:
+            unread[path] = str(error).removeprefix(f"{path}: ").removesuffix(receipts.REMEDY)
+    return History(records), unread

@@ -30,7 +30,7 @@ def history() -> History:
         shown = "\n".join(f"  {path}: {reason}" for path, reason in list(stale.items())[:10])
         raise UserError(f"{len(stale)} of {len(planned.receipts())} results are stale or missing, and what is published must be "
                         f"neither:\n{shown}\nrun snakemake --cores all (or dvc pull), then ask again")
-    return History({str(path.relative_to(receipts.FOLDER).with_suffix("")): receipts.read(path) for path in planned.receipts()})
+    return History({receipts.name(path): receipts.read(path) for path in planned.receipts()})
 
 
 def project() -> Project:

@@ -1,6 +1,6 @@
 """What an audit looks at: the working tree, or a commit as DVC's cache holds it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
-from closedbook.lineage.history import History
+from closedbook.lineage.history import History, read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class State:
         if not paths:
             raise UserError(f"{receipts.FOLDER}: no receipts here, so there is nothing to audit: dvc pull brings results, snakemake "
                             "--cores all makes them; results from before receipts were kept can't be audited")
-        history, unread = _read({str(path): path for path in paths})
+        history, unread = read({str(path): path for path in paths})
         lock = Path(versioned.LOCK)
         held = versioned.Held(lock.read_text(encoding="utf-8")) if lock.exists() and Path(".dvc").is_dir() else None
         return cls(revision=None, history=history, unread=unread, held=held)
@@ -55,7 +55,7 @@ class State:
         if not places:
             raise UserError(f"{revision}: DVC's cache holds none of its receipts: dvc fetch --all-commits brings them; results from before "
                             "receipts were kept can't be audited")
-        history, unread = _read(places)
+        history, unread = read(places)
         return cls(revision=revision, history=history, unread=unread, held=held)
 
     def place(self, path: str) -> Path:
@@ -79,13 +79,3 @@ class State:
         """The jobs that made these files, and those that hold something of them."""
         makers = [self.history.maker[path] for path in paths if path in self.history.maker]
         return sorted({job.name for job in makers} | set(self.after(*(path for job in makers for path in job.outputs))))
-
-
-def _read(places: Mapping[str, Path]) -> tuple[History, dict[str, str]]:
-    records, unread = {}, {}
-    for path, place in places.items():
-        try:
-            records[receipts.name(path)] = receipts.parsed(place.read_bytes(), path)
-        except UserError as error:
-            unread[path] = str(error).removeprefix(f"{path}: ").removesuffix(receipts.REMEDY)
-    return History(records), unread

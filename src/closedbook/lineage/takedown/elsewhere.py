@@ -20,7 +20,7 @@ def lines(record: Record) -> list[str]:
         *_sent(record.calls),
         *(f"copies of {path}, as published or shared, by SHA-256 {sha256}" for path, sha256 in sorted(models.items())),
         "MLflow: figures of the runs that were trained on it (no text) stay in mlflow.db, and in any store they were copied to",
-        *([f"what others say too: {record.shared:,} of its {record.shared + len(record.shingles):,} runs of eight words are in results made "
+        *([f"what others say too: {record.shared:,} of its {record.shared + len(record.shingles):,} shingles of eight words are in results made "
            "without it (a quotation, a second copy, a set phrase), and were not looked for"] if record.shared else []),
         "backups, other checkouts, and caches outside this folder",
     ]

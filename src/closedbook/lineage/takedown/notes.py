@@ -5,7 +5,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import shingles
 from closedbook.lineage.tracing import nearest
-from closedbook.records import Document, EntityList, Passages
+from closedbook.records import Document, EntityList, Passage, Passages
 
 MACHINE = (WORK, Path(".snakemake"))
 """folders that only make things quick or tell how they went: whatever in them holds a document can go"""
@@ -89,17 +89,23 @@ def _joined(before: Record, now: Record) -> Record:
                   folders=sorted({*before.folders, *now.folders}), calls=now.calls or before.calls)
 
 
-def texts(jobs: Iterable[Job]) -> list[str]:
+def texts(jobs: list[Job]) -> list[str]:
     """All that the document itself, its entity list and its passages say."""
-    found = []
+    own = [Document.read(Path(path)).text for job in jobs for path in job.outputs if path.startswith("results/documents/")]
+    return own + [one.summary if isinstance(one, EntityList) else one.text for one in _written(jobs)]
+
+
+def carried(jobs: list[Job]) -> list[dict]:
+    """The calls that entity lists and passages carry."""
+    return [one.call for one in _written(jobs) if one.call]
+
+
+def _written(jobs: list[Job]) -> Iterator[EntityList | Passage]:
     for path in (Path(path) for job in jobs for path in job.outputs):
-        if path.is_relative_to("results/documents"):
-            found.append(Document.read(path).text)
-        elif path.is_relative_to("results/entities"):
-            found.append(EntityList.read(path).summary)
+        if path.is_relative_to("results/entities"):
+            yield EntityList.read(path)
         elif path.is_relative_to("results/passages"):
-            found += [passage.text for passage in Passages.read(path).passages]
-    return found
+            yield from Passages.read(path).passages
 
 
 def _files(source: Job, holding: list[Job], others: list[Job]) -> dict[str, str]:
@@ -139,17 +145,6 @@ def _calls(document: str, own: list[Job]) -> list[dict]:
         grouped.setdefault((record["model"], record["settings"]["api_base"]), []).append(record)
     return [{"model": model, "api_base": api_base, "calls": len(records), **_days(records)}
             for (model, api_base), records in grouped.items()]
-
-
-def carried(jobs: Iterable[Job]) -> list[dict]:
-    """The calls that entity lists and passages carry."""
-    found = []
-    for path in (Path(path) for job in jobs for path in job.outputs):
-        if path.is_relative_to("results/entities"):
-            found.append(EntityList.read(path).call)
-        elif path.is_relative_to("results/passages"):
-            found += [passage.call for passage in Passages.read(path).passages]
-    return [call for call in found if call]
 
 
 def _days(records: list[dict]) -> dict[str, str | None]:
