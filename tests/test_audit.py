@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import toys
+from toys import git
 
 from closedbook import files, ledger
 from closedbook.errors import UserError
@@ -222,10 +223,6 @@ def test_a_content_is_read_once_however_many_links_and_hashes(monkeypatch):
     digests.read([(Path(MODEL), "sha256"), (Path("linked"), "md5"), (Path("pointed"), "md5"), (Path("nowhere"), "md5")])
     assert (digests.num_files, digests.num_bytes) == (1, os.path.getsize(MODEL))
     assert digests.sha256(Path("pointed")) == files.sha256_file(Path(MODEL)) and digests.sha256(Path("nowhere")) is None
-
-
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture

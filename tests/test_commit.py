@@ -1,8 +1,8 @@
 """Which commit holds the code of a result is found by digests, in a small package with a history of its own."""
 
-import subprocess
 
 import pytest
+from toys import git
 
 from closedbook import files
 from closedbook.freshness import code
@@ -18,10 +18,6 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(code, "PACKAGE", tmp_path / commit.PACKAGE)
     git("init", "--quiet")
     return tmp_path
-
-
-def git(*command):
-    subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test@example.org", *command], check=True)
 
 
 def write(text, wiring="{}") -> str:

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import shutil
-import subprocess
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import toy_history
+from toys import git
 
 from closedbook import files
 from closedbook.errors import UserError
@@ -20,7 +20,7 @@ def project(tmp_path, monkeypatch):
     """An empty project under git and DVC."""
     monkeypatch.chdir(tmp_path)
     files.write_text(".gitignore", "/results\n/.dvc/cache\n/.dvc/tmp\n")
-    subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], check=True)
+    git("init", "--quiet", "--initial-branch=main")
     (tmp_path / ".dvc").mkdir()
     files.write_text(".dvc/config", "[core]\n    analytics = false\n")
 
@@ -38,7 +38,7 @@ def revision(tag: str, **changes) -> None:
         stages[str(path)] = {"cmd": "-", "outs": [{"path": str(path), "hash": "md5", "md5": md5}]}
     files.write_text("dvc.lock", json.dumps({"schema": "2.0", "stages": stages}))
     toy_history.commit()
-    subprocess.run(["git", "tag", tag], check=True)
+    git("tag", tag)
 
 
 def asked(a: str, b: str) -> dict:

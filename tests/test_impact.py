@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import toys
 from ruamel.yaml import YAML
+from toys import git
 
 from closedbook import cli, files, ledger
 from closedbook.errors import UserError
@@ -255,16 +256,14 @@ def test_a_file_that_comes_back_to_the_source_is_found(project):
 
 
 def test_git_remotes_and_commits_out_of_reach_are_named_without_credentials(project):
-    def git(*command):
-        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], check=True)
-
     git("init", "--quiet")
     git("add", "texts")
     git("commit", "--quiet", "-m", "all")
     git("remote", "add", "origin", "https://user:hunter2@example.org/repo.git?token=abc")
+    git("remote", "add", "second", "user:hunter2@example.org:repo.git")
     taken_out()
     told = "\n".join(elsewhere.lines(notes.read(VARN)))
-    commit = subprocess.run(["git", "log", "--format=%h"], capture_output=True, text=True).stdout.strip()
+    commit = git("log", "--format=%h").strip()
     assert f"commit {commit} names it" in told and "https://example.org/repo.git" in told and "hunter2" not in told and "abc" not in told
 
 

@@ -1,8 +1,8 @@
 """What can't be proved is said, each matter by planting it into a history of which all can be."""
 
-import subprocess
 
 import pytest
+from toys import git
 
 from closedbook import files
 from closedbook.lineage import commit, unproved
@@ -39,10 +39,6 @@ def records(tmp_path, monkeypatch):
                                        LLM, {"answered": {"author-1": 2}}),
         "corpora/a": receipt("corpora", ["results/passages/rephrase/d.json", "results/base/base.json"], ["results/corpora/a/corpus.json"]),
     }  # fmt: skip
-
-
-def git(*command):
-    subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test@example.org", *command], check=True)
 
 
 def about(records, *names):

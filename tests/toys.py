@@ -1,5 +1,6 @@
 """Toy models, tokenizers and passages in the folders where the steps look for them: small enough for any test."""
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -132,3 +133,9 @@ def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts
     recipe = {"step": job.partition("/")[0], "params": settings or {}, "code": code, "prompts": {}, "assets": {}}
     receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
                    outputs=[Path(path) for path in outputs], facts=facts or {})
+
+
+def git(*arguments: str) -> str:
+    """What git prints in the working directory; whoever commits is test."""
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    return subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True).stdout
