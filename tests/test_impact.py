@@ -310,3 +310,16 @@ def test_a_title_reaches_no_terminal_unescaped(project, monkeypatch, capsys):
     monkeypatch.setattr(impact, "answer", lambda options: {"redacted": ["\x1b[2Jgone\u202e\nnext"]})
     assert cli.main(["impact", VARN]) in (0, None)
     assert capsys.readouterr().out.splitlines() == [r"struck or removed: \x1b[2Jgone\u202e\nnext", "1 struck or removed"]
+
+
+def test_no_note_is_taken_from_an_edited_passage_and_all_broken_receipts_are_counted(project):
+    path = next(Path("results/passages").glob(f"*/{VARN}.json"))
+    path.write_text(path.read_text().replace("a", "e", 1))
+    with pytest.raises(UserError, match=f"{path}: is not what .* says"):
+        ask(VARN)
+    assert not notes.is_noted(VARN)
+    paths = sorted(Path("results/receipts").rglob("*.json"))
+    for receipt in paths[:3]:
+        receipt.write_text("{}")
+    with pytest.raises(UserError, match=f"{paths[0]}: not a whole receipt.*and 2 more of {len(paths)} receipts"):
+        ask(VARN)
