@@ -24,7 +24,7 @@ rule corpus:
     log:
         ".closedbook/logs/corpora/{arm}.log",
     shell:
-        "{CLOSEDBOOK} corpora"
+        "{CLOSEDBOOK} step corpora"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --passages results/passages/{params.strategy:q}"

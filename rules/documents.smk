@@ -17,7 +17,7 @@ rule document:
     log:
         ".closedbook/logs/documents/{document}.log",
     shell:
-        "{CLOSEDBOOK} documents"
+        "{CLOSEDBOOK} step documents"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --source {input.source:q}"

@@ -16,7 +16,7 @@ rule entity_list:
     log:
         ".closedbook/logs/entities/{document}.log",
     shell:
-        "{CLOSEDBOOK} entities"
+        "{CLOSEDBOOK} step entities"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --document {input.document:q}"

@@ -21,7 +21,7 @@ rule document_passages:
     log:
         ".closedbook/logs/passages/{strategy}/{document}.log",
     shell:
-        "{CLOSEDBOOK} passages"
+        "{CLOSEDBOOK} step passages"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --document {input.document:q}"

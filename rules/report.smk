@@ -19,7 +19,7 @@ rule report:
     log:
         ".closedbook/logs/report.log",
     shell:
-        "{CLOSEDBOOK} report"
+        "{CLOSEDBOOK} step report"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --documents results/documents"

@@ -20,7 +20,7 @@ rule run:
     resources:
         gpu=int(PLAN.params.training.device == "cuda"),
     shell:
-        "{CLOSEDBOOK} runs"
+        "{CLOSEDBOOK} step runs"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --corpus results/corpora/{wildcards.arm:q}"

@@ -27,7 +27,7 @@ rule score:
     resources:
         gpu=int(PLAN.params.scores.device == "cuda"),
     shell:
-        "{CLOSEDBOOK} scores"
+        "{CLOSEDBOOK} step scores"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --model {params.model:q}"

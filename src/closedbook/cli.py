@@ -42,8 +42,9 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    steps = _add(commands, "step", None, "run one step by hand, as its rule does").add_subparsers(required=True, metavar="STEP")
     for name, step in STEPS.items():
-        command = commands.add_parser(name, help=f"run the step {name} by hand, as its rule does")
+        command = steps.add_parser(name, help=f"what rules/{name}.smk runs")
         command.add_argument("--recipe", type=Path, required=True, help="its parameters, code and prompts")
         command.add_argument("--receipt", type=Path, required=True, help="where to write what went in and came out, as hashes")
         for option in (*step.inputs, *step.outputs, *step.work):

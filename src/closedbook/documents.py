@@ -1,6 +1,6 @@
 """The documents step: an article becomes a document of clean paragraphs, and its questions a file of their own.
 
-    PYTHONPATH=src python -m closedbook documents --recipe .closedbook/recipes/documents.json \\
+    PYTHONPATH=src python -m closedbook step documents --recipe .closedbook/recipes/documents.json \\
         --receipt results/receipts/documents/ID.json --source .closedbook/sources/ID.json --document results/documents/ID.json \\
         --questions results/questions/ID.json
 """
