@@ -126,7 +126,7 @@ TROUBLES = {
     "no_usage": lambda handler, request: handler.reply(200, _completion(answer_to(request), usage=False)),
     "no_choices": lambda handler, _: handler.reply(200, _completion("", choices=False)),
     "echo": lambda handler, request: handler.reply(200, _completion(request["messages"][-1]["content"])),
-    "filter": _error(400, "The response was filtered due to the content management policy", "content_filter"),
+    "filter": _error(400, "invalid_request_error: against our policy", "content_policy_violation"),
     "filtered": lambda handler, _: handler.reply(200, _completion("", "content_filter")),
     "403": _error(403, "Not allowed", "permission_denied"),
     "503": _error(503, "overloaded"),
