@@ -23,11 +23,11 @@ BY_CLASS = {"ContextWindowExceededError": TOO_LONG, "ContentPolicyViolationError
             "APIConnectionError": "connection"}  # fmt: skip
 """what the ledger calls LiteLLM's errors; a more special class comes first"""
 BY_STATUS = {401: "key_refused", 402: "quota", 403: "key_refused", 404: "unknown_model", 408: "timeout", 429: "rate_limit"}
-"""the same of other errors by HTTP status; of the rest, those under 500 are a bad_request, and those above, a broken body too, the server's"""
-WHAT_NEXT = {TOO_LONG: GIVE_UP, "content_filter": GIVE_UP, SCHEMA_REFUSED: GIVE_UP, "key_refused": STOP, "unknown_model": STOP, "quota": STOP,
-             "bad_request": STOP}  # fmt: skip
+"""the same of other errors by HTTP status; of the rest, those under 500 are a bad_request, the others (a broken body too) the server's"""
+WHAT_NEXT = {TOO_LONG: GIVE_UP, "content_filter": GIVE_UP, SCHEMA_REFUSED: GIVE_UP, "key_refused": STOP, "unknown_model": STOP,
+             "quota": STOP, "bad_request": STOP}  # fmt: skip
 """all else is asked again"""
-REFUSED = frozenset({TOO_LONG, "content_filter", "key_refused", "unknown_model", "quota", "rate_limit", "bad_request", SCHEMA_REFUSED})
+REFUSED = frozenset({*WHAT_NEXT, "rate_limit"})
 """what a provider turned down before it did anything: it costs nothing"""
 
 
