@@ -61,13 +61,17 @@ def _name(number: int) -> str:
 
 def _make(line: Line) -> None:
     """A finished line under git and DVC: the jobs of each document here, all others by Snakemake."""
-    planned = plan.make()
+    make_here(plan.make())
+    line.commit()
+    line.snakemake()
+
+
+def make_here(planned: plan.Plan) -> None:
+    """Everything up to the passages, a job after the other in this process, as Snakemake's jobs would."""
     for stage in ("documents", "entities", "passages"):
         for receipt in planned.receipts():
             if upkeep.stage_of(receipt) == stage:
                 jobs.run(STEPS[stage], _options(stage, receipt))
-    line.commit()
-    line.snakemake()
 
 
 def _options(stage: str, receipt: Path) -> dict:
