@@ -1,0 +1,105 @@
+"""The client: asks a model about one document, each thing once, its answer in the ledger before it is used."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+
+from closedbook import prompts
+from closedbook.errors import UserError
+from closedbook.ledger import ANSWERED, Ledger
+from closedbook.llm import answers, library
+from closedbook.llm.errors import SCHEMA_REFUSED, TOO_LONG
+from closedbook.llm.requests import Call, Question, asked, call_of
+from closedbook.llm.sending import Sender
+from closedbook.params import Limits, Llm
+from closedbook.records import Document
+
+NO_CALLS = "CLOSEDBOOK_NO_CALLS"
+"""the environment variable that, when set, stops a step which would ask a provider; the miniature's author is code of ours"""
+
+
+class NotAnswered(Exception):
+    """The model gave no usable answer in the attempts allowed; holds the reasons, one an attempt."""
+
+    def __init__(self, reasons: list[str]):
+        super().__init__("; ".join(reasons))
+
+
+class Client:
+    """Asks a model about one document.
+
+    A missing or refused key, an unknown model, an exhausted quota, a server that stays away, a limit that is reached and dollars
+    limited without a price raise UserError; requests that are in flight then are waited for and kept.
+    """
+
+    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, seed: int):
+        self._llm, self._ledger, self._document, self._seed = llm, ledger, document, seed
+        self._sender = Sender(llm=llm, limits=limits, ledger=ledger, document=document)
+        self._asking: dict[str, asyncio.Task] = {}
+
+    async def ask(self, prompt: str, *, attempts: int, check: Callable[[str], object], sample: int = 0, schema=None, **fields):
+        """(check's result, Call) for the first good answer to a prompt about the document.
+
+        `check` takes the answer's text and raises Invalid where it does not hold what was asked for; `schema` is a pydantic class
+        for providers that know structured output. Each attempt is a request of its own, so a bad answer is never asked for twice.
+        """
+        messages = prompts.messages(prompt, self._document, **fields)
+        return await self.converse(prompt, messages, attempts=attempts, check=check, sample=sample, schema=schema)
+
+    async def converse(self, name: str, messages: list[dict], *, attempts: int, check: Callable[[str], object], sample: int = 0,
+                       schema=None) -> tuple[object, Call]:
+        """The same for messages of one's own, under the name by which the ledger is to know their prompt."""
+        sent = tuple(part for message in messages for part in self._parts(message["content"]))
+        question = Question(name=name, messages=messages, sent=sent, sample=sample, schema=schema, check=check)
+        reasons = []
+        for attempt_numbers in rounds(attempts, self._ledger.reopened):
+            for attempt in attempt_numbers:
+                line = await self._line(question, attempt)
+                result, reason = answers.judged(line, check, sent)
+                if reason is None:
+                    return result, call_of(line)
+                reasons.append(reason)
+                if line["error.type"] == TOO_LONG:
+                    break
+        raise NotAnswered(reasons)
+
+    def _parts(self, content: str) -> list[str]:
+        if not self._document.text or self._document.text not in content:
+            return [content]
+        return [self._document.text, content.replace(self._document.text, " ")]
+
+    async def _line(self, question: Question, attempt: int) -> dict:
+        line = await self._known_or_asked(question, question.schema, attempt)
+        if line["error.type"] == SCHEMA_REFUSED:
+            line = await self._known_or_asked(question, None, attempt)
+        return line
+
+    async def _known_or_asked(self, question: Question, schema, attempt: int) -> dict:
+        """The ledger's line; a request that is on its way already is waited for, not sent twice."""
+        request = asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=schema)
+        key = request["key"]
+        if key not in self._asking:
+            if known := self._ledger.find(key):
+                if known["outcome"] == ANSWERED:
+                    await self._sender.purse.serve()
+                return known
+            self._may_ask(question, request)
+            self._asking[key] = asyncio.create_task(self._sender.send(request, question, schema))
+            self._asking[key].add_done_callback(lambda _: self._asking.pop(key))
+        return await asyncio.shield(self._asking[key])
+
+    def _may_ask(self, question: Question, request: dict) -> None:
+        """Raises UserError where nobody is to be asked or no key is there, and NotAnswered for a question that the model can't read."""
+        if os.environ.get(NO_CALLS) and not self._llm.model.startswith(library.OURS):
+            settings = request["request"]
+            raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "
+                            f"{settings['sample']}, attempt {settings['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to "
+                            f"ask {self._llm.model}")
+        library.check_key(self._llm)
+        if reason := self._sender.too_long(question):
+            raise NotAnswered([reason])
+
+
+def rounds(attempts: int, reopened: int) -> Iterator[range]:
+    """The numbers of the attempts that are allowed at one question: a round at first, and one for each time that it was reopened."""
+    yield from (range(first, first + attempts) for first in range(0, attempts * (1 + reopened), attempts))

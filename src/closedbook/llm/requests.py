@@ -1,0 +1,94 @@
+"""What a question and a request are: the key over all that determines the answer, and the call that a passage carries of it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from closedbook import files, prompts, seeds
+from closedbook.llm.library import OURS
+from closedbook.params import Llm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request and its response, as a passage carries it; the ledger holds the texts beside it."""
+
+    key: str
+    model: str
+    model_answered: str
+    settings: dict
+    sample: int
+    attempt: int
+    prompt: str
+    prompt_sha256: str | None
+    usage: dict
+    cost_usd: float | None
+    finish_reason: str
+    response_sha256: str
+
+    def as_record(self) -> dict:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked; each attempt at it is a request."""
+
+    name: str
+    """its prompt's"""
+    messages: list[dict]
+    sent: tuple[str, ...]
+    """the messages as texts: the document's, if it is in them, and all else; so that a document's tokens are counted once"""
+    sample: int
+    schema: type | None
+    """a pydantic class"""
+    check: Callable[[str], object]
+
+
+def asked(llm: Llm, seed: int, prompt: str, messages: list[dict], *, sample: int, attempt: int, schema=None) -> dict:
+    """What a line of the ledger holds of a request. Its "key" is the SHA-256 of "request", which names all that determines the answer.
+
+    Names that begin with gen_ai are those of OpenTelemetry's semantic conventions for generative AI.
+    """
+    content = files.canonical(messages)
+    request = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": llm.model.partition("/")[0],
+        "gen_ai.request.model": llm.model,
+        "gen_ai.request.temperature": llm.temperature,
+        "gen_ai.request.max_tokens": llm.max_tokens,
+        "gen_ai.request.seed": seeds.derive(seed, content, sample, attempt) % 2**31,
+        "api_base": llm.api_base,
+        "schema": files.sha256_text(files.canonical(schema.model_json_schema())) if schema else None,
+        "provider_version": _provider_version(llm.model),
+        "messages_sha256": files.sha256_text(content),
+        "sample": sample,
+        "attempt": attempt,
+    }
+    return {"key": files.sha256_text(files.canonical(request)), "request": request,
+            "prompt": prompt, "prompt_sha256": prompts.digest(prompt), "messages": messages}
+
+
+def call_of(record: dict) -> Call:
+    """The call behind a passage, from the ledger's line."""
+    request = record["request"]
+    tokens = {"prompt_tokens": record["gen_ai.usage.input_tokens"], "completion_tokens": record["gen_ai.usage.output_tokens"]}
+    return Call(
+        key=record["key"], model=request["gen_ai.request.model"], model_answered=record["gen_ai.response.model"],
+        settings={
+            "api_base": request["api_base"], "temperature": request["gen_ai.request.temperature"],
+            "max_tokens": request["gen_ai.request.max_tokens"], "seed": request["gen_ai.request.seed"], "schema": request["schema"],
+            "provider_version": request["provider_version"],
+        },
+        sample=request["sample"], attempt=request["attempt"], prompt=record["prompt"], prompt_sha256=record["prompt_sha256"],
+        usage=tokens if tokens["prompt_tokens"] is not None else {}, cost_usd=record["cost_usd"],
+        finish_reason=record["gen_ai.response.finish_reasons"][0], response_sha256=record["response_sha256"],
+    )  # fmt: skip
+
+
+def _provider_version(model: str) -> str | None:
+    """What determines an answer beside the model's name: of the miniature's author, his code."""
+    if not model.startswith(OURS):
+        return None
+    from closedbook.miniature import provider
+
+    return provider.version()
