@@ -1,6 +1,6 @@
 """The records that pass between the steps, and their form in files (JSON, one object a file)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from closedbook import files
@@ -83,9 +83,11 @@ class Passage:
     document: str
     strategy: str
     kind: str
-    """what it is within its strategy: document, easy, medium, hard, single, pair, triplet, summary"""
+    """what it is within its strategy (document, easy, pair, summary, lesson, …); of what a model wrote, the prompt's name"""
     entities: list[str]
     sample: int
+    way: str | None = None
+    """how the document was to be studied, in the words of a model that proposed it"""
     writer: str
     """"document", "llm", "spacy" (a summary that spaCy's extractor picked) or "extractive" """
     text: str
@@ -100,12 +102,25 @@ class Passages:
     strategy: str
     passages: list[Passage]
     dropped: list[dict]
-    """{"kind", "entities", "sample", "reason"}: nothing is left out silently"""
+    """{"kind", "entities", "sample", "way", "reason"}: nothing is left out silently"""
+    proposals: list[Passage] = field(default_factory=list)
+    """answers that decided what to ask for, and are nothing to learn from"""
+
+    @property
+    def written(self) -> list[Passage]:
+        """All that somebody wrote about the document: its passages, and the proposals that some of them follow."""
+        return self.passages + self.proposals
 
     @classmethod
     def read(cls, path: Path) -> "Passages":
         data = files.read_json(path)
-        return cls(**{**data, "passages": [Passage(**passage) for passage in data["passages"]]})
+        lists = {name: [Passage(**passage) for passage in data.get(name, [])] for name in ("passages", "proposals")}
+        return cls(**{**data, **lists})
 
     def write(self, path: Path) -> None:
         files.write_json(path, asdict(self))
+
+
+def carrying(result: dict) -> list[dict]:
+    """What may carry a call in the JSON of an entity list (itself) or of a passages file (its passages and proposals)."""
+    return [*result["passages"], *result.get("proposals", [])] if "passages" in result else [result]

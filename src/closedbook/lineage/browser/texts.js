@@ -92,6 +92,7 @@ async function passagesPlace([id, strategy], query) {
         ["entities", row => commas(row.entities.map(entityLink))],
         ["why", row => quoted(row.reason)],
       ])) : null,
+      data.proposals.length ? section("Proposed ways of study", data.proposals.map(one => make("div", {}, article(one.text), callLink(id, strategy, one.call)))) : null,
     ],
   };
 }
@@ -121,6 +122,7 @@ async function passagePlace([id, strategy, hash]) {
         ["kind", found.kind],
         ["entities", commas(found.entities.map(entityLink))],
         ["sample", String(found.sample)],
+        ["way of study", found.way && quoted(found.way)],
         ["writer", WRITERS[found.writer]],
         ["prompt", found.call && found.call.prompt],
         ["call", found.call && callLink(id, step, found.call)],
