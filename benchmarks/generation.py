@@ -26,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from freshness import make_here  # noqa: E402
+import jobs_here  # noqa: E402  (tests/jobs_here.py)
 from line import Line  # noqa: E402  (tests/line.py: a copy of the project with a toy base)
 from model_server import ModelServer  # noqa: E402
 
@@ -149,7 +149,7 @@ def added(documents: int = 265) -> None:
         line = _line(Path(folder) / "line", server, documents=documents, pairs=4)
         os.chdir(line.folder)
         server.begin(0.0)
-        make_here(plan.make())
+        jobs_here.make(plan.make())
         before = server.counts()["received"]
         _write_document(line.folder / "texts", documents)
         server.begin(0.0)

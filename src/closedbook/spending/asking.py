@@ -44,7 +44,8 @@ class Job:
 
     def count(self, asked: Iterable[Wanted], answer: Callable[[Wanted], str | None]) -> None:
         """`answer` gives what is known to have been answered, None where all attempts failed; it raises Unanswered."""
-        for wanted in asked:
+        following = []
+        for wanted in dict.fromkeys(asked):
             if wanted.kind in AT_HAND:
                 self.at_hand[wanted.kind] += 1
                 continue
@@ -57,7 +58,9 @@ class Job:
                 self.count(wanted.at_most, _unanswered)
             else:
                 self.known[wanted.kind] += 1
-                self.count(wanted.then(text) if wanted.then and text else (), answer)
+                following += wanted.then(text) if wanted.then and text else []
+        if following:
+            self.count(following, answer)
 
 
 def strategies_of(params: Params) -> list[str]:

@@ -1,6 +1,6 @@
 """What a call will take, in tokens, dollars and seconds: as answers to the same prompt took by the ledger, else by assumptions that are said."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ class Estimates:
 
     def input_tokens(self, prompt: str, document: str) -> float:
         """By LiteLLM's count of what is sent, made to agree with what the provider counted before."""
-        return self.counted_tokens(prompt, document) * self.scale
+        return self.counted_tokens(prompt, document) * self.scale(prompt)
 
     def output_tokens(self, prompt: str) -> float:
         known = self._answers[prompt]
@@ -44,12 +44,13 @@ class Estimates:
         known = self._answers[prompt]
         return known.seconds / known.answers if known.answers else self.output_tokens(prompt) / TOKENS_A_SECOND
 
-    def basis(self, prompt: str) -> str:
-        """What the estimates for a prompt rest on."""
-        known = self._answers[prompt]
-        if known.answers:
-            return f"{prompt}: by {known.answers:,} answers in the ledger"
-        return f"{prompt}: assumed {self.output_tokens(prompt):,.0f} tokens an answer, written at {TOKENS_A_SECOND} a second, for the ledger has none"
+    def bases(self, asked: list[str]) -> list[str]:
+        """What the estimates for these prompts rest on."""
+        known = [f"{prompt} ({self._answers[prompt].answers:,})" for prompt in asked if self._answers[prompt].answers]
+        others = [prompt for prompt in asked if not self._answers[prompt].answers]
+        told = [f"by answers in the ledger: {', '.join(known)}"] if known else []
+        return told + ([f"assumed, for the ledger has no answers: {min(ANSWER_TOKENS, self.llm.max_tokens):,} tokens an answer, written at "
+                        f"{TOKENS_A_SECOND} a second: {', '.join(others)}"] if others else [])
 
     def counted_tokens(self, prompt: str, document: str) -> int:
         """What is sent, as LiteLLM counts."""
@@ -64,12 +65,19 @@ class Estimates:
             totals[prompt] = totals[prompt].plus(taken)
         return totals
 
+    def scale(self, prompt: str | None = None) -> float:
+        """Tokens that the provider counted, for one that LiteLLM counts: of a prompt's requests where the ledger has some, else of all."""
+        return self._scales.get(prompt, self._scales.get(None, 1.0))
+
     @cached_property
-    def scale(self) -> float:
-        """Tokens that the provider counted, for one that LiteLLM counts."""
-        here = [(prompt, document, taken) for (prompt, document), taken in self.learnt.items() if document in self.documents]
-        ours = sum(taken.metered * self.counted_tokens(prompt, document) for prompt, document, taken in here)
-        return sum(taken.input_tokens for _, _, taken in here) / ours if ours else 1.0
+    def _scales(self) -> dict[str | None, float]:
+        theirs, ours = Counter(), Counter()
+        here = [(*about, taken) for about, taken in self.learnt.items() if about[1] in self.documents]
+        for prompt, document, taken in here:
+            for group in (prompt, None):
+                theirs[group] += taken.input_tokens
+                ours[group] += taken.metered * self.counted_tokens(prompt, document)
+        return {group: theirs[group] / number for group, number in ours.items() if number}
 
     @cached_property
     def base_scale(self) -> float | None:
@@ -78,4 +86,4 @@ class Estimates:
             return None
         sample = list(self.documents)[:SAMPLED]
         encoded = models.tokenizer(BASE).backend_tokenizer.encode_batch([self.documents[name].text for name in sample])
-        return sum(len(one.ids) for one in encoded) / (self.scale * sum(self.lengths[name] for name in sample))
+        return sum(len(one.ids) for one in encoded) / (self.scale() * sum(self.lengths[name] for name in sample))

@@ -16,6 +16,7 @@ from closedbook.spending import asking, calls, tables
 from closedbook.spending.asking import Job
 from closedbook.spending.estimates import Estimates
 from closedbook.spending.rows import Row, row
+from closedbook.spending.spent import SERVED
 
 COLUMNS = {"strategy": "", "calls": "calls", "answered": "answered", "to_ask": "to ask", "input_tokens": "input tokens",
            "output_tokens": "output tokens", "usd": "US dollars", "time": "time", "corpus_tokens": "corpus tokens"}
@@ -44,7 +45,7 @@ def answer(options: argparse.Namespace) -> dict:
 def _limits(limits: Limits, total: Row) -> list[dict]:
     """Of each limit that is set: what was spent, what the forecast adds and at most could, and whether that fits."""
     spent = account.rows(ledger.root()) if ledger.root().is_dir() else []
-    past = {"max_calls": sum(one["calls"] for one in spent if one["outcome"] != account.SERVED),
+    past = {"max_calls": sum(one["calls"] for one in spent if one["outcome"] != SERVED),
             "max_tokens": sum(one["input_tokens"] + one["output_tokens"] for one in spent), "max_usd": sum(one["usd"] for one in spent)}
     more = {"max_calls": (total.to_ask, total.most_calls), "max_tokens": (total.input_tokens + total.output_tokens, total.most_tokens),
             "max_usd": (total.usd, total.most_usd)}
@@ -72,7 +73,7 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
     notes.append(f"time: {params.limits.concurrency} requests in flight, {os.cpu_count()} jobs at once (snakemake --cores all)")
     if estimates.base_scale is None:
         notes.append("corpus tokens as the writer counts: the base model and its tokenizer are not here yet")
-    return notes + [estimates.basis(prompt) for prompt in dict.fromkeys(prompt for job in found for prompt in job.open)]
+    return notes + estimates.bases(list(dict.fromkeys(prompt for job in found for prompt in job.open)))
 
 
 def lines(answer: dict) -> list[str]:
@@ -90,4 +91,5 @@ def lines(answer: dict) -> list[str]:
 def _shown(name: str, row: dict) -> dict:
     bound = "≤ " if row["is_bound"] else ""
     whole = {key: f"{bound}{row[key]:,.0f}" for key in ("calls", "to_ask", "input_tokens", "output_tokens", "corpus_tokens")}
-    return {**row, **whole, "strategy": name, "time": bound + tables.duration(row["seconds"])}
+    usd = tables.figure(row["usd"]) if row["usd"] is None else bound + tables.figure(row["usd"])
+    return {**row, **whole, "strategy": name, "usd": usd, "time": bound + tables.duration(row["seconds"])}

@@ -15,7 +15,7 @@ LISTED = 5
 
 
 def answer(options: argparse.Namespace) -> dict:
-    """The record of the one call whose key begins with options.id, and the files of the texts that its messages name.
+    """The record of the one call whose key begins with options.id, and which files hold the texts that its messages have marks for.
 
     Raises UserError where no key begins so, where several do, and for what can't be a key.
     """
@@ -27,7 +27,7 @@ def answer(options: argparse.Namespace) -> dict:
     if len(keys := sorted({record["key"] for _, _, record in found})) > 1:
         raise UserError(f"{options.id}: {len(keys)} keys begin so: {', '.join(keys[:LISTED])}{', …' if len(keys) > LISTED else ''}: give more of it")
     segment, number, record = found[-1]
-    texts = {sha256: str(ledger.root() / "texts" / f"{sha256}.txt") for sha256 in _named(record)}
+    texts = {mark: str(ledger.root() / "texts" / f"{sha256}.txt") for mark, sha256 in _marks(record)}
     return {"file": str(segment), "line": number, "step": segment.parent.name, "document": segment.stem,
             "is_redacted": "text_sha256" in record, "texts": texts, "record": record}
 
@@ -42,8 +42,9 @@ def _lines(segment: Path, beginning: str):
             yield segment, data.count(b"\n", 0, begin) + 1, record
 
 
-def _named(record: dict) -> list[str]:
-    return [sha256.decode() for sha256 in ledger.STORED.findall(json.dumps(record.get("messages", [])).encode())]
+def _marks(record: dict) -> list[tuple[str, str]]:
+    found = [match for message in record.get("messages", []) for match in ledger.STORED.finditer(message["content"].encode())]
+    return [(match[0].decode(), match[1].decode()) for match in found]
 
 
 def lines(answer: dict) -> list[str]:
@@ -53,6 +54,8 @@ def lines(answer: dict) -> list[str]:
     if answer["is_redacted"]:
         return [*told, "", "its texts were struck out: what was sent and answered is gone, but for its hashes"]
     for message in record["messages"]:
-        told += ["", f"--- {message['role']}", *message["content"].splitlines()]
-    told += [f"    [text {sha256[:12]}…] stands in {path}" for sha256, path in answer["texts"].items()]
-    return [*told, "", "--- answer", *record["text"].splitlines()]
+        content = message["content"]
+        for mark, path in answer["texts"].items():
+            content = content.replace(mark, f"[document {answer['document']}'s text: {path}]")
+        told += ["", f"--- {message['role']}", *content.splitlines()]
+    return [*told, "", "--- answer", *record.get("text", "none").splitlines()]

@@ -12,8 +12,10 @@ from closedbook.llm import account
 from closedbook.spending import calls, tables
 from closedbook.spending.commands import GROUPS
 
+SERVED = "served"
+"""what the account calls an answer that the ledger had"""
 OUTCOMES = {ANSWERED: "answered", QUARANTINED: "useless", GIVEN_UP: "refused", RETRIED: "retried", FAILED: "failed", STOPPED: "failed",
-            account.OPEN: "unanswered", account.SERVED: "from_ledger"}
+            account.OPEN: "unanswered", SERVED: "from_ledger"}
 """what an outcome is counted as"""
 COUNTS = ("asked", *dict.fromkeys(OUTCOMES.values()), "unpriced", "input_tokens", "output_tokens", "usd")
 
@@ -31,7 +33,7 @@ def answer(options: argparse.Namespace) -> dict:
 
 def _add(row: dict, one: dict) -> None:
     row[OUTCOMES[one["outcome"]]] += one["calls"]
-    row["asked"] += one["calls"] if one["outcome"] != account.SERVED else 0
+    row["asked"] += one["calls"] if one["outcome"] != SERVED else 0
     for name in ("unpriced", "input_tokens", "output_tokens", "usd"):
         row[name] += one[name]
 
