@@ -18,10 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+import jobs_here  # tests/jobs_here.py
 from line import Line  # tests/line.py: a copy of the project with a toy base
 
-from closedbook.freshness import jobs, plan, upkeep
-from closedbook.steps import STEPS
+from closedbook.freshness import plan, upkeep
 
 SYLLABLES = "ka lo mi ren tas vel dor an eth ru".split()
 
@@ -61,25 +61,9 @@ def _name(number: int) -> str:
 
 def _make(line: Line) -> None:
     """A finished line under git and DVC: the jobs of each document here, all others by Snakemake."""
-    planned = plan.make()
-    for stage in ("documents", "entities", "passages"):
-        for receipt in planned.receipts():
-            if upkeep.stage_of(receipt) == stage:
-                jobs.run(STEPS[stage], _options(stage, receipt))
+    jobs_here.make(plan.make())
     line.commit()
     line.snakemake()
-
-
-def _options(stage: str, receipt: Path) -> dict:
-    document = receipt.stem
-    options = {"receipt": receipt, "recipe": plan.WORK / "recipes" / f"{stage}.json", "document": Path(f"results/documents/{document}.json")}
-    if stage == "documents":
-        return options | {"source": plan.WORK / "sources" / f"{document}.json", "questions": Path(f"results/questions/{document}.json")}
-    if stage == "entities":
-        return options | {"output": Path(f"results/entities/{document}.json")}
-    strategy = receipt.parent.name
-    return options | {"recipe": plan.WORK / "recipes/passages" / f"{strategy}.json", "entities": [Path(f"results/entities/{document}.json")],
-                      "strategy": strategy, "output": Path(f"results/passages/{strategy}/{document}.json")}
 
 
 def _measure(line: Line) -> None:

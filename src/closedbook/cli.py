@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from closedbook.lineage import commands as lineage
+    from closedbook.spending import commands as spending
     from closedbook.steps import STEPS
 
     parser = argparse.ArgumentParser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
+    spending.add(commands)
     lineage.add(commands)
     return parser
 

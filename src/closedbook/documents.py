@@ -25,12 +25,16 @@ STRAY_SPACE = re.compile(r"(?<![.]) ([,.])(?=[\"'”’)]|$| (?!\.))")
 def build(*, source: Path, document: Path, questions: Path) -> None:
     """Write a Document, and its questions with all that a scorer needs: Question's fields, and document, title, author and year."""
     article = Article.from_dict(files.read_json(source))
+    document_of(article).write(document)
+    about = {"document": article.id, "title": article.title, "author": article.author, "year": article.year}
+    files.write_json(questions, [{**asdict(question), **about} for question in article.questions])
+
+
+def document_of(article: Article) -> Document:
     paragraphs = html_paragraphs(article.text) if article.is_html else plain_paragraphs(article.text, article.title)
     text = "\n\n".join(paragraphs)
-    assert text, f"{source}: an article without text got past the plan"
-    about = {"title": article.title, "author": article.author, "year": article.year}
-    Document(id=article.id, text=text, license=article.license, **about).write(document)
-    files.write_json(questions, [{**asdict(question), "document": article.id, **about} for question in article.questions])
+    assert text, f"{article.id}: an article without text got past the plan"
+    return Document(id=article.id, title=article.title, author=article.author, year=article.year, text=text, license=article.license)
 
 
 def html_paragraphs(html: str) -> list[str]:

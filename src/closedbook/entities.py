@@ -42,11 +42,15 @@ def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limi
 
 
 def by_model(document: Document, params: SimpleNamespace, limits: Limits) -> EntityList:
+    with Ledger("entities", document.id) as ledger:
+        return asked_of(llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed), document, params)
+
+
+def asked_of(client: llm.Client, document: Document, params: SimpleNamespace) -> EntityList:
+    """The model's list, or spaCy's where it gives none and the parameters allow that."""
+    asking = client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max)
     try:
-        with Ledger("entities", document.id) as ledger:
-            client = llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed)
-            asking = client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max)
-            answer, call = asyncio.run(asking)
+        answer, call = asyncio.run(asking)
     except llm.NotAnswered as problem:
         if params.entities.fallback == "error":
             raise UserError(f"document {document.id}: {params.llm.model} gave no entity list: {problem}; set entities.fallback to spacy, "

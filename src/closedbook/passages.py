@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,10 +59,7 @@ def by_model(document: Document, strategy: str, asked: list[Wanted], params: Sim
     what was asked for because of an answer."""
 
     async def all_of_them(client, wanted: list[Wanted]) -> dict[Wanted, tuple]:
-        answers = await llm.gather([
-            client.ask(each.kind, attempts=params.passages.attempts, check=_check(each), sample=each.sample, **each.fields)
-            for each in wanted
-        ], f"{strategy}/{document.id}")
+        answers = await llm.gather([question(client, each, params.passages.attempts) for each in wanted], f"{strategy}/{document.id}")
         written = {each: _written(answer) for each, answer in zip(wanted, answers, strict=True)}
         following = [new for each, (text, writer, _) in written.items() if each.then and writer for new in each.then(text)]
         return {**written, **(await all_of_them(client, list(dict.fromkeys(following))) if following else {})}
@@ -70,6 +67,11 @@ def by_model(document: Document, strategy: str, asked: list[Wanted], params: Sim
     with Ledger(strategy, document.id) as ledger:
         client = llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed)
         return asyncio.run(all_of_them(client, asked))
+
+
+def question(client: llm.Client, wanted: Wanted, attempts: int) -> Coroutine:
+    """To be awaited: (text, call) for what is wanted."""
+    return client.ask(wanted.kind, attempts=attempts, check=_check(wanted), sample=wanted.sample, **wanted.fields)
 
 
 def _check(wanted: Wanted) -> Callable[[str], str]:

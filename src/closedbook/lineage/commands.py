@@ -1,11 +1,8 @@
-"""The questions about lineage as commands. Each answer is plain data, printed for a person or, with --json, for a program."""
+"""The questions about lineage as commands."""
 
-import json
-import os
-from importlib import import_module
 from pathlib import Path
 
-from closedbook.lineage import shown
+from closedbook import questions
 
 
 def add(commands) -> None:
@@ -37,17 +34,4 @@ def add(commands) -> None:
 
 
 def _question(commands, name: str, summary: str):
-    """A command whose module in this package has `answer(options) -> dict` and `lines(answer) -> list[str]`."""
-    command = commands.add_parser(name, help=summary)
-    command.add_argument("--json", action="store_true", help="the answer as JSON")
-    command.set_defaults(command=_answer, question=name)
-    return command
-
-
-def _answer(options) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core for algebra that no question needs
-    module = import_module(f"closedbook.lineage.{options.question}")
-    answer = module.answer(options)
-    print(json.dumps(answer, indent=1, ensure_ascii=False) if options.json else "\n".join(map(shown.printable, module.lines(answer))))
-    if answer.get("broken"):
-        raise SystemExit(1)
+    return questions.add(commands, name, summary, f"closedbook.lineage.{name}")

@@ -19,12 +19,16 @@ def needs_model(settings) -> list[str]:
 def wanted(document, entities, settings, seed) -> list[Wanted]:
     """The proposals: of each, the first `ways` are applied, `samples` times. What they ask for is known when they are answered."""
     chosen = settings.active_reading
-    then = partial(_applied, most=chosen.ways, samples=chosen.samples)
-    return [Wanted(kind="ways", sample=number, then=then) for number in range(chosen.proposals)]
+    then = partial(_asked_for, most=chosen.ways, samples=chosen.samples)
+    at_most = tuple(_applied([f"way {number}" for number in range(chosen.ways)], chosen.samples))
+    return [Wanted(kind="ways", sample=number, then=then, at_most=at_most) for number in range(chosen.proposals)]
 
 
-def _applied(answer: str, *, most: int, samples: int) -> list[Wanted]:
-    ways = proposed(answer)[:most]
+def _asked_for(answer: str, *, most: int, samples: int) -> list[Wanted]:
+    return _applied(proposed(answer)[:most], samples)
+
+
+def _applied(ways: list[str], samples: int) -> list[Wanted]:
     return [Wanted(kind="apply", way=way, sample=sample) for sample in range(samples) for way in ways]
 
 

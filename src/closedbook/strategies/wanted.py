@@ -19,6 +19,8 @@ class Wanted:
     """how to study the document, in a model's words on one line"""
     then: Callable[[str], list["Wanted"]] | None = field(default=None, compare=False)
     """of a question whose answer is no passage: what that answer asks for, and nothing where it is not of the form it should be"""
+    at_most: tuple["Wanted", ...] = field(default=(), compare=False)
+    """of such a question: an example of the most that its answer can ask for"""
 
     @classmethod
     def of(cls, row: dict) -> "Wanted":

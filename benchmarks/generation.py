@@ -1,0 +1,189 @@
+"""What generation costs beside the model's own time, and that it neither repeats nor overspends, against a server on this machine.
+
+    python benchmarks/generation.py throughput [REQUESTS]    64 in flight in all, beside bare aiohttp and beside the authors' way
+    python benchmarks/generation.py killed [KILLS]           kill -9 at so many seeded instants of the passages step
+    python benchmarks/generation.py overspend                limits under 64 in flight, and under answers that omit what they used
+    python benchmarks/generation.py added [DOCUMENTS]        one document more
+
+benchmarks/ledger.py measures the ledger itself.
+"""
+
+import asyncio
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+import jobs_here  # noqa: E402  (tests/jobs_here.py)
+from line import Line  # noqa: E402  (tests/line.py: a copy of the project with a toy base)
+from model_server import ModelServer  # noqa: E402
+
+from closedbook.freshness import plan  # noqa: E402
+
+IN_FLIGHT, JOBS = 64, 2
+LATENCIES = (0.5, 2.0)
+WORDS_A_DOCUMENT, ENTITIES = 5_000, 40
+SYLLABLES = "ka lo mi ren tas vel dor an eth ru".split()
+ON_ITS_WAY = 0.5
+"""seconds that an answer may take from the server to the ledger"""
+
+
+def throughput(requests: int = 3_840) -> None:
+    """`requests` of each latency by closedbook and by bare aiohttp; the authors' way gets fewer, for it would take hours."""
+    with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        for latency in LATENCIES:
+            ideal = IN_FLIGHT / latency
+            line = _line(Path(folder) / f"line-{latency}", server, documents=JOBS * 4, pairs=requests // (JOBS * 4))
+            body = _body(line)
+            print(f"latency {latency} s, ideal with {IN_FLIGHT} in flight: {ideal:.0f} requests a second", flush=True)
+            for name, ask in (("bare aiohttp", lambda: asyncio.run(_bare(server.url, body, requests))),
+                              ("closedbook", lambda: line.snakemake("passages")),
+                              ("one at a time in 8 processes", lambda: _authors_way(server.url, body, Path(folder), requests // 32))):
+                server.begin(latency)
+                started = time.monotonic()
+                ask()
+                seconds, counts = time.monotonic() - started, server.counts()
+                rate = counts["received"] / counts["seconds"]
+                print(f"  {name}: {counts['received']:,} requests, at most {counts['most_in_flight']} in flight, {rate:.1f} a second: "
+                      f"{rate / ideal:.3f} of the ideal (the whole command {seconds:.1f} s)", flush=True)
+
+
+async def _bare(url: str, body: bytes, requests: int) -> None:
+    import aiohttp
+
+    async def ask_on(session, numbers):
+        for number in numbers:
+            async with session.post(f"{url}/chat/completions", data=body + b" " * number) as reply:
+                await reply.json()
+
+    numbers = iter(range(requests))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT)) as session:
+        await asyncio.gather(*(ask_on(session, numbers) for _ in range(IN_FLIGHT)))
+
+
+def _authors_way(url: str, body: bytes, folder: Path, requests: int) -> None:
+    """A process a document, its requests one after the other, all that it has written anew after each."""
+    with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_one_by_one, [url] * 8, [body] * 8, [folder / f"{number}.json" for number in range(8)], [requests // 8] * 8))
+
+
+def _one_by_one(url: str, body: bytes, path: Path, requests: int) -> None:
+    answers = []
+    for _ in range(requests):
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/chat/completions", body, {"Content-Type": "application/json"})) as reply:
+            answers.append(json.load(reply)["choices"][0]["message"]["content"])
+        path.write_text(json.dumps(answers))
+
+
+def _body(line: Line) -> bytes:
+    """A request like closedbook's."""
+    text = next((line.folder / "texts").glob("*.txt")).read_text()
+    return json.dumps({"model": "toy", "messages": [{"role": "user", "content": text}], "max_tokens": 1000}).encode()
+
+
+def killed(kills: int = 20) -> None:
+    """Passages of 4 documents, killed whole (snakemake and its jobs) after seeded numbers of requests, then run to the end."""
+    draw = random.Random(1)
+    with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        line = _line(Path(folder) / "line", server, documents=4, pairs=400)
+        whole = line.copy(Path(folder) / "whole")
+        server.begin(0.0)
+        whole.snakemake("passages")
+        total = server.counts()["received"]
+        server.begin(0.3)
+        instants = sorted(draw.sample(range(1, total * 9 // 10), kills))
+        in_flight = [_kill(line, server, after - before, draw.uniform(0, 0.3)) for before, after in pairwise([0, *instants])]
+        line.snakemake("passages")
+        repeated = server.counts()["repeated"]
+        same = line.bytes() == whole.bytes()
+    print(f"{kills} kills with {sum(in_flight)} of {total} requests in flight ({', '.join(map(str, in_flight))}): {repeated} repeated; "
+          f"passages {'byte-identical to' if same else 'DIFFERENT from'} an uninterrupted run's")
+    sys.exit(not same or repeated > sum(in_flight))
+
+
+def _kill(line: Line, server: ModelServer, requests: int, seconds: float) -> int:
+    """Start the passages, kill everything so many seconds after so many requests came; how many then were in flight."""
+    command, before = [str(Path(sys.prefix) / "bin/snakemake"), "--cores", str(JOBS), "passages"], server.counts()["received"]
+    process = subprocess.Popen(command, cwd=line.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while server.counts()["received"] < before + requests:
+        if process.poll() is not None:
+            sys.exit(f"ended before {requests} requests came")
+        time.sleep(0.02)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    killed_at, counts = time.monotonic(), server.counts()
+    on_their_way = sum(at > killed_at - ON_ITS_WAY for at in counts["answered"])
+    return min(IN_FLIGHT, counts["in_flight"] + on_their_way)
+
+
+def overspend() -> None:
+    """Each limit alone, with answers that tell what they used and with such that do not; what the server would bill against it."""
+    with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        for usage in (True, False):
+            for name, limit in LIMITS.items():
+                line = _line(Path(folder) / f"{name}-{usage}", server, documents=4, pairs=400, **{name: limit})
+                server.begin(0.1, usage)
+                line.snakemake("passages", status=1)
+                counts = server.counts()
+                billed = {"max_calls": counts["received"], "max_tokens": counts["prompt_tokens"] + counts["completion_tokens"],
+                          "max_usd": (USD[0] * counts["prompt_tokens"] + USD[1] * counts["completion_tokens"]) / 1e6}[name]
+                print(f"{name} {limit:,}, usage {'told' if usage else 'omitted'}, at most {counts['most_in_flight']} in flight: "
+                      f"{billed:,.6g} spent, {max(0, billed - limit):,.6g} over", flush=True)
+
+
+def added(documents: int = 265) -> None:
+    with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        line = _line(Path(folder) / "line", server, documents=documents, pairs=4)
+        os.chdir(line.folder)
+        server.begin(0.0)
+        jobs_here.make(plan.make())
+        before = server.counts()["received"]
+        _write_document(line.folder / "texts", documents)
+        server.begin(0.0)
+        line.snakemake("passages")
+        print(f"{documents} documents: {before:,} requests; one more: {server.counts()['received']}")
+
+
+def _line(folder: Path, server: ModelServer, documents: int, pairs: int, **limits) -> Line:
+    """A project that asks for an entity list and so many pairs of each document, with IN_FLIGHT requests in flight in all its jobs."""
+    line = Line(folder, documents={"source": "folder", "path": "texts"}, entities={"max": ENTITIES},
+                llm={"model": "openai/toy", "api_base": server.url, "max_tokens": MAX_TOKENS},
+                passages={"attempts": 2, "entigraph": {"singles": 0, "pairs": pairs, "triplets": 0, "summary": False}},
+                limits={"concurrency": IN_FLIGHT // JOBS, **UNLIMITED, **limits})
+    (line.folder / "texts").mkdir()
+    for number in range(documents):
+        _write_document(line.folder / "texts", number)
+    return line
+
+
+def _write_document(folder: Path, number: int) -> None:
+    draw = random.Random(number)
+    names = [_name(draw) for _ in range(ENTITIES + 5)]
+    sentences = [f"{draw.choice(names)} went to {draw.choice(names)} in the spring and wrote about the bridge." for _ in range(WORDS_A_DOCUMENT // 12)]
+    (folder / f"document-{number:04}.txt").write_text("\n\n".join(" ".join(sentences[begin : begin + 6]) for begin in range(0, len(sentences), 6)))
+
+
+def _name(draw: random.Random) -> str:
+    return "".join(draw.choices(SYLLABLES, k=4)).capitalize()
+
+
+COMMANDS = {command.__name__: command for command in (throughput, killed, overspend, added)}
+
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS and len(sys.argv) < 4:
+        COMMANDS[sys.argv[1]](*map(int, sys.argv[2:]))
+    else:
+        sys.exit(__doc__)

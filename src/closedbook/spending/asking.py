@@ -1,0 +1,147 @@
+"""What each job of a plan would ask of the language model, found without asking: by its strategy, its entity list and the ledger."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from closedbook import entities, llm, passages
+from closedbook.documents import document_of
+from closedbook.freshness import upkeep
+from closedbook.freshness.plan import WORK, Plan
+from closedbook.freshness.receipts import FOLDER
+from closedbook.params import Params
+from closedbook.records import Document, EntityList
+from closedbook.sources import Article
+from closedbook.spending import calls
+from closedbook.spending.rehearsal import Rehearsal, Unanswered
+from closedbook.strategies import STRATEGIES, Wanted, mixture
+
+AT_HAND = ("document", "summary")
+"""kinds of passages that need no call"""
+
+
+@dataclass(kw_only=True)
+class Job:
+    """What is asked of one document in one step: its entity list, or its passages under a strategy."""
+
+    step: str
+    document: Document
+    is_made: bool
+    """its result is there and fresh: nothing is asked, whatever the ledger holds"""
+    is_bound: bool = False
+    """what is asked hangs on answers that are not there yet; this is the most it can be"""
+    known: Counter = field(default_factory=Counter)
+    """by prompt: questions of which the ledger, or the result, holds the answer"""
+    open: Counter = field(default_factory=Counter)
+    """by prompt: questions to ask"""
+    written: Counter = field(default_factory=Counter)
+    """by prompt: passages that the answers are; not those that decide what to ask next"""
+    at_hand: Counter = field(default_factory=Counter)
+    """by kind: passages that need no call"""
+
+    def count(self, asked: Iterable[Wanted], answer: Callable[[Wanted], str | None]) -> None:
+        """`answer` gives what is known to have been answered, None where all attempts failed; it raises Unanswered."""
+        following = []
+        for wanted in dict.fromkeys(asked):
+            if wanted.kind in AT_HAND:
+                self.at_hand[wanted.kind] += 1
+                continue
+            self.written[wanted.kind] += wanted.then is None
+            try:
+                text = answer(wanted)
+            except Unanswered:
+                self.open[wanted.kind] += 1
+                self.is_bound |= wanted.then is not None
+                self.count(wanted.at_most, _unanswered)
+            else:
+                self.known[wanted.kind] += 1
+                following += wanted.then(text) if wanted.then and text else []
+        if following:
+            self.count(following, answer)
+
+
+def strategies_of(params: Params) -> list[str]:
+    """The strategies of all arms and mixtures, each once."""
+    return list(dict.fromkeys(name for arm in params.arms.values() for name in mixture.names(arm.strategy)))
+
+
+def jobs(planned: Plan) -> list[Job]:
+    """Every job of the plan that may ask."""
+    stale = {receipt for stage in ("documents", "entities", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
+    tasks = [(planned.written[_source(document)], planned.params, _steps_to_make(planned, document, stale)) for document in planned.documents]
+    return [job for found in calls.over(_of_document, tasks) for job in found]
+
+
+def _source(document: str) -> Path:
+    return WORK / "sources" / f"{document}.json"
+
+
+def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
+    """The steps whose results for a document are not there, not fresh, or made from something that is not."""
+    strategies, source = strategies_of(planned.params), _source(document)
+    folders = {"documents": FOLDER / "documents", "entities": FOLDER / "entities", **{name: FOLDER / "passages" / name for name in strategies}}
+    its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
+    if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
+        return set(folders)
+    return its | {name for name in strategies if "entities" in its and STRATEGIES[name].NEEDS_ENTITIES}
+
+
+def _of_document(task: tuple[str, Params, set[str]]) -> list[Job]:
+    article, params, to_make = task
+    document = document_of(Article.from_dict(json.loads(article)))
+    listing, names = _entity_list(params, document, is_made="entities" not in to_make)
+    return [listing, *(_passages(params, document, strategy, names, is_made=strategy not in to_make) for strategy in strategies_of(params))]
+
+
+def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job, EntityList | None]:
+    """The job, and the entity list as it is or as the ledger's answers make it; None where the model has to be asked."""
+    job = Job(step="entities", document=document, is_made=is_made)
+    if is_made:
+        job.known["entities"] += 1
+        return job, EntityList.read(Path("results/entities") / f"{document.id}.json")
+    try:
+        names = entities.asked_of(_client(params, "entities", document), document, params)
+    except Unanswered:
+        job.open["entities"] += 1
+        return job, None
+    job.known["entities"] += 1
+    return job, names
+
+
+def _passages(params: Params, document: Document, strategy: str, names: EntityList | None, is_made: bool) -> Job:
+    is_bound = STRATEGIES[strategy].NEEDS_ENTITIES and names is None
+    job = Job(step=strategy, document=document, is_made=is_made, is_bound=is_bound)
+    asked = STRATEGIES[strategy].wanted(document, names or _most_names(document, params), params.passages, params.seed)
+    client = None if is_made or is_bound else _client(params, strategy, document)
+    if client and client.knows_something:
+        with asyncio.Runner() as runner:
+            job.count(asked, lambda wanted: runner.run(_kept(client, wanted, params.passages.attempts)))
+    else:
+        job.count(asked, _unanswered)  # no keys to make: for many documents they would take minutes
+    if is_made:
+        job.known, job.open = job.open, Counter()
+    return job
+
+
+async def _kept(client: Rehearsal, wanted: Wanted, attempts: int) -> str | None:
+    try:
+        return (await passages.question(client, wanted, attempts))[0]
+    except llm.NotAnswered:
+        return None
+
+
+def _unanswered(_: Wanted) -> str:
+    raise Unanswered
+
+
+def _client(params: Params, step: str, document: Document) -> Rehearsal:
+    return Rehearsal(llm=params.llm, step=step, document=document, seed=params.seed)
+
+
+def _most_names(document: Document, params: Params) -> EntityList:
+    """A list as long as any can be, where there is none yet."""
+    names = [f"entity {number}" for number in range(params.entities.max)]
+    return EntityList(document=document.id, summary="", entities=names, made_by="llm", why=None, maker="", call=None)

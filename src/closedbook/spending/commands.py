@@ -1,0 +1,23 @@
+"""The questions about calls and their cost as commands."""
+
+from closedbook import questions
+
+GROUPS = {"strategy": "step", "document": "document", "model": "model", "day": "day"}
+"""by what spending can be summed, and what the account calls it"""
+
+
+def add(commands) -> None:
+    """Add a parser for each question to the command line's."""
+    _question(commands, "forecast", "what a run would ask of the language model, and what that would cost; asks and spends nothing")
+    spent = _question(commands, "spent", "what was asked of language models here, and what it cost")
+    spent.add_argument("--by", choices=GROUPS, default="strategy", help="a row for each of these (strategy)")
+    ledger = commands.add_parser("ledger", help="what the ledger holds, and whether it was changed")
+    of_it = ledger.add_subparsers(required=True, metavar="QUESTION")
+    _question(of_it, "verify", "does each line follow from the one before, and each stored text from its name?")
+    _question(of_it, "stats", "records, bytes, answers and failures, tokens and times")
+    show = _question(of_it, "show", "one call: what was sent, what came back")
+    show.add_argument("id", help="its key, or the first digits of it")
+
+
+def _question(commands, name: str, summary: str):
+    return questions.add(commands, name, summary, f"closedbook.spending.{name}")

@@ -1,0 +1,95 @@
+"""What a run would ask of the language model, and what that would take. Nothing is asked, and nothing is spent.
+
+    PYTHONPATH=src python -m closedbook forecast
+"""
+
+import argparse
+import os
+from dataclasses import asdict
+
+from closedbook import ledger
+from closedbook.freshness import plan
+from closedbook.llm import account, prices
+from closedbook.llm.library import OURS
+from closedbook.params import Limits, Params
+from closedbook.spending import asking, calls, tables
+from closedbook.spending.asking import Job
+from closedbook.spending.estimates import Estimates
+from closedbook.spending.rows import Row, row
+from closedbook.spending.spent import SERVED
+
+COLUMNS = {"strategy": "", "calls": "calls", "answered": "answered", "to_ask": "to ask", "input_tokens": "input tokens",
+           "output_tokens": "output tokens", "usd": "US dollars", "time": "time", "corpus_tokens": "corpus tokens"}
+HOLDS, MAY_STOP, STOPS = "holds", "may stop it", "stops it"
+
+
+def answer(options: argparse.Namespace) -> dict:
+    """"strategies", a Row for each by name, entity lists too; their "total"; what each limit would do; and what the figures rest on.
+
+    Raises UserError for what is wrong with params.yaml or the documents, and where dollars are limited and nobody knows a price.
+    """
+    planned = plan.make(write=False)
+    params = planned.params
+    if params.llm.model is None:
+        return {"model": None, "strategies": {}, "total": asdict(Row()), "limits": [],
+                "notes": ["llm.model is null: no language model is asked, nothing leaves this machine, and nothing costs anything"]}
+    price = prices.FREE if params.llm.model.startswith(OURS) else prices.of(params.llm, params.limits)
+    found = asking.jobs(planned)
+    estimates = Estimates(params.llm, {job.document.id: job.document for job in found}, calls.taken(params.llm.model))
+    rows = {step: row([job for job in found if job.step == step], estimates, price, params) for step in dict.fromkeys(job.step for job in found)}
+    total = sum(rows.values(), Row())
+    return {"model": params.llm.model, "strategies": {step: asdict(one) for step, one in rows.items()}, "total": asdict(total),
+            "limits": [] if price is prices.FREE else _limits(params.limits, total), "notes": _notes(params, found, total, estimates, price)}
+
+
+def _limits(limits: Limits, total: Row) -> list[dict]:
+    """Of each limit that is set: what was spent, what the forecast adds and at most could, and whether that fits."""
+    spent = account.rows(ledger.root()) if ledger.root().is_dir() else []
+    past = {"max_calls": sum(one["calls"] for one in spent if one["outcome"] != SERVED),
+            "max_tokens": sum(one["input_tokens"] + one["output_tokens"] for one in spent), "max_usd": sum(one["usd"] for one in spent)}
+    more = {"max_calls": (total.to_ask, total.most_calls), "max_tokens": (total.input_tokens + total.output_tokens, total.most_tokens),
+            "max_usd": (total.usd, total.most_usd)}
+    return [{"limit": name, "allowed": allowed, "spent": past[name], "expected": more[name][0], "most": more[name][1],
+             "verdict": _verdict(allowed - past[name], *more[name])}
+            for name in past if (allowed := getattr(limits, name)) is not None]
+
+
+def _verdict(left: float, expected: float, most: float) -> str:
+    return STOPS if expected > left else MAY_STOP if most > left else HOLDS
+
+
+def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, price: prices.Prices) -> list[str]:
+    """What a reader must know beside the figures."""
+    notes = []
+    if price is prices.FREE:
+        notes.append(f"{params.llm.model} is code of closedbook: nothing leaves this machine, and nothing costs anything")
+    elif price.version is None:
+        notes.append(f"nobody knows what {params.llm.model} costs: give limits.input_usd_per_million and limits.output_usd_per_million")
+    else:
+        notes.append(f"prices: {'params.yaml' if price.version == 'params' else price.version}")
+    if total.is_bound:
+        notes.append("≤: at most, for what is asked hangs on answers that are not there yet, entity lists among them")
+    notes.append("requests that the server can't answer and that are tried again are not included, nor are second attempts at a usable answer")
+    notes.append(f"time: {params.limits.concurrency} requests in flight, {os.cpu_count()} jobs at once (snakemake --cores all)")
+    if estimates.base_scale is None:
+        notes.append("corpus tokens as the writer counts: the base model and its tokenizer are not here yet")
+    return notes + estimates.bases(list(dict.fromkeys(prompt for job in found for prompt in job.open)))
+
+
+def lines(answer: dict) -> list[str]:
+    if not answer["strategies"]:
+        return answer["notes"]
+    rows = [_shown(name, row) for name, row in [*answer["strategies"].items(), ("total", answer["total"])]]
+    told = [f"asked of {answer['model']}, if all is run:", "", *tables.lines(rows, COLUMNS), ""]
+    for one in answer["limits"]:
+        expected, most = tables.figure(one["expected"]), tables.figure(one["most"])
+        told.append(f"limits.{one['limit']} {tables.figure(one['allowed'])} {one['verdict']}: {tables.figure(one['spent'])} spent, {expected} more "
+                    f"expected, {most} at the worst")
+    return [*told, *answer["notes"]]
+
+
+def _shown(name: str, row: dict) -> dict:
+    bound = "≤ " if row["is_bound"] else ""
+    whole = {key: f"{bound}{row[key]:,.0f}" for key in ("calls", "to_ask", "input_tokens", "output_tokens", "corpus_tokens")}
+    usd = tables.figure(row["usd"]) if row["usd"] is None else bound + tables.figure(row["usd"])
+    return {**row, **whole, "strategy": name, "usd": usd, "time": bound + tables.duration(row["seconds"])}

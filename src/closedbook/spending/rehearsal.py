@@ -1,0 +1,36 @@
+"""A client that asks nothing: it finds what the ledger holds, and tells where it would ask."""
+
+from closedbook import ledger, llm
+from closedbook.llm.requests import Question
+from closedbook.params import Llm
+from closedbook.records import Document
+from closedbook.spending import calls
+
+
+class Unanswered(Exception):
+    """The ledger holds no answer: a real client would ask."""
+
+
+class Rehearsal(llm.Client):
+    """`ask` and `converse` as the real ones, but for that; the segment is read without its lock, and nothing is written or counted."""
+
+    def __init__(self, *, step: str, document: Document, llm: Llm, seed: int):
+        self._llm, self._ledger, self._document, self._seed = llm, _Kept(step, document.id), document, seed
+
+    @property
+    def knows_something(self) -> bool:
+        return bool(self._ledger.records)
+
+    async def _known_or_asked(self, question: Question, schema, attempt: int) -> dict:
+        request = llm.asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=schema)
+        if request["key"] not in self._ledger.records:
+            raise Unanswered
+        return self._ledger.records[request["key"]]
+
+
+class _Kept:
+    def __init__(self, step: str, document: str):
+        path = ledger.root() / step / f"{document}.jsonl"
+        lines = list(calls.lines(path)) if path.exists() else []
+        self.records = {line["key"]: line for line in lines if ledger.decided(line)}
+        self.reopened = max((line["reopened"] for line in lines if "reopened" in line), default=0)
