@@ -110,7 +110,31 @@ class Replay(Settings):
     rate: Share
 
 
+class Filters(Settings):
+    min_words: PositiveInt | None
+    max_words: PositiveInt | None
+    languages: Annotated[list[str], Field(min_length=1), NoneTwice] | None
+    question_words: Annotated[int, Field(ge=4)]
+    near_duplicates: Annotated[float, Field(gt=0, le=1)] | None
+
+    @field_validator("languages")
+    @classmethod
+    def _known(cls, value):
+        from closedbook.care import language
+
+        if unknown := language.unknown(value or []):
+            raise ValueError(f"must be ISO 639-1 codes of languages that lingua tells, as en and de: {unknown[0]!r} is none")
+        return value
+
+    @model_validator(mode="after")
+    def _some_length(self):
+        if self.min_words and self.max_words and self.min_words > self.max_words:
+            raise ValueError(f"min_words, {self.min_words}, must not exceed max_words, {self.max_words}: no passage could be both")
+        return self
+
+
 class Corpora(Settings):
+    filters: Filters
     replay: Replay
 
 
@@ -225,7 +249,7 @@ def typed(sections: dict) -> SimpleNamespace:
 
     A step is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
-    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm}
+    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm, "filters": Filters}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 

@@ -45,6 +45,7 @@ def build(
         explanation=found[0]["explanation"],
         curves=curves,
         tally=tally.take(entities=entities, passages=passages, examples=examples, seed=seed),
+        corpora=[files.read_json(Path(folder) / "corpus.json") for folder in corpora],
         notes=notes,
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )

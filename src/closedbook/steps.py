@@ -60,7 +60,7 @@ def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> dict:
 def _corpora(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], seed=recipe.seed, **paths)
+    corpora.build(name=recipe.name, arm=recipe.arm, filters=recipe.filters, replay_rate=recipe.replay["rate"], seed=recipe.seed, **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
@@ -86,7 +86,7 @@ STEPS = {
     "base": Step(run=_base, lists=("files",), outputs=("folder",), work=("checkpoints",)),
     "entities": Step(run=_entities, inputs=("document",), outputs=("output",)),
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
-    "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
+    "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages", "questions", "documents"), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),

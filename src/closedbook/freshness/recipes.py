@@ -25,7 +25,7 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
     for strategy in {arm.strategy: None for arm in params.arms.values()}:
         result[f"passages/{strategy}"] = _passages(params, strategy)
     for name, arm in params.arms.items():
-        corpus = {"name": name, "arm": arm.model_dump(), "replay": params.corpora.replay.model_dump(), "seed": params.seed}
+        corpus = {"name": name, "arm": arm.model_dump(), **params.corpora.model_dump(), "seed": params.seed}
         result[f"corpora/{name}"] = _recipe("corpora", corpus, documents=documents)
         for run_seed in params.training.seeds:
             training = params.training.model_dump(exclude={"seeds"})
