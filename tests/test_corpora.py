@@ -17,20 +17,15 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     toys.base(folder / "base")
     for document in ("lamp", "tide"):
-        toys.document(folder, document)
-        files.write_json(folder / "questions" / f"{document}.json", [])
         toys.passages(folder, document, [f"{document} {number}. {toys.SENTENCES[number % 4]}" for number in range(12)])
     return folder
 
 
-FILTERS = params.Filters(min_words=None, max_words=None, languages=None, question_words=8, near_duplicates=None)
-
-
-def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, seed=1, filters=FILTERS, questions=None, **length):
+def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, seed=1, **length):
     corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, **(length or {"epochs": 1})), filters=filters,
-        passages=passages or sorted(world.glob("entigraph/*.json")), documents=sorted(world.glob("documents/*.json")),
-        questions=questions or sorted(world.glob("questions/*.json")), replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
+        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, **(length or {"epochs": 1})), filters=toys.FILTERS,
+        passages=passages or sorted(world.glob("entigraph/*.json")), questions=[], documents=[],
+        replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
         base=world / "base", seed=seed, folder=folder,
     )  # fmt: skip
     return files.read_json(folder / "corpus.json")

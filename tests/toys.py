@@ -22,6 +22,9 @@ TRAINING = params.Training(
 )  # fmt: skip
 """settings under which a toy trains in a second; vary them with TRAINING.model_copy(update={...})"""
 
+FILTERS = params.Filters(min_words=None, max_words=None, languages=None, question_words=8, near_duplicates=None)
+"""those that can be off are"""
+
 
 def tokenizer(texts=SENTENCES):
     """A byte-level BPE tokenizer of about 350 tokens that can spell any text."""

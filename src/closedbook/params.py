@@ -114,7 +114,7 @@ class Filters(Settings):
     min_words: PositiveInt | None
     max_words: PositiveInt | None
     languages: Annotated[list[str], Field(min_length=1), NoneTwice] | None
-    question_words: Annotated[int, Field(ge=4)]
+    question_words: Annotated[int, Field(ge=5)]
     near_duplicates: Annotated[float, Field(gt=0, le=1)] | None
 
     @field_validator("languages")
