@@ -38,7 +38,7 @@ def test_some_are_shown_with_all_that_names_them(project, capsys):
     out = said(capsys, "harbour-1", "--number", "2")
     assert '"The Harbour of Varn" by Mira Oldan  (harbour-1)' in out
     assert "entigraph: 10 passages (5 triplet, 5 pair), 2 shown" in out and "raw: 1 passages (1 triplet), 1 shown" in out
-    assert "harbour-1/entigraph/0\n  triplet · llm · 57 words · kept out of arm-a\n    0. The lighthouse keeper" in out
+    assert "harbour-1/entigraph/0\n  triplet · llm · 54 words · kept out of arm-a\n    0. The lighthouse keeper" in out
     assert "harbour-1/entigraph/5" in out and "harbour-1/entigraph/1" not in out
     assert max(map(len, out.splitlines())) <= 120 and "\x1b" not in out
 
