@@ -38,6 +38,11 @@ def add(commands) -> None:
     crate.add_argument("--folder", type=Path, default=Path("crate"), help="where to (crate/)")
     cards = _question(commands, "cards", "write model and dataset cards from the lineage")
     cards.add_argument("--folder", type=Path, default=Path("cards"), help="where to (cards/)")
+    export = _question(commands, "export", "write passages as a data set that datasets.load_dataset reads")
+    export.add_argument("folder", type=Path, help="a new one")
+    which = export.add_mutually_exclusive_group()
+    which.add_argument("--arm", help="just what an arm's corpus holds, in its order")
+    which.add_argument("--strategy", help="only this one (all)")
 
 
 def _question(commands, name: str, summary: str):
