@@ -75,6 +75,7 @@ def inputs(tmp_path):
         "entities": [entity_list(tmp_path, "varn-1"), entity_list(tmp_path, "varn-2")],
         "corpora": [toys.corpus(tmp_path, path.parent.name, [path]) for path in written],
         "passages": written,
+        "judgements": [],
         "tasks": TASKS,
         "notes": ["A toy: believe nothing."],
         "examples": 2,

@@ -138,6 +138,18 @@ class Corpora(Settings):
     replay: Replay
 
 
+class Judge(Llm):
+    passages: PositiveInt
+    attempts: PositiveInt
+
+    @field_validator("model")
+    @classmethod
+    def _can_judge(cls, value):
+        if value is not None and value.startswith("miniature/"):
+            raise ValueError("must be a real model, or null for none: the scripted author can't judge")
+        return value
+
+
 class Training(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice]
     block_size: Annotated[int, Field(ge=2)]
@@ -206,6 +218,7 @@ class Params(Settings):
     llm: Llm
     entities: Entities
     passages: PassageSettings
+    judge: Judge
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]

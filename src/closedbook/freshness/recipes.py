@@ -24,6 +24,9 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
     }
     for strategy in {arm.strategy: None for arm in params.arms.values()}:
         result[f"passages/{strategy}"] = _passages(params, strategy)
+    if judged := judged_strategies(params):
+        result["judgements"] = _recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"],
+                                       documents=documents)
     for name, arm in params.arms.items():
         corpus = {"name": name, "arm": arm.model_dump(), **params.corpora.model_dump(), "seed": params.seed}
         result[f"corpora/{name}"] = _recipe("corpora", corpus, documents=documents)
@@ -38,6 +41,13 @@ def base_files(params: Params) -> list[str]:
     if params.base.model == "miniature":
         return [params.documents.path if params.documents.source == "miniature" else str(WORLD)]
     return sorted(str(path) for path in Path(params.base.model).rglob("*") if path.is_file())
+
+
+def judged_strategies(params: Params) -> list[str]:
+    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
+    if params.judge.model is None:
+        return []
+    return [strategy for strategy in dict.fromkeys(arm.strategy for arm in params.arms.values()) if STRATEGIES[strategy].PROMPTS]
 
 
 def run_names(params: Params) -> list[str]:
