@@ -127,7 +127,7 @@ def flat(settings, prefix=""):
 
 
 RENAMED = {"arm": "arms", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters",
-           "run_seed": "training.seeds", "strategies": "arms"}
+           "run_seed": "training.seeds", "strategies": "arms", "judged": "judge.model"}
 """parameters that stand in a recipe under another name than in params.yaml"""
 
 

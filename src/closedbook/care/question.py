@@ -38,25 +38,39 @@ def _wanted(size: int, questions: list[Path], documents: list[Path]) -> dict[int
     """{words: {the number of a run of so many words: the id of the first question that holds it}}"""
     found = defaultdict(dict)
     for asked, document in zip(questions, documents, strict=True):
-        source = Document.read(document)
-        said = _codes(f"{source.byline}\n\n{source.text}")
+        said = _Said(Document.read(document))
         for row in files.read_json(asked):
             for text in _texts(row):
-                length, runs = _runs(text, said, size)
-                for run in runs.tolist():
+                codes = _codes(text)
+                length = min(size, len(codes))
+                for run in _runs(codes, length, "?" in text, said) if length >= SHORTEST else ():
                     found[length].setdefault(run, row["id"])
     return found
 
 
-def _runs(text: str, said: np.ndarray, size: int) -> tuple[int, np.ndarray]:
-    """(words, the number of each run of so many words that gives a text away); `said`: the numbers of the words of its document."""
-    codes = _codes(text)
-    length = min(size, len(codes))
-    if length < SHORTEST:
-        return length, np.zeros(0, np.uint64)
-    runs = shingles.runs(codes, length)
-    holds_question = "?" in text and np.isin(shingles.runs(codes, len(codes)), shingles.runs(said, len(codes))).all()
-    return length, runs if holds_question else np.setdiff1d(runs, shingles.runs(said, length))
+def _runs(codes: np.ndarray, length: int, is_question: bool, said: "_Said") -> list[int]:
+    """The numbers of those runs of words that give a text away."""
+    runs = shingles.runs(codes, length).tolist()
+    if is_question and said.holds(codes):
+        return runs
+    return [run for run in runs if run not in said.runs(length)]
+
+
+class _Said:
+    """What a document says, title and author included."""
+
+    def __init__(self, document: Document):
+        self._codes = _codes(f"{document.byline}\n\n{document.text}")
+        self._bytes = self._codes.tobytes()
+        self._runs: dict[int, set[int]] = {}
+
+    def holds(self, codes: np.ndarray) -> bool:
+        return codes.tobytes() in self._bytes
+
+    def runs(self, length: int) -> set[int]:
+        if length not in self._runs:
+            self._runs[length] = set(shingles.runs(self._codes, length).tolist())
+        return self._runs[length]
 
 
 def _codes(text: str) -> np.ndarray:

@@ -19,7 +19,8 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "entities": _entities(params),
         "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
                           assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
-        "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
+        "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params),
+                                     "judged": judged_strategies(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
     for strategy in {arm.strategy: None for arm in params.arms.values()}:
