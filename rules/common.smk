@@ -33,6 +33,8 @@ INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
 DOCUMENTS = PLAN.documents
 ARMS = PLAN.params.arms
 RUNS = recipes.run_names(PLAN.params)
+JUDGED = recipes.judged_strategies(PLAN.params)
+JUDGEMENTS = ["results/judgements/judgements.json"] if JUDGED else []
 ARM_STRATEGIES = recipes.strategies(PLAN.params)
 
 

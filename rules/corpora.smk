@@ -13,6 +13,8 @@ def strategies_of(wildcards):
 rule corpus:
     input:
         lambda wildcards: expand("results/passages/{strategy}/{document}.json", strategy=strategies_of(wildcards), document=DOCUMENTS),
+        expand("results/questions/{document}.json", document=DOCUMENTS),
+        expand("results/documents/{document}.json", document=DOCUMENTS),
         recipe=recipe("corpora/{arm}"),
         base="results/base/base.json",
         replay=PLAN.params.corpora.replay.path,
@@ -28,6 +30,8 @@ rule corpus:
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --passages {params.passages:q}"
+        " --questions results/questions"
+        " --documents results/documents"
         " --base results/base"
         " --replay {input.replay:q}"
         " --folder results/corpora/{wildcards.arm:q}"

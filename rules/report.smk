@@ -9,6 +9,7 @@ rule report:
         expand("results/corpora/{arm}/corpus.json", arm=ARMS),
         scores=expand("results/scores/{run}.json", run=["base", *RUNS]),
         runs=expand("results/runs/{run}/run.json", run=RUNS),
+        judgements=JUDGEMENTS,
         recipe=recipe("report"),
     output:
         report=update("results/report/report.html"),
@@ -28,5 +29,6 @@ rule report:
         " --corpora {params.corpora:q}"
         " --scores {input.scores:q}"
         " --runs {input.runs:q}"
+        " --judgements {input.judgements:q}"
         " --folder results/report"
         + INTO_LOG

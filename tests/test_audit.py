@@ -44,9 +44,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     listed = called("entities", "k0", "a list")
     job("documents/d", **{DOCUMENT: {"id": "d", "text": "The text."}})
-    job("entities/d", DOCUMENT, **{"results/entities/d.json": {"entities": ["A", "B"], "call": listed}})
-    told = [{"text": "one", "call": called("entigraph", "k1", "one")}, {"text": "two", "call": called("entigraph", "k2", "two")},
-            {"text": "summary", "call": listed}, {"text": "without", "call": None}]
+    job("entities/d", DOCUMENT, **{"results/entities/d.json": {"document": "d", "entities": ["A", "B"], "call": listed}})
+    calls = {"one": called("entigraph", "k1", "one"), "two": called("entigraph", "k2", "two"), "summary": listed, "without": None}
+    told = [{"document": "d", "text": text, "call": call} for text, call in calls.items()]
     job("passages/entigraph/d", DOCUMENT, "results/entities/d.json", **{PASSAGES: {"passages": told}})
     job("corpora/a", PASSAGES, **{"results/corpora/a/corpus.json": {"tokens": 3}})
     files.write_json(Path(MODEL), "weights")
@@ -144,6 +144,14 @@ def test_an_answer_other_than_a_passage_carries_is_named():
     called("entigraph", "k2", "two")
     assert broken() == {PASSAGES: CALLED}
     assert files.sha256_text("something else") in audited()["broken"][0]["found"]
+
+
+def test_an_answer_other_than_a_judgement_carries_is_named():
+    path, call = "results/judgements/judgements.json", called("judgements", "k9", "all is well")
+    job("judgements/judgements", PASSAGES, **{path: {"passages": [{"document": "d", "call": call}]}})
+    assert broken() == {}
+    job("judgements/judgements", PASSAGES, **{path: {"passages": [{"document": "d", "call": {**call, "response_sha256": "0" * 64}}]}})
+    assert broken() == {path: ["judgements/judgements"]}
 
 
 def test_a_documents_text_in_the_ledger_is_its_name():

@@ -25,8 +25,9 @@ def world(tmp_path_factory):
 def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, seed=1, strategy="entigraph", **length):
     arm = {"strategy": mixture.label(strategy), "corpus_tokens": corpus_tokens, "train_tokens": None, "epochs": None, **(length or {"epochs": 1})}
     corpora.build(
-        name="toy", arm=params.typed({"arm": arm}).arm, shares=mixture.shares(strategy),
-        passages=passages or sorted(world.glob("entigraph/*.json")), replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
+        name="toy", arm=params.typed({"arm": arm}).arm, shares=mixture.shares(strategy), filters=toys.FILTERS,
+        passages=passages or sorted(world.glob("entigraph/*.json")), questions=[], documents=[],
+        replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
         base=world / "base", seed=seed, folder=folder,
     )  # fmt: skip
     return files.read_json(folder / "corpus.json")

@@ -12,11 +12,11 @@ import toys
 from ruamel.yaml import YAML
 from toys import git
 
-from closedbook import cli, files, ledger
+from closedbook import cli, files, ledger, shingles
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import impact
-from closedbook.lineage.takedown import elsewhere, notes, origin, shingles
+from closedbook.lineage.takedown import elsewhere, notes, origin
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.sources.names import document_id
 

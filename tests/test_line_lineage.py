@@ -38,6 +38,7 @@ def test_what_is_stale_is_not_published_and_two_commits_are_compared(line: Line)
         said = line.closedbook(question, status=2)
         assert "results/receipts/runs/entigraph-s1.json: parameter training.weight_decay changed 0.01 → 0.02" in said
         assert not (line.folder / question).exists()
+    assert "exported/data/entigraph.parquet" in line.closedbook("export", "../exported"), "nothing behind passages is stale"
     line.snakemake()
     line.commit("more decay")
     for names in (("HEAD~1", "HEAD"), ("HEAD~1", ".")):

@@ -64,7 +64,8 @@ def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(
         line.snakemake()
         assert max(server.answered.values()) == 1 and num_scored(line) == [119] * 2
         received = server.received
-        assert not leaks(line, [message["content"] for request in server.requests for message in request["messages"]])
+        sent = [message["content"] for request in server.requests for message in request["messages"]]
+        assert not leaks(line, sent) and leaks(line, [*sent, f"Write about this: {min(asked(line))}"]), "the check sees a question"
         made = [files.read_json(path) for path in (line.folder / "results/entities").iterdir()]
         assert len(made) == 10 and {each["made_by"] for each in made} == {"llm"}
         receipts = [files.read_json(path) for path in (line.folder / "results/receipts/entities").iterdir()]

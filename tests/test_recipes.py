@@ -135,7 +135,8 @@ def flat(settings, prefix=""):
         yield from flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
 
 
-RENAMED = {"arm": "arms", "name": "arms", "runs": "arms", "replay": "corpora.replay", "shares": "arms", "run_seed": "training.seeds"}
+RENAMED = {"arm": "arms", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters", "shares": "arms",
+           "run_seed": "training.seeds", "strategies": "arms", "judged": "judge.model"}
 """parameters that stand in a recipe under another name than in params.yaml"""
 
 

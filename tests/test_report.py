@@ -78,6 +78,7 @@ def inputs(tmp_path):
         "entities": [entity_list(tmp_path, "varn-1"), entity_list(tmp_path, "varn-2")],
         "corpora": [toys.corpus(tmp_path, path.parent.name, [path]) for path in written],
         "passages": written,
+        "judgements": [],
         "tasks": TASKS,
         "notes": ["A toy: believe nothing."],
         "examples": 2,
@@ -260,7 +261,15 @@ def test_what_fell_back_and_what_was_dropped_is_counted_with_its_reason(inputs, 
 def test_where_nothing_was_dropped_it_says_that(inputs):
     seen = words(built(inputs))
     assert "Nothing was dropped" in seen and "extractive" not in seen
+    assert "No passage was kept out of a corpus: each was looked at for question, exact duplicate." in seen
     assert "took 1,000 of the 1,500 tokens that exist; 7 passages had no place" in seen
+
+
+def test_what_is_in_quarantine_is_counted_by_arm_and_rule(inputs):
+    place = inputs["corpora"][0] / "corpus.json"
+    files.write_json(place, {**files.read_json(place), "num_quarantined": 3, "quarantined": {"question": 0, "near_duplicate": 3}})
+    seen = words(built(inputs))
+    assert "arm rule passages raw near duplicate 3 Which ones" in seen and "No passage was kept out" not in seen
 
 
 def test_each_call_is_paid_once(inputs, tmp_path):

@@ -33,7 +33,8 @@ def made(tmp_path_factory):
         for document in ("lamp", "tide"):
             _document(document)
         paths = sorted(Path("results/passages").glob("*/*.json"))
-        corpora.build(name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=2), shares={"entigraph": 1}, passages=paths, replay_rate=0.2, seed=1,
+        corpora.build(name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=2), shares={"entigraph": 1},
+                      filters=toys.FILTERS, passages=paths, questions=[], documents=[], replay_rate=0.2, seed=1,
                       replay=Path("results/base/replay.jsonl"), base=Path("results/base"), folder=Path("results/corpora/toy"))  # fmt: skip
         toys.receipt("corpora/toy", [*paths, "results/base/base.json", "results/base/replay.jsonl"], ["results/corpora/toy"],
                      {"replay": {"path": "results/base/replay.jsonl"}})  # fmt: skip
@@ -46,7 +47,7 @@ def _document(name):
     document.write(Path(f"results/documents/{name}.json"))
     files.write_json(f"sources/{name}.json", name)
     toys.receipt(f"documents/{name}", [f"sources/{name}.json"], [f"results/documents/{name}.json"])
-    texts = [f"{name} {number}. {toys.SENTENCES[number]}" for number in range(3)] + [HOSTILE]
+    texts = [f"{name} {number}. {toys.SENTENCES[number]}" for number in range(3)] + [f"{HOSTILE} {name}"]
     written = [Passage(id=f"{name}/entigraph/{number}", document=name, strategy="entigraph", kind="pair", entities=["a", HOSTILE], sample=0,
                        writer="llm" if number else "document", text=text, call=CALL if number else None) for number, text in enumerate(texts)]  # fmt: skip
     path = Path(f"results/passages/entigraph/{name}.json")

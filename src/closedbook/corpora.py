@@ -1,6 +1,7 @@
-"""The corpus of an arm: its passages in one seeded order, tokenised, with replay data and an index from token to passage.
+"""The corpus of an arm: its passages in one seeded order, looked after, tokenised, with replay data and an index from token to passage.
 
-Only passages and replay text come in. A smaller corpus is a prefix of a larger one, token by token.
+Only passages and replay text come in; questions and documents are read for one rule of `care`, which keeps questions out. A smaller corpus
+is a prefix of a larger one, token by token.
 """
 
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from closedbook import files, mixing, params, seeds
+from closedbook import care, files, mixing, params, seeds
 from closedbook.errors import UserError
 from closedbook.records import Passages
 
@@ -25,15 +26,17 @@ SECONDS_BETWEEN_LINES = 30
 
 
 def build(
-    *, name: str, arm: params.Arm, shares: dict[str, int], passages: list[Path], replay: Path, replay_rate: float, base: Path, seed: int,
-    folder: Path,
+    *, name: str, arm: params.Arm, shares: dict[str, int], filters: params.Filters, passages: list[Path], questions: list[Path],
+    documents: list[Path], replay: Path, replay_rate: float, base: Path, seed: int, folder: Path,
 ) -> None:
     """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1],
     passages.jsonl and lines.npy int64 [passages], the byte at which each of its lines begins; replay_tokens.npy, replay_offsets.npy,
-    replay.jsonl and replay_lines.npy likewise; and last corpus.json with the counts.
+    replay.jsonl and replay_lines.npy likewise; quarantine.jsonl, what `filters` kept out (care.Quarantine), and replay_quarantine.jsonl, what
+    holds a question; and last corpus.json with the counts.
 
-    `base` is the base's folder, of which tokenizer.json and base.json are read. `shares` of groups of passages (see mixing) hold in every
-    prefix, as well as whole passages allow; the corpus of "all" ends where a group has no passage left to keep its share.
+    `questions` and `documents` are the files of the same documents. `base` is the base's folder, of which tokenizer.json and base.json are
+    read. `shares` of groups of passages (see mixing) hold in every prefix, as well as whole passages allow; the corpus of "all" ends where a
+    group has no passage left to keep its share.
 
     Each passage ends with the tokenizer's eos token, which counts as one of its tokens; the last one is cut where the budget ends.
     `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads.
@@ -41,8 +44,11 @@ def build(
     """
     tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
     eos = pinned["eos_token_id"]
-    groups = {group: _tokenised(_reported(pairs, f"corpus {name}: {group}"), tokenizer, eos)
-              for group, pairs in mixing.grouped(name, _ordered(passages, seed), shares).items()}
+    rules = care.rules(filters, questions, documents)
+    quarantine = care.Quarantine(rules)
+    learnt = list(quarantine.kept(_reported(_ordered(passages, seed), f"corpus {name}")))
+    files.write_json_lines(folder / "quarantine.jsonl", quarantine.rows)
+    groups = {group: _tokenised(iter(pairs), tokenizer, eos) for group, pairs in mixing.grouped(name, learnt, shares).items()}
     corpus = _write(folder, "", "passages.jsonl", mixing.mixed(groups, shares), arm.corpus_tokens)
     left_out = [(row, len(ids)) for pairs in groups.values() for row, ids in pairs]  # what has no place is still counted
     cut = [(corpus.rows[-1], corpus.num_cut)] if corpus.num_cut else []
@@ -56,11 +62,13 @@ def build(
         "existing_tokens": sum(strategy["existing_tokens"] for strategy in strategies.values()),
         "num_passages": len(corpus.rows),
         "num_passages_left_out": len(left_out),
+        "num_quarantined": len(quarantine.rows),
+        "quarantined": quarantine.counts(),
         "num_documents": len({row["document"] for row in corpus.rows}),
         "strategies": strategies,
         "kinds": _kinds(corpus),
         "cut": {"passage": corpus.rows[-1]["id"], "tokens_left_out": corpus.num_cut} if corpus.num_cut else None,
-        **_replay(replay, replay_rate, train_tokens, tokenizer, eos, seed, folder),
+        **_replay(replay, replay_rate, train_tokens, tokenizer, eos, seed, folder, rules["question"]),
         "tokenizer_sha256": pinned["tokenizer_sha256"],
         "eos_token_id": eos,
     }
@@ -91,7 +99,7 @@ def _reported(pairs: list, label: str) -> Iterator:
     due = time.monotonic() + SECONDS_BETWEEN_LINES
     for number, pair in enumerate(pairs):
         if time.monotonic() >= due:
-            print(f"{label}: {number:,} of {len(pairs):,} passages tokenised", file=sys.stderr, flush=True)
+            print(f"{label}: {number:,} of {len(pairs):,} passages", file=sys.stderr, flush=True)
             due = time.monotonic() + SECONDS_BETWEEN_LINES
         yield pair
 
@@ -184,11 +192,14 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
     return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
 
 
-def _replay(path: Path, rate: float, train_tokens: int, tokenizer: Tokenizer, eos: int, seed: int, folder: Path) -> dict:
-    """Write the replay data; its counts for corpus.json."""
+def _replay(path: Path, rate: float, train_tokens: int, tokenizer: Tokenizer, eos: int, seed: int, folder: Path,
+            rule: care.Rule) -> dict:  # fmt: skip
+    """Write the replay data, but what holds a question; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
-    tokenised = _tokenised(_replay_rows(path, seed), tokenizer, eos) if wanted else ()
+    quarantine = care.Quarantine({"question": rule})
+    tokenised = _tokenised(quarantine.kept(_replay_rows(path, seed)), tokenizer, eos) if wanted else ()
     replay = _write(folder, "replay_", "replay.jsonl", tokenised, wanted)
+    files.write_json_lines(folder / "replay_quarantine.jsonl", quarantine.rows)
     if wanted and not replay.rows:
         raise UserError(
             f"params.yaml: corpora.replay.path: {path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "
@@ -200,6 +211,7 @@ def _replay(path: Path, rate: float, train_tokens: int, tokenizer: Tokenizer, eo
         "replay_train_tokens": wanted,
         "replay_epochs": wanted / replay.num_tokens if wanted else 0,
         "num_replay_passages": len(replay.rows),
+        "num_replay_quarantined": len(quarantine.rows),
     }
 
 

@@ -137,8 +137,44 @@ class Replay(Settings):
     rate: Share
 
 
+class Filters(Settings):
+    min_words: PositiveInt | None
+    max_words: PositiveInt | None
+    languages: Annotated[list[str], Field(min_length=1), NoneTwice] | None
+    question_words: Annotated[int, Field(ge=5)]
+    near_duplicates: Annotated[float, Field(gt=0, le=1)] | None
+
+    @field_validator("languages")
+    @classmethod
+    def _known(cls, value):
+        from closedbook.care import language
+
+        if unknown := language.unknown(value or []):
+            raise ValueError(f"must be ISO 639-1 codes of languages that lingua tells, as en and de: {unknown[0]!r} is none")
+        return value
+
+    @model_validator(mode="after")
+    def _some_length(self):
+        if self.min_words and self.max_words and self.min_words > self.max_words:
+            raise ValueError(f"min_words, {self.min_words}, must not exceed max_words, {self.max_words}: no passage could be both")
+        return self
+
+
 class Corpora(Settings):
+    filters: Filters
     replay: Replay
+
+
+class Judge(Llm):
+    passages: PositiveInt
+    attempts: PositiveInt
+
+    @field_validator("model")
+    @classmethod
+    def _can_judge(cls, value):
+        if value is not None and value.startswith("miniature/"):
+            raise ValueError("must be a real model, or null for none: the scripted author can't judge")
+        return value
 
 
 class Training(Settings):
@@ -233,6 +269,7 @@ class Params(Settings):
     llm: Llm
     entities: Entities
     passages: PassageSettings
+    judge: Judge
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
@@ -276,7 +313,7 @@ def typed(sections: dict) -> SimpleNamespace:
 
     A step is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
-    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm}
+    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm, "filters": Filters}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 

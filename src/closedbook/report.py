@@ -18,11 +18,11 @@ EXCERPT = 1200
 
 def build(
     *, scores: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path], passages: list[Path],
-    tasks: list[str], notes: list[str], examples: int, seed: int, folder: Path,
+    judgements: list[Path], tasks: list[str], notes: list[str], examples: int, seed: int, folder: Path,
 ) -> None:
     """Write report.html, accuracy.png, losses.png, table.csv, metrics.json and losses.csv into `folder`, and the lineage page.
 
-    `runs` are run.json files, each with its losses.csv beside it; `corpora` are folders. The first of `tasks` is the headline; `notes` are
+    `judgements` is their one file, or nothing. `runs` are run.json files, each with its losses.csv beside it; `corpora` are folders. The first of `tasks` is the headline; `notes` are
     caveats in plain words; `examples` passages a strategy are shown, chosen by `seed`.
     """
     folder = Path(folder)
@@ -40,12 +40,15 @@ def build(
         otherwise=found[0]["explanation"],
     )
     plots.losses(folder / "losses.png", curves=curves)
+    judged = files.read_json(judgements[0]) if judgements else None
     page = _page(
         headline=headline,
         others={task: [row for row in rows if row["task"] == task] for task in tasks[1:]} if rows else {},
         explanation=found[0]["explanation"],
         curves=curves,
-        tally=tally.take(entities=entities, passages=passages, examples=examples, seed=seed),
+        tally=tally.take(entities=entities, passages=passages, judged=judged, examples=examples, seed=seed),
+        judged=judged,
+        corpora=[files.read_json(Path(folder) / "corpus.json") for folder in corpora],
         notes=notes,
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )

@@ -57,10 +57,17 @@ def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> dict:
     return passages.build(params=recipe, limits=limits, **options)
 
 
+def _judgements(recipe: SimpleNamespace, limits: Limits, **paths) -> dict:
+    from closedbook import judgements
+
+    return judgements.build(params=recipe, limits=limits, **paths)
+
+
 def _corpora(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, shares=recipe.shares, replay_rate=recipe.replay["rate"], seed=recipe.seed, **paths)
+    corpora.build(name=recipe.name, arm=recipe.arm, shares=recipe.shares, filters=recipe.filters, replay_rate=recipe.replay["rate"],
+                  seed=recipe.seed, **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
@@ -86,9 +93,12 @@ STEPS = {
     "base": Step(run=_base, lists=("files",), outputs=("folder",), work=("checkpoints",)),
     "entities": Step(run=_entities, inputs=("document",), outputs=("output",)),
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
-    "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
+    "judgements": Step(run=_judgements, per_document=("documents", "passages"), outputs=("folder",)),
+    "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages", "questions", "documents"), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
-    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),
+    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs", "judgements"),
                    outputs=("folder",)),
 }
+STAGES = tuple(STEPS)
+"""the stages of dvc.yaml, in their order"""

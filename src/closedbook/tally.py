@@ -60,7 +60,7 @@ class Tally:
         self.documents.add(entities.document)
         maker = entities.call["model"] if entities.call else entities.maker
         self.lists[entities.made_by, maker, entities.why] += 1
-        self._add_call("entity lists", entities.call)
+        self.add_call("entity lists", entities.call)
 
     def add_passages(self, passages: Passages) -> None:
         self.documents.add(passages.document)
@@ -68,7 +68,7 @@ class Tally:
             model = passage.call["model"] if passage.writer == "llm" else None
             self.written[passage.strategy, passage.kind, passage.writer, model] += 1
         for written in passages.written:
-            self._add_call(written.strategy, written.call)
+            self.add_call(written.strategy, written.call)
         for row in passages.dropped:
             self.dropped[passages.strategy, row["kind"], row["reason"]] += 1
 
@@ -79,14 +79,14 @@ class Tally:
         shown.sort(key=lambda passage: seeds.derive(seed, "example", passage.id))
         del shown[examples:]
 
-    def _add_call(self, step: str, call: dict | None) -> None:
+    def add_call(self, step: str, call: dict | None) -> None:
         if call is not None and call["key"] not in self._calls:
             self._calls.add(call["key"])
             self.spent.setdefault((step, call["model"], call["model_answered"]), Spending()).add(call)
 
 
-def take(*, entities: list[Path], passages: list[Path], examples: int, seed: int) -> Tally:
-    """The tally of all these files; `examples` passages a strategy are kept to be shown."""
+def take(*, entities: list[Path], passages: list[Path], examples: int, seed: int, judged: dict | None = None) -> Tally:
+    """The tally of all these files, and of what was judged; `examples` passages a strategy are kept to be shown."""
     tally = Tally()
     for path in entities:
         tally.add_list(EntityList.read(path))
@@ -94,4 +94,6 @@ def take(*, entities: list[Path], passages: list[Path], examples: int, seed: int
         read = Passages.read(path)
         tally.add_passages(read)
         tally.choose(read, examples, seed)
+    for row in judged["passages"] if judged else ():
+        tally.add_call("judgements", row["call"])
     return tally

@@ -19,14 +19,18 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "entities": _entities(params),
         "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
                           assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
-        "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
+        "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params),
+                                     "judged": judged_strategies(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
     for strategy in strategies(params):
         result[f"passages/{strategy}"] = _passages(params, strategy)
+    if judged := judged_strategies(params):
+        result["judgements"] = _recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"],
+                                       documents=documents)
     for name, arm in params.arms.items():
         mixed = {"arm": {**arm.model_dump(), "strategy": mixture.label(arm.strategy)}, "shares": mixture.shares(arm.strategy)}
-        corpus = {"name": name, **mixed, "replay": params.corpora.replay.model_dump(), "seed": params.seed}
+        corpus = {"name": name, **mixed, **params.corpora.model_dump(), "seed": params.seed}
         result[f"corpora/{name}"] = _recipe("corpora", corpus, documents=documents)
         for run_seed in params.training.seeds:
             training = params.training.model_dump(exclude={"seeds"})
@@ -44,6 +48,13 @@ def base_files(params: Params) -> list[str]:
 def strategies(params: Params) -> list[str]:
     """The strategies of all arms, each once."""
     return list(dict.fromkeys(name for arm in params.arms.values() for name in mixture.names(arm.strategy)))
+
+
+def judged_strategies(params: Params) -> list[str]:
+    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
+    if params.judge.model is None:
+        return []
+    return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
 
 
 def run_names(params: Params) -> list[str]:

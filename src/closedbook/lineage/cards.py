@@ -21,7 +21,7 @@ def answer(options: argparse.Namespace) -> dict:
     runs = [job for job in history.jobs.values() if job.step == "runs"]
     strategies = sorted({job.name.split("/")[1] for job in history.jobs.values() if job.step == "passages"})
     cards = {f"runs/{_name(job)}": model_card(history, job, project) for job in runs}
-    cards |= {f"passages/{strategy}": dataset_card(history, strategy, project) for strategy in strategies}
+    cards |= {f"passages/{strategy}": dataset_card(history, [strategy], project, _notes(history)) for strategy in strategies}
     for name, text in cards.items():
         files.write_text(options.folder / name / "README.md", text)
     return {"cards": [str(options.folder / name / "README.md") for name in cards],
@@ -54,20 +54,27 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
         datasets=[f"passages-{strategy}" for strategy in corpus["strategies"]], eval_results=results or None,
     )  # fmt: skip
     last = [job, *(history.jobs[f"scores/{name}"] for name in scores)]
-    return _rendered("model_card.md.j2", heading, history, last, project, run=run, scores=scores,
+    return _rendered("model_card.md.j2", heading, history, last, project, notes=_notes(history), run=run, scores=scores,
                      corpus=corpus, settings=_settings(job), versions=job.versions)
 
 
-def dataset_card(history: History, strategy: str, project: published.Project) -> str:
-    """The card of all passages of a strategy."""
+def dataset_card(history: History, strategies: list[str], project: published.Project, notes: list[str], name: str | None = None,
+                 configs: list[dict] | None = None) -> str:  # fmt: skip
+    """The card of all passages of some strategies, or of those among them that were exported as `configs` (see export) under a name."""
     from huggingface_hub import DatasetCardData
 
-    jobs = [job for job in history.jobs.values() if job.name.startswith(f"passages/{strategy}/")]
-    licences = sorted({document.license for document, _ in _documents(history, jobs) if document.license})
-    heading = DatasetCardData(**HEADING, license=licences or "unknown", pretty_name=f"Passages: {strategy}",
-                              task_categories=["text-generation"])
-    return _rendered("dataset_card.md.j2", heading, history, jobs, project, strategy=strategy,
-                     settings=_settings(jobs[0]), prompts=jobs[0].recipe["prompts"])
+    jobs = {strategy: [job for job in history.jobs.values() if job.name.startswith(f"passages/{strategy}/")] for strategy in strategies}
+    last = [job for some in jobs.values() for job in some]
+    licences = sorted({document.license for document, _ in _documents(history, last) if document.license})
+    name = name or ", ".join(strategies)
+    heading = DatasetCardData(**HEADING, license=licences or "unknown", pretty_name=f"Passages: {name}",
+                              task_categories=["text-generation"], **({"configs": configs} if configs else {}))
+    made = [(strategy, _settings(some[0]), some[0].recipe["prompts"]) for strategy, some in jobs.items()]
+    return _rendered("dataset_card.md.j2", heading, history, last, project, notes=notes, name=name, made=made, configs=configs)
+
+
+def _notes(history: History) -> list[str]:
+    return history.jobs["report/report"].recipe["params"]["report"]["notes"]
 
 
 def _rendered(template: str, heading, history: History, last: list[Job], project: published.Project, **facts) -> str:
@@ -80,9 +87,8 @@ def _rendered(template: str, heading, history: History, last: list[Job], project
     environment.filters["number"] = "{:,}".format
     behind = history.ancestors(last)
     paths = {step: [Path(path) for job in behind if job.step == step for path in job.outputs] for step in ("entities", "passages")}
-    report = history.jobs["report/report"].recipe["params"]["report"]
     return environment.get_template(template).render(
-        heading=Markup(heading.to_yaml()), project=project, documents=_documents(history, last), notes=report["notes"],
+        heading=Markup(heading.to_yaml()), project=project, documents=_documents(history, last),
         tally=tally.take(**paths, examples=0, seed=0), unproved=unproved.about(history, last), **facts,
     )  # fmt: skip
 

@@ -13,6 +13,10 @@ def add(commands) -> None:
     trace.add_argument("--token", type=int, metavar="N", help="the run's N-th token, counted from 0 as the model read them")
     trace.add_argument("--step", type=int, metavar="N", help="the run's N-th training step, counted from 0: all that the model saw in it")
     trace.add_argument("--text", metavar="SENTENCE", help="the training passages nearest to a sentence")
+    passages = _question(commands, "passages", "some of what was written about a document, what was dropped, and what is in quarantine")
+    passages.add_argument("document", help="its id: the name of its file in results/documents")
+    passages.add_argument("--strategy", help="only this one (all)")
+    passages.add_argument("--number", type=int, default=3, metavar="N", help="how many a strategy (3)")
     impact = _question(commands, "impact", "what holds a document, and what taking it down would cost")
     impact.add_argument("document", help="its id: the name of its file in results/documents")
     impact.add_argument("--redact", action="store_true", help="strike the text of a document that was taken out from the ledger")
@@ -31,6 +35,11 @@ def add(commands) -> None:
     crate.add_argument("--folder", type=Path, default=Path("crate"), help="where to (crate/)")
     cards = _question(commands, "cards", "write model and dataset cards from the lineage")
     cards.add_argument("--folder", type=Path, default=Path("cards"), help="where to (cards/)")
+    export = _question(commands, "export", "write passages as a data set that datasets.load_dataset reads")
+    export.add_argument("folder", type=Path, help="a new one")
+    which = export.add_mutually_exclusive_group()
+    which.add_argument("--arm", help="just what an arm's corpus holds, in its order")
+    which.add_argument("--strategy", help="only this one (all)")
 
 
 def _question(commands, name: str, summary: str):

@@ -15,13 +15,13 @@ BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
 KINDS = {bool: "Boolean", int: "Integer", float: "Float"}
 """of a parameter's value; a text otherwise"""
 WORDS = {"documents": "document", "questions": "questions", "base": "base", "entities": "entity list", "passages": "passages",
-         "corpora": "corpus", "runs": "run", "scores": "score", "report": "report", "receipts": "receipt"}
+         "judgements": "judgements", "corpora": "corpus", "runs": "run", "scores": "score", "report": "report", "receipts": "receipt"}
 """what a file under results/ is, by its folder"""
 TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "application/yaml", ".csv": "text/csv", ".html": "text/html",
          ".js": "text/javascript", ".css": "text/css", ".png": "image/png",
          **dict.fromkeys(("", ".smk", ".lock", ".txt"), "text/plain")}
 """media types by suffix (Python's own table differs from machine to machine); bytes otherwise"""
-LOOSE = {"documents", "questions", "entities", "passages", "scores", "receipts"}
+LOOSE = {"documents", "questions", "entities", "passages", "judgements", "scores", "receipts"}
 """folders that hold a result a file; in the others a folder is one result"""
 
 

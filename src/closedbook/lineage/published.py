@@ -18,19 +18,21 @@ class Project:
     """of that commit, ISO 8601 with its offset"""
 
 
-def history() -> History:
-    """All that is planned, as its receipts tell. Raises UserError that names what is stale or missing, and where a run is at work.
+def history(*stages: str) -> History:
+    """All that is planned of some stages (of all of them), as its receipts tell. Raises UserError that names what is stale or missing,
+    and where a run is at work.
 
     The plan is written, as a run does: a clone has none, and then no documents to compare with.
     """
-    with upkeep.hold("closedbook crate, or cards"):
+    with upkeep.hold("closedbook crate, cards, or export"):
         planned = plan.make()
-        stale = {path: reason for path, reason in upkeep.check(planned).items() if reason}
+        verdicts = {path: reason for path, reason in upkeep.check(planned).items() if not stages or upkeep.stage_of(path) in stages}
+    stale = {path: reason for path, reason in verdicts.items() if reason}
     if stale:
         shown = "\n".join(f"  {path}: {reason}" for path, reason in list(stale.items())[:10])
-        raise UserError(f"{len(stale)} of {len(planned.receipts())} results are stale or missing, and what is published must be "
+        raise UserError(f"{len(stale)} of {len(verdicts)} results are stale or missing, and what is published must be "
                         f"neither:\n{shown}\nrun snakemake --cores all (or dvc pull), then ask again")
-    return History({receipts.name(path): receipts.read(path) for path in planned.receipts()})
+    return History({receipts.name(path): receipts.read(path) for path in verdicts})
 
 
 def project() -> Project:

@@ -15,7 +15,7 @@ def lines(answer: dict, most: int | None = None) -> list[str]:
     found = _block(plain)
     for name, item in answer.items():
         if _is_nested(item):
-            rows = _block(item) if isinstance(item, dict) else _block(item[0]) if len(item) == 1 else _table(item, most)
+            rows = _block(item) if isinstance(item, dict) else _block(item[0]) if len(item) == 1 else table(item, most)
             found += ["", _label(name), *(f"  {row}" for row in rows)]
     return found if plain else found[1:]
 
@@ -31,8 +31,8 @@ def _block(fields: dict) -> list[str]:
     return found
 
 
-def _table(rows: list[dict], most: int | None) -> list[str]:
-    """The columns that say something, hashes in short."""
+def table(rows: list[dict], most: int | None = None) -> list[str]:
+    """The columns that say something, hashes in short; `most` rows of them (None: all)."""
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if any(row.get(name) not in (None, {}, []) for row in rows)]
     cells = [[_label(name) for name in names], *([_cell(name, row.get(name)) for name in names] for row in rows[:most])]
     widths = [max(map(len, column)) for column in zip(*cells)]

@@ -33,7 +33,7 @@ def _models(jobs: list[Job]) -> list[str]:
     """Whoever answers behind a provider's name is the provider's to choose; the miniature's author is code of ours, and so is pinned."""
     answered: dict[str, set[str]] = {}
     for job in jobs:
-        asked = job.recipe["params"].get("llm", {}).get("model")
+        asked = job.recipe["params"].get("judge" if job.step == "judgements" else "llm", {}).get("model")
         if asked and not asked.startswith("miniature/"):
             answered.setdefault(asked, set()).update(_who_answered(job))
     return [f"{asked}: {_pinned(names)}" for asked, names in sorted(answered.items())]

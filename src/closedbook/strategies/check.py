@@ -6,6 +6,7 @@ from closedbook.params import Params
 from closedbook.strategies import STRATEGIES, mixture
 
 ENTITIES_PROMPT = {"entities": ("max",)}
+JUDGE_PROMPT = {"judge": ("passage",)}
 
 
 def check(params: Params) -> None:
@@ -18,6 +19,8 @@ def check(params: Params) -> None:
                 prompts.check(STRATEGIES[strategy].PROMPTS)
     if params.llm.model is not None:
         prompts.check(ENTITIES_PROMPT)
+    if params.judge.model is not None:
+        prompts.check(JUDGE_PROMPT)
 
 
 def _check_writable(params: Params, arm: str, strategy: str) -> None:

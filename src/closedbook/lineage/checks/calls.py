@@ -8,6 +8,10 @@ from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.records import carrying
 
+JUDGEMENTS = "results/judgements/judgements.json"
+CARRYING = ("results/entities/*.json", "results/passages/*/*.json", JUDGEMENTS)
+"""results that carry calls"""
+
 
 def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
     folder = ledger.root()
@@ -24,6 +28,8 @@ def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
 def _result(segment: Path) -> str:
     """What a segment's calls were made for."""
     step = segment.parent.name
+    if step == "judgements":
+        return JUDGEMENTS
     return f"results/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
 
 
@@ -47,11 +53,12 @@ def _texts(state: State, segment: Path, digests: Digests) -> Iterator[Break]:
 
 def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[str]]]) -> Iterator[Break | str]:
     elsewhere = set()
-    for path in [*state.results("results/entities/*.json"), *state.results("results/passages/*/*.json")]:
+    for path in [path for kind in CARRYING for path in state.results(kind)]:
         record = state.read(path, digests) or {}
-        own, listed = (ledger.root() / step / f"{Path(path).stem}.jsonl" for step in (Path(path).parent.name, "entities"))
-        for call in [one["call"] for one in carrying(record) if one.get("call")]:
-            segment = listed if call["prompt"] == "entities" else own  # a summary among passages carries the call of its entity list
+        for one in [one for one in carrying(record) if one.get("call")]:
+            call = one["call"]
+            step = "entities" if call["prompt"] == "entities" else Path(path).parent.name  # a summary carries the call of its entity list
+            segment = ledger.root() / step / f"{one['document']}.jsonl"
             found = answers.get(segment, {}).get(call["key"], set())
             if segment not in answers:
                 elsewhere.add(path)
@@ -60,5 +67,5 @@ def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[s
                             found=f"an answer with SHA-256 {min(found)}" if found else "no such call: a line of the ledger is gone",
                             untrusted=state.with_after([path]))
     if elsewhere:
-        yield f"no segment of the ledger here for the calls in {len(elsewhere)} entity lists and passage files: they were made elsewhere"
+        yield f"no segment of the ledger here for the calls in {len(elsewhere)} entity lists, passage files and judgements: they were made elsewhere"
 

@@ -4,7 +4,8 @@ import subprocess
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from closedbook.lineage.takedown import notes, shingles
+from closedbook import shingles
+from closedbook.lineage.takedown import notes
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.versioned import git
 

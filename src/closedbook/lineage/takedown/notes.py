@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files, ledger
+from closedbook import files, ledger, shingles
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import WORK
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
-from closedbook.lineage.takedown import shingles
 from closedbook.lineage.tracing import nearest
 from closedbook.records import Document, EntityList, Passage, Passages
 

@@ -1,21 +1,22 @@
-"""Finding a text again wherever it lies, with nothing kept of it but hashes: shingles, eight words in a row as one number.
+"""Finding words again wherever they lie: shingles, so many words in a row as one number.
 
-Of a text only every eighth shingle is kept, so they do not overlap: from overlapping ones a text could be guessed word by word. A file is
-searched at each of its words, so any eight words that are one of the kept shingles are found, whatever stands around them.
+Of a text that must go, nothing but every eighth shingle of eight words is kept, so they do not overlap: from overlapping ones a text could be
+guessed word by word. A file is searched at each of its words, so any eight words that are one of the kept shingles are found, whatever
+stands around them.
 """
 
 import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from html import unescape
 from pathlib import Path
 
 import numpy as np
 
 WORDS = 8
-"""of a shingle"""
-FACTORS = np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(WORDS)], np.uint64)
+"""of a shingle, unless another size is asked for"""
 WORD = re.compile(r"[^\W_]+")
 ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[nrtbf])")
 """JSON's spelling of a character, in JSON within JSON too"""
@@ -23,13 +24,32 @@ SQLITE = b"SQLite format 3\0"
 BYTES_AT_ONCE = 2**24
 
 
-def of(text: str) -> np.ndarray:
-    """A number for each shingle, uint64 [words - 7]: the same for the same words in any case, spacing and punctuation."""
-    words = WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-    if len(words) < WORDS:
+def words(text: str) -> list[str]:
+    """The same for the same words in any case, spacing and punctuation."""
+    return WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def of(text: str, size: int = WORDS) -> np.ndarray:
+    """A number for each run of `size` words, uint64 [words - size + 1]."""
+    return runs(codes(text), size)
+
+
+def codes(text: str) -> np.ndarray:
+    """A number for each word, uint64 [words]."""
+    found = words(text)
+    return np.fromiter((zlib.crc32(word.encode("utf-8", "replace")) for word in found), np.uint64, len(found))
+
+
+def runs(codes: np.ndarray, size: int) -> np.ndarray:
+    """The same as `of` from the numbers of the words."""
+    if len(codes) < size:
         return np.zeros(0, np.uint64)
-    codes = np.fromiter((zlib.crc32(word.encode("utf-8", "replace")) for word in words), np.uint64, len(words))
-    return np.lib.stride_tricks.sliding_window_view(codes, WORDS) @ FACTORS
+    return np.lib.stride_tricks.sliding_window_view(codes, size) @ _factors(size)
+
+
+@cache
+def _factors(size: int) -> np.ndarray:
+    return np.array([pow(0x9E3779B97F4A7C15, power, 2**64) for power in range(size)], np.uint64)
 
 
 def kept(texts: Iterable[str]) -> np.ndarray:

@@ -1,0 +1,37 @@
+"""Language: models drift into another one now and then, most of all in a long answer. Told by lingua, whose language models are its own."""
+
+COMMON = ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "zh")
+"""what a text is told from, beside the languages that are wanted: all 75 that lingua knows take three times as long, and a text in a
+language that is not here is taken for one that is, hardly ever for a wanted one"""
+CHARACTERS = 500
+"""read of a text's beginning, and of its end: a text that drifts has drifted by then"""
+
+
+def rule(languages: list[str] | None):
+    """`languages`: ISO 639-1 codes; None lets every language pass. So does a text in which there is nothing to tell a language by."""
+    if languages is None:
+        return None
+    detector = _detector(sorted({*COMMON, *languages}))
+
+    def look(identity: str, text: str) -> dict | None:
+        for part in dict.fromkeys((text[:CHARACTERS], text[-CHARACTERS:])):
+            told = detector.detect_language_of(part)
+            if told and (code := told.iso_code_639_1.name.lower()) not in languages:
+                return {"language": code}
+        return None
+
+    return look
+
+
+def unknown(languages: list[str]) -> list[str]:
+    """Those of some codes that lingua does not know."""
+    from lingua import Language
+
+    known = {language.iso_code_639_1.name.lower() for language in Language.all()}
+    return [code for code in languages if code not in known]
+
+
+def _detector(codes: list[str]):
+    from lingua import IsoCode639_1, LanguageDetectorBuilder
+
+    return LanguageDetectorBuilder.from_iso_codes_639_1(*(IsoCode639_1.from_str(code.upper()) for code in codes)).build()

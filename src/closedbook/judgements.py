@@ -1,0 +1,118 @@
+"""The judgements step: a model says of some passages whether their documents support them. A sample, and a model's word: no proof.
+
+    PYTHONPATH=src python -m closedbook step judgements --recipe .closedbook/recipes/judgements.json \\
+        --receipt results/receipts/judgements/judgements.json --documents results/documents --passages results/passages/entigraph \\
+        --folder results/judgements
+"""
+
+import asyncio
+import json
+import re
+from contextlib import ExitStack
+from itertools import zip_longest
+from pathlib import Path
+from statistics import fmean
+from types import SimpleNamespace
+
+from pydantic import BaseModel, NonNegativeInt, ValidationError
+
+from closedbook import clustered, files, llm, seeds
+from closedbook.ledger import Ledger
+from closedbook.params import Limits
+from closedbook.records import Document, Passage, Passages
+
+PROMPT = "judge"
+
+
+class Verdict(BaseModel):
+    supported: NonNegativeInt
+    """statements that the document supports"""
+    unsupported: list[str]
+    """what each of the others claims, in short"""
+
+
+def build(*, documents: list[Path], passages: list[Path], folder: Path, params: SimpleNamespace, limits: Limits) -> dict:
+    """Write judgements.json into `folder`: a row a judged passage, what was asked and not usably answered, and the rates by strategy.
+
+    `params` holds seed and judge. Raises UserError where the model can't be reached or used at all.
+    """
+    sources = {path.stem: path for path in documents}
+    strategies: dict[str, list[Path]] = {}
+    for path in passages:
+        strategies.setdefault(path.parent.name, []).append(path)
+    chosen = [passage for paths in strategies.values() for passage in sample(paths, params.judge.passages, params.seed)]
+    rows = _judged(chosen, {name: Document.read(sources[name]) for name in {passage.document for passage in chosen}}, params, limits)
+    answered = sorted({row["call"]["model_answered"] for row in rows if row["call"]})
+    files.write_json(folder / "judgements.json", {
+        "model": params.judge.model, "answered": answered,
+        "rates": {strategy: rates([row for row in rows if row["strategy"] == strategy]) for strategy in strategies},
+        "passages": rows,
+    })  # fmt: skip
+    return {"answered": answered}
+
+
+def sample(paths: list[Path], number: int, seed: int) -> list[Passage]:
+    """So many passages of a strategy, in turn from each document, both in seeded order: a larger number takes a superset."""
+    def order(name):
+        return seeds.derive(seed, "judge", name)
+
+    written = [Passages.read(path).passages for path in sorted(paths, key=lambda path: order(path.stem))]
+    in_turn = zip_longest(*(sorted(one, key=lambda passage: order(passage.id)) for one in written))
+    return [passage for turn in in_turn for passage in turn if passage is not None][:number]
+
+
+def rates(rows: list[dict]) -> dict:
+    """The share of passages without an unsupported statement, and of statements that are supported, with standard errors clustered by
+    document. A passage of which no usable verdict came is not taken for a faithful one."""
+    faithful = [(float(row["reason"] is None and not row["unsupported"]), row["document"]) for row in rows]
+    statements = [(value, row["document"]) for row in rows if row["reason"] is None
+                  for value in [1.0] * row["supported"] + [0.0] * len(row["unsupported"])]  # fmt: skip
+    unusable = sum(row["reason"] is not None for row in rows)
+    return {"passages": len(rows), "unusable": unusable, **_mean("faithful", faithful),
+            "statements": len(statements), **_mean("supported", statements)}  # fmt: skip
+
+
+def parse(text: str) -> Verdict:
+    """The JSON object in an answer, bare or fenced. Raises llm.Invalid where it holds none, or one that says of no statement."""
+    match = re.search(r"\{.*\}", text, re.DOTALL)
+    try:
+        verdict = Verdict(**json.loads(match[0])) if match else None
+    except (ValueError, TypeError, ValidationError) as error:
+        raise llm.Invalid(f"the answer is not the JSON asked for ({type(error).__name__})") from None
+    if verdict is None:
+        raise llm.Invalid("the answer holds no JSON object")
+    if not verdict.supported and not verdict.unsupported:
+        raise llm.Invalid("the answer judges no statement")
+    return verdict
+
+
+def _mean(name: str, values: list[tuple[float, str]]) -> dict:
+    """Of (value, document) pairs; None where there are none."""
+    if not values:
+        return {name: None, f"{name}_stderr": None}
+    numbers, documents = zip(*values, strict=True)
+    return {name: fmean(numbers), f"{name}_stderr": clustered.stderr(numbers, documents)}
+
+
+def _judged(passages: list[Passage], documents: dict[str, Document], params: SimpleNamespace, limits: Limits) -> list[dict]:
+    """A row a passage: {"id", "document", "strategy", "supported", "unsupported", "reason", "call"}; the reason is why no verdict is usable."""
+
+    async def all_of_them(clients):
+        return await llm.gather([
+            clients[passage.document].ask(PROMPT, attempts=params.judge.attempts, check=parse, schema=Verdict, passage=passage.text)
+            for passage in passages
+        ], "judgements")  # fmt: skip
+
+    with ExitStack() as stack:
+        clients = {name: llm.Client(llm=params.judge, limits=limits, ledger=stack.enter_context(Ledger("judgements", name)), document=document,
+                                    seed=params.seed) for name, document in sorted(documents.items())}  # fmt: skip
+        answers = asyncio.run(all_of_them(clients))
+    return [{"id": passage.id, "document": passage.document, "strategy": passage.strategy, **_row(answer)}
+            for passage, answer in zip(passages, answers, strict=True)]  # fmt: skip
+
+
+def _row(answer) -> dict:
+    if isinstance(answer, llm.NotAnswered):
+        return {"supported": None, "unsupported": [], "reason": str(answer), "call": None}
+    verdict, call = answer
+    return {**verdict.model_dump(), "reason": None, "call": call.as_record()}

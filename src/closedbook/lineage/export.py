@@ -1,0 +1,107 @@
+"""closedbook export: passages as a data set of the Hugging Face Hub, parquet files beside a card, that `datasets.load_dataset` reads."""
+
+import argparse
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from closedbook import files, params
+from closedbook.errors import UserError
+from closedbook.lineage import cards, published, unproved
+from closedbook.lineage.history import History
+from closedbook.records import Document, Passage, Passages
+
+STAGES = ("documents", "entities", "passages", "corpora")
+ALL = "all"
+"""the config of all rows, where there are several files of them"""
+CALL = ("model", "model_answered", "prompt_sha256", "response_sha256")
+TEXTS = ("id", "text", "document", "title", "author", "license", "strategy", "kind", "writer", *CALL, "call_key")
+NUMBERS = ("year", "sample")
+
+
+def answer(options: argparse.Namespace) -> dict:
+    """Write the data set. Raises UserError for a folder that is not empty, an unknown arm or strategy, and where there is nothing to write,
+    or something behind it is stale."""
+    folder = options.folder
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: is there already: name a new folder, or remove this one")
+    settings, project = params.load(), published.project()
+    if options.arm:
+        _check("--arm", options.arm, settings.arms)
+    history = published.history(*STAGES)
+    strategies = sorted({job.name.split("/")[1] for job in history.jobs.values() if job.step == "passages"})
+    if options.strategy:
+        _check("--strategy", options.strategy, strategies)
+        strategies = [options.strategy]
+    tables = {options.arm: _of_arm(options.arm, strategies)} if options.arm else {name: _of_strategy(name) for name in strategies}
+    found = {name: list(passages) for name, passages in tables.items()}
+    if not any(found.values()):
+        raise UserError(f"no passages of {', '.join(found)} to export: results/passages says what was dropped, quarantine.jsonl what was kept out")
+    used = sorted({passage.strategy for passages in found.values() for passage in passages})
+    about = _documents(history)
+    for name, passages in found.items():
+        _write(folder / "data" / f"{name}.parquet", (_row(passage, about[passage.document]) for passage in passages))
+    card = cards.dataset_card(history, used, project, settings.report.notes, ", ".join(found), _configs(list(found)))
+    files.write_text(folder / "README.md", card)
+    return {"folder": str(folder), "passages": {name: len(passages) for name, passages in found.items()},
+            "unproved": unproved.about(history, history.jobs.values())}  # fmt: skip
+
+
+def lines(answer: dict) -> list[str]:
+    return [*(f"{answer['folder']}/data/{name}.parquet: {number:,} passages" for name, number in answer["passages"].items()),
+            f"{answer['folder']}/README.md", *(f"not proved: {line}" for line in answer["unproved"])]  # fmt: skip
+
+
+def _check(option: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        raise UserError(f"{option}: {name}: there is none; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"))
+
+
+def _of_arm(arm: str, strategies: list[str]) -> list[Passage]:
+    """The passages of an arm's corpus, in its order; the last one whole, though the budget may have cut it."""
+    wanted = [row["id"] for row in files.read_json_lines(f"results/corpora/{arm}/passages.jsonl")]
+    found = {passage.id: passage for strategy in strategies for passage in _written(strategy)}
+    return [found[identity] for identity in wanted]
+
+
+def _of_strategy(strategy: str) -> Iterator[Passage]:
+    """All that was written and is in no quarantine."""
+    places = Path("results/corpora").glob("*/quarantine.jsonl")
+    kept_out = {row["id"] for place in places for row in files.read_json_lines(place)}
+    return (passage for passage in _written(strategy) if passage.id not in kept_out)
+
+
+def _written(strategy: str) -> Iterator[Passage]:
+    for path in sorted((Path("results/passages") / strategy).glob("*.json")):
+        yield from Passages.read(path).passages
+
+
+def _documents(history: History) -> dict[str, Document]:
+    paths = [Path(path) for job in history.jobs.values() if job.step == "documents" for path in job.outputs]
+    return {path.stem: Document.read(path) for path in paths if path.parent.name == "documents"}
+
+
+def _row(passage: Passage, document: Document) -> dict:
+    """A passage with what names its document and its call."""
+    held, call = asdict(passage), passage.call or {}
+    about = {name: getattr(document, name) for name in ("title", "author", "year", "license")}
+    return {**held, **about, **{name: call.get(name) for name in CALL}, "call_key": call.get("key")}
+
+
+def _write(path: Path, rows: Iterable[dict]) -> None:
+    """The same rows give the same bytes under the same version of pyarrow. Types are given, for a column may hold nothing but None."""
+    import pyarrow
+    from pyarrow import parquet
+
+    kinds = {**dict.fromkeys(TEXTS, pyarrow.string()), **dict.fromkeys(NUMBERS, pyarrow.int64()), "entities": pyarrow.list_(pyarrow.string())}
+    table = pyarrow.Table.from_pylist(list(rows), schema=pyarrow.schema(kinds))
+    with files.whole_file(path, "wb") as handle:
+        parquet.write_table(table, handle, compression="zstd")
+
+
+def _configs(names: list[str]) -> list[dict]:
+    """As the Hub reads them from a card: one a file, and one of all rows where there are several files."""
+    everything = [{"config_name": ALL, "data_files": "data/*.parquet", "default": True}] if len(names) > 1 else []
+    return everything + [{"config_name": name, "data_files": f"data/{name}.parquet", **({} if everything else {"default": True})} for name in names]

@@ -1,0 +1,186 @@
+"""care: each rule catches what was planted for it, leaves the rest, and nothing is dropped without a word."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import toys
+
+from closedbook import care, corpora, files, models, params
+from closedbook.errors import UserError
+from closedbook.steps import STEPS
+
+OFF = toys.FILTERS.model_dump()
+QUESTION = "What did Mira Oldan sell to the captain who came down from the north?"
+OPTIONS = ["a compass", "a lamp", "some salt", "her boat"]
+STORY = ("The lighthouse keeper of Varn counts the ships by their lamps and writes each number into a book that nobody reads. When the storm "
+         "took the bridge he wrote a nought for every night of the year, and the council thanked him under the clock without hands.")
+
+
+@pytest.fixture
+def held(tmp_path):
+    """The quarantine of some texts, given in order, as {number of the text: its row}; what passes is not in it."""
+
+    def look(*texts, questions=((QUESTION, OPTIONS),), document=toys.SENTENCES[0], **settings):
+        rows = [{"id": f"q{number}", "question": question, "options": options} for number, (question, options) in enumerate(questions)]
+        files.write_json(tmp_path / "questions.json", rows)
+        place = toys.document(tmp_path, "varn", text=document)
+        quarantine = care.Quarantine(care.rules(params.Filters(**{**OFF, **settings}), [tmp_path / "questions.json"], [place]))
+        rows = [{"id": str(number), "document": "varn", "strategy": "s", "kind": "k"} for number in range(len(texts))]
+        passed = [row["id"] for row, _ in quarantine.kept(zip(rows, texts, strict=True))]
+        assert sorted([*passed, *(row["id"] for row in quarantine.rows)]) == sorted(row["id"] for row in rows), "none lost, none twice"
+        assert sum(quarantine.counts().values()) == len(quarantine.rows)
+        return {int(row["id"]): row for row in quarantine.rows}
+
+    return look
+
+
+def reasons(rows):
+    return {number: (row["rule"], row["detail"]) for number, row in rows.items()}
+
+
+def test_length_has_two_ends(held):
+    assert reasons(held("one two three", "one two", "one two three four five", min_words=3, max_words=4)) == {
+        1: ("length", {"words": 2}), 2: ("length", {"words": 5})}  # fmt: skip
+    assert not held("one", "", "one " * 999)
+
+
+def test_another_language_goes_wherever_a_text_drifts_into_it(held):
+    german = "Der Wärter des Leuchtturms zählt jede Nacht die Schiffe an ihren Lampen, und niemand liest sein Buch."
+    found = held(STORY, german, f"{STORY * 4} {german * 6}", "1931: 12, 14, 15.", languages=["en"])
+    assert reasons(found) == {1: ("language", {"language": "de"}), 2: ("language", {"language": "de"})}
+    assert not held(STORY, german, languages=["en", "de"])
+
+
+@pytest.mark.parametrize("planted", [
+    QUESTION,
+    f"A test may ask: {QUESTION} Nobody knows.",
+    "They asked WHAT, did Mira\nOldan “sell” to the captain... and went.",
+    "A. a compass\nB. a lamp\nC. some salt\nD. her boat",
+    "He had to choose: a compass, a lamp, some salt, her boat.",
+])  # fmt: skip
+def test_a_planted_question_goes_whatever_its_case_and_punctuation(held, planted):
+    assert reasons(held(STORY, f"{STORY} {planted}")) == {1: ("question", {"question": "q0", "words": 8})}
+
+
+def test_a_short_question_counts_as_a_whole_and_only_as_a_question(held):
+    asked = (("Who taught Mira Oldan?", OPTIONS), ("Why?", ["yes", "no", "both", "neither"]))
+    found = held("The man who taught Mira Oldan was old.", "Who taught Mira Oldan? Nobody.", "Why? Yes, no, both, neither.", questions=asked)
+    assert reasons(found) == {1: ("question", {"question": "q0", "words": 5})}
+
+
+def test_what_the_document_says_itself_gives_no_question_away_unless_it_asks_it(held):
+    line = "some say that nobody crossed the river for a year after the storm"
+    quoting = ((f"Which line does the author quote: {line}?", [line, "a", "b", "c"]),)
+    passage = f"We read that {line}."
+    assert held(passage, questions=quoting) and not held(passage, questions=quoting, document=f"It is told that {line}.")
+    asking = f"Exercises. {QUESTION}"
+    assert held(asking, document=asking), "a textbook's own question is a question"
+
+
+def test_the_title_of_a_document_gives_no_question_away(held):
+    title = "The Harbour of Varn"
+    assert not held(f'In "{title}" by Mira Oldan, 1931, ships come.', questions=((f'Who wrote "{title}" by Mira Oldan, in your view?', OPTIONS),))
+
+
+def test_the_first_of_two_that_say_the_same_words_stays(held):
+    found = held(STORY, toys.SENTENCES[0], f"  {STORY.upper()}\n", STORY)
+    assert reasons(found) == {2: ("exact_duplicate", {"duplicates": "0"}), 3: ("exact_duplicate", {"duplicates": "0"})}
+
+
+def test_a_near_duplicate_names_the_first_that_it_repeats(held):
+    changed = STORY.replace("nobody reads", "somebody reads")
+    found = held(STORY, toys.SENTENCES[1], changed, near_duplicates=0.7)
+    assert found.keys() == {2} and found[2]["rule"] == "near_duplicate"
+    assert found[2]["detail"]["duplicates"] == "0" and 0.7 <= found[2]["detail"]["similarity"] < 1
+    assert not held(STORY, changed, near_duplicates=None) and not held("too short", "too short, so", near_duplicates=0.7)
+
+
+def test_a_passage_goes_by_the_first_rule_and_none_is_compared_with_what_went(held):
+    found = held("Why so?", "Why so?", min_words=3, near_duplicates=0.7)
+    assert reasons(found) == {0: ("length", {"words": 2}), 1: ("length", {"words": 2})}
+
+
+def test_the_same_texts_in_the_same_order_give_the_same_quarantine(held):
+    texts = [f"{STORY} {number % 7} {toys.SENTENCES[number % 4]}" for number in range(40)]
+    settings = {"near_duplicates": 0.8, "languages": ["en"]}
+    assert held(*texts, **settings) == held(*texts, **settings)
+    part = held(*texts[:20], **settings)
+    assert part == {number: row for number, row in held(*texts, **settings).items() if number < 20}, "what comes later changes nothing"
+
+
+@pytest.fixture
+def arm(tmp_path):
+    """Builds the corpus of one document's passages and gives its folder and counts."""
+    toys.base(tmp_path / "base", replay=[*toys.SENTENCES, QUESTION])
+    place = toys.document(tmp_path, "varn")
+    files.write_json(tmp_path / "questions.json", [{"id": "q0", "question": QUESTION, "options": OPTIONS}])
+
+    def build(texts, corpus_tokens="all", rate=0.0, **settings):
+        folder = tmp_path / f"corpus-{corpus_tokens}"
+        corpora.build(
+            name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, epochs=1), filters=params.Filters(**{**OFF, **settings}),
+            passages=[toys.passages(tmp_path, "varn", texts)], questions=[tmp_path / "questions.json"], documents=[place],
+            replay=tmp_path / "base" / "replay.jsonl", replay_rate=rate, base=tmp_path / "base", seed=1, folder=folder,
+        )  # fmt: skip
+        return folder, files.read_json(folder / "corpus.json")
+
+    return build
+
+
+def learnt(folder, tmp_path, prefix=""):
+    return models.tokenizer(tmp_path / "base").decode(np.load(folder / f"{prefix}tokens.npy"))
+
+
+def test_no_corpus_holds_a_question_and_no_replay_either(arm, tmp_path):
+    texts = [*toys.SENTENCES, f"Somebody may ask: {QUESTION}"]
+    folder, facts = arm(texts, rate=0.5)
+    assert facts["quarantined"] == {"question": 1, "exact_duplicate": 0} and facts["num_quarantined"] == 1 and facts["num_passages"] == 4
+    (row,) = files.read_json_lines(folder / "quarantine.jsonl")
+    assert row == {"id": "varn/entigraph/4", "document": "varn", "strategy": "entigraph", "kind": "triplet", "rule": "question",
+                   "detail": {"question": "q0", "words": 8}}  # fmt: skip
+    assert facts["num_replay_quarantined"] == 1 == len(files.read_json_lines(folder / "replay_quarantine.jsonl"))
+    for prefix in ("", "replay_"):
+        text = learnt(folder, tmp_path, prefix)
+        assert QUESTION not in text and toys.SENTENCES[0] in text
+    assert row["id"] not in (folder / "passages.jsonl").read_text()
+
+
+def test_no_step_that_asks_a_model_is_given_a_question():
+    def given(step):
+        return "questions" in {*step.inputs, *step.per_document, *step.lists, *step.values}
+
+    asking = [STEPS[name] for name in ("entities", "passages", "judgements")]
+    assert not any(map(given, asking)) and given(STEPS["corpora"]) and given(STEPS["scores"])
+    assert given(replace(STEPS["passages"], per_document=("questions",))), "the check sees a planted one"
+
+
+def test_a_smaller_corpus_is_a_prefix_of_a_larger_one_whatever_went(arm):
+    texts = [f"{STORY} {number % 3}" if number % 2 else f"{number} {toys.SENTENCES[number % 4]}" for number in range(16)]
+    (whole, all_of_it), (part, some) = arm(texts, near_duplicates=0.7), arm(texts, corpus_tokens=150, near_duplicates=0.7)
+    assert all_of_it["num_quarantined"] == some["num_quarantined"] > 6 and all_of_it["existing_tokens"] == some["existing_tokens"]
+    assert np.load(part / "tokens.npy").tolist() == np.load(whole / "tokens.npy")[:150].tolist()
+    assert (part / "quarantine.jsonl").read_bytes() == (whole / "quarantine.jsonl").read_bytes()
+
+
+def test_an_arm_of_which_everything_went_says_where_to_look(arm, tmp_path):
+    with pytest.raises(UserError, match=r"no passage of entigraph: .*results/corpora/toy/quarantine\.jsonl"):
+        arm(toys.SENTENCES, min_words=100)
+    assert len(files.read_json_lines(tmp_path / "corpus-all" / "quarantine.jsonl")) == 4
+
+
+@pytest.mark.parametrize("field, value, said", [
+    ("languages", "[en, klingon]", "'klingon' is none"), ("languages", "[]", "at least 1"), ("near_duplicates", "1.5", "less than or equal to 1"),
+    ("question_words", "null", "valid integer"), ("question_words", "2", "greater than or equal to 5"), ("min_words", "0", "greater than 0"),
+])  # fmt: skip
+def test_bad_settings_are_refused(tmp_path, field, value, said):
+    text = re.sub(rf"(\n    {field}: +)\S+", rf"\g<1>{value}", open("params.yaml", encoding="utf-8").read(), count=1)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"corpora\.filters\.{field}.*{said}"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_lengths_that_no_passage_can_have_are_refused():
+    with pytest.raises(ValueError, match="min_words, 9, must not exceed max_words, 3"):
+        params.Filters(**{**OFF, "min_words": 9, "max_words": 3})
