@@ -15,6 +15,7 @@ include: "rules/entities.smk"
 include: "rules/passages.smk"
 include: "rules/corpora.smk"
 include: "rules/runs.smk"
+include: "rules/retrieval.smk"
 include: "rules/scores.smk"
 include: "rules/report.smk"
 

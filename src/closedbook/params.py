@@ -59,11 +59,11 @@ class Spacy(Settings):
     model: str
 
 
-class Llm(Settings):
+class Endpoint(Settings):
+    """A model by LiteLLM's name, and where it is served; the model null: none."""
+
     model: str | None
     api_base: str | None
-    temperature: Annotated[float, Field(ge=0, le=2)]
-    max_tokens: PositiveInt
 
     @field_validator("model")
     @classmethod
@@ -72,13 +72,17 @@ class Llm(Settings):
             raise ValueError(f"must name its provider first, as in openai/{value or 'gpt-4.1'}")
         return value
 
-
     @field_validator("api_base")
     @classmethod
     def _no_secret_in_it(cls, value):
         if value is not None and "@" in value.partition("//")[2].partition("/")[0]:
             raise ValueError("must hold no user and password: keys belong into the environment")
         return value
+
+
+class Llm(Endpoint):
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    max_tokens: PositiveInt
 
 
 class Entities(Settings):
@@ -152,6 +156,23 @@ class Arm(Settings):
         return self
 
 
+class Retrieval(Settings):
+    characters: PositiveInt
+    embedder: Endpoint
+    reranker: Endpoint
+    candidates: PositiveInt
+    chunks: Annotated[list[PositiveInt], Field(min_length=1), NoneTwice]
+    order: Annotated[list[Literal["best_first", "best_last"]], Field(min_length=1), NoneTwice]
+
+    @field_validator("chunks")
+    @classmethod
+    def _among_the_candidates(cls, value, info):
+        candidates = info.data.get("candidates", max(value))
+        if max(value) > candidates:
+            raise ValueError(f"must not exceed retrieval.candidates, {candidates}: the prompt's chunks are chosen among them")
+        return value
+
+
 class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
     batch_size: PositiveInt
@@ -185,6 +206,7 @@ class Params(Settings):
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
+    retrieval: Retrieval
     scores: Scores
     report: Report
     limits: Limits

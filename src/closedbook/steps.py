@@ -69,6 +69,12 @@ def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path)
     runs.build(settings=recipe.training, run_seed=recipe.run_seed, seed=recipe.seed, reference=base / "base.json", **paths)
 
 
+def _retrieval(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
+    from closedbook import retrieval
+
+    retrieval.build(settings=recipe.retrieval, limits=limits, **paths)
+
+
 def _scores(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import scores
 
@@ -88,7 +94,10 @@ STEPS = {
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
+    "retrieval": Step(run=_retrieval, per_document=("documents", "questions"), outputs=("folder",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),
                    outputs=("folder",)),
 }
+STAGES = tuple(STEPS)
+"""the stages of dvc.yaml, in their order"""

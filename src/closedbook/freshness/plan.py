@@ -32,7 +32,7 @@ class Plan:
         planned = {FOLDER / name / f"{document}.json": self.recipes[name] for name in per_document for document in self.documents}
         planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(("corpora/", "runs/"))}
         planned |= {FOLDER / "scores" / f"{run}.json": self.recipes["scores"] for run in ["base", *recipes.run_names(self.params)]}
-        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in ("base", "report")}
+        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in ("base", "retrieval", "report") if name in self.recipes}
 
 
 def make(write: bool = True) -> Plan:

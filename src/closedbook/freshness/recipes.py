@@ -9,6 +9,8 @@ from closedbook.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parent.parent
 WORLD = Path("src/closedbook/miniature/world.yaml")
+RETRIEVING = {"quality_rag", "quality_rag_cot"}
+"""the tasks that put retrieved chunks into the prompt: without them there is no retrieval"""
 
 
 def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
@@ -22,6 +24,9 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
+    if retrieves(params):
+        found = params.retrieval.model_dump(exclude={"order"})
+        result["retrieval"] = _recipe("retrieval", {"retrieval": found}, documents=documents)
     for strategy in {arm.strategy: None for arm in params.arms.values()}:
         result[f"passages/{strategy}"] = _passages(params, strategy)
     for name, arm in params.arms.items():
@@ -38,6 +43,10 @@ def base_files(params: Params) -> list[str]:
     if params.base.model == "miniature":
         return [params.documents.path if params.documents.source == "miniature" else str(WORLD)]
     return sorted(str(path) for path in Path(params.base.model).rglob("*") if path.is_file())
+
+
+def retrieves(params: Params) -> bool:
+    return not RETRIEVING.isdisjoint(params.scores.tasks)
 
 
 def run_names(params: Params) -> list[str]:

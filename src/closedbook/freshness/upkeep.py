@@ -16,6 +16,7 @@ from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import WORK, Plan, make
+from closedbook.steps import STAGES
 
 STALE_NS = 1_000_000_000
 """one second after the beginning of time: older than any input, so Snakemake runs the job"""
@@ -144,6 +145,7 @@ def run_stage(stage: str) -> None:
     with hold(f"closedbook stage {stage}"):
         for path in prune(make(), stage):
             print(f"removed {path}, which is not planned any more", file=sys.stderr)
+        _make_folders(stage)
     for command in (["snakemake", "-s", f"rules/{stage}.smk"], ["closedbook", "verify", stage]):
         status = subprocess.run([sys.executable, "-m", *command]).returncode
         if status:
@@ -162,8 +164,9 @@ def commit(plan: Plan) -> str:
     for path in prune(plan):
         print(f"removed {path}, which is not planned any more", file=sys.stderr)
     verdicts = check(plan)
-    stages = list(dict.fromkeys(stage_of(receipt) for receipt in plan.receipts()))
-    done = [stage for stage in stages if not any(reason for receipt, reason in verdicts.items() if stage_of(receipt) == stage)]
+    done = [stage for stage in STAGES if not any(reason for receipt, reason in verdicts.items() if stage_of(receipt) == stage)]
+    for stage in done:
+        _make_folders(stage)
     if done and subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *done]).returncode:
         return "not recorded in dvc.lock: DVC says why above; dvc commit records it later"
     return f"recorded in dvc.lock: {', '.join(done) or 'nothing'}"
@@ -173,6 +176,12 @@ def _folders(stage: str | None) -> list[Path]:
     stages = [stage] if stage else [path.name for path in Path("results").glob("*") if path.name != "receipts"]
     folders = [folder for name in stages for folder in (Path("results") / name, receipts.FOLDER / name)]
     return folders + ([Path("results/questions")] if stage == "documents" else [])
+
+
+def _make_folders(stage: str) -> None:
+    """DVC misses a stage's folders where the stage has nothing to do, as retrieval where no task wants it."""
+    for folder in _folders(stage):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _outputs(receipt: Path) -> set[str]:
