@@ -53,7 +53,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
     async def sleep(seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr(llm.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     with Server({0: "429"}) as server:
         ask(server.url, tmp_path)
     assert waited == [1.0]
@@ -82,7 +82,7 @@ def test_no_server_there_stops_the_run_and_names_the_setting(tmp_path, monkeypat
     async def sleep(seconds):
         pass
 
-    monkeypatch.setattr(llm.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"

@@ -16,8 +16,10 @@ def template(name: str) -> str:
     return (FOLDER / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
 
 
-def digest(name: str) -> str:
-    """SHA-256 of everything of ours that a model reads under this prompt."""
+def digest(name: str) -> str | None:
+    """SHA-256 of everything of ours that a model reads under this prompt; None where there is no such template here."""
+    if not (FOLDER / f"{name}.txt").exists():
+        return None
     return files.sha256_text("\0".join(template(part) for part in ("system", "document", name)))
 
 

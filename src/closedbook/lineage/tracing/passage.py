@@ -88,7 +88,7 @@ def _about_call(call: dict | None) -> dict:
     if call is None:
         return {"call": None}
     prompt = call["prompt"]
-    now = prompts.digest(prompt) if (prompts.FOLDER / f"{prompt}.txt").exists() else None
+    now = prompts.digest(prompt)
     shown = {name: value for name, value in call.items() if name not in ("prompt", "prompt_sha256")}
     same = call["prompt_sha256"] == now
     return {"prompt": {"name": prompt, "sha256": call["prompt_sha256"], "unchanged_since": same}, "call": shown}

@@ -1,0 +1,28 @@
+"""Many questions at once."""
+
+import asyncio
+import sys
+
+from closedbook.errors import UserError
+from closedbook.llm.client import NotAnswered
+
+SECONDS_BETWEEN_LINES = 30
+
+
+async def gather(tasks: list, label: str) -> list:
+    """All results in order, with a line of progress to stderr every half minute.
+
+    Where one stops the run, the others that are in flight end first, so that no paid answer is lost.
+    """
+    started = [asyncio.ensure_future(task) for task in tasks]
+    while True:
+        _, open_ones = await asyncio.wait(started, timeout=SECONDS_BETWEEN_LINES)
+        if not open_ones:
+            break
+        print(f"{label}: {len(started) - len(open_ones):,} of {len(started):,} passages", file=sys.stderr, flush=True)
+    results = await asyncio.gather(*started, return_exceptions=True)
+    for kind in (UserError, Exception, asyncio.CancelledError):
+        for result in results:
+            if isinstance(result, kind) and not isinstance(result, NotAnswered):
+                raise result
+    return results
