@@ -61,6 +61,9 @@ class Ledger:
     def find(self, key: str) -> dict | None:
         return self._records.get(key)
 
+    def answers_to(self, prompt: str) -> list[dict]:
+        return [record for record in self._records.values() if record["prompt"] == prompt]
+
     def append(self, record: dict, text: str | None = None) -> None:
         """Write a record with its `key` for good before anyone uses it; `text` in its messages is stored apart."""
         if text:

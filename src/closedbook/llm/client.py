@@ -65,17 +65,21 @@ class Client:
 
     async def _known_or_asked(self, prompt, messages, sample, attempt, schema) -> dict:
         request = asked(self._llm, self._seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)
+        return await self._once(request, lambda: self._send(messages, request["settings"], schema))
+
+    async def _once(self, request: dict, send: Callable) -> dict:
+        """The ledger's record of a request; if it has none, of what `send` brings for it."""
         known = self._ledger.find(request["key"])
         if known:
             return known
         if os.environ.get(NO_CALLS) and not self._llm.model.startswith("miniature/"):
-            raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {prompt} (sample {sample}, attempt {attempt}, "
-                            f"key {request['key'][:12]}), and {NO_CALLS} forbids to ask {self._llm.model}")
+            raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {request['prompt']} (sample {request['sample']}, "
+                            f"attempt {request['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to ask {self._llm.model}")
         async with self._slots:
             if self._stopped:
                 raise asyncio.CancelledError
             try:
-                record = {**request, **await self._send(messages, request["settings"], schema)}
+                record = {**request, **await send()}
                 self._ledger.append(record, self._document.text)
             except BaseException:
                 self._stopped = True  # whatever it is: ask no more until somebody has looked at it
@@ -83,16 +87,19 @@ class Client:
         return record
 
     async def _send(self, messages, settings, schema) -> dict:
-        """The response to one request, tried again while the trouble is the server's."""
-        library.check_key(self._llm)
+        """The response to one request for an answer in words."""
         litellm = library.litellm()
         options = self._options(litellm, settings, schema)
+        return await self._tried(lambda: litellm.acompletion(model=self._llm.model, messages=messages, **options), read, schema)
+
+    async def _tried(self, call: Callable, read: Callable, schema=None) -> dict:
+        """What `read` makes of the response to `call`, which is tried again while the trouble is the server's."""
+        library.check_key(self._llm)
+        litellm = library.litellm()
         started = time.time()
         for tried in range(self._limits.retries + 1):
             try:
-                response = await asyncio.wait_for(
-                    litellm.acompletion(model=self._llm.model, messages=messages, **options), timeout=self._limits.timeout
-                )
+                response = await asyncio.wait_for(call(), timeout=self._limits.timeout)
                 return {**read(response), "cost_usd": self._cost(response), "time": round(started, 3), "seconds": round(time.time() - started, 3)}
             except Exception as error:  # sorted into retry, give up on this request, and stop
                 wait = self._sort(litellm, error, tried, schema)

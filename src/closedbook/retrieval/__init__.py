@@ -14,7 +14,7 @@ from closedbook import files
 from closedbook.errors import UserError
 from closedbook.params import Limits, Retrieval
 from closedbook.records import Document
-from closedbook.retrieval import bm25
+from closedbook.retrieval import asking, bm25
 from closedbook.retrieval.chunks import Chunk, chunks
 
 Found = list[tuple[int, float]]
@@ -32,19 +32,26 @@ def build(*, documents: list[Path], questions: list[Path], settings: Retrieval, 
                         "scores.tasks")
     read = [Document.read(path) for path in documents]
     texts = [chunk for document in read for chunk in chunks(document, settings.characters)]
-    ask = [query(row) for row in asked]
-    if settings.embedder.model:
-        from closedbook.retrieval import asking
-
-        found, models = asking.found(texts, asked, ask, settings, limits)
-    else:
-        found, models = [best(scores, settings.candidates) for scores in bm25.scores([chunk.text for chunk in texts], ask)], {}
+    found = _found(read, texts, asked, settings, limits)
     files.write_json_lines(folder / "chunks.jsonl", _rows(asked, found, texts, max(settings.chunks)))
     files.write_json(folder / "retrieval.json", {
-        "settings": settings.model_dump(), "models": models, "num_documents": len(read), "num_chunks": len(texts), "num_questions": len(asked),
+        "settings": settings.model_dump(), "num_documents": len(read), "num_chunks": len(texts), "num_questions": len(asked),
         "recall": {str(k): recall(asked, found, texts, k) for k in sorted({1, *settings.chunks, settings.candidates})},
         "without_hit": [row["id"] for row, hits in zip(asked, found, strict=True) if not hits],
     })
+
+
+def _found(documents: list[Document], texts: list[Chunk], asked: list[dict], settings: Retrieval, limits: Limits) -> list[Found]:
+    plain, queries = [chunk.text for chunk in texts], [(row["document"], query(row)) for row in asked]
+    if settings.embedder.model:
+        owned = [(chunk.document, chunk.text) for chunk in texts]
+        found = [best(scores, settings.candidates) for scores in asking.scores(owned, queries, documents, settings.embedder, limits)]
+    else:
+        scored = bm25.scores(plain, [text for _, text in queries])
+        found = [[hit for hit in best(scores, settings.candidates) if hit[1] > 0] for scores in scored]  # 0: no word in common
+    if settings.reranker.model:
+        found = asking.reranked(plain, queries, found, documents, settings.reranker, limits)
+    return found
 
 
 def query(row: dict) -> str:
@@ -54,10 +61,9 @@ def query(row: dict) -> str:
 
 
 def best(scores: np.ndarray, number: int) -> Found:
-    """The `number` texts of the highest scores above 0; of equal ones, those that come first."""
+    """The `number` texts of the highest scores; of equal ones, those that come first."""
     number = min(number, len(scores))
-    least = np.partition(scores, -number)[-number]
-    found = np.flatnonzero((scores >= least) & (scores > 0))
+    found = np.flatnonzero(scores >= np.partition(scores, -number)[-number])
     order = found[np.argsort(-scores[found], kind="stable")][:number]
     return [(int(index), float(scores[index])) for index in order]
 
