@@ -4,7 +4,7 @@ import difflib
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -181,6 +181,11 @@ class Scores(Settings):
     threads: PositiveInt
 
 
+class Reader(Endpoint):
+    model: str
+    tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
+
+
 class Report(Settings):
     examples: NonNegativeInt
     notes: list[str]
@@ -208,6 +213,7 @@ class Params(Settings):
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
     retrieval: Retrieval
     scores: Scores
+    readers: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9-]*$")], Reader]
     report: Report
     limits: Limits
 
@@ -215,8 +221,8 @@ class Params(Settings):
     @classmethod
     def _names_fit_paths(cls, arms):
         for name in arms:
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base":
-                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, and not 'base'")
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base" or name.startswith("reader-"):
+                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base', and not 'reader-' at the beginning")
         return arms
 
 
@@ -276,5 +282,5 @@ def _settings_at(location) -> type[Settings]:
     for key in location:
         if key in current.model_fields:
             current = current.model_fields[key].annotation
-            current = Arm if current == dict[str, Arm] else current
+            current = get_args(current)[1] if get_origin(current) is dict else current
     return current

@@ -9,3 +9,4 @@ from closedbook.llm.library import check_key as check_key
 from closedbook.llm.requests import NO_CALLS as NO_CALLS
 from closedbook.llm.requests import Call as Call
 from closedbook.llm.requests import asked as asked
+from closedbook.llm.segments import in_segments as in_segments

@@ -1,6 +1,5 @@
 """Retrieval by models: an index of vectors, and a second look at what an index finds."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
@@ -8,7 +7,6 @@ import numpy as np
 
 from closedbook import llm
 from closedbook.errors import UserError
-from closedbook.ledger import Ledger
 from closedbook.params import Endpoint, Limits
 from closedbook.records import Document
 
@@ -78,15 +76,10 @@ def _ordered(hits: list, ratings: list[float]) -> list:
 
 
 def _of_each(documents: list[Document], work: Callable[[llm.Indexer, str], Awaitable], model: Endpoint, limits: Limits) -> dict[str, object]:
-    """{document: what `work` gives for it}, each with its own segment of the ledger, `limits.concurrency` segments open at a time."""
-    slots = asyncio.Semaphore(limits.concurrency)
+    """{document: what `work` gives for it}; a document's calls are in its own segment of the ledger."""
+    by_id = {document.id: document for document in documents}
 
-    async def one(document: Document):
-        async with slots:
-            with Ledger("retrieval", document.id) as ledger:
-                return await work(llm.Indexer(model=model, limits=limits, ledger=ledger, document=document), document.id)
+    def with_indexer(ledger, document: str):
+        return work(llm.Indexer(model=model, limits=limits, ledger=ledger, document=by_id[document]), document)
 
-    async def all_of_them():
-        return await llm.gather([one(document) for document in documents], f"retrieval with {model.model}, documents")
-
-    return dict(zip((document.id for document in documents), asyncio.run(all_of_them()), strict=True))
+    return dict(zip(by_id, llm.in_segments("retrieval", list(by_id), with_indexer), strict=True))
