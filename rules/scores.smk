@@ -6,6 +6,11 @@ rule scores:
         expand("results/scores/{run}.json", run=["base", *RUNS]),
 
 
+# Questions are always asked; documents and chunks are read where a task shows them.
+SHOWN_DOCUMENTS = DOCUMENTS if any(map(tasks.shows_document, PLAN.params.scores.tasks)) else []
+SHOWN_CHUNKS = ["results/retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, PLAN.params.scores.tasks)) else []
+
+
 def model_folder(wildcards):
     return "results/base" if wildcards.run == "base" else f"results/runs/{wildcards.run}"
 
@@ -13,6 +18,8 @@ def model_folder(wildcards):
 rule score:
     input:
         expand("results/questions/{document}.json", document=DOCUMENTS),
+        expand("results/documents/{document}.json", document=SHOWN_DOCUMENTS),
+        retrieved=SHOWN_CHUNKS,
         recipe=recipe("scores"),
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
     output:
@@ -21,6 +28,7 @@ rule score:
         receipt=receipt("scores/{run}"),
     params:
         model=model_folder,
+        documents="results/documents" if SHOWN_DOCUMENTS else [],
     log:
         ".closedbook/logs/scores/{run}.log",
     threads: PLAN.params.scores.threads
@@ -32,6 +40,8 @@ rule score:
         " --receipt {output.receipt:q}"
         " --model {params.model:q}"
         " --questions results/questions"
+        " --documents {params.documents:q}"
+        " --retrieved {input.retrieved:q}"
         " --output {output.score:q}"
         " --samples {output.samples:q}"
         + INTO_LOG

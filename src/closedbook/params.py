@@ -163,6 +163,7 @@ class Retrieval(Settings):
     candidates: PositiveInt
     chunks: Annotated[list[PositiveInt], Field(min_length=1), NoneTwice]
     order: Annotated[list[Literal["best_first", "best_last"]], Field(min_length=1), NoneTwice]
+    temperature: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), NoneTwice]
 
     @field_validator("chunks")
     @classmethod
@@ -173,8 +174,22 @@ class Retrieval(Settings):
         return value
 
 
+class Cot(Settings):
+    samples: PositiveInt
+    temperature: Annotated[float, Field(ge=0)]
+    max_tokens: PositiveInt
+
+    @field_validator("temperature")
+    @classmethod
+    def _samples_differ(cls, value, info):
+        if value == 0 and info.data.get("samples", 1) > 1:
+            raise ValueError("must be above 0 where scores.cot.samples is above 1: without it all responses are the same")
+        return value
+
+
 class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
+    cot: Cot
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]

@@ -78,7 +78,7 @@ def _retrieval(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
 def _scores(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import scores
 
-    scores.build(settings=recipe.scores, **paths)
+    scores.build(params=recipe, **paths)
 
 
 def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
@@ -95,7 +95,7 @@ STEPS = {
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "retrieval": Step(run=_retrieval, per_document=("documents", "questions"), outputs=("folder",)),
-    "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
+    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved",), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),
                    outputs=("folder",)),
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 from closedbook import files, prompts
 from closedbook.freshness import code
 from closedbook.params import Params
+from closedbook.scores import tasks
 from closedbook.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parent.parent
@@ -19,8 +20,8 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "documents": _recipe("documents", {}),
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
-        "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
-                          assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
+        "scores": _recipe("scores", _scores(params), documents=documents,
+                          assets=_digests(path for path in tasks.FOLDER.glob("*") if path.suffix != ".md")),
         "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
@@ -94,6 +95,17 @@ def _passages(params: Params, strategy: str) -> dict:
         return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
     chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
     return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=code.WRITER)
+
+
+def _scores(params: Params) -> dict:
+    """What the chosen tasks read: how responses are sampled only where some are, which chunks are shown only where some are."""
+    in_words = any(map(tasks.answers_in_words, params.scores.tasks))
+    chosen = {"scores": params.scores.model_dump(exclude=set() if in_words else {"cot"})}
+    if in_words:
+        chosen |= _chosen(params, "seed")
+    if any(map(tasks.shows_chunks, params.scores.tasks)):
+        chosen |= _chosen(params, retrieval={"chunks", "order"})
+    return chosen
 
 
 def _author(params: Params) -> dict:
