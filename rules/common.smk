@@ -34,6 +34,7 @@ INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
 DOCUMENTS = PLAN.documents
 ARMS = PLAN.params.arms
 RUNS = recipes.run_names(PLAN.params)
+SCORES = recipes.score_names(PLAN.params)
 ARM_STRATEGIES = list(dict.fromkeys(arm.strategy for arm in ARMS.values()))
 
 
@@ -42,6 +43,7 @@ wildcard_constraints:
     strategy="[a-z_]+",
     arm="[a-z][a-z0-9-]*",
     run="[a-z][a-z0-9-]*",
+    reader="[a-z][a-z0-9-]*",
     seed="[0-9]+",
 
 

@@ -2,7 +2,7 @@ include: "common.smk"
 
 
 # Only where a task puts chunks into the prompt; otherwise there is nothing to do.
-RETRIEVED = ["results/retrieval/chunks.jsonl"] if recipes.retrieves(PLAN.params) else []
+RETRIEVED = ["results/retrieval/chunks.jsonl"] if "retrieval" in PLAN.recipes else []
 
 
 rule retrieval:

@@ -3,12 +3,15 @@ include: "common.smk"
 
 rule scores:
     input:
-        expand("results/scores/{run}.json", run=["base", *RUNS]),
+        expand("results/scores/{run}.json", run=SCORES),
 
 
 # Questions are always asked; documents and chunks are read where a task shows them.
 SHOWN_DOCUMENTS = DOCUMENTS if any(map(tasks.shows_document, PLAN.params.scores.tasks)) else []
-SHOWN_CHUNKS = ["results/retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, PLAN.params.scores.tasks)) else []
+
+
+def chunks(shown):
+    return ["results/retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, shown)) else []
 
 
 def model_folder(wildcards):
@@ -19,7 +22,7 @@ rule score:
     input:
         expand("results/questions/{document}.json", document=DOCUMENTS),
         expand("results/documents/{document}.json", document=SHOWN_DOCUMENTS),
-        retrieved=SHOWN_CHUNKS,
+        retrieved=chunks(PLAN.params.scores.tasks),
         recipe=recipe("scores"),
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
     output:
@@ -45,3 +48,30 @@ rule score:
         " --output {output.score:q}"
         " --samples {output.samples:q}"
         + INTO_LOG
+
+
+rule reader:
+    input:
+        expand("results/questions/{document}.json", document=DOCUMENTS),
+        expand("results/documents/{document}.json", document=DOCUMENTS),
+        retrieved=lambda wildcards: chunks(PLAN.params.readers[wildcards.reader].tasks),
+        recipe=recipe("scores/reader-{reader}"),
+    output:
+        score=update("results/scores/reader-{reader}.json"),
+        samples=update("results/scores/reader-{reader}.samples.jsonl"),
+        receipt=receipt("scores/reader-{reader}"),
+    log:
+        ".closedbook/logs/scores/reader-{reader}.log",
+    shell:
+        "{CLOSEDBOOK} step readers"
+        " --recipe {input.recipe:q}"
+        " --receipt {output.receipt:q}"
+        " --questions results/questions"
+        " --documents results/documents"
+        " --retrieved {input.retrieved:q}"
+        " --output {output.score:q}"
+        " --samples {output.samples:q}"
+        + INTO_LOG_AND_TERMINAL
+
+
+ruleorder: reader > score

@@ -108,12 +108,17 @@ def _cut(row: dict, paragraphs: list[str], fits) -> dict:
 
 def _with_chunks(rows: list[dict], retrieved: Path, chunks: int, order: str) -> list[dict]:
     """Each question with the chunks retrieved for it; fewer than asked for where no more were found."""
-    found = [json.loads(line) for line in retrieved.read_text(encoding="utf-8").splitlines()]
-    best = {row["question"]: [chunk["text"] for chunk in row["chunks"][:chunks]] for row in found}
+    found = map(json.loads, retrieved.read_text(encoding="utf-8").splitlines())
+    best = {row["question"]: row["chunks"][:chunks] for row in found}
     if missing := [row["id"] for row in rows if row["id"] not in best]:
         raise ValueError(f"{retrieved}: has no chunks for {len(missing)} of the {len(rows)} questions, as {missing[0]}: retrieve for these")
-    step = {"best_first": 1, "best_last": -1}[order]
-    return [row | {"reading": "\n\n".join(best[row["id"]][::step]), "chunks": len(best[row["id"]])} for row in rows]
+    return [row | _reading(row, best[row["id"]][::{"best_first": 1, "best_last": -1}[order]]) for row in rows]
+
+
+def _reading(row: dict, chunks: list[dict]) -> dict:
+    """`finds_document`: whether a chunk is of the document that the question is about; its mean is the recall."""
+    finds = any(chunk["document"] == row["document"] for chunk in chunks)
+    return {"reading": "\n\n".join(chunk["text"] for chunk in chunks), "chunks": len(chunks), "finds_document": finds}
 
 
 def byline(doc: dict) -> str:

@@ -268,7 +268,7 @@ def typed(sections: dict) -> SimpleNamespace:
 
     A step is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
-    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm}
+    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm, "reader": Reader}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 

@@ -10,7 +10,7 @@ from closedbook.lineage import page as lineage
 from closedbook.strategies import STRATEGIES
 
 COLUMNS = ("strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents")
-ORDER = ("base", *STRATEGIES)
+ORDER = ("base", *STRATEGIES, "reader")
 EXCERPT = 1200
 """characters shown of an example; a whole document is longer than anybody reads here"""
 
@@ -34,7 +34,7 @@ def build(
     files.write_json(folder / "metrics.json", _metrics(rows))
     plots.accuracy(
         folder / "accuracy.png",
-        points=[row for row in headline if row["strategy"] != "base"],
+        points=[row for row in headline if row["corpus_tokens"]],
         base=[row for row in headline if row["strategy"] == "base"],
         otherwise=found[0]["explanation"],
     )
@@ -103,7 +103,7 @@ def _rows(found: list[dict], tasks: list[str]) -> list[dict]:
         {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task]}
         for task in tasks
         for score in found
-        if score["tasks"]
+        if task in score["tasks"]
     ]
 
 

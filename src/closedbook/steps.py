@@ -81,6 +81,12 @@ def _scores(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     scores.build(params=recipe, **paths)
 
 
+def _readers(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
+    from closedbook import readers
+
+    readers.build(params=recipe, limits=limits, **paths)
+
+
 def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import report
 
@@ -96,8 +102,9 @@ STEPS = {
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "retrieval": Step(run=_retrieval, per_document=("documents", "questions"), outputs=("folder",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved",), outputs=("output", "samples")),
+    "readers": Step(run=_readers, per_document=("questions", "documents"), lists=("retrieved",), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),
                    outputs=("folder",)),
 }
-STAGES = tuple(STEPS)
-"""the stages of dvc.yaml, in their order"""
+STAGES = tuple(name for name in STEPS if name != "readers")
+"""the stages of dvc.yaml, in their order; a reader's score is made in the stage of the scores"""

@@ -31,7 +31,8 @@ class Plan:
         """The receipt of every job of the whole line, and the recipe that it must have followed."""
         per_document = ["documents", "entities", *(name for name in self.recipes if name.startswith("passages/"))]
         planned = {FOLDER / name / f"{document}.json": self.recipes[name] for name in per_document for document in self.documents}
-        planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(("corpora/", "runs/"))}
+        named = ("corpora/", "runs/", "scores/")
+        planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(named)}
         planned |= {FOLDER / "scores" / f"{run}.json": self.recipes["scores"] for run in ["base", *recipes.run_names(self.params)]}
         return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in ("base", "retrieval", "report") if name in self.recipes}
 
@@ -43,6 +44,9 @@ def make(write: bool = True) -> Plan:
     """
     settings = params.load()
     tasks.check_tasks(settings.scores.tasks)
+    for name, reader in settings.readers.items():
+        tasks.check_tasks(reader.tasks, field=f"readers.{name}.tasks")
+        tasks.check_in_words(reader.tasks, reader.model)
     _check_replay(settings.corpora.replay.path)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)
     documents = [article.id for article in articles]

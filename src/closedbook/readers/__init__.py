@@ -11,25 +11,26 @@ from types import SimpleNamespace
 from closedbook import scores
 from closedbook.params import Limits
 from closedbook.records import Document
+from closedbook.scores import harness, tasks
 
 
 def build(
     *, questions: list[Path], documents: list[Path], retrieved: list[Path], params: SimpleNamespace, limits: Limits, output: Path, samples: Path,
-    include_path: Path = scores.FOLDER,
+    include_path: Path = tasks.FOLDER,
 ) -> None:
     """Score the reader `params.name` as a run is scored: the numbers into `output`, the answers behind them into `samples`.
 
     `params` holds name, reader, seed, the reader's tasks and how responses are sampled (scores), and retrieval where a task shows chunks.
     Raises UserError for a task that measures log-likelihoods, and where the model can't be reached or used at all.
     """
-    scores.check_in_words(params.scores.tasks, params.reader.model)
+    tasks.check_in_words(params.scores.tasks, params.reader.model)
     name = f"reader-{params.name}"
 
     def measure(where: dict) -> dict:
         from closedbook.readers.model import Reader
 
         texts = {document.id: document for document in map(Document.read, documents)}
-        return scores.measure(Reader(name, params.reader, limits, texts, params.seed), params, where, include_path, what=f"readers.{params.name}")
+        return harness.measure(Reader(name, params.reader, limits, texts, params.seed), params, where, include_path, what=f"readers.{params.name}")
 
     facts = {"run": name, "arm": name, "strategy": "reader", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
-    scores.write(facts, measure, questions, documents, retrieved, output, samples)
+    scores.write(facts, measure, questions=questions, documents=documents, retrieved=retrieved, output=output, samples=samples)

@@ -5,6 +5,7 @@
         --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,10 +31,17 @@ def build(
     prompt that its context does not hold, and a letter that its tokenizer makes two tokens of: all but diverged before any task runs.
     """
     check_tasks(params.scores.tasks, include_path)
+    paths = {"questions": questions, "documents": documents, "retrieved": retrieved, "output": output, "samples": samples}
+    write(_facts(model), lambda where: harness.evaluate(model, params, where, include_path), **paths)
+
+
+def write(facts: dict, measure: Callable[[dict], dict], *, questions: list[Path], documents: list[Path], retrieved: list[Path], output: Path,
+          samples: Path) -> None:
+    """Write what `measure` finds, told where questions, documents and chunks lie; `facts` say whose score it is."""
     rows = [row for path in questions for row in files.read_json(path)]
     where = {"data_file": [str(path) for path in questions], "documents": [str(path) for path in documents]}
     where |= {"retrieved": str(path) for path in retrieved}
-    scored = harness.evaluate(model, params, where, include_path) if rows else {}
+    scored = measure(where) if rows else {}
     assert all(len(answers) == len(rows) for _, answers in scored.values()), "a question was dropped"
     files.write_json_lines(samples, [answer for _, answers in scored.values() for answer in answers])
     numbers = {
@@ -42,7 +50,7 @@ def build(
         "questions_sha256": files.sha256_text(files.canonical(rows)),
         "tasks": {name: summary for name, (summary, _) in scored.items()},
     }
-    files.write_json(output, {**_facts(model), **numbers})
+    files.write_json(output, {**facts, **numbers})
 
 
 def _facts(model: Path) -> dict:

@@ -1,5 +1,6 @@
 """lm-evaluation-harness at work: tasks loaded and checked before any of them runs, then each scored on its own."""
 
+import itertools
 import logging
 import math
 from dataclasses import dataclass
@@ -55,15 +56,17 @@ def measure(lm, params: SimpleNamespace, metadata: dict, include_path: Path, wha
 
 
 def _forms(name: str, params: SimpleNamespace, metadata: dict, include_path: Path, what: str) -> list[Form]:
-    """The task under each choice of how many chunks are shown and in which order; mostly there is but one."""
-    shown = [{}]
-    if tasks.shows_chunks(name):
-        shown = [{"chunks": chunks, "order": order} for chunks in params.retrieval.chunks for order in params.retrieval.order]
-    sampling, metadata = {}, metadata | {}
+    """The task under each choice of how many chunks are shown, in which order, and at which temperature; mostly there is but one."""
+    sampling, metadata, tried = {}, metadata | {}, {}
     if tasks.answers_in_words(name):
         sampling = params.scores.cot.model_dump() | {"torch_seed": seeds.derive(params.seed, "scores", name)}
         metadata["answer_tokens"] = params.scores.cot.max_tokens
-    return [Form(task=_task(name, metadata | choice, sampling, include_path, what), settings=choice | sampling) for choice in shown]
+    if tasks.shows_chunks(name):
+        tried = {"chunks": params.retrieval.chunks, "order": params.retrieval.order}
+        tried |= {"temperature": params.retrieval.temperature} if sampling else {}
+    choices = [dict(zip(tried, values)) for values in itertools.product(*tried.values())]
+    return [Form(task=_task(name, metadata | choice, sampling and sampling | choice, include_path, what), settings=sampling | choice)
+            for choice in choices]
 
 
 def _task(name: str, metadata: dict, sampling: dict, include_path: Path, what: str):

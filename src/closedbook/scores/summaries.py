@@ -1,5 +1,7 @@
 """From lm_eval's results to the rows of samples.jsonl and the figures of a score."""
 
+from statistics import fmean
+
 from closedbook import clustered
 from closedbook.splits import SPLITS
 
@@ -17,6 +19,7 @@ def of(task, results: dict) -> tuple[dict, list[dict]]:
         **figures(answers),
         **({"documents_cut": len({row["document"] for row in answers if row["paragraphs_left_out"]}),
             "questions_cut": sum(row["paragraphs_left_out"] > 0 for row in answers)} if "paragraphs_left_out" in answers[0] else {}),
+        **({"recall": fmean(row["finds_document"] for row in answers)} if "finds_document" in answers[0] else {}),
         **(_conventions(answers) if in_words else {}),
         "metrics": metrics,
         **{split: figures([row for row in answers if row["split"] == split]) for split in SPLITS},
@@ -47,7 +50,7 @@ def _conventions(answers: list[dict]) -> dict:
 
 
 def _row(task, doc: dict) -> dict:
-    reading = {name: doc[name] for name in ("paragraphs_left_out", "chunks") if name in doc}
+    reading = {name: doc[name] for name in ("paragraphs_left_out", "chunks", "finds_document") if name in doc}
     kept = {name: doc[name] for name in ("id", "document", "difficult", "split", "gold")}
     return {"task": task.task_name, **kept, **reading}
 

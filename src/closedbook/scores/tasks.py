@@ -23,14 +23,14 @@ def answers_in_words(task: str) -> bool:
     return task.endswith("_cot")
 
 
-def check_tasks(tasks: list[str], include_path: Path = FOLDER) -> None:
+def check_tasks(tasks: list[str], include_path: Path = FOLDER, field: str = "scores.tasks") -> None:
     """Raises UserError for a task that has no {task}.yaml in `include_path`, and names the nearest one that has."""
     known = sorted(path.stem for path in include_path.glob("*.yaml"))
     for task in tasks:
         if task not in known:
             near = difflib.get_close_matches(task, known, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]}?" if near else f"known there: {', '.join(known)}"
-            raise UserError(f"params.yaml: scores.tasks: {task!r} is not a task of {include_path}; {hint}")
+            raise UserError(f"params.yaml: {field}: {task!r} is not a task of {include_path}; {hint}")
 
 
 def check_in_words(tasks: list[str], model: str) -> None:
