@@ -65,4 +65,4 @@ def test_the_ledger_holds_the_answer_and_not_the_document(tmp_path, monkeypatch)
     with Server() as server:
         build(tmp_path, monkeypatch, server.url)
     (record,) = [json.loads(line) for line in (tmp_path / "ledger/entities/varn-1.jsonl").read_text().splitlines()]
-    assert record["text"] and DOCUMENT.text not in json.dumps(record) and record["usage"]["completion_tokens"] == 20
+    assert record["text"] and DOCUMENT.text not in json.dumps(record) and record["gen_ai.usage.output_tokens"] == 20

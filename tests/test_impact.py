@@ -103,8 +103,9 @@ def _ledger():
     for document, text in TEXTS.items():
         with ledger.Ledger("entigraph", document) as segment:
             for number in range(2):
-                asked = {"messages": [{"role": "user", "content": text}], "text": f"Told: {text}", "time": 86400.0 * number}
-                segment.append({**CALL, "key": f"{document}{number}", **asked}, text)
+                request = {"gen_ai.request.model": CALL["model"], "api_base": CALL["settings"]["api_base"]}
+                asked = {"request": request, "messages": [{"role": "user", "content": text}], "text": f"Told: {text}", "time": 86400.0 * number}
+                segment.append({"key": f"{document}{number}", **asked}, text)
 
 
 def ask(document, redact=False, certify=False):
@@ -224,7 +225,7 @@ def test_each_kind_of_left_over_is_found_with_the_command_that_removes_it(projec
 def test_a_call_about_it_whose_short_answer_was_not_struck_is_found(project):
     taken_out()
     with ledger.Ledger("entities", VARN) as segment:
-        segment.append({**CALL, "messages": [], "text": "Varn.", "time": 0.0})
+        segment.append({"key": "k1", "messages": [], "text": "Varn.", "time": 0.0})
     assert broken()[f"ledger/entities/{VARN}.jsonl"]["why"] == "holds texts of calls about it"
 
 

@@ -11,6 +11,7 @@ from closedbook import files, llm, params
 from closedbook.entities import Answer, parse
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
+from closedbook.llm import account, stopping
 from closedbook.records import Document
 
 DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mira Oldan lives in Varn. The Council of Varn met Mira.")
@@ -21,7 +22,8 @@ def settings(url, **changes):
 
 
 def limits(**changes):
-    base = {"concurrency": 4, "timeout": 5, "retries": 2, "input_usd_per_million": None, "output_usd_per_million": None}
+    base = {"max_calls": 1000, "max_usd": None, "max_tokens": None, "concurrency": 4, "timeout": 5, "retries": 2, "deadline": 60,
+            "input_usd_per_million": None, "output_usd_per_million": None}  # fmt: skip
     return params.Limits(**{**base, **changes})
 
 
@@ -47,19 +49,25 @@ def test_every_trouble_that_may_pass_ends_in_a_good_answer_asked_once(tmp_path, 
     assert call.model == "openai/toy" and call.model_answered == "toy-0001" and call.usage["prompt_tokens"] == 100
 
 
-def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
+def no_pauses(monkeypatch) -> list[float]:
+    """Nothing is waited for; the seconds that would have been."""
     waited = []
 
-    async def sleep(seconds):
+    async def pause(_, seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(stopping.Stop, "pause", pause)
+    return waited
+
+
+def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
+    waited = no_pauses(monkeypatch)
     with Server({0: "429"}) as server:
         ask(server.url, tmp_path)
     assert waited == [1.0]
 
 
-@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"), ("credit", "quota"), ("context", "larger context")])
+@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"), ("credit", "quota")])
 def test_trouble_that_stays_stops_the_run_at_once_and_is_not_recorded(tmp_path, trouble, words):
     with Server({0: trouble}) as server:
         with pytest.raises(UserError, match=words):
@@ -75,14 +83,11 @@ def test_a_secret_in_a_provider_s_words_does_not_reach_the_error(tmp_path, monke
         with pytest.raises(UserError) as caught:
             ask(server.url, tmp_path)
         assert any("canary-0123456789" in key for key in server.keys), "the server saw the key and repeated it"
-    assert "canary" not in str(caught.value) and caught.value.__suppress_context__
+    assert "canary" not in str(caught.value) and caught.value.__context__ is None
 
 
 def test_no_server_there_stops_the_run_and_names_the_setting(tmp_path, monkeypatch):
-    async def sleep(seconds):
-        pass
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    no_pauses(monkeypatch)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"

@@ -31,7 +31,7 @@ def built(server, asked=ASKED, texts=TEXTS, embedder=FOUND, reranker=None, serve
     limits = params.Limits(**{**params.load(Path(__file__).parent.parent / "params.yaml").limits.model_dump(), "retries": 1})
     place = server.url if served else None
     models = {"embedder": params.Endpoint(model=embedder, api_base=place), "reranker": params.Endpoint(model=reranker, api_base=place)}
-    settings = params.Retrieval(**{"characters": 40, "candidates": 4, "chunks": [2], "order": ["best_last"], **models, **changes})
+    settings = params.Retrieval(**{"characters": 40, "candidates": 4, "chunks": [2], "order": ["best_last"], "temperature": [0.1], **models, **changes})
     documents = [toys.document(Path(), name, title=name.title(), text=text) for name, text in texts.items()]
     files.write_json(Path("questions.json"), asked)
     retrieval.build(documents=documents, questions=[Path("questions.json")], settings=settings, limits=limits, folder=Path("out"))

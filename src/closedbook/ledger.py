@@ -1,6 +1,6 @@
 """The ledger: an append-only record, on this machine, of every call to a language model and its response.
 
-One segment (JSON lines) a document and step. A job holds its segment's lock as long as it works, so that two jobs that want the
+Every try at a request is a line, those that failed too. One segment (JSON lines) a document and step. A job holds its segment's lock as long as it works, so that two jobs that want the
 same document written ask each thing once between them. The text of a document, long and in every request, is stored once by hash.
 
 Each line holds a chain: a hash over the chain of the line before and over the record, its texts replaced by their hashes. So a changed
@@ -19,10 +19,16 @@ from typing import BinaryIO
 
 from closedbook import files
 from closedbook.errors import UserError
+from closedbook.together import Together
 
 WRITTEN = json.JSONEncoder(ensure_ascii=False)
-TEXTS = ("messages", "text", "refusal")
+TEXTS = ("messages", "text", "refusal", "error")
 """the fields of a record that hold what somebody wrote"""
+ANSWERED, QUARANTINED, GIVEN_UP, RETRIED, FAILED, STOPPED = "answered", "quarantined", "given up", "retried", "failed", "stopped"
+"""outcomes of a try: a good answer; one of no use; no answer however often this is asked; none, and tried again; none, and not tried
+again; none, and nothing more was asked"""
+UNDECIDED = frozenset({RETRIED, FAILED, STOPPED})
+"""outcomes of requests that may yet be answered"""
 START = "0" * 64
 """what the first line of a segment follows"""
 STORED = re.compile(rb"\[text ([0-9a-f]{64})\]")
@@ -42,11 +48,15 @@ class Ledger:
 
     def __init__(self, step: str, document: str, folder: Path | None = None):
         self.folder = folder or root()
+        self.step, self.document = step, document
         self.path = self.folder / step / f"{document}.jsonl"
         self._records: dict[str, dict] = {}
         self._chain = START
         self.reopened = 0
         """how often this segment's failed requests were allowed a new round of attempts"""
+        self.closing = ExitStack()
+        """what ends with the work on this segment"""
+        self._on_disk = Together(self._sync)
 
     def __enter__(self) -> "Ledger":
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +66,8 @@ class Ledger:
         return self
 
     def __exit__(self, *_) -> None:
-        self._file.close()  # gives the lock back
+        with self._file, self.closing:  # the file last: that gives the lock back
+            self._sync()
 
     def find(self, key: str) -> dict | None:
         return self._records.get(key)
@@ -65,11 +76,16 @@ class Ledger:
         return [record for record in self._records.values() if record["prompt"] == prompt]
 
     def append(self, record: dict, text: str | None = None) -> None:
-        """Write a record with its `key` for good before anyone uses it; `text` in its messages is stored apart."""
+        """Write a record with its `key`; `text` in its messages is stored apart. `on_disk` comes before any use of it."""
         if text:
             record = {**record, "messages": [{**m, "content": self._store(m["content"], text)} for m in record["messages"]]}
         self._write(record)
-        self._records[record["key"]] = record
+        if decided(record):
+            self._records[record["key"]] = record
+
+    async def on_disk(self) -> None:
+        """Wait until all that is written by now is on disk: one flush for all records that came together."""
+        await self._on_disk()
 
     def reopen(self) -> None:
         """Allow another round of attempts to what failed here."""
@@ -92,11 +108,20 @@ class Ledger:
             line = _line({**record, "chain": chain})
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
         except OSError as error:
             self._file.truncate(end)
-            raise UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again") from error
+            raise self._full(error) from error
         self._chain = chain
+
+    def _sync(self, waiting: list = ()) -> list:
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._full(error) from error
+        return waiting
+
+    def _full(self, error: OSError) -> UserError:
+        return UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again")
 
     def _store(self, content: str, text: str) -> str:
         digest = files.sha256_text(text)
@@ -123,7 +148,7 @@ class Ledger:
             self._chain = record.get("chain", START)
             if "reopened" in record:
                 self.reopened = record["reopened"]
-            elif "text_sha256" not in record:  # one whose texts were struck out is asked again where its document comes back
+            elif decided(record):
                 self._records[record["key"]] = record
 
 
@@ -161,6 +186,12 @@ def _without_texts(record: dict) -> list[tuple]:
 
 def _sha256(value) -> str:
     return files.sha256_text(value if isinstance(value, str) else WRITTEN.encode(value))
+
+
+def decided(record: dict) -> bool:
+    """Whether a line says what came of a request: not of a try that failed, and not where its texts were struck out, for then it is
+    asked again if its document comes back."""
+    return "messages" in record and record.get("outcome") not in UNDECIDED
 
 
 def answered(record: dict) -> str:

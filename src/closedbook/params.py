@@ -207,11 +207,21 @@ class Report(Settings):
 
 
 class Limits(Settings):
+    max_calls: NonNegativeInt | None
+    max_usd: Annotated[float, Field(ge=0)] | None
+    max_tokens: NonNegativeInt | None
     concurrency: PositiveInt
     timeout: Annotated[float, Field(gt=0)]
     retries: NonNegativeInt
+    deadline: Annotated[float, Field(gt=0)]
     input_usd_per_million: Annotated[float, Field(ge=0)] | None
     output_usd_per_million: Annotated[float, Field(ge=0)] | None
+
+    @model_validator(mode="after")
+    def _both_prices(self):
+        if (self.input_usd_per_million is None) != (self.output_usd_per_million is None):
+            raise ValueError("needs both prices, input_usd_per_million and output_usd_per_million, or neither")
+        return self
 
 
 class Params(Settings):

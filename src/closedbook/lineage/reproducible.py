@@ -14,6 +14,7 @@ from closedbook.freshness import plan as planning
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import here
+from closedbook.llm.errors import SCHEMA_REFUSED
 from closedbook.records import Document, EntityList, Passages
 
 CLAIMS = {
@@ -62,7 +63,7 @@ def _ledger(job: Job) -> dict[str, dict]:
     segment = ledger.root() / step / f"{document}.jsonl"
     records = [record for _, record, _ in ledger.verified(segment)] if segment.exists() else []
     return {"": {"reopened": max((record.get("reopened", 0) for record in records), default=0)},
-            **{record["key"]: record for record in records if "text" in record}}
+            **{record["key"]: record for record in records if "key" in record and ledger.decided(record)}}
 
 
 def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
@@ -75,7 +76,7 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
         for attempt in range(tries):
             key = llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)["key"]
             yield key
-            if known.get(key, {}).get("finish_reason") == "schema_refused":
+            if known.get(key, {}).get("error.type") == SCHEMA_REFUSED:
                 yield llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt)["key"]
 
 

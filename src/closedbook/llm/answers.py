@@ -1,10 +1,17 @@
 """What came back: the answer as the ledger holds it, and whether it is of use."""
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from closedbook import files
+from closedbook.ledger import GIVEN_UP
 
 REFUSAL = re.compile(r"\s*(I'm sorry|I am sorry|Sorry,|I apologi[sz]e|I can(no|')t|I can’t|I am unable|I'm unable|As an AI)", re.IGNORECASE)
 REFUSAL_LENGTH = 400
 """a longer text that begins with such words is a passage, not a refusal"""
+RUN = 20
+"""words in a row that nobody writes by chance as they were sent"""
 
 
 class Invalid(Exception):
@@ -12,27 +19,53 @@ class Invalid(Exception):
 
 
 def read(response) -> dict:
+    """An answer in the ledger's terms; tokens are None where the server did not count them."""
     choice = response.choices[0]
-    usage = response.usage
+    text = (choice.message.content or "").encode("utf-8", "replace").decode("utf-8").strip()  # half a character can't be kept
+    usage = response.usage if response.usage and response.usage.prompt_tokens else None  # LiteLLM puts noughts for what is not there
     return {
-        "model_answered": response.model,
-        "text": (choice.message.content or "").encode("utf-8", "replace").decode("utf-8").strip(),  # half a character can't be kept
+        "gen_ai.response.id": response.id,
+        "gen_ai.response.model": response.model,
+        "gen_ai.response.finish_reasons": [choice.finish_reason],
+        "gen_ai.usage.input_tokens": usage and usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage and usage.completion_tokens,
+        "text": text,
         "refusal": getattr(choice.message, "refusal", None),
-        "finish_reason": choice.finish_reason,
-        "usage": {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens} if usage else {},
+        "response_sha256": files.sha256_text(text),
     }
 
 
-def given_up(reason: str) -> dict:
-    return {"model_answered": "", "text": "", "refusal": None, "finish_reason": reason, "usage": {}, "cost_usd": None}
+def judged(record: dict, check: Callable[[str], object], sent: tuple[str, ...]) -> tuple[object, str | None]:
+    """(what `check` makes of an answer, None), or (None, why it is of no use); `sent` is what was sent, in parts."""
+    if record["outcome"] == GIVEN_UP:
+        return None, record["reason"]
+    try:
+        return check(_usable(record, sent)), None
+    except Invalid as problem:
+        return None, str(problem)
 
 
-def usable(record: dict) -> str:
-    text = record["text"]
-    if record["refusal"] or record["finish_reason"] == "content_filter" or (len(text) < REFUSAL_LENGTH and REFUSAL.match(text)):
+def _usable(record: dict, sent: tuple[str, ...]) -> str:
+    text, finish_reason = record["text"], record["gen_ai.response.finish_reasons"][0]
+    if record["refusal"] or finish_reason == "content_filter" or (len(text) < REFUSAL_LENGTH and REFUSAL.match(text)):
         raise Invalid("the model refused")
     if not text:
         raise Invalid("the answer is empty")
-    if record["finish_reason"] == "length":
+    if finish_reason == "length":
         raise Invalid("the answer is cut off at llm.max_tokens")
+    if echoes(text, sent):
+        raise Invalid("the answer repeats what was sent")
     return text
+
+
+def echoes(text: str, sent: tuple[str, ...]) -> bool:
+    """Whether more than half of a text, in runs of RUN words, stands word for word in what was sent."""
+    words = text.split()
+    runs = [" ".join(words[at : at + RUN]) for at in range(0, len(words) - RUN + 1, RUN)]
+    return 2 * sum(any(run in _plain(part) for part in sent) for run in runs) > len(runs)
+
+
+@lru_cache(maxsize=16)
+def _plain(text: str) -> str:
+    """With single spaces: a copy may be wrapped otherwise. Of a document made once."""
+    return " ".join(text.split())

@@ -2,20 +2,20 @@
 
 import asyncio
 import os
-import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from closedbook import prompts
 from closedbook.errors import UserError
-from closedbook.ledger import Ledger
-from closedbook.llm import library
-from closedbook.llm.answers import Invalid, given_up, read, usable
-from closedbook.llm.errors import scrubbed
-from closedbook.llm.errors import wait as wait_for
-from closedbook.llm.requests import NO_CALLS, asked, call_of
+from closedbook.ledger import ANSWERED, Ledger
+from closedbook.llm import answers, library
+from closedbook.llm.errors import SCHEMA_REFUSED, TOO_LONG
+from closedbook.llm.requests import Call, Question, asked, call_of
+from closedbook.llm.sending import Sender
 from closedbook.params import Limits, Llm
 from closedbook.records import Document
+
+NO_CALLS = "CLOSEDBOOK_NO_CALLS"
+"""the environment variable that, when set, stops a step which would ask a provider; the miniature's author is code of ours"""
 
 
 class NotAnswered(Exception):
@@ -28,14 +28,17 @@ class NotAnswered(Exception):
 class Client:
     """Asks a model about one document.
 
-    A missing or refused key, an unknown model, an exhausted quota and a server that stays away raise UserError; requests that are
-    in flight then are waited for and kept.
+    A missing or refused key, an unknown model, an exhausted quota, a server that stays away, a limit that is reached and dollars
+    limited without a price raise UserError; requests that are in flight then are waited for and kept.
     """
 
-    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, seed: int):
-        self._llm, self._limits, self._ledger, self._document, self._seed = llm, limits, ledger, document, seed
-        self._slots = asyncio.Semaphore(limits.concurrency)
-        self._stopped = False
+    SENDER = Sender
+
+    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, seed: int, section: str = "llm"):
+        """`section` of params.yaml names the model: errors say so."""
+        self._llm, self._ledger, self._document, self._seed, self._section = llm, ledger, document, seed, section
+        self._sender = self.SENDER(llm=llm, limits=limits, ledger=ledger, document=document, section=section)
+        self._asking: dict[str, asyncio.Task] = {}
 
     async def ask(self, prompt: str, *, attempts: int, check: Callable[[str], object], sample: int = 0, schema=None, **fields):
         """(check's result, Call) for the first good answer to a prompt about the document.
@@ -46,115 +49,63 @@ class Client:
         messages = prompts.messages(prompt, self._document, **fields)
         return await self.converse(prompt, messages, attempts=attempts, check=check, sample=sample, schema=schema)
 
-    async def converse(self, name: str, messages: list[dict], *, attempts: int, check: Callable[[str], object], sample: int = 0, schema=None):
-        """The same for messages of one's own, under the name that the ledger is to know their prompt by."""
+    async def converse(self, name: str, messages: list[dict], *, attempts: int, check: Callable[[str], object], sample: int = 0,
+                       schema=None) -> tuple[object, Call]:
+        """The same for messages of one's own, under the name by which the ledger is to know their prompt."""
+        sent = tuple(part for message in messages for part in self._parts(message["content"]))
+        question = Question(name=name, messages=messages, sent=sent, sample=sample, schema=schema, check=check)
         reasons = []
-        for attempt in range(attempts * (1 + self._ledger.reopened)):
-            record = await self._record(name, messages, sample, attempt, schema)
-            try:
-                return check(usable(record)), call_of(record)
-            except Invalid as problem:
-                reasons.append(str(problem))
+        for attempt_numbers in rounds(attempts, self._ledger.reopened):
+            for attempt in attempt_numbers:
+                line = await self._line(question, attempt)
+                result, reason = answers.judged(line, check, sent)
+                if reason is None:
+                    return result, call_of(line)
+                reasons.append(reason)
+                if line["error.type"] == TOO_LONG:
+                    break
         raise NotAnswered(reasons)
 
-    async def _record(self, prompt, messages, sample, attempt, schema) -> dict:
-        record = await self._known_or_asked(prompt, messages, sample, attempt, schema)
-        if record["finish_reason"] == "schema_refused":
-            record = await self._known_or_asked(prompt, messages, sample, attempt, None)
-        return record
+    def _parts(self, content: str) -> list[str]:
+        if not self._document.text or self._document.text not in content:
+            return [content]
+        return [self._document.text, content.replace(self._document.text, " ")]
 
-    async def _known_or_asked(self, prompt, messages, sample, attempt, schema) -> dict:
-        request = asked(self._llm, self._seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)
-        return await self._once(request, lambda: self._send(messages, request["settings"], schema))
+    async def _line(self, question: Question, attempt: int) -> dict:
+        line = await self._known_or_asked(question, question.schema, attempt)
+        if line["error.type"] == SCHEMA_REFUSED:
+            line = await self._known_or_asked(question, None, attempt)
+        return line
 
-    async def _once(self, request: dict, send: Callable) -> dict:
-        """The ledger's record of a request; if it has none, of what `send` brings for it."""
-        known = self._ledger.find(request["key"])
-        if known:
-            return known
-        if os.environ.get(NO_CALLS) and not self._llm.model.startswith("miniature/"):
-            raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {request['prompt']} (sample {request['sample']}, "
-                            f"attempt {request['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to ask {self._llm.model}")
-        async with self._slots:
-            if self._stopped:
-                raise asyncio.CancelledError
-            try:
-                record = {**request, **await send()}
-                self._ledger.append(record, self._document.text)
-            except BaseException:
-                self._stopped = True  # whatever it is: ask no more until somebody has looked at it
-                raise
-        return record
+    async def _known_or_asked(self, question: Question, schema, attempt: int) -> dict:
+        request = asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=schema)
+        return await self._once(request, question, schema)
 
-    async def _send(self, messages, settings, schema) -> dict:
-        """The response to one request for an answer in words."""
-        litellm = library.litellm()
-        options = self._options(litellm, settings, schema)
-        return await self._tried(lambda: litellm.acompletion(model=self._llm.model, messages=messages, **options), read, schema)
+    async def _once(self, request: dict, question: Question, schema) -> dict:
+        """The ledger's line; a request that is on its way already is waited for, not sent twice."""
+        key = request["key"]
+        if key not in self._asking:
+            if known := self._ledger.find(key):
+                if known["outcome"] == ANSWERED:
+                    await self._sender.purse.serve()
+                return known
+            self._may_ask(question, request)
+            self._asking[key] = asyncio.create_task(self._sender.send(request, question, schema))
+            self._asking[key].add_done_callback(lambda _: self._asking.pop(key))
+        return await asyncio.shield(self._asking[key])
 
-    async def _tried(self, call: Callable, read: Callable, schema=None) -> dict:
-        """What `read` makes of the response to `call`, which is tried again while the trouble is the server's."""
-        library.check_key(self._llm)
-        litellm = library.litellm()
-        started = time.time()
-        for tried in range(self._limits.retries + 1):
-            try:
-                response = await asyncio.wait_for(call(), timeout=self._limits.timeout)
-                return {**read(response), "cost_usd": self._cost(response), "time": round(started, 3), "seconds": round(time.time() - started, 3)}
-            except Exception as error:  # sorted into retry, give up on this request, and stop
-                wait = self._sort(litellm, error, tried, schema)
-                if isinstance(wait, dict):
-                    return {**wait, "time": round(started, 3), "seconds": round(time.time() - started, 3)}
-            await asyncio.sleep(wait)
+    def _may_ask(self, question: Question, request: dict) -> None:
+        """Raises UserError where nobody is to be asked or no key is there, and NotAnswered for a question that the model can't read."""
+        if os.environ.get(NO_CALLS) and not self._llm.model.startswith(library.OURS):
+            settings = request["request"]
+            raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "
+                            f"{settings['sample']}, attempt {settings['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to "
+                            f"ask {self._llm.model}")
+        library.check_key(self._llm, self._section)
+        if reason := self._sender.too_long(question):
+            raise NotAnswered([reason])
 
-    def _options(self, litellm, settings, schema) -> dict:
-        options = {"temperature": settings["temperature"], "max_tokens": settings["max_tokens"], "max_retries": 0,
-                   "api_base": settings["api_base"], "timeout": self._limits.timeout}
-        known = litellm.get_supported_openai_params(model=self._llm.model) or []
-        if "seed" in known:
-            options["seed"] = settings["seed"]
-        if schema and "response_format" in known:
-            options["response_format"] = schema
-        if settings["api_base"] and self._llm.model.startswith("openai/") and not os.environ.get("OPENAI_API_KEY"):
-            options["api_key"] = "none"  # servers of one's own ask for no key; the client library insists on one
-        return options
 
-    def _cost(self, response) -> float | None:
-        """Dollars: by the prices in the parameters, else by LiteLLM's; None where neither knows."""
-        prices = (self._limits.input_usd_per_million, self._limits.output_usd_per_million)
-        if self._llm.model.startswith("miniature/"):
-            return 0.0
-        if None in prices or not response.usage:
-            return response._hidden_params.get("response_cost")
-        return (prices[0] * response.usage.prompt_tokens + prices[1] * response.usage.completion_tokens) / 1e6
-
-    def _sort(self, litellm, error, tried, schema) -> float | dict:
-        """Seconds to wait before the next try, or the record of a request that is given up; raises UserError to stop the run."""
-        if isinstance(error, litellm.ContextWindowExceededError):
-            raise UserError(f"document {self._document.id}: longer than the context of llm.model {self._llm.model}: "
-                            f"name a model with a larger context ({scrubbed(error)})") from None
-        if isinstance(error, litellm.ContentPolicyViolationError):
-            return given_up("content_filter")
-        if isinstance(error, (litellm.AuthenticationError, litellm.PermissionDeniedError)):
-            raise UserError(f"llm.model {self._llm.model}: the key was refused: check {self._key_name(litellm)} ({scrubbed(error)})") from None
-        if isinstance(error, litellm.NotFoundError):
-            raise UserError(f"llm.model {self._llm.model}: no such model there: check llm.model and llm.api_base ({scrubbed(error)})") from None
-        if re.search(r"insufficient_quota|exceeded your current quota|credit balance|billing", str(error)):
-            raise UserError(f"llm.model {self._llm.model}: the quota of {self._key_name(litellm)} is used up ({scrubbed(error)})") from None
-        if isinstance(error, litellm.BadRequestError) and schema and re.search(r"response_format|schema", str(error)):
-            return given_up("schema_refused")
-        if isinstance(error, (litellm.BadRequestError, litellm.UnprocessableEntityError)):
-            raise UserError(f"llm.model {self._llm.model}: the provider refuses the request: check the llm settings ({scrubbed(error)})") from None
-        if not isinstance(error, (litellm.APIError, litellm.APIConnectionError, litellm.Timeout, litellm.RateLimitError,
-                                  litellm.InternalServerError, litellm.ServiceUnavailableError, TimeoutError, IndexError)):
-            raise error
-        paid_for_nothing = isinstance(error, (litellm.Timeout, TimeoutError)) and tried  # a provider may bill what came too late
-        if tried == self._limits.retries or paid_for_nothing:
-            place = self._llm.api_base or "its provider"
-            raise UserError(f"llm.model {self._llm.model}: no answer from {place} after {tried + 1} tries: check llm.api_base and the "
-                            f"network, or raise limits.retries; what was answered is kept ({scrubbed(error)})") from None
-        return wait_for(error, tried)
-
-    def _key_name(self, litellm) -> str:
-        missing = litellm.validate_environment(self._llm.model)["missing_keys"]
-        return missing[0] if missing else f"{self._llm.model.split('/')[0].upper()}_API_KEY"
+def rounds(attempts: int, reopened: int) -> Iterator[range]:
+    """The numbers of the attempts that are allowed at one question: a round at first, and one for each time that it was reopened."""
+    yield from (range(first, first + attempts) for first in range(0, attempts * (1 + reopened), attempts))

@@ -1,12 +1,11 @@
-"""What a request is: its settings, its key over all that determines the answer, and the call that a passage carries of it."""
+"""What a question and a request are: the key over all that determines the answer, and the call that a passage carries of it."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from closedbook import files, prompts, seeds
+from closedbook.llm.library import OURS
 from closedbook.params import Llm
-
-NO_CALLS = "CLOSEDBOOK_NO_CALLS"
-"""the environment variable that, when set, stops a step which would ask a provider; the miniature's author is code of ours"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +19,7 @@ class Call:
     sample: int
     attempt: int
     prompt: str
-    prompt_sha256: str
+    prompt_sha256: str | None
     usage: dict
     cost_usd: float | None
     finish_reason: str
@@ -30,30 +29,68 @@ class Call:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked; each attempt at it is a request."""
+
+    name: str
+    """its prompt's"""
+    messages: list[dict]
+    sent: tuple[str, ...]
+    """the messages as texts: the document's, if it is in them, and all else; so that a document's tokens are counted once"""
+    sample: int
+    schema: type | None
+    """a pydantic class"""
+    check: Callable[[str], object]
+    searches: int = 0
+    """what rerankers are paid by"""
+
+
 def asked(llm: Llm, seed: int, prompt: str, messages: list[dict], *, sample: int, attempt: int, schema=None) -> dict:
-    """What a record of the ledger holds of a request; its "key" is of all that determines the answer."""
-    settings = {
+    """What a line of the ledger holds of a request. Its "key" is the SHA-256 of "request", which names all that determines the answer.
+
+    Names that begin with gen_ai are those of OpenTelemetry's semantic conventions for generative AI.
+    """
+    content = files.canonical(messages)
+    request = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": llm.model.partition("/")[0],
+        "gen_ai.request.model": llm.model,
+        "gen_ai.request.temperature": llm.temperature,
+        "gen_ai.request.max_tokens": llm.max_tokens,
+        "gen_ai.request.seed": seeds.derive(seed, content, sample, attempt) % 2**31,
         "api_base": llm.api_base,
-        "temperature": llm.temperature,
-        "max_tokens": llm.max_tokens,
-        "seed": seeds.derive(seed, files.canonical(messages), sample, attempt) % 2**31,
         "schema": files.sha256_text(files.canonical(schema.model_json_schema())) if schema else None,
         "provider_version": _provider_version(llm.model),
+        "messages_sha256": files.sha256_text(content),
+        "sample": sample,
+        "attempt": attempt,
     }
-    key = files.sha256_text(files.canonical([llm.model, messages, settings, sample, attempt]))
-    return {"key": key, "model": llm.model, "settings": settings, "sample": sample, "attempt": attempt,
+    return {"key": files.sha256_text(files.canonical(request)), "request": request,
             "prompt": prompt, "prompt_sha256": prompts.digest(prompt), "messages": messages}
+
+
+def call_of(record: dict) -> Call:
+    """The call behind a passage, from the ledger's line."""
+    request = record["request"]
+    tokens = {"prompt_tokens": record["gen_ai.usage.input_tokens"], "completion_tokens": record["gen_ai.usage.output_tokens"]}
+    return Call(
+        key=record["key"], model=request["gen_ai.request.model"], model_answered=record["gen_ai.response.model"],
+        settings={
+            "api_base": request["api_base"], "temperature": request["gen_ai.request.temperature"],
+            "max_tokens": request["gen_ai.request.max_tokens"], "seed": request["gen_ai.request.seed"], "schema": request["schema"],
+            "provider_version": request["provider_version"],
+        },
+        sample=request["sample"], attempt=request["attempt"], prompt=record["prompt"], prompt_sha256=record["prompt_sha256"],
+        usage=tokens if tokens["prompt_tokens"] is not None else {}, cost_usd=record["cost_usd"],
+        finish_reason=record["gen_ai.response.finish_reasons"][0], response_sha256=record["response_sha256"],
+    )  # fmt: skip
 
 
 def _provider_version(model: str) -> str | None:
     """What determines an answer beside the model's name: of the miniature's author, his code."""
-    if not model.startswith("miniature/"):
+    if not model.startswith(OURS):
         return None
     from closedbook.miniature import provider
 
     return provider.version()
-
-
-def call_of(record: dict) -> Call:
-    shared = {name: record[name] for name in Call.__dataclass_fields__ if name != "response_sha256"}
-    return Call(**shared, response_sha256=files.sha256_text(record["text"]))

@@ -15,6 +15,7 @@ class Reader(LM):
     def __init__(self, name: str, settings: Settings, limits: Limits, documents: dict[str, Document], seed: int):
         super().__init__()
         self._name, self._settings, self._limits, self._documents, self._seed = name, settings, limits, documents, seed
+        self._section = f"readers.{name.removeprefix('reader-')}"
 
     def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
         """A response to each of lm_eval's requests, which are all of one task; equal ones get samples of their own."""
@@ -27,7 +28,8 @@ class Reader(LM):
             seen[prompt] += 1
 
         async def of_one(ledger, document: str) -> dict[int, str]:
-            client = llm.Client(llm=asked, limits=self._limits, ledger=ledger, document=self._documents[document], seed=self._seed)
+            client = llm.Client(llm=asked, limits=self._limits, ledger=ledger, document=self._documents[document], seed=self._seed,
+                                section=self._section)
             responses = [_response(client, prompt, sample, settings["until"]) for _, prompt, sample in groups[document]]
             return dict(zip((place for place, *_ in groups[document]), await llm.gather(responses, f"{self._name}/{document}"), strict=True))
 

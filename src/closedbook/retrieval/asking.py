@@ -1,7 +1,7 @@
 """Retrieval by models: an index of vectors, and a second look at what an index finds."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -24,12 +24,12 @@ def scores(texts: Owned, queries: Owned, documents: list[Document], model: Endpo
 
     of_document = _grouped((owner, text) for owner, text in (*texts, *queries))
 
-    async def embedded(indexer: llm.Indexer, document: str):
+    async def embedded(embedder: llm.Embedder, document: str):
         mine = of_document[document]
-        vectors, names = await indexer.embed(mine)
+        vectors, names = await embedder.embed(mine)
         return dict(zip(mine, vectors, strict=True)), names
 
-    found = _of_each(documents, embedded, model, limits)
+    found = _of_each(documents, llm.Embedder, embedded, model, limits, "retrieval.embedder")
     lengths = {len(vector) for vectors, _ in found.values() for vector in vectors.values()}
     _check_alike(lengths, set().union(*(names for _, names in found.values())), model)
     index = _unit(found[owner][0][text] for owner, text in texts)
@@ -53,12 +53,12 @@ def reranked(texts: list[str], queries: Owned, found: list[list], documents: lis
     """What was found for each query in the order of a model that reads query and text together, and with its ratings for scores."""
     of_document = _grouped((owner, number) for number, (owner, _) in enumerate(queries) if found[number])
 
-    async def rated(indexer: llm.Indexer, document: str):
+    async def rated(reranker: llm.Reranker, document: str):
         mine = of_document[document]
-        asked = [indexer.rerank(queries[number][1], [texts[index] for index, _ in found[number]]) for number in mine]
+        asked = [reranker.rerank(queries[number][1], [texts[index] for index, _ in found[number]]) for number in mine]
         return dict(zip(mine, await llm.gather(asked, f"reranking for {document}"), strict=True))
 
-    ratings = {number: rating for of_one in _of_each(documents, rated, model, limits).values() for number, rating in of_one.items()}
+    ratings = {number: rating for of_one in _of_each(documents, llm.Reranker, rated, model, limits, "retrieval.reranker").values() for number, rating in of_one.items()}
     return [_ordered(hits, ratings[number]) if hits else [] for number, hits in enumerate(found)]
 
 
@@ -75,11 +75,11 @@ def _ordered(hits: list, ratings: list[float]) -> list:
     return sorted(rated, key=lambda hit: -hit[1])
 
 
-def _of_each(documents: list[Document], work: Callable[[llm.Indexer, str], Awaitable], model: Endpoint, limits: Limits) -> dict[str, object]:
-    """{document: what `work` gives for it}; a document's calls are in its own segment of the ledger."""
+def _of_each(documents: list[Document], kind: type, work: Callable, model: Endpoint, limits: Limits, section: str) -> dict[str, object]:
+    """{document: what `work` gives for it, told whom to ask}; a document's calls are in its own segment of the ledger."""
     by_id = {document.id: document for document in documents}
 
-    def with_indexer(ledger, document: str):
-        return work(llm.Indexer(model=model, limits=limits, ledger=ledger, document=by_id[document]), document)
+    def of_one(ledger, document: str):
+        return work(kind(model=model, limits=limits, ledger=ledger, document=by_id[document], section=section), document)
 
-    return dict(zip(by_id, llm.in_segments("retrieval", list(by_id), with_indexer), strict=True))
+    return dict(zip(by_id, llm.in_segments("retrieval", list(by_id), of_one), strict=True))

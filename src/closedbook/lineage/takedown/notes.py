@@ -138,18 +138,17 @@ def under_dvc() -> bool:
 def _calls(document: str, own: list[Job]) -> list[dict]:
     """By the ledger, where it is here; else by the calls that its results carry."""
     segments = sorted(ledger.root().glob(f"*/{document}.jsonl"))
-    known = {record["key"]: record for path in segments for _, record, _ in ledger.verified(path) if "key" in record}
-    known = known or {call["key"]: call for call in carried(own)}
-    grouped: dict[tuple, list[dict]] = {}
-    for record in known.values():
-        grouped.setdefault((record["model"], record["settings"]["api_base"]), []).append(record)
-    return [{"model": model, "api_base": api_base, "calls": len(records), **_days(records)}
-            for (model, api_base), records in grouped.items()]
+    tries = [record for path in segments for _, record, _ in ledger.verified(path) if "request" in record]
+    sent = [(record["request"]["gen_ai.request.model"], record["request"]["api_base"], record["time"]) for record in tries]
+    sent = sent or [(call["model"], call["settings"]["api_base"], None) for call in {call["key"]: call for call in carried(own)}.values()]
+    grouped: dict[tuple, list] = {}
+    for model, api_base, when in sent:
+        grouped.setdefault((model, api_base), []).append(when)
+    return [{"model": model, "api_base": api_base, "calls": len(times), **_days(times)} for (model, api_base), times in grouped.items()]
 
 
-def _days(records: list[dict]) -> dict[str, str | None]:
-    times = [record["time"] for record in records if "time" in record]
-    days = sorted(time.strftime("%Y-%m-%d", time.gmtime(second)) for second in times)
+def _days(times: list[float | None]) -> dict[str, str | None]:
+    days = sorted(time.strftime("%Y-%m-%d", time.gmtime(second)) for second in times if second is not None)
     return {"first": days[0] if days else None, "last": days[-1] if days else None}
 
 

@@ -1,0 +1,169 @@
+"""What was asked of providers ever, of all jobs and experiments that share a ledger; and the limits on it.
+
+Before a request leaves, the most that it can cost is reserved, in one transaction with the look at the limits: so jobs side by side
+can't overspend. What it did cost replaces that when it is answered. A request without an answer stays as it was reserved.
+"""
+
+import json
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from closedbook.errors import UserError
+from closedbook.params import Limits
+from closedbook.together import Together
+
+TABLES = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE requests (id INTEGER PRIMARY KEY, day TEXT, step TEXT, document TEXT, model TEXT, outcome TEXT,
+                       input_tokens INTEGER, output_tokens INTEGER, usd REAL);
+CREATE TABLE served (day TEXT, step TEXT, document TEXT, model TEXT, calls INTEGER, PRIMARY KEY (day, step, document, model));
+CREATE TABLE total (calls INTEGER, tokens INTEGER, usd REAL);
+"""
+OPEN = "open"
+"""the outcome of a request that is in flight, or was when its job died"""
+PATIENCE = 60
+"""seconds to wait for other jobs' transactions, which take milliseconds"""
+
+
+class Amount(NamedTuple):
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    """None where nobody knows a price"""
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+class Reached(NamedTuple):
+    """Why a request may not leave."""
+
+    limit: str
+    allowed: float
+    spent: float
+
+    def error(self) -> UserError:
+        return UserError(f"limits.{self.limit}: the limit of {self.allowed:,} is reached ({self.spent:,.6g} spent, what is in flight counted "
+                         f"in full; the next request needs more): raise limits.{self.limit} in params.yaml, then run snakemake --cores all; "
+                         "what was answered is kept")
+
+
+class Account:
+    """The requests for one document at one step, on the account of all."""
+
+    def __init__(self, folder: Path, *, step: str, document: str, model: str):
+        self._about = (step, document, model)
+        self._database = _opened(folder)
+        self._together = Together(self._transaction)
+
+    def close(self) -> None:
+        self._database.close()
+
+    async def reserve(self, most: Amount, limits: Limits) -> int | Reached:
+        """The number of a request that may now leave, or why it may not."""
+        return await self._together(partial(_reserve, self._about, most, limits))
+
+    async def settle(self, request: int, outcome: str, spent: Amount) -> None:
+        await self._together(partial(_settle, request, outcome, spent))
+
+    async def serve(self) -> None:
+        """Count an answer that the ledger had."""
+        await self._together(partial(_serve, self._about))
+
+    def _transaction(self, operations: list) -> list:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            results = [operation(self._database) for operation in operations]
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._database.rollback()
+            raise
+        return results
+
+
+def rows(folder: Path) -> list[dict]:
+    """What was asked and served: {"day" (UTC), "step", "document", "model", "outcome", "calls", "input_tokens", "output_tokens", "usd",
+    "unpriced"} for each that differs in the first five, in their order.
+
+    "outcome" is one of the ledger's, OPEN, or "served" for answers that the ledger had. Tokens and dollars are what counts against the
+    limits, by the prices of that day; "unpriced" is how many of the calls have no price and so are not in "usd".
+    """
+    with closing(_opened(folder)) as database:
+        found = database.execute(
+            "SELECT day, step, document, model, outcome, count(*) AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS "
+            "output_tokens, total(usd) AS usd, sum(usd IS NULL) AS unpriced FROM requests GROUP BY day, step, document, model, outcome "
+            "UNION ALL SELECT day, step, document, model, 'served', calls, 0, 0, 0.0, 0 FROM served ORDER BY 1, 2, 3, 4, 5"
+        )  # fmt: skip
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _reserve(about: tuple, most: Amount, limits: Limits, database: sqlite3.Connection) -> int | Reached:
+    calls, tokens, usd = database.execute("SELECT calls, tokens, usd FROM total").fetchone()
+    wanted = {"max_calls": (calls, 1), "max_tokens": (tokens, most.tokens), "max_usd": (usd, most.usd or 0.0)}
+    for limit, (spent, more) in wanted.items():
+        allowed = getattr(limits, limit)
+        if allowed is not None and spent + more > allowed:
+            return Reached(limit, allowed, spent)
+    database.execute("UPDATE total SET calls = calls + 1, tokens = tokens + ?, usd = usd + ?", (most.tokens, most.usd or 0.0))
+    return _insert(database, (_day(time.time()), *about, OPEN, *most))
+
+
+def _settle(request: int, outcome: str, spent: Amount, database: sqlite3.Connection) -> None:
+    most = Amount(*database.execute("SELECT input_tokens, output_tokens, usd FROM requests WHERE id = ?", (request,)).fetchone())
+    database.execute("UPDATE requests SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?", (outcome, *spent, request))
+    database.execute("UPDATE total SET tokens = tokens + ?, usd = usd + ?", (spent.tokens - most.tokens, (spent.usd or 0.0) - (most.usd or 0.0)))
+
+
+def _serve(about: tuple, database: sqlite3.Connection) -> None:
+    database.execute("INSERT INTO served VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET calls = calls + 1", (_day(time.time()), *about))
+
+
+def _insert(database: sqlite3.Connection, row: tuple) -> int:
+    return database.execute("INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def _opened(folder: Path) -> sqlite3.Connection:
+    path = folder / "account.sqlite3"
+    if not path.exists():
+        _rebuild(path)
+    return sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)  # one transaction at a time: Together
+
+
+def _rebuild(path: Path) -> None:
+    """From what the ledger has, which is nothing at the start. It appears whole, and where two jobs do this at once, once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as place:
+        made = Path(place) / path.name
+        with closing(sqlite3.connect(made, isolation_level=None)) as database:
+            database.executescript(TABLES)
+            database.execute("BEGIN")
+            for row in _recorded(path.parent):
+                _insert(database, row)
+            database.execute("INSERT INTO total SELECT count(*), coalesce(sum(input_tokens + output_tokens), 0), total(usd) FROM requests")
+            database.execute("COMMIT")
+        try:
+            os.link(made, path)
+        except FileExistsError:
+            pass  # another job was quicker, and made the same
+
+
+def _recorded(ledger: Path) -> Iterator[tuple]:
+    for segment in sorted(ledger.glob("*/*.jsonl")):
+        with open(segment, "rb") as lines:
+            for record in (json.loads(line) for line in lines if line.endswith(b"\n")):
+                if record.get("counted"):
+                    yield (_day(record["time"]), segment.parent.name, segment.stem, record["request"]["gen_ai.request.model"],
+                           record["outcome"], *Amount(**record["counted"]))  # fmt: skip

@@ -1,0 +1,54 @@
+"""What requests cost: by the prices in the parameters, else by LiteLLM's; and how many tokens they have."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+
+from closedbook.errors import UserError
+from closedbook.llm import library
+from closedbook.params import Limits, Llm
+
+MARGIN = 1.25
+"""LiteLLM has the tokenizers of few models; others count up to a quarter more in English"""
+FRAME = 50
+"""tokens around the messages: whose they are, where they begin and end"""
+
+
+@dataclass(frozen=True)
+class Prices:
+    model: str
+    version: str | None
+    """whose prices: "params", LiteLLM's version, or None where neither has one"""
+    per_million: tuple[float, float] | None
+    """US dollars for a million tokens of input and of output, where the parameters say"""
+
+    def usd(self, input_tokens: int, output_tokens: int, searches: int = 0) -> float | None:
+        if self.per_million:
+            return (self.per_million[0] * input_tokens + self.per_million[1] * output_tokens) / 1e6
+        if self.version is None:
+            return None
+        by_tokens = sum(library.litellm().cost_per_token(model=self.model, prompt_tokens=input_tokens, completion_tokens=output_tokens))
+        return by_tokens + searches * library.known(self.model).get("input_cost_per_query", 0)
+
+
+FREE = Prices("", None, (0.0, 0.0))
+"""of a model that is code of ours"""
+
+
+def of(llm: Llm, limits: Limits) -> Prices:
+    """Raises UserError where dollars are limited and nobody knows a price."""
+    if limits.input_usd_per_million is not None:
+        return Prices(llm.model, "params", (limits.input_usd_per_million, limits.output_usd_per_million))
+    known = library.known(llm.model)
+    if known and {"input_cost_per_token", "output_cost_per_token"} <= known.keys():
+        return Prices(llm.model, f"litellm {metadata.version('litellm')}", None)
+    if limits.max_usd is not None:
+        raise UserError(f"limits.max_usd {limits.max_usd:g}: nobody knows what {llm.model} costs, so dollars can't be limited: give "
+                        "limits.input_usd_per_million and limits.output_usd_per_million, or set limits.max_usd to null")
+    return Prices(llm.model, None, None)
+
+
+@lru_cache(maxsize=64)
+def tokens(model: str, text: str) -> int:
+    """By LiteLLM's tokenizer for a model, or the one that it takes for models unknown to it. Of a document counted once."""
+    return library.litellm().token_counter(model=model, text=text) if text else 0

@@ -1,0 +1,85 @@
+"""The money side of requests: the most that one can cost, what it did cost, and both on the account."""
+
+import asyncio
+from typing import NamedTuple
+
+from closedbook import files
+from closedbook.ledger import Ledger
+from closedbook.llm import errors, prices
+from closedbook.llm.account import Account, Amount, Reached
+from closedbook.llm.library import OURS
+from closedbook.llm.requests import Question
+from closedbook.params import Limits, Llm
+
+
+class Reserved(NamedTuple):
+    request: int
+    """its number on the account"""
+    most: Amount
+
+
+class Purse:
+    """For the requests about one document at one step. A model that is code of ours costs nothing and is not counted.
+
+    Raises UserError where dollars are limited and nobody knows a price.
+    """
+
+    def __init__(self, llm: Llm, limits: Limits, ledger: Ledger):
+        self._llm, self._limits = llm, limits
+        self._free = llm.model.startswith(OURS)
+        self.prices = prices.FREE if self._free else prices.of(llm, limits)
+        self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)
+        if self._account:
+            ledger.closing.callback(self._account.close)
+        self._open, self._settled = 0, asyncio.Event()
+
+    async def serve(self) -> None:
+        """Count an answer that the ledger had."""
+        if self._account:
+            await self._account.serve()
+
+    async def reserve(self, question: Question) -> Reserved | None:
+        """Wait until the most that a request can cost is within the limits: the answers to others make room, for they cost less.
+
+        Raises UserError where a limit is reached.
+        """
+        if self._free:
+            return None
+        most = self._most(question)
+        while isinstance(request := await self._account.reserve(most, self._limits), Reached):
+            if request.limit == "max_calls" or not self._open:
+                raise request.error()
+            self._settled.clear()
+            await self._settled.wait()
+        self._open += 1
+        return Reserved(request, most)
+
+    async def settle(self, reserved: Reserved | None, line: dict) -> None:
+        if reserved:
+            await self._account.settle(reserved.request, line["outcome"], Amount(**line["counted"]))
+            self._open -= 1
+            self._settled.set()
+
+    def _most(self, question: Question) -> Amount:
+        schema = files.canonical(question.schema.model_json_schema()) if question.schema else ""
+        counted = sum(prices.tokens(self._llm.model, text) for text in (*question.sent, schema))
+        tokens = int(counted * prices.MARGIN) + prices.FRAME
+        return Amount(tokens, self._llm.max_tokens, self.prices.usd(tokens, self._llm.max_tokens, question.searches))
+
+    def cost(self, came: dict, response) -> float | None:
+        """Dollars for an answer; None where the server did not count its tokens or nobody knows a price."""
+        if came["gen_ai.usage.input_tokens"] is None:
+            return None
+        paid = None if self.prices.per_million else response._hidden_params.get("response_cost")  # LiteLLM knows discounts too
+        return paid if paid is not None else self.prices.usd(came["gen_ai.usage.input_tokens"], came["gen_ai.usage.output_tokens"])
+
+    @staticmethod
+    def counted(came: dict, reserved: Reserved | None) -> dict | None:
+        """What counts: without an answer, or where its tokens were not counted, as much as was reserved."""
+        if reserved is None:
+            return None
+        if came["error.type"] in errors.REFUSED:
+            return Amount(0, 0, reserved.most.usd and 0.0)._asdict()
+        if came["gen_ai.usage.input_tokens"] is None:
+            return reserved.most._asdict()
+        return Amount(came["gen_ai.usage.input_tokens"], came["gen_ai.usage.output_tokens"], came["cost_usd"])._asdict()

@@ -1,0 +1,113 @@
+"""One request on its way: reserved on the account, tried again while the trouble is the server's, each try a line of the ledger."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable
+from itertools import count
+
+from closedbook.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
+from closedbook.llm import answers, errors, library, prices
+from closedbook.llm.purse import Purse, Reserved
+from closedbook.llm.requests import Question
+from closedbook.llm.slots import Slots
+from closedbook.llm.stopping import Stop
+from closedbook.params import Limits, Llm
+from closedbook.records import Document
+
+NO_ANSWER = {"gen_ai.response.id": None, "gen_ai.response.model": None, "gen_ai.response.finish_reasons": [],
+             "gen_ai.usage.input_tokens": None, "gen_ai.usage.output_tokens": None, "cost_usd": None}  # fmt: skip
+
+
+class Sender:
+    """Sends the requests about one document."""
+
+    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, section: str):
+        self._llm, self._limits, self._ledger, self._document, self._section = llm, limits, ledger, document, section
+        self._slots, self._stop, self.purse = Slots(ledger.folder, limits.concurrency), Stop(), Purse(llm, limits, ledger)
+
+    async def send(self, request: dict, question: Question, schema) -> dict:
+        """The ledger's line of the answer, or of why there is none; it is on disk.
+
+        Raises UserError where asking on makes no sense, and CancelledError where that was so for another request before this one left.
+        """
+        async with self._slots.one(unless=self._stop.is_set):
+            with self._stop.in_flight():
+                return await self._tried(request, question, schema)
+
+    async def _tried(self, request: dict, question: Question, schema) -> dict:
+        deadline = time.monotonic() + self._limits.deadline
+        for tries in count(1):
+            reserved = await self.purse.reserve(question)
+            started = time.time()
+            came, trouble = await self._try(request["request"], question.messages, schema, deadline - time.monotonic())
+            wait = self._wait(trouble, tries, deadline)
+            line = {**request, "try": tries, "time": round(started, 3), "seconds": round(time.time() - started, 3), **came,
+                    **self._outcome(came, question, trouble, wait), "counted": self.purse.counted(came, reserved)}  # fmt: skip
+            await self._keep(line, reserved)
+            if line["outcome"] not in UNDECIDED:
+                return line
+            if wait is None:
+                raise errors.stopping(trouble, self._llm, tries, self._section)
+            await self._stop.pause(wait)
+
+    async def _try(self, settings: dict, messages: list[dict], schema, seconds: float) -> tuple[dict, errors.Trouble | None]:
+        """(what came back in the ledger's terms, what was wrong with it)."""
+        limit = min(seconds, self._limits.timeout)
+        try:
+            response = await asyncio.wait_for(self._asking(settings, messages, schema, limit), limit)  # LiteLLM's own limit is one of each read
+            came = self._read(response)
+        except Exception as error:
+            trouble = errors.sorted_out(error, schema)
+            return {**NO_ANSWER, "prices": None, "error.type": trouble.kind, "error": trouble.words}, trouble
+        cost = self.purse.cost(came, response)
+        return {**came, "cost_usd": cost, "prices": self.purse.prices.version, "error.type": None, "error": None}, None
+
+    def _asking(self, settings: dict, messages: list[dict], schema, seconds: float) -> Awaitable:
+        """LiteLLM's call."""
+        return library.litellm().acompletion(model=self._llm.model, messages=messages, **self._options(settings, schema, seconds))
+
+    def _read(self, response) -> dict:
+        """A response in the ledger's terms."""
+        return answers.read(response)
+
+    def _options(self, settings: dict, schema, seconds: float) -> dict:
+        options = {"temperature": settings["gen_ai.request.temperature"], "max_tokens": settings["gen_ai.request.max_tokens"], "max_retries": 0,
+                   "api_base": settings["api_base"], "timeout": seconds}  # fmt: skip
+        takes = library.takes(self._llm.model)
+        if "seed" in takes:
+            options["seed"] = settings["gen_ai.request.seed"]
+        if schema and "response_format" in takes:
+            options["response_format"] = schema
+        if settings["api_base"] and self._llm.model.startswith("openai/") and not os.environ.get("OPENAI_API_KEY"):
+            options["api_key"] = "none"  # servers of one's own ask for no key; the client library insists on one
+        return options
+
+    def _wait(self, trouble: errors.Trouble | None, tries: int, deadline: float) -> float | None:
+        """Seconds until the next try; None where there is none."""
+        if trouble is None or trouble.what_next != errors.RETRY or tries > self._limits.retries:
+            return None
+        wait = errors.wait(trouble, tries)
+        return wait if time.monotonic() + wait < deadline else None
+
+    def _outcome(self, came: dict, question: Question, trouble: errors.Trouble | None, wait: float | None) -> dict:
+        if trouble is None:
+            reason = answers.judged({**came, "outcome": ANSWERED}, question.check, question.sent)[1]
+            return {"outcome": QUARANTINED if reason else ANSWERED, "reason": reason}
+        if trouble.what_next == errors.GIVE_UP:
+            return {"outcome": GIVEN_UP, "reason": self.too_long(question, sure=True) if trouble.kind == errors.TOO_LONG else f"given up: {trouble.kind}"}
+        return {"outcome": STOPPED if trouble.what_next == errors.STOP else FAILED if wait is None else RETRIED, "reason": None}
+
+    async def _keep(self, line: dict, reserved: Reserved | None) -> None:
+        """On disk and chained, and on the account, before anybody uses it."""
+        self._ledger.append(line, self._document.text)
+        await asyncio.gather(self._ledger.on_disk(), self.purse.settle(reserved, line))
+
+    def too_long(self, question: Question, sure: bool = False) -> str | None:
+        """Why a model can't read a question: LiteLLM knows the length of its context, or the provider said so (`sure`)."""
+        context = (library.known(self._llm.model) or {}).get("max_input_tokens")
+        if not sure and (context is None or sum(prices.tokens(self._llm.model, text) for text in question.sent) <= context):
+            return None
+        tokens = prices.tokens(self._llm.model, self._document.text)
+        return (f"the document has {tokens:,} tokens, too many for the context of {self._llm.model}{f' ({context:,})' if context else ''}: "
+                "name a larger model in llm.model, or set llm.sections")
