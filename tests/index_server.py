@@ -1,4 +1,4 @@
-"""A loopback server that embeds as OpenAI's protocol has it and reranks as Cohere's; it counts each text and each query that it is sent."""
+"""A loopback server that embeds and reads as OpenAI's protocol has it and reranks as Cohere's; it counts all that it is sent."""
 
 import base64
 import json
@@ -24,6 +24,9 @@ class IndexServer(ThreadingHTTPServer):
         """how often each text was embedded"""
         self.reranked: Counter = Counter()
         """how often each query was reranked"""
+        self.prompts: list[str] = []
+        self.responses = ["It is said so.\nAnswer: B"]
+        """what it says to prompts, in turn"""
         self.requests, self.lock = 0, threading.Lock()
 
     @property
@@ -54,7 +57,16 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.requests += 1
-        self.reply(self.embeddings(request) if "input" in request else self.reranking(request))
+        kind = next(name for name in ("input", "documents", "messages") if name in request)
+        self.reply({"input": self.embeddings, "documents": self.reranking, "messages": self.completion}[kind](request))
+
+    def completion(self, request: dict) -> dict:
+        with self.server.lock:
+            content = self.server.responses[len(self.server.prompts) % len(self.server.responses)]
+            self.server.prompts.append(request["messages"][-1]["content"])
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+        return {"id": "x", "object": "chat.completion", "created": 0, "model": self.server.model, "choices": [choice], "usage": usage}
 
     def embeddings(self, request: dict) -> dict:
         texts = request["input"]

@@ -26,9 +26,9 @@ def server():
         yield running
 
 
-def built(server, asked=ASKED, texts=TEXTS, embedder=FOUND, reranker=None, served=True, **changes):
+def built(server, asked=ASKED, texts=TEXTS, embedder=FOUND, reranker=None, served=True, limit=None, **changes):
     """What the step writes: rows of chunks by question, and retrieval.json; `served`: the models are the server's, not a provider's."""
-    limits = params.Limits(**{**params.load(Path(__file__).parent.parent / "params.yaml").limits.model_dump(), "retries": 1})
+    limits = params.Limits(**{**params.load(Path(__file__).parent.parent / "params.yaml").limits.model_dump(), "retries": 1, **(limit or {})})
     place = server.url if served else None
     models = {"embedder": params.Endpoint(model=embedder, api_base=place), "reranker": params.Endpoint(model=reranker, api_base=place)}
     settings = params.Retrieval(**{"characters": 40, "candidates": 4, "chunks": [2], "order": ["best_last"], "temperature": [0.1], **models, **changes})
@@ -135,3 +135,26 @@ def test_where_calls_are_forbidden_the_ledger_serves(server, monkeypatch):
     built(server, reranker=REORDERED)
     with pytest.raises(UserError, match="the ledger has no answer"):
         built(server, asked=[*ASKED, question("q4", "Who saw it?", "clock")])
+
+
+@pytest.mark.parametrize(("models", "limit"), [({}, {"max_calls": 2}), ({"embedder": None, "reranker": REORDERED}, {"max_calls": 2}),
+                                               ({}, {"max_tokens": 60})])
+def test_vectors_and_ratings_are_under_the_limits(server, models, limit):
+    with pytest.raises(UserError, match=f"limits.{next(iter(limit))}: the limit of"):
+        built(server, limit=limit, **models)
+    assert server.requests <= 2
+
+
+def test_dollars_can_not_be_limited_where_nobody_knows_a_price(server):
+    with pytest.raises(UserError, match="limits.max_usd.*openai/toy"):
+        built(server, limit={"max_usd": 1.0})
+    assert server.requests == 0
+
+
+def test_a_search_is_reserved_at_its_price_and_prices_of_writing_are_not_those_of_finding(server):
+    with pytest.raises(UserError, match="limits.max_usd"):
+        built(server, embedder=None, reranker="cohere/rerank-english-v3.0", limit={"max_usd": 0.0019})
+    assert server.requests == 0
+    built(server, embedder=None, reranker="cohere/rerank-english-v3.0", limit={
+        "max_usd": 0.0061, "input_usd_per_million": 1e6, "output_usd_per_million": 1e6})
+    assert server.reranked.total() == 3
