@@ -88,7 +88,8 @@ STEPS = {
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
-    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved",), outputs=("output", "samples")),
+    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved",),
+                   outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),
                    outputs=("folder",)),
 }
