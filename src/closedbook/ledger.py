@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,9 +125,11 @@ class Ledger:
         return UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again")
 
     def _store(self, content: str, text: str) -> str:
-        digest = files.sha256_text(text)
+        if text not in content:
+            return content
+        digest = _digest(text)
         place = self.folder / "texts" / f"{digest}.txt"
-        if text in content and not place.exists():
+        if not place.exists():
             files.write_text(place, text)
         return content.replace(text, f"[text {digest}]")
 
@@ -182,6 +185,12 @@ def struck(record: dict) -> dict:
 def _without_texts(record: dict) -> list[tuple]:
     """Fields in their order; as a list, so that a text put in beside the hash of a struck one counts too."""
     return [(f"{name}_sha256", _sha256(value)) if name in TEXTS else (name, value) for name, value in record.items()]
+
+
+@lru_cache(maxsize=16)
+def _digest(text: str) -> str:
+    """Of a document hashed once, however often it is asked about."""
+    return files.sha256_text(text)
 
 
 def _sha256(value) -> str:
