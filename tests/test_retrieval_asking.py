@@ -58,6 +58,14 @@ def test_a_reranker_may_follow_bm25(server):
     assert rows["q1"]["chunks"] and not server.embedded and server.reranked.total() == 3
 
 
+def test_a_document_without_questions_and_a_question_without_candidates_are_not_reranked_for(server):
+    rows, _ = built(server, asked=ASKED[:1], embedder=None, reranker=REORDERED)
+    assert server.reranked.total() == 1 and rows["q1"]["chunks"]
+    stranger = {**question("q9", "Zzyzx?", "clock", options=["qux", "quux", "corge", "grault"]), "title": "Xyz", "author": None}
+    rows, about = built(server, asked=[stranger], embedder=None, reranker=REORDERED)
+    assert server.reranked.total() == 1 and about["without_hit"] == ["q9"]
+
+
 def test_what_was_answered_is_never_asked_again_and_gives_the_same_bytes(server):
     built(server, reranker=REORDERED)
     before, asked = files.sha256_file("out/chunks.jsonl"), server.requests

@@ -58,7 +58,9 @@ def reranked(texts: list[str], queries: Owned, found: list[list], documents: lis
         asked = [reranker.rerank(queries[number][1], [texts[index] for index, _ in found[number]]) for number in mine]
         return dict(zip(mine, await llm.gather(asked, f"reranking for {document}"), strict=True))
 
-    ratings = {number: rating for of_one in _of_each(documents, llm.Reranker, rated, model, limits, "retrieval.reranker").values() for number, rating in of_one.items()}
+    asked_about = [document for document in documents if document.id in of_document]
+    of_all = _of_each(asked_about, llm.Reranker, rated, model, limits, "retrieval.reranker")
+    ratings = {number: rating for of_one in of_all.values() for number, rating in of_one.items()}
     return [_ordered(hits, ratings[number]) if hits else [] for number, hits in enumerate(found)]
 
 
