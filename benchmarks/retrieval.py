@@ -39,8 +39,8 @@ def main() -> None:
     given = options.parse_args()
     draw = np.random.default_rng(1)
     vocabulary = np.array(words(draw, 40_000))
-    documents = [Document(id=str(number), title=text(draw, vocabulary, 3), author="Ada Byron", year=1956, text=text(draw, vocabulary, given.words))
-                 for number in range(given.documents)]
+    documents = [Document(id=str(number), title=text(draw, vocabulary, 3), author="Ada Byron", year=1956,
+                          text=text(draw, vocabulary, given.words)) for number in range(given.documents)]
     rows = [{"title": document.title, "author": document.author, "year": document.year, "question": text(draw, vocabulary, 12),
              "options": [text(draw, vocabulary, 8) for _ in range(4)]}
             for document in (documents[number % len(documents)] for number in range(given.questions))]

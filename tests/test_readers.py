@@ -34,9 +34,8 @@ def scored(server, tasks=("quality_cot",), samples=1, **limit):
         retrieval=params.Retrieval.model_construct(chunks=[1], order=["best_last"], temperature=[0.5]))
     documents = [toys.document(Path(), name, title=name.title(), text=TEXT) for name in ("bridge", "clock")]
     files.write_json(Path("questions.json"), ASKED)
-    files.write_json_lines(Path("chunks.jsonl"), [
-        {"question": row["id"], "document": row["document"], "chunks": [{"document": "clock", "chunk": 0, "text": "Clocks have hands.", "score": 1}]}
-        for row in ASKED])
+    chunk = {"document": "clock", "chunk": 0, "text": "Clocks have hands.", "score": 1}
+    files.write_json_lines(Path("chunks.jsonl"), [{"question": row["id"], "document": row["document"], "chunks": [chunk]} for row in ASKED])
     readers.build(questions=[Path("questions.json")], documents=documents, retrieved=[Path("chunks.jsonl")], params=settings, limits=limits,
                   output=Path("score.json"), samples=Path("samples.jsonl"), include_path=ROOT / "evals/quality")
     rows = files.read_json_lines("samples.jsonl")
@@ -45,8 +44,8 @@ def scored(server, tasks=("quality_cot",), samples=1, **limit):
 
 def test_a_reader_is_scored_as_a_run_is(server):
     score, rows = scored(server)
-    about = {name: score[name] for name in ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed", "n")}
-    assert about == {"run": "reader-gpt", "arm": "reader-gpt", "strategy": "reader", "corpus_tokens": 0, "train_tokens": 0, "seed": None, "n": 4}
+    assert (score["run"], score["arm"], score["strategy"], score["n"]) == ("reader-gpt", "reader-gpt", "reader", 4)
+    assert (score["corpus_tokens"], score["train_tokens"], score["seed"]) == (0, 0, None)
     assert score["tasks"]["quality_cot"]["accuracy"] == 0.25 and score["tasks"]["quality_cot"]["attempt_rate"] == 1.0
     assert [row["chosen"] for row in rows.values()] == [1, 1, 1, 1] and rows["quality_cot", "q1"]["correct"]
 

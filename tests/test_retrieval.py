@@ -37,7 +37,8 @@ def built(folder, asked=ASKED, texts=TEXTS, **changes):
     """What the step writes about these questions: rows of chunks by question, and retrieval.json."""
     documents = [toys.document(folder, name, title=name.title(), text=text) for name, text in texts.items()]
     files.write_json(folder / "questions.json", asked)
-    retrieval.build(documents=documents, questions=[folder / "questions.json"], settings=settings(**changes), limits=LIMITS, folder=folder / "out")
+    retrieval.build(documents=documents, questions=[folder / "questions.json"], settings=settings(**changes), limits=LIMITS,
+                    folder=folder / "out")
     rows = {row["question"]: row for row in files.read_json_lines(folder / "out/chunks.jsonl")}
     return rows, files.read_json(folder / "out/retrieval.json")
 

@@ -28,10 +28,12 @@ def server():
 
 def built(server, asked=ASKED, texts=TEXTS, embedder=FOUND, reranker=None, served=True, limit=None, **changes):
     """What the step writes: rows of chunks by question, and retrieval.json; `served`: the models are the server's, not a provider's."""
-    limits = params.Limits(**{**params.load(Path(__file__).parent.parent / "params.yaml").limits.model_dump(), "retries": 1, **(limit or {})})
+    shipped = params.load(Path(__file__).parent.parent / "params.yaml").limits.model_dump()
+    limits = params.Limits(**{**shipped, "retries": 1, **(limit or {})})
     place = server.url if served else None
     models = {"embedder": params.Endpoint(model=embedder, api_base=place), "reranker": params.Endpoint(model=reranker, api_base=place)}
-    settings = params.Retrieval(**{"characters": 40, "candidates": 4, "chunks": [2], "order": ["best_last"], "temperature": [0.1], **models, **changes})
+    in_prompt = {"chunks": [2], "order": ["best_last"], "temperature": [0.1]}
+    settings = params.Retrieval(**{"characters": 40, "candidates": 4, **in_prompt, **models, **changes})
     documents = [toys.document(Path(), name, title=name.title(), text=text) for name, text in texts.items()]
     files.write_json(Path("questions.json"), asked)
     retrieval.build(documents=documents, questions=[Path("questions.json")], settings=settings, limits=limits, folder=Path("out"))

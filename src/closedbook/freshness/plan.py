@@ -34,7 +34,8 @@ class Plan:
         named = ("corpora/", "runs/", "scores/")
         planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(named)}
         planned |= {FOLDER / "scores" / f"{run}.json": self.recipes["scores"] for run in ["base", *recipes.run_names(self.params)]}
-        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in ("base", "retrieval", "report") if name in self.recipes}
+        once = [name for name in ("base", "retrieval", "report") if name in self.recipes]
+        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in once}
 
 
 def make(write: bool = True) -> Plan:

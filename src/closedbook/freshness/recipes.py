@@ -19,8 +19,8 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
         "scores": _recipe("scores", _scores(params, params.scores), documents=documents, assets=_task_files()),
-        "report": _recipe("report", {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}, "runs": score_names(params)},
-                          documents=documents,
+        "report": _recipe("report", {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)},
+                                     "runs": score_names(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
     if any(map(tasks.shows_chunks, all_tasks(params))):

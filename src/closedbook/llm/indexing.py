@@ -31,13 +31,14 @@ class _Sender(Sender):
 
     def _where(self, seconds: float) -> dict:
         key = f"{self._llm.model.split('/')[0].upper()}_API_KEY"
-        own = {"api_key": "none"} if self._llm.api_base and not os.environ.get(key) else {}  # servers of one's own need none; LiteLLM insists
+        own = {"api_key": "none"} if self._llm.api_base and not os.environ.get(key) else {}  # a server of one's own needs none
         return {"model": self._llm.model, "api_base": self._llm.api_base, "timeout": seconds, "max_retries": 0, **own}
 
     def _came(self, response, text: str) -> dict:
         """`text`: the response as the ledger keeps it."""
         usage = getattr(response, "usage", None)
-        return {"gen_ai.response.id": getattr(response, "id", None), "gen_ai.response.model": getattr(response, "model", None) or self._llm.model,
+        return {"gen_ai.response.id": getattr(response, "id", None),
+                "gen_ai.response.model": getattr(response, "model", None) or self._llm.model,
                 "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": usage.prompt_tokens if usage else 0,
                 "gen_ai.usage.output_tokens": 0, "text": text, "refusal": None, "response_sha256": files.sha256_text(text)}
 
@@ -48,8 +49,8 @@ class _Embedding(_Sender):
         response = await library.litellm().aembedding(input=texts, encoding_format="float", **self._where(seconds))
         lengths = {len(item["embedding"]) for item in response.data}
         if len(response.data) != len(texts) or len(lengths) != 1:
-            raise UserError(f"{self._section}.model {self._llm.model}: sent {len(response.data)} vectors for {len(texts)} texts, of the lengths "
-                            f"{sorted(lengths)}: its server is broken, or it is no model that embeds")
+            raise UserError(f"{self._section}.model {self._llm.model}: sent {len(response.data)} vectors for {len(texts)} texts, of "
+                            f"the lengths {sorted(lengths)}: its server is broken, or it is no model that embeds")
         return response
 
     def _read(self, response) -> dict:
@@ -65,13 +66,13 @@ class _Reranking(_Sender):
             response = await litellm.arerank(query=query, documents=texts, return_documents=False, **self._where(seconds))
         except litellm.APIConnectionError as error:
             if "Unsupported provider" in str(error):  # LiteLLM's own words, before anything is sent; not a trouble that passes
-                raise UserError(f"{self._section}.model {self._llm.model}: LiteLLM has no way to rerank with this provider: name another, as "
-                                "cohere or hosted_vllm") from None
+                raise UserError(f"{self._section}.model {self._llm.model}: LiteLLM has no way to rerank with this provider: name "
+                                "another, as cohere or hosted_vllm") from None
             raise
         rated = {item["index"] for item in response.results or []}
         if rated != set(range(len(texts))):
-            raise UserError(f"{self._section}.model {self._llm.model}: rated {len(rated)} of {len(texts)} texts: its server is broken, or it is no "
-                            "model that reranks")
+            raise UserError(f"{self._section}.model {self._llm.model}: rated {len(rated)} of {len(texts)} texts: its server is broken, or "
+                            "it is no model that reranks")
         return response
 
     def _read(self, response) -> dict:
@@ -93,7 +94,8 @@ class _Finder(Client):
         asked = [] if query is None else [query]
         request = {
             "gen_ai.operation.name": operation, "gen_ai.provider.name": self._llm.model.partition("/")[0],
-            "gen_ai.request.model": self._llm.model, "api_base": self._llm.api_base, "messages_sha256": files.sha256_text(files.canonical(asked)),
+            "gen_ai.request.model": self._llm.model, "api_base": self._llm.api_base,
+            "messages_sha256": files.sha256_text(files.canonical(asked)),
             "texts": [files.sha256_text(text) for text in texts], "sample": 0, "attempt": 0,
         }  # fmt: skip
         question = Question(name=operation, messages=_messages([*asked, *texts]), sent=(*asked, *texts), sample=0, schema=None, check=str,

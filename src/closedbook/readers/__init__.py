@@ -15,8 +15,8 @@ from closedbook.scores import harness, tasks
 
 
 def build(
-    *, questions: list[Path], documents: list[Path], retrieved: list[Path], params: SimpleNamespace, limits: Limits, output: Path, samples: Path,
-    include_path: Path = tasks.FOLDER,
+    *, questions: list[Path], documents: list[Path], retrieved: list[Path], params: SimpleNamespace, limits: Limits, output: Path,
+    samples: Path, include_path: Path = tasks.FOLDER,
 ) -> None:
     """Score the reader `params.name` as a run is scored: the numbers into `output`, the answers behind them into `samples`.
 
@@ -30,7 +30,8 @@ def build(
         from closedbook.readers.model import Reader
 
         texts = {document.id: document for document in map(Document.read, documents)}
-        return harness.measure(Reader(name, params.reader, limits, texts, params.seed), params, where, include_path, what=f"readers.{params.name}")
+        reader = Reader(name, params.reader, limits, texts, params.seed)
+        return harness.measure(reader, params, where, include_path, what=f"readers.{params.name}")
 
     facts = {"run": name, "arm": name, "strategy": "reader", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
     scores.write(facts, measure, questions=questions, documents=documents, retrieved=retrieved, output=output, samples=samples)

@@ -30,8 +30,9 @@ class Reader(LM):
         async def of_one(ledger, document: str) -> dict[int, str]:
             client = llm.Client(llm=asked, limits=self._limits, ledger=ledger, document=self._documents[document], seed=self._seed,
                                 section=self._section)
-            responses = [_response(client, prompt, sample, settings["until"]) for _, prompt, sample in groups[document]]
-            return dict(zip((place for place, *_ in groups[document]), await llm.gather(responses, f"{self._name}/{document}"), strict=True))
+            places, prompts, samples = zip(*groups[document])
+            asked_for = [_response(client, prompt, sample, settings["until"]) for prompt, sample in zip(prompts, samples)]
+            return dict(zip(places, await llm.gather(asked_for, f"{self._name}/{document}"), strict=True))
 
         of_all = {}
         for of_document in llm.in_segments(self._name, list(groups), of_one):

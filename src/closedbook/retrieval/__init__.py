@@ -28,8 +28,8 @@ def build(*, documents: list[Path], questions: list[Path], settings: Retrieval, 
     """
     asked = [row for path in questions for row in files.read_json(path)]
     if not asked:
-        raise UserError("no questions, so nothing to retrieve for: give the documents questions, or leave quality_rag and quality_rag_cot out of "
-                        "scores.tasks")
+        raise UserError("no questions, so nothing to retrieve for: give the documents questions, or leave quality_rag and "
+                        "quality_rag_cot out of scores.tasks")
     read = [Document.read(path) for path in documents]
     texts = [chunk for document in read for chunk in chunks(document, settings.characters)]
     found = _found(read, texts, asked, settings, limits)

@@ -40,8 +40,9 @@ def scores(texts: Owned, queries: Owned, documents: list[Document], model: Endpo
 
 def _check_alike(lengths: set[int], names: set[str], model: Endpoint) -> None:
     if len(lengths) > 1 or len(names) > 1:
-        raise UserError(f"retrieval.embedder.model {model.model}: its vectors have lengths {sorted(lengths)} and come from {', '.join(sorted(names))}: "
-                        "what was indexed by one model can't be found by another; name a model that stays the same, and move ledger/retrieval away")
+        raise UserError(f"retrieval.embedder.model {model.model}: its vectors have lengths {sorted(lengths)} and come from "
+                        f"{', '.join(sorted(names))}: what was indexed by one model can't be found by another; name a model that stays the "
+                        "same, and move ledger/retrieval away")
 
 
 def _unit(vectors) -> np.ndarray:

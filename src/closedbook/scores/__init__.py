@@ -35,8 +35,8 @@ def build(
     write(_facts(model), lambda where: harness.evaluate(model, params, where, include_path), **paths)
 
 
-def write(facts: dict, measure: Callable[[dict], dict], *, questions: list[Path], documents: list[Path], retrieved: list[Path], output: Path,
-          samples: Path) -> None:
+def write(facts: dict, measure: Callable[[dict], dict], *, questions: list[Path], documents: list[Path], retrieved: list[Path],
+          output: Path, samples: Path) -> None:
     """Write what `measure` finds, told where questions, documents and chunks lie; `facts` say whose score it is."""
     rows = [row for path in questions for row in files.read_json(path)]
     where = {"data_file": [str(path) for path in questions], "documents": [str(path) for path in documents]}
