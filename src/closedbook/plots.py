@@ -11,7 +11,7 @@ from closedbook.strategies import STRATEGIES
 CHANCE = 0.25
 INK, GREY = "#202124", "#6b7075"
 OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-COLOURS = {"base": GREY, **dict(zip(STRATEGIES, OKABE_ITO))}
+COLOURS = {"base": GREY, "reader": GREY, **dict(zip(STRATEGIES, OKABE_ITO))}
 MARKERS = dict(zip(STRATEGIES, "so^Dv<>"))
 INCHES, DPI = (6.4, 4.1), 200
 STYLE = {
