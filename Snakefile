@@ -16,6 +16,7 @@ include: "rules/passages.smk"
 include: "rules/judgements.smk"
 include: "rules/corpora.smk"
 include: "rules/runs.smk"
+include: "rules/retrieval.smk"
 include: "rules/scores.smk"
 include: "rules/report.smk"
 

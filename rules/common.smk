@@ -9,6 +9,7 @@ sys.path.insert(0, "src")
 from closedbook import strategies
 from closedbook.freshness import upkeep, plan, recipes
 from closedbook.errors import UserError
+from closedbook.scores import tasks
 
 if config:
     raise WorkflowError(
@@ -33,6 +34,7 @@ INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
 DOCUMENTS = PLAN.documents
 ARMS = PLAN.params.arms
 RUNS = recipes.run_names(PLAN.params)
+SCORES = recipes.score_names(PLAN.params)
 JUDGED = recipes.judged_strategies(PLAN.params)
 JUDGEMENTS = ["results/judgements/judgements.json"] if JUDGED else []
 ARM_STRATEGIES = recipes.strategies(PLAN.params)
@@ -43,6 +45,7 @@ wildcard_constraints:
     strategy="[a-z_]+",
     arm="[a-z][a-z0-9-]*",
     run="[a-z][a-z0-9-]*",
+    reader="[a-z][a-z0-9-]*",
     seed="[0-9]+",
 
 

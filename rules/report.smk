@@ -7,7 +7,7 @@ rule report:
         expand("results/entities/{document}.json", document=DOCUMENTS),
         expand("results/passages/{strategy}/{document}.json", strategy=ARM_STRATEGIES, document=DOCUMENTS),
         expand("results/corpora/{arm}/corpus.json", arm=ARMS),
-        scores=expand("results/scores/{run}.json", run=["base", *RUNS]),
+        scores=expand("results/scores/{run}.json", run=SCORES),
         runs=expand("results/runs/{run}/run.json", run=RUNS),
         judgements=JUDGEMENTS,
         recipe=recipe("report"),

@@ -3,7 +3,15 @@ include: "common.smk"
 
 rule scores:
     input:
-        expand("results/scores/{run}.json", run=["base", *RUNS]),
+        expand("results/scores/{run}.json", run=SCORES),
+
+
+# Questions are always asked; documents and chunks are read where a task shows them.
+SHOWN_DOCUMENTS = DOCUMENTS if any(map(tasks.shows_document, PLAN.params.scores.tasks)) else []
+
+
+def chunks(shown):
+    return ["results/retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, shown)) else []
 
 
 def model_folder(wildcards):
@@ -13,6 +21,8 @@ def model_folder(wildcards):
 rule score:
     input:
         expand("results/questions/{document}.json", document=DOCUMENTS),
+        expand("results/documents/{document}.json", document=SHOWN_DOCUMENTS),
+        retrieved=chunks(PLAN.params.scores.tasks),
         recipe=recipe("scores"),
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
     output:
@@ -21,6 +31,7 @@ rule score:
         receipt=receipt("scores/{run}"),
     params:
         model=model_folder,
+        documents="results/documents" if SHOWN_DOCUMENTS else [],
     log:
         ".closedbook/logs/scores/{run}.log",
     threads: PLAN.params.scores.threads
@@ -32,6 +43,35 @@ rule score:
         " --receipt {output.receipt:q}"
         " --model {params.model:q}"
         " --questions results/questions"
+        " --documents {params.documents:q}"
+        " --retrieved {input.retrieved:q}"
         " --output {output.score:q}"
         " --samples {output.samples:q}"
         + INTO_LOG
+
+
+rule reader:
+    input:
+        expand("results/questions/{document}.json", document=DOCUMENTS),
+        expand("results/documents/{document}.json", document=DOCUMENTS),
+        retrieved=lambda wildcards: chunks(PLAN.params.readers[wildcards.reader].tasks),
+        recipe=recipe("scores/reader-{reader}"),
+    output:
+        score=update("results/scores/reader-{reader}.json"),
+        samples=update("results/scores/reader-{reader}.samples.jsonl"),
+        receipt=receipt("scores/reader-{reader}"),
+    log:
+        ".closedbook/logs/scores/reader-{reader}.log",
+    shell:
+        "{CLOSEDBOOK} step readers"
+        " --recipe {input.recipe:q}"
+        " --receipt {output.receipt:q}"
+        " --questions results/questions"
+        " --documents results/documents"
+        " --retrieved {input.retrieved:q}"
+        " --output {output.score:q}"
+        " --samples {output.samples:q}"
+        + INTO_LOG_AND_TERMINAL
+
+
+ruleorder: reader > score

@@ -37,7 +37,7 @@ def test_a_user_s_mistake_is_said_and_a_fault_of_ours_keeps_its_traceback(monkey
 
 @pytest.mark.parametrize("arguments, names", [
     ([], {"step", "stage", "fresh", "table", "ask-again"}),
-    (["step"], {"documents", "base", "entities", "passages", "corpora", "runs", "scores", "report"}),
+    (["step"], {"documents", "base", "entities", "passages", "corpora", "runs", "retrieval", "scores", "readers", "report"}),
 ])  # fmt: skip
 def test_every_step_and_command_is_listed(arguments, names, capsys):
     with pytest.raises(SystemExit):

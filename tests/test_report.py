@@ -326,3 +326,19 @@ def test_examples_are_the_seeds_choice_and_cut_openly(inputs, tmp_path):
     assert shown[0] == shown[1] == {texts[number] for number in order[:2]} != shown[2]
     inputs["passages"] = [passages(tmp_path, "varn-1", "raw", ["a" * 1200 + "b" * 34], kind="document", writer="document")]
     assert "aa … (34 more characters)" in words(built(inputs))
+
+
+def test_a_reader_is_a_row_of_its_own_and_no_point_of_the_curve(inputs, tmp_path):
+    inputs["scores"].append(score(tmp_path, "reader-gpt", "reader", 0, 0.9, seed=None))
+    page = built(inputs)
+    assert "reader-gpt" in report.table(inputs["scores"], TASKS) and "reader-gpt" in page and "<b>reader-gpt</b>" not in page
+    assert files.read_json(inputs["folder"] / "metrics.json")["reader-gpt"]["quality_closed_text"] == 0.9
+
+
+def test_a_task_that_only_a_reader_answered_has_his_row_alone(inputs, tmp_path):
+    path = score(tmp_path, "reader-gpt", "reader", 0, 0.9, seed=None)
+    answered = files.read_json(path)
+    files.write_json(path, {**answered, "tasks": {"quality_cot": answered["tasks"]["quality_closed"]}})
+    blocks = report.table([*inputs["scores"], path], [*TASKS, "quality_cot"]).split("\n\n")
+    assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "reader-gpt"]
+    assert not any("reader-gpt" in block for block in blocks[:-1])

@@ -39,13 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from closedbook.lineage import commands as lineage
     from closedbook.spending import commands as spending
-    from closedbook.steps import STEPS
+    from closedbook.steps import STAGES, STEPS
 
     parser = argparse.ArgumentParser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     steps = _add(commands, "step", None, "run one step by hand, as its rule does").add_subparsers(required=True, metavar="STEP")
     for name, step in STEPS.items():
-        command = steps.add_parser(name, help=f"what rules/{name}.smk runs")
+        command = steps.add_parser(name, help=f"what rules/{name if name in STAGES else 'scores'}.smk runs")
         command.add_argument("--recipe", type=Path, required=True, help="its parameters, code and prompts")
         command.add_argument("--receipt", type=Path, required=True, help="where to write what went in and came out, as hashes")
         for option in (*step.inputs, *step.outputs, *step.work):
@@ -55,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         for option in step.values:
             command.add_argument(f"--{option}", required=True)
         command.set_defaults(command=_run_step, step=step)
-    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STEPS)
-    _add(commands, "verify", _verify, "fail unless all results of a step are fresh").add_argument("name", choices=STEPS)
+    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STAGES)
+    _add(commands, "verify", _verify, "fail unless all results of a step are fresh").add_argument("name", choices=STAGES)
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
     fresh = _add(commands, "fresh", _fresh, "tell what is stale, and why")
     fresh.add_argument("--strict", action="store_true", help="take other versions of libraries for stale too, and exit with 1 if anything is")
@@ -119,11 +119,12 @@ def _fresh(options) -> None:
 def _table(options) -> None:
     from closedbook import params, report
     from closedbook.errors import UserError
+    from closedbook.freshness import recipes
 
     scores = sorted(Path("results/scores").glob("*.json"))
     if not scores:
         raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
-    print(report.table(scores, params.load().scores.tasks))
+    print(report.table(scores, recipes.all_tasks(params.load())))
     print("\nreport: results/report/report.html")
 
 

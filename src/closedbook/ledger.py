@@ -74,6 +74,9 @@ class Ledger:
     def find(self, key: str) -> dict | None:
         return self._records.get(key)
 
+    def answers_to(self, prompt: str) -> list[dict]:
+        return [record for record in self._records.values() if record["prompt"] == prompt]
+
     def append(self, record: dict, text: str | None = None) -> None:
         """Write a record with its `key`; `text` in its messages is stored apart. `on_disk` comes before any use of it."""
         if text:

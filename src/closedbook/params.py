@@ -4,7 +4,7 @@ import difflib
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -61,11 +61,11 @@ class Spacy(Settings):
     model: str
 
 
-class Llm(Settings):
+class Endpoint(Settings):
+    """A model by LiteLLM's name, and where it is served; the model null: none."""
+
     model: str | None
     api_base: str | None
-    temperature: Annotated[float, Field(ge=0, le=2)]
-    max_tokens: PositiveInt
 
     @field_validator("model")
     @classmethod
@@ -74,13 +74,17 @@ class Llm(Settings):
             raise ValueError(f"must name its provider first, as in openai/{value or 'gpt-4.1'}")
         return value
 
-
     @field_validator("api_base")
     @classmethod
     def _no_secret_in_it(cls, value):
         if value is not None and "@" in value.partition("//")[2].partition("/")[0]:
             raise ValueError("must hold no user and password: keys belong into the environment")
         return value
+
+
+class Llm(Endpoint):
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    max_tokens: PositiveInt
 
 
 class Entities(Settings):
@@ -229,12 +233,49 @@ class Arm(Settings):
         return self
 
 
+class Retrieval(Settings):
+    characters: PositiveInt
+    embedder: Endpoint
+    reranker: Endpoint
+    candidates: PositiveInt
+    chunks: Annotated[list[PositiveInt], Field(min_length=1), NoneTwice]
+    order: Annotated[list[Literal["best_first", "best_last"]], Field(min_length=1), NoneTwice]
+    temperature: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), NoneTwice]
+
+    @field_validator("chunks")
+    @classmethod
+    def _among_the_candidates(cls, value, info):
+        candidates = info.data.get("candidates", max(value))
+        if max(value) > candidates:
+            raise ValueError(f"must not exceed retrieval.candidates, {candidates}: the prompt's chunks are chosen among them")
+        return value
+
+
+class Cot(Settings):
+    samples: PositiveInt
+    temperature: Annotated[float, Field(ge=0)]
+    max_tokens: PositiveInt
+
+    @field_validator("temperature")
+    @classmethod
+    def _samples_differ(cls, value, info):
+        if value == 0 and info.data.get("samples", 1) > 1:
+            raise ValueError("must be above 0 where scores.cot.samples is above 1: without it all responses are the same")
+        return value
+
+
 class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
+    cot: Cot
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
     threads: PositiveInt
+
+
+class Reader(Endpoint):
+    model: str
+    tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
 
 
 class Report(Settings):
@@ -273,7 +314,9 @@ class Params(Settings):
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
+    retrieval: Retrieval
     scores: Scores
+    readers: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9-]*$")], Reader]
     report: Report
     limits: Limits
 
@@ -281,8 +324,8 @@ class Params(Settings):
     @classmethod
     def _names_fit_paths(cls, arms):
         for name in arms:
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base":
-                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, and not 'base'")
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base" or name.startswith("reader-"):
+                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base', and not 'reader-' at the beginning")
         return arms
 
 
@@ -313,7 +356,8 @@ def typed(sections: dict) -> SimpleNamespace:
 
     A step is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
-    kinds = {**{name: field.annotation for name, field in Params.model_fields.items()}, "arm": Arm, "filters": Filters}
+    fields = {name: field.annotation for name, field in Params.model_fields.items()}
+    kinds = {**fields, "arm": Arm, "filters": Filters, "reader": Reader}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 
@@ -342,5 +386,5 @@ def _settings_at(location) -> type[Settings]:
     for key in location:
         if key in current.model_fields:
             current = current.model_fields[key].annotation
-            current = Arm if current == dict[str, Arm] else current
+            current = get_args(current)[1] if get_origin(current) is dict else current
     return current

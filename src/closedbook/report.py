@@ -35,7 +35,7 @@ def build(
     files.write_json(folder / "metrics.json", _metrics(rows))
     plots.accuracy(
         folder / "accuracy.png",
-        points=[row for row in headline if row["strategy"] != "base"],
+        points=[row for row in headline if row["corpus_tokens"]],
         base=[row for row in headline if row["strategy"] == "base"],
         otherwise=found[0]["explanation"],
     )
@@ -54,7 +54,8 @@ def build(
     )
     files.write_text(folder / "report.html", page)
     lineage.build(
-        scores=[score["path"] for score in found], runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents,
+        scores=[score["path"] for score in found if score["strategy"] != "reader"],  # whom nothing here has taught
+        runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents,
         entities=entities, passages=passages, folder=folder,
     )
 
@@ -108,7 +109,7 @@ def _rows(found: list[dict], tasks: list[str]) -> list[dict]:
         {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task]}
         for task in tasks
         for score in found
-        if score["tasks"]
+        if task in score["tasks"]
     ]
 
 

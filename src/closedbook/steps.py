@@ -76,10 +76,22 @@ def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path)
     runs.build(settings=recipe.training, run_seed=recipe.run_seed, seed=recipe.seed, reference=base / "base.json", **paths)
 
 
+def _retrieval(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
+    from closedbook import retrieval
+
+    retrieval.build(settings=recipe.retrieval, limits=limits, **paths)
+
+
 def _scores(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import scores
 
-    scores.build(settings=recipe.scores, **paths)
+    scores.build(params=recipe, **paths)
+
+
+def _readers(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
+    from closedbook import readers
+
+    readers.build(params=recipe, limits=limits, **paths)
 
 
 def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
@@ -96,9 +108,12 @@ STEPS = {
     "judgements": Step(run=_judgements, per_document=("documents", "passages"), outputs=("folder",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages", "questions", "documents"), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
-    "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
+    "retrieval": Step(run=_retrieval, per_document=("documents", "questions"), outputs=("folder",)),
+    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved",),
+                   outputs=("output", "samples")),
+    "readers": Step(run=_readers, per_document=("questions", "documents"), lists=("retrieved",), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs", "judgements"),
                    outputs=("folder",)),
 }
-STAGES = tuple(STEPS)
-"""the stages of dvc.yaml, in their order"""
+STAGES = tuple(name for name in STEPS if name != "readers")
+"""the stages of dvc.yaml, in their order; a reader's score is made in the stage of the scores"""

@@ -13,7 +13,7 @@ from closedbook.freshness import code, receipts
 from closedbook.freshness.plan import LIMITS, WORK
 from closedbook.steps import Step
 
-COMPUTED = ("base", "runs", "scores")
+COMPUTED = ("base", "runs", "retrieval", "scores")
 """steps whose bits hang on the kind of processor"""
 
 

@@ -7,10 +7,11 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, params, scores, sources
+from closedbook import files, params, sources
 from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.freshness.receipts import FOLDER
+from closedbook.scores import tasks
 from closedbook.strategies import check
 
 WORK = Path(".closedbook")
@@ -31,9 +32,11 @@ class Plan:
         """The receipt of every job of the whole line, and the recipe that it must have followed."""
         per_document = ["documents", "entities", *(name for name in self.recipes if name.startswith("passages/"))]
         planned = {FOLDER / name / f"{document}.json": self.recipes[name] for name in per_document for document in self.documents}
-        planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(("corpora/", "runs/"))}
+        named = ("corpora/", "runs/", "scores/")
+        planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(named)}
         planned |= {FOLDER / "scores" / f"{run}.json": self.recipes["scores"] for run in ["base", *recipes.run_names(self.params)]}
-        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in ("base", "judgements", "report") if name in self.recipes}
+        once = [name for name in ("base", "judgements", "retrieval", "report") if name in self.recipes]
+        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in once}
 
 
 def make(write: bool = True) -> Plan:
@@ -42,7 +45,10 @@ def make(write: bool = True) -> Plan:
     Raises UserError for everything wrong with either, before any work begins.
     """
     settings = params.load()
-    scores.check_tasks(settings.scores.tasks, Path("evals/quality"))
+    tasks.check_tasks(settings.scores.tasks)
+    for name, reader in settings.readers.items():
+        tasks.check_tasks(reader.tasks, field=f"readers.{name}.tasks")
+        tasks.check_in_words(reader.tasks, reader.model)
     _check_replay(settings.corpora.replay.path)
     check.check(settings)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)

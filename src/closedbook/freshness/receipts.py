@@ -99,7 +99,7 @@ def name(receipt: Path | str) -> str:
 def places(job: str) -> tuple[str, ...]:
     """How the paths begin that a job writes to, for where its receipt can't say it."""
     step, _, about = job.partition("/")
-    if about == step:  # base, judgements and report
+    if about == step:  # base, judgements, retrieval and report
         return (f"results/{step}/",)
     return f"results/{job}.", f"results/{job}/", *([f"results/questions/{about}."] if step == "documents" else [])
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from closedbook import files, prompts
 from closedbook.freshness import code
-from closedbook.params import Params
+from closedbook.params import Params, Scores
+from closedbook.scores import tasks
 from closedbook.strategies import STRATEGIES, mixture
 
 PACKAGE = Path(__file__).parent.parent
@@ -17,12 +18,18 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "documents": _recipe("documents", {}),
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
-        "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
-                          assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
-        "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params),
-                                     "judged": judged_strategies(params)}, documents=documents,
+        "scores": _recipe("scores", _scores(params, params.scores), documents=documents, assets=_task_files()),
+        "report": _recipe("report", {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)},
+                                     "runs": score_names(params), "judged": judged_strategies(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
+    if any(map(tasks.shows_chunks, all_tasks(params))):
+        found = params.retrieval.model_dump(exclude={"order", "temperature"})
+        result["retrieval"] = _recipe("retrieval", {"retrieval": found}, documents=documents)
+    for name, reader in params.readers.items():
+        asked = _scores(params, params.scores.model_copy(update={"tasks": reader.tasks}), {"tasks", "cot"})
+        about = {"name": name, "reader": reader.model_dump(exclude={"tasks"})}
+        result[f"scores/reader-{name}"] = _recipe("readers", about | asked, documents=documents, assets=_task_files())
     for strategy in strategies(params):
         result[f"passages/{strategy}"] = _passages(params, strategy)
     if judged := judged_strategies(params):
@@ -57,8 +64,18 @@ def judged_strategies(params: Params) -> list[str]:
     return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
 
 
+def all_tasks(params: Params) -> list[str]:
+    """The tasks of runs and of readers, none twice."""
+    return list(dict.fromkeys([*params.scores.tasks, *(task for reader in params.readers.values() for task in reader.tasks)]))
+
+
 def run_names(params: Params) -> list[str]:
     return [f"{arm}-s{seed}" for arm in params.arms for seed in params.training.seeds]
+
+
+def score_names(params: Params) -> list[str]:
+    """Whose scores there are: the base's, those of runs and of readers."""
+    return ["base", *run_names(params), *(f"reader-{name}" for name in params.readers)]
 
 
 def _recipe(step: str, params: dict, *, prompts=(), documents: list[str] | None = None, assets: dict | None = None,
@@ -102,6 +119,23 @@ def _passages(params: Params, strategy: str) -> dict:
         return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
     chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
     return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=code.WRITER)
+
+
+def _scores(params: Params, scores: Scores, names: set[str] | None = None) -> dict:
+    """What the chosen tasks read: how responses are sampled only where some are, which chunks are shown only where some are.
+
+    `names`: the settings of `scores` that count, where not all of them do."""
+    in_words = any(map(tasks.answers_in_words, scores.tasks))
+    chosen = {"scores": scores.model_dump(include=names, exclude=None if in_words else {"cot"})}
+    if in_words:
+        chosen |= _chosen(params, "seed")
+    if any(map(tasks.shows_chunks, scores.tasks)):
+        chosen |= _chosen(params, retrieval={"chunks", "order"} | ({"temperature"} if in_words else set()))
+    return chosen
+
+
+def _task_files() -> dict[str, str]:
+    return _digests(path for path in tasks.FOLDER.glob("*") if path.suffix != ".md")
 
 
 def _author(params: Params) -> dict:

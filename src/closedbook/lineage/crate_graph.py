@@ -15,7 +15,8 @@ BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
 KINDS = {bool: "Boolean", int: "Integer", float: "Float"}
 """of a parameter's value; a text otherwise"""
 WORDS = {"documents": "document", "questions": "questions", "base": "base", "entities": "entity list", "passages": "passages",
-         "judgements": "judgements", "corpora": "corpus", "runs": "run", "scores": "score", "report": "report", "receipts": "receipt"}
+         "judgements": "judgements", "corpora": "corpus", "runs": "run", "retrieval": "chunks found for the questions", "scores": "score",
+         "report": "report", "receipts": "receipt"}
 """what a file under results/ is, by its folder"""
 TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "application/yaml", ".csv": "text/csv", ".html": "text/html",
          ".js": "text/javascript", ".css": "text/css", ".png": "image/png",

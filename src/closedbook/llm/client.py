@@ -32,9 +32,12 @@ class Client:
     limited without a price raise UserError; requests that are in flight then are waited for and kept.
     """
 
-    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, seed: int):
-        self._llm, self._ledger, self._document, self._seed = llm, ledger, document, seed
-        self._sender = Sender(llm=llm, limits=limits, ledger=ledger, document=document)
+    SENDER = Sender
+
+    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, seed: int, section: str = "llm"):
+        """`section` of params.yaml names the model: errors say so."""
+        self._llm, self._ledger, self._document, self._seed, self._section = llm, ledger, document, seed, section
+        self._sender = self.SENDER(llm=llm, limits=limits, ledger=ledger, document=document, section=section)
         self._asking: dict[str, asyncio.Task] = {}
 
     async def ask(self, prompt: str, *, attempts: int, check: Callable[[str], object], sample: int = 0, schema=None, **fields):
@@ -75,8 +78,11 @@ class Client:
         return line
 
     async def _known_or_asked(self, question: Question, schema, attempt: int) -> dict:
-        """The ledger's line; a request that is on its way already is waited for, not sent twice."""
         request = asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=schema)
+        return await self._once(request, question, schema)
+
+    async def _once(self, request: dict, question: Question, schema) -> dict:
+        """The ledger's line; a request that is on its way already is waited for, not sent twice."""
         key = request["key"]
         if key not in self._asking:
             if known := self._ledger.find(key):
@@ -95,7 +101,7 @@ class Client:
             raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "
                             f"{settings['sample']}, attempt {settings['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to "
                             f"ask {self._llm.model}")
-        library.check_key(self._llm)
+        library.check_key(self._llm, self._section)
         if reason := self._sender.too_long(question):
             raise NotAnswered([reason])
 

@@ -64,17 +64,17 @@ def _kind(error: Exception, schema) -> str:
     return SCHEMA_REFUSED if schema and kind == "bad_request" and SCHEMA.search(str(error)) else kind
 
 
-def stopping(trouble: Trouble, llm: Llm, tries: int) -> UserError:
+def stopping(trouble: Trouble, llm: Llm, tries: int, section: str) -> UserError:
     """What to tell the user where asking on makes no sense."""
     place = llm.api_base or "its provider"
     say = {
         "key_refused": lambda: f"the key was refused: check {library.key_name(llm)}",
-        "unknown_model": lambda: "no such model there: check llm.model and llm.api_base",
+        "unknown_model": lambda: f"no such model there: check {section}.model and {section}.api_base",
         "quota": lambda: f"the quota of {library.key_name(llm)} is used up",
-        "bad_request": lambda: "the provider refuses the request: check the llm settings",
-    }.get(trouble.kind, lambda: f"no answer from {place} after {tries} tries: check llm.api_base and the network, or raise limits.retries "
+        "bad_request": lambda: "the provider refuses the request: check its settings",
+    }.get(trouble.kind, lambda: f"no answer from {place} after {tries} tries: check {section}.api_base and the network, or raise limits.retries "
                                 "and limits.deadline; what was answered is kept")  # fmt: skip
-    return UserError(f"llm.model {llm.model}: {say()} ({trouble.words})")
+    return UserError(f"{section}.model {llm.model}: {say()} ({trouble.words})")
 
 
 def wait(trouble: Trouble, tries: int) -> float:

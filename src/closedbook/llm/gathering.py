@@ -21,8 +21,9 @@ async def gather(tasks: list, label: str) -> list:
         started.append(asyncio.ensure_future(task))
         if len(started) % AT_ONCE == 0:
             await asyncio.sleep(0)
-    while True:
-        _, open_ones = await asyncio.wait(started, timeout=SECONDS_BETWEEN_LINES)
+    open_ones = started
+    while open_ones:
+        _, open_ones = await asyncio.wait(open_ones, timeout=SECONDS_BETWEEN_LINES)
         if not open_ones:
             break
         print(f"{label}: {len(started) - len(open_ones):,} of {len(started):,} passages", file=sys.stderr, flush=True)

@@ -39,17 +39,17 @@ def takes(model: str) -> frozenset[str]:
     return frozenset(litellm().get_supported_openai_params(model=model) or [])
 
 
-def check_key(llm: Llm) -> None:
+def check_key(llm: Llm, section: str = "llm") -> None:
     """Raise UserError now where the provider's key is not in the environment, not after hours."""
     if llm.model is None or llm.model.startswith(OURS) or llm.api_base:
         return
     provider = llm.model.split("/")[0].upper()
     for ambient in (f"{provider}_BASE_URL", f"{provider}_API_BASE"):
         if os.environ.get(ambient):
-            raise UserError(f"the environment variable {ambient} would decide who answers, and nothing would track it: set llm.api_base instead")
+            raise UserError(f"the environment variable {ambient} would decide who answers, and nothing would track it: set {section}.api_base instead")
     missing = [name for name in litellm().validate_environment(llm.model)["missing_keys"] if name == f"{provider}_API_KEY"]
     if missing and provider != "AZURE":  # who has other ways to log in says himself what he misses
-        raise UserError(f"llm.model {llm.model}: needs the environment variable {missing[0]}, which is not set")
+        raise UserError(f"{section}.model {llm.model}: needs the environment variable {missing[0]}, which is not set")
 
 
 def key_name(llm: Llm) -> str:

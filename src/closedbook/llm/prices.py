@@ -22,12 +22,13 @@ class Prices:
     per_million: tuple[float, float] | None
     """US dollars for a million tokens of input and of output, where the parameters say"""
 
-    def usd(self, input_tokens: int, output_tokens: int) -> float | None:
+    def usd(self, input_tokens: int, output_tokens: int, searches: int = 0) -> float | None:
         if self.per_million:
             return (self.per_million[0] * input_tokens + self.per_million[1] * output_tokens) / 1e6
         if self.version is None:
             return None
-        return sum(library.litellm().cost_per_token(model=self.model, prompt_tokens=input_tokens, completion_tokens=output_tokens))
+        by_tokens = sum(library.litellm().cost_per_token(model=self.model, prompt_tokens=input_tokens, completion_tokens=output_tokens))
+        return by_tokens + searches * library.known(self.model).get("input_cost_per_query", 0)
 
 
 FREE = Prices("", None, (0.0, 0.0))

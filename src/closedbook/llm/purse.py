@@ -70,7 +70,7 @@ class Purse:
         schema = files.canonical(question.schema.model_json_schema()) if question.schema else ""
         counted = sum(prices.tokens(self._llm.model, text) for text in (*question.sent, schema))
         tokens = int(counted * prices.MARGIN) + prices.FRAME
-        return Amount(tokens, self._llm.max_tokens, self.prices.usd(tokens, self._llm.max_tokens))
+        return Amount(tokens, self._llm.max_tokens, self.prices.usd(tokens, self._llm.max_tokens, question.searches))
 
     def cost(self, came: dict, response) -> float | None:
         """Dollars for an answer; None where the server did not count its tokens or nobody knows a price."""

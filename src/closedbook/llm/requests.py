@@ -42,6 +42,8 @@ class Question:
     schema: type | None
     """a pydantic class"""
     check: Callable[[str], object]
+    searches: int = 0
+    """what rerankers are paid by"""
 
 
 def asked(llm: Llm, seed: int, prompt: str, messages: list[dict], *, sample: int, attempt: int, schema=None) -> dict:

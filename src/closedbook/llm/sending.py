@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Awaitable
 from itertools import count
 
 from closedbook.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
@@ -21,8 +22,8 @@ NO_ANSWER = {"gen_ai.response.id": None, "gen_ai.response.model": None, "gen_ai.
 class Sender:
     """Sends the requests about one document."""
 
-    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document):
-        self._llm, self._limits, self._ledger, self._document = llm, limits, ledger, document
+    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, section: str):
+        self._llm, self._limits, self._ledger, self._document, self._section = llm, limits, ledger, document, section
         self._slots, self._stop = Slots(ledger.folder, limits.concurrency), Stop()
         self.purse = Purse(llm, limits, ledger, self._stop)
 
@@ -48,20 +49,27 @@ class Sender:
             if line["outcome"] not in UNDECIDED:
                 return line
             if wait is None:
-                raise errors.stopping(trouble, self._llm, tries)
+                raise errors.stopping(trouble, self._llm, tries, self._section)
             await self._stop.pause(wait)
 
     async def _try(self, settings: dict, messages: list[dict], schema, seconds: float) -> tuple[dict, errors.Trouble | None]:
         """(what came back in the ledger's terms, what was wrong with it)."""
-        asking = library.litellm().acompletion(model=self._llm.model, messages=messages, **self._options(settings, schema))
         try:
-            response = await asyncio.wait_for(asking, min(seconds, self._limits.timeout))
-            came = answers.read(response)
+            response = await asyncio.wait_for(self._asking(settings, messages, schema), min(seconds, self._limits.timeout))
+            came = self._read(response)
         except Exception as error:
             trouble = errors.sorted_out(error, schema)
             return {**NO_ANSWER, "prices": None, "error.type": trouble.kind, "error": trouble.words}, trouble
         cost = self.purse.cost(came, response)
         return {**came, "cost_usd": cost, "prices": self.purse.prices.version, "error.type": None, "error": None}, None
+
+    def _asking(self, settings: dict, messages: list[dict], schema) -> Awaitable:
+        """LiteLLM's call."""
+        return library.litellm().acompletion(model=self._llm.model, messages=messages, **self._options(settings, schema))
+
+    def _read(self, response) -> dict:
+        """A response in the ledger's terms."""
+        return answers.read(response)
 
     def _options(self, settings: dict, schema) -> dict:
         options = {

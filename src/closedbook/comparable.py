@@ -1,0 +1,22 @@
+"""Whether scores may stand side by side."""
+
+from closedbook.errors import UserError
+
+
+def check(scores: list[dict], tasks: list[str]) -> None:
+    """Raises UserError unless all scores (the contents of their files) are of the same questions and the same versions of `tasks`."""
+    measured = [score for score in scores if score["tasks"]]
+    _same({score["run"]: score["questions_sha256"] for score in measured}, "were asked other questions")
+    for task in tasks:
+        missing = [score["run"] for score in measured if task not in score["tasks"]]
+        if missing:
+            raise UserError(f"results/scores/{missing[0]}.json: has no score under {task}: run snakemake --cores all")
+        _same({score["run"]: score["tasks"][task]["version"] for score in measured}, f"were scored by other versions of {task}")
+
+
+def _same(values: dict, differ: str) -> None:
+    """`values` by run."""
+    if len(set(values.values())) > 1:
+        shown = ", ".join(f"{run}: {str(value)[:12]}" for run, value in values.items())
+        raise UserError(f"results/scores: the runs {differ} ({shown}), so their scores are not comparable: delete results/scores and run"
+                        " snakemake --cores all")

@@ -1,0 +1,141 @@
+"""Vectors of texts, and how well texts answer a query: requests to models that find, sent and kept like those to models that write."""
+
+import base64
+import json
+import os
+
+import numpy as np
+
+from closedbook import files
+from closedbook.errors import UserError
+from closedbook.ledger import ANSWERED, Ledger
+from closedbook.llm import library
+from closedbook.llm.client import Client
+from closedbook.llm.requests import Question
+from closedbook.llm.sending import Sender
+from closedbook.params import Endpoint, Limits, Llm
+from closedbook.records import Document
+
+BATCH = 64
+"""texts a request: some 16,000 tokens of chunks, which every provider takes"""
+A_SEARCH = 100
+"""texts that Cohere ranks for the price of one search"""
+
+
+class _Sender(Sender):
+    """What requests for vectors and for ratings have in common; their messages are the texts."""
+
+    def too_long(self, question: Question, sure: bool = False) -> str | None:
+        """LiteLLM's length is that of one text, not of all: only the provider knows."""
+        return "a text is longer than the model takes: lower retrieval.characters" if sure else None
+
+    def _where(self) -> dict:
+        key = f"{self._llm.model.split('/')[0].upper()}_API_KEY"
+        own = {"api_key": "none"} if self._llm.api_base and not os.environ.get(key) else {}  # a server of one's own needs none
+        return {"model": self._llm.model, "api_base": self._llm.api_base, "timeout": self._limits.timeout, "max_retries": 0, **own}
+
+    def _came(self, response, text: str) -> dict:
+        """`text`: the response as the ledger keeps it."""
+        usage = getattr(response, "usage", None)
+        return {"gen_ai.response.id": getattr(response, "id", None),
+                "gen_ai.response.model": getattr(response, "model", None) or self._llm.model,
+                "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": usage.prompt_tokens if usage else 0,
+                "gen_ai.usage.output_tokens": 0, "text": text, "refusal": None, "response_sha256": files.sha256_text(text)}
+
+
+class _Embedding(_Sender):
+    async def _asking(self, settings: dict, messages: list[dict], schema):
+        texts = [message["content"] for message in messages]
+        response = await library.litellm().aembedding(input=texts, encoding_format="float", **self._where())
+        lengths = {len(item["embedding"]) for item in response.data}
+        if len(response.data) != len(texts) or len(lengths) != 1:
+            raise UserError(f"{self._section}.model {self._llm.model}: sent {len(response.data)} vectors for {len(texts)} texts, of "
+                            f"the lengths {sorted(lengths)}: its server is broken, or it is no model that embeds")
+        return response
+
+    def _read(self, response) -> dict:
+        vectors = [item["embedding"] for item in sorted(response.data, key=lambda item: item["index"])]
+        return self._came(response, base64.b64encode(np.array(vectors, dtype="<f4").tobytes()).decode("ascii"))
+
+
+class _Reranking(_Sender):
+    async def _asking(self, settings: dict, messages: list[dict], schema):
+        query, *texts = [message["content"] for message in messages]
+        litellm = library.litellm()
+        try:
+            response = await litellm.arerank(query=query, documents=texts, return_documents=False, **self._where())
+        except litellm.APIConnectionError as error:
+            if "Unsupported provider" in str(error):  # LiteLLM's own words, before anything is sent; not a trouble that passes
+                raise UserError(f"{self._section}.model {self._llm.model}: LiteLLM has no way to rerank with this provider: name "
+                                "another, as cohere or hosted_vllm") from None
+            raise
+        rated = {item["index"] for item in response.results or []}
+        if rated != set(range(len(texts))):
+            raise UserError(f"{self._section}.model {self._llm.model}: rated {len(rated)} of {len(texts)} texts: its server is broken, or "
+                            "it is no model that reranks")
+        return response
+
+    def _read(self, response) -> dict:
+        ratings = {item["index"]: item["relevance_score"] for item in response.results}
+        return self._came(response, json.dumps([ratings[index] for index in range(len(ratings))]))
+
+
+class _Finder(Client):
+    """Asks about the texts of one document: its chunks, and the questions about it."""
+
+    def __init__(self, *, model: Endpoint, limits: Limits, ledger: Ledger, document: Document, section: str):
+        writes_nothing = Llm.model_construct(model=model.model, api_base=model.api_base, temperature=0.0, max_tokens=0)
+        if library.known(model.model):  # the prices in the parameters are those of a model that writes
+            limits = limits.model_copy(update={"input_usd_per_million": None, "output_usd_per_million": None})
+        super().__init__(llm=writes_nothing, limits=limits, ledger=ledger, document=document, seed=0, section=section)
+
+    async def _found(self, operation: str, texts: list[str], query: str | None = None) -> dict:
+        """The ledger's line of a response. It holds the query and, of the texts, hashes, since documents hold their words."""
+        asked = [] if query is None else [query]
+        request = {
+            "gen_ai.operation.name": operation, "gen_ai.provider.name": self._llm.model.partition("/")[0],
+            "gen_ai.request.model": self._llm.model, "api_base": self._llm.api_base,
+            "messages_sha256": files.sha256_text(files.canonical(asked)),
+            "texts": [files.sha256_text(text) for text in texts], "sample": 0, "attempt": 0,
+        }  # fmt: skip
+        question = Question(name=operation, messages=_messages([*asked, *texts]), sent=(*asked, *texts), sample=0, schema=None, check=str,
+                            searches=-(-len(texts) // A_SEARCH) if asked else 0)
+        line = await self._once({"key": files.sha256_text(files.canonical(request)), "request": request, "prompt": operation,
+                                 "prompt_sha256": None, "messages": _messages(asked)}, question, None)
+        if line["outcome"] != ANSWERED:
+            raise UserError(f"document {self._document.id}: {self._section}.model {self._llm.model}: {line['reason']}")
+        return line
+
+
+class Embedder(_Finder):
+    SENDER = _Embedding
+
+    async def embed(self, texts: list[str]) -> tuple[list[np.ndarray], set[str]]:
+        """A vector (float32) a text, and the names of the models that made them; only texts that are not in the ledger are sent."""
+        known = {}
+        for line in self._ledger.answers_to("embeddings"):
+            if (line["request"]["gen_ai.request.model"], line["request"]["api_base"]) == (self._llm.model, self._llm.api_base):
+                known |= self._vectors(line)
+        digests = [files.sha256_text(text) for text in texts]
+        unknown = [text for digest, text in dict(zip(digests, texts, strict=True)).items() if digest not in known]
+        for start in range(0, len(unknown), BATCH):
+            known |= self._vectors(await self._found("embeddings", unknown[start:start + BATCH]))
+        return [known[digest][0] for digest in digests], {known[digest][1] for digest in digests}
+
+    def _vectors(self, line: dict) -> dict[str, tuple[np.ndarray, str]]:
+        """By the hashes of their texts, each with the name of the model that made it."""
+        numbers, digests = np.frombuffer(base64.b64decode(line["text"]), dtype="<f4"), line["request"]["texts"]
+        rows = numbers.reshape(len(digests), -1)
+        return {digest: (row, line["gen_ai.response.model"]) for digest, row in zip(digests, rows, strict=True)}
+
+
+class Reranker(_Finder):
+    SENDER = _Reranking
+
+    async def rerank(self, query: str, texts: list[str]) -> list[float]:
+        """How well each text answers a query, by the model's own measure."""
+        return json.loads((await self._found("rerank", texts, query))["text"])
+
+
+def _messages(texts: list[str]) -> list[dict]:
+    return [{"role": "user", "content": text} for text in texts]

@@ -1,0 +1,25 @@
+"""The work on many documents at once, each with its own segment of the ledger."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from closedbook.ledger import Ledger
+from closedbook.llm.gathering import gather
+
+AT_ONCE = 64
+"""segments open at a time: each holds a few files open, of which a process may have about a thousand"""
+
+
+def in_segments(step: str, documents: list[str], work: Callable[[Ledger, str], Awaitable]) -> list:
+    """What `work` gives for each document, in order; it is called with the document's segment of the ledger and its id."""
+
+    async def one(places: asyncio.Semaphore, document: str):
+        async with places:
+            with Ledger(step, document) as ledger:
+                return await work(ledger, document)
+
+    async def all_of_them() -> list:
+        places = asyncio.Semaphore(AT_ONCE)
+        return await gather([one(places, document) for document in documents], f"{step}, documents")
+
+    return asyncio.run(all_of_them())

@@ -1,0 +1,37 @@
+"""The readers step: a model behind an API answers the questions that runs are scored on.
+
+    PYTHONPATH=src python -m closedbook step readers --recipe .closedbook/recipes/scores/reader-NAME.json \\
+        --receipt results/receipts/scores/reader-NAME.json --questions results/questions --documents results/documents --retrieved \\
+        --output results/scores/reader-NAME.json --samples results/scores/reader-NAME.samples.jsonl
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from closedbook import scores
+from closedbook.params import Limits
+from closedbook.records import Document
+from closedbook.scores import harness, tasks
+
+
+def build(
+    *, questions: list[Path], documents: list[Path], retrieved: list[Path], params: SimpleNamespace, limits: Limits, output: Path,
+    samples: Path, include_path: Path = tasks.FOLDER,
+) -> None:
+    """Score the reader `params.name` as a run is scored: the numbers into `output`, the answers behind them into `samples`.
+
+    `params` holds name, reader, seed, the reader's tasks and how responses are sampled (scores), and retrieval where a task shows chunks.
+    Raises UserError for a task that measures log-likelihoods, and where the model can't be reached or used at all.
+    """
+    tasks.check_in_words(params.scores.tasks, params.reader.model)
+    name = f"reader-{params.name}"
+
+    def measure(where: dict) -> dict:
+        from closedbook.readers.model import Reader
+
+        texts = {document.id: document for document in map(Document.read, documents)}
+        reader = Reader(name, params.reader, limits, texts, params.seed)
+        return harness.measure(reader, params, where, include_path, what=f"readers.{params.name}")
+
+    facts = {"run": name, "arm": name, "strategy": "reader", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
+    scores.write(facts, measure, questions=questions, documents=documents, retrieved=retrieved, output=output, samples=samples)

@@ -1,0 +1,56 @@
+"""A model behind an API as lm-evaluation-harness sees one: it responds to prompts, and knows no log-likelihoods."""
+
+from collections import Counter, defaultdict
+
+from lm_eval.api.model import LM
+
+from closedbook import llm
+from closedbook.params import Limits, Llm, Reader as Settings
+from closedbook.records import Document
+
+
+class Reader(LM):
+    """Asks through the ledger and under the limits, each document's questions in a segment of its own."""
+
+    def __init__(self, name: str, settings: Settings, limits: Limits, documents: dict[str, Document], seed: int):
+        super().__init__()
+        self._name, self._settings, self._limits, self._documents, self._seed = name, settings, limits, documents, seed
+        self._section = f"readers.{name.removeprefix('reader-')}"
+
+    def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
+        """A response to each of lm_eval's requests, which are all of one task; equal ones get samples of their own."""
+        settings, seen, groups = requests[0].args[1], Counter(), defaultdict(list)
+        asked = Llm(model=self._settings.model, api_base=self._settings.api_base, temperature=settings["temperature"],
+                    max_tokens=settings["max_gen_toks"])
+        for place, request in enumerate(requests):
+            prompt = request.args[0]
+            groups[request.doc["document"]].append((place, prompt, seen[prompt]))
+            seen[prompt] += 1
+
+        async def of_one(ledger, document: str) -> dict[int, str]:
+            client = llm.Client(llm=asked, limits=self._limits, ledger=ledger, document=self._documents[document], seed=self._seed,
+                                section=self._section)
+            places, prompts, samples = zip(*groups[document])
+            asked_for = [_response(client, prompt, sample, settings["until"]) for prompt, sample in zip(prompts, samples)]
+            return dict(zip(places, await llm.gather(asked_for, f"{self._name}/{document}"), strict=True))
+
+        of_all = {}
+        for of_document in llm.in_segments(self._name, list(groups), of_one):
+            of_all |= of_document
+        return [of_all[place] for place in range(len(requests))]
+
+    def loglikelihood(self, requests, disable_tqdm: bool = False):
+        raise NotImplementedError("planning refuses tasks that need this")
+
+    loglikelihood_rolling = loglikelihood
+
+
+async def _response(client: llm.Client, prompt: str, sample: int, stops: list[str]) -> str:
+    """The model's words up to a stop, or in brackets why there are none: an invalid response, kept as one."""
+    try:
+        text, _ = await client.converse("reader", [{"role": "user", "content": prompt}], attempts=1, check=str, sample=sample)
+    except llm.NotAnswered as problem:
+        return f"[{problem}]"
+    for stop in stops:
+        text = text.partition(stop)[0]
+    return text

@@ -1,0 +1,101 @@
+"""A loopback server that embeds and reads as OpenAI's protocol has it and reranks as Cohere's; it counts all that it is sent."""
+
+import base64
+import json
+import threading
+import zlib
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+
+DIMENSIONS = 32
+
+
+class IndexServer(ThreadingHTTPServer):
+    """Use it as a context manager; change `dimensions`, `model` or `trouble` and it misbehaves."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.dimensions, self.model, self.trouble = DIMENSIONS, "toy-0001", None
+        self.embedded: Counter = Counter()
+        """how often each text was embedded"""
+        self.reranked: Counter = Counter()
+        """how often each query was reranked"""
+        self.prompts: list[str] = []
+        self.responses = ["It is said so.\nAnswer: B"]
+        """what it says to prompts, in turn"""
+        self.requests, self.lock = 0, threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+def vector(text: str, dimensions: int) -> list[float]:
+    """Words counted by their hash, so that texts with words in common are near each other."""
+    counts = np.zeros(dimensions, dtype=np.float32)
+    for word in text.lower().split():
+        counts[zlib.crc32(word.strip('.,?"').encode()) % dimensions] += 1
+    return counts.tolist()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.requests += 1
+        kind = next(name for name in ("input", "documents", "messages") if name in request)
+        self.reply({"input": self.embeddings, "documents": self.reranking, "messages": self.completion}[kind](request))
+
+    def completion(self, request: dict) -> dict:
+        with self.server.lock:
+            content = self.server.responses[len(self.server.prompts) % len(self.server.responses)]
+            self.server.prompts.append(request["messages"][-1]["content"])
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+        return {"id": "x", "object": "chat.completion", "created": 0, "model": self.server.model, "choices": [choice], "usage": usage}
+
+    def embeddings(self, request: dict) -> dict:
+        texts = request["input"]
+        with self.server.lock:
+            self.server.embedded.update(texts)
+        vectors = [vector(text, self.server.dimensions) for text in texts]
+        if request.get("encoding_format") == "base64":
+            vectors = [base64.b64encode(np.array(each, dtype=np.float32).tobytes()).decode() for each in vectors]
+        data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(vectors)]
+        return {"object": "list", "model": self.server.model, "data": data[:-1] if self.server.trouble == "one short" else data,
+                "usage": {"prompt_tokens": 10 * len(texts), "total_tokens": 10 * len(texts)}}
+
+    def reranking(self, request: dict) -> dict:
+        """Longer texts first."""
+        texts = [each if isinstance(each, str) else each["text"] for each in request["documents"]]
+        with self.server.lock:
+            self.server.reranked[request["query"]] += 1
+        order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
+        results = [{"index": index, "relevance_score": len(texts[index]) / 1e4} for index in order]
+        return {"id": "x", "results": results[1:] if self.server.trouble == "one short" else results,
+                "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}}
+
+    def reply(self, answer: dict) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
