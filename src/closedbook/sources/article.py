@@ -8,7 +8,9 @@ from closedbook.errors import UserError
 from closedbook.records import Question
 
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-MARKUP = re.compile(r"<!--.*?-->|<(head|script|style)\b.*?</\1\s*>|<[^<>]*>", re.IGNORECASE | re.DOTALL)
+NO_TEXT = ("head", "script", "style", "noscript", "template", "svg", "nav", "button", "select")
+"""elements of HTML that hold no text to read"""
+MARKUP = re.compile(rf"<!--.*?-->|<({'|'.join(NO_TEXT)})\b.*?</\1\s*>|<[^<>]*>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,13 @@ class Article:
 
 
 def check_text(where: str, field: str, text: str, is_html: bool) -> None:
-    """Raises UserError for a text that holds nothing but markup."""
-    if not unescape((MARKUP if is_html else COMMENT).sub("", text)).strip():
+    if is_empty(text, is_html):
         raise UserError(f"{where}: {field}: empty but for markup and white space: {text[:40]!r}: give it text, or take the document out")
+
+
+def is_empty(text: str, is_html: bool) -> bool:
+    """Whether a text holds nothing but markup."""
+    return not unescape((MARKUP if is_html else COMMENT).sub("", text)).strip()
 
 
 def add(questions: dict[str, tuple], question: Question, identity: str, where: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from closedbook.errors import UserError
 from closedbook.sources import formats, listing, names
-from closedbook.sources.article import Article, add, check_text, with_questions
+from closedbook.sources.article import Article, add, check_text, is_empty, with_questions
 from closedbook.sources.rows import Row, read_rows, read_text
 
 FRONT_MATTER = re.compile(r"---[ \t\r]*\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
@@ -59,7 +59,8 @@ def _converted(file: Path, name: str) -> Article:
     read = formats.read(file, identifier)
     if read.left_out:
         log.warning("%s: left out: %s", file, "; ".join(read.left_out))
-    check_text(str(file), "text", read.text, read.is_html)
+    if is_empty(read.text, read.is_html):
+        raise formats.Unreadable("no text in it")
     return Article(id=identifier, title=names.one_line(read.title or "") or file.stem, author=names.author_in_prose(read.author), year=None,
                    text=read.text, is_html=read.is_html, license=names.one_line(read.license or "") or None, questions=[])
 

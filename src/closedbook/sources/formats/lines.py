@@ -9,6 +9,7 @@ from dataclasses import dataclass
 SENTENCE_END = re.compile(r"[.!?:][\"'”’)\]]*$")
 CUT = re.compile(r"([^\W\d_]+)[-‐\u00ad]$")
 REST = re.compile(r"[^\W\d_]+")
+WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 LIGATURES = re.compile("[\ufb00-\ufb06]")
 INDENT = 0.6
 """of a line's height: less is no indent"""
@@ -53,7 +54,13 @@ def _of_box(box: list[Line]) -> Iterator[list[str]]:
 
 def _words(found: list[list[str]]) -> Counter:
     """How often each word stands whole in a line, hyphens inside it included."""
-    return Counter(word.lower() for texts in found for text in texts for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*(?![-‐\u00ad])", text))
+    known = Counter()
+    for texts in found:
+        for before, text in zip(["", *texts], texts):
+            begins = REST.match(text) if CUT.search(before) else None
+            whole = CUT.sub("", text[begins.end() :] if begins else text)
+            known.update(WORD.findall(whole.lower()))
+    return known
 
 
 def _joined(texts: list[str], known: Counter) -> str:

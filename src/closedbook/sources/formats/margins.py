@@ -24,14 +24,16 @@ def without(pages: list[list[list[Line]]]) -> tuple[list[list[list[Line]]], int]
 
 
 def _repeated(pages: list[list[list[Line]]]) -> set[tuple[int, Line]]:
-    """(page, line) of the outermost lines that are numbered as pages are, or the same at one height on several pages."""
+    """(page, line) of the outermost lines: page numbers, what stands at a page number's height, and what is the same on several pages."""
     edges = [(number, line) for number, page in enumerate(pages) for line in _outermost([line for box in page for line in box])]
     offsets = Counter(offset for number, line in edges for offset in _offsets(number, line))
+    numbered = {(number, round(line.bottom / NEAR)) for number, line in edges
+                if any(offsets[offset] >= PAGES for offset in _offsets(number, line))}
     same = defaultdict(set)
     for number, line in edges:
         same[_key(line)].add(number)
     return {(number, line) for number, line in edges
-            if len(same[_key(line)]) >= PAGES or any(offsets[offset] >= PAGES for offset in _offsets(number, line))}
+            if len(same[_key(line)]) >= PAGES or (number, round(line.bottom / NEAR)) in numbered}
 
 
 def _outermost(lines: list[Line]) -> list[Line]:
