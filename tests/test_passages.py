@@ -11,7 +11,7 @@ ENTITIES = EntityList(document="varn-1", summary="All about Varn.", entities=["M
 
 def build(tmp_path, monkeypatch, strategy, url=None, **settings):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100} if url else {"model": None}
+    model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, "sections": None} if url else {"model": None}
     held = {"raw": {}, "rephrase": {"rephrase": {"styles": ["easy", "hard"], "samples": 2}},
             "entigraph": {"entigraph": {"singles": 0, "pairs": "all", "triplets": 0, "summary": True}}}[strategy]
     for name in held:

@@ -64,6 +64,7 @@ class Llm(Settings):
     api_base: str | None
     temperature: Annotated[float, Field(ge=0, le=2)]
     max_tokens: PositiveInt
+    sections: Annotated[int, Field(ge=100)] | None
 
     @field_validator("model")
     @classmethod

@@ -9,6 +9,9 @@ from closedbook import files
 from closedbook.records import Document
 
 FOLDER = Path(__file__).parent / "prompts"
+LINE = "[^\n]*"
+FORMS = {"text": ".*", "title": f"{LINE}?", "section": r"(?: \(part \d+ of \d+\))?"}
+"""of placeholders that are not simply the rest of a line"""
 
 
 @cache
@@ -22,9 +25,10 @@ def digest(name: str) -> str:
 
 
 def fenced(document: Document) -> str:
-    """The document between marker lines that carry its own hash, which no text can hold of itself."""
+    """The document, or a section of it, between marker lines that carry its own hash, which no text can hold of itself."""
     return Template(template("document")).substitute(
         title=_one_line(document.title),
+        section=f" (part {document.section})" if document.section else "",
         author=_one_line(document.author or "unknown"),
         year=document.year or "unknown",
         fence=files.sha256_text(document.text)[:12],
@@ -60,7 +64,7 @@ def _pattern(text: str) -> str:
             parts.append(f"(?P={field})")
         else:
             seen.add(field)
-            parts.append(f"(?P<{field}>.*)" if field == "text" else f"(?P<{field}>[^\n]*)")
+            parts.append(f"(?P<{field}>{FORMS.get(field, LINE)})")
     return "".join(parts)
 
 

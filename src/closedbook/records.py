@@ -1,6 +1,6 @@
 """The records that pass between the steps, and their form in files (JSON, one object a file)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from closedbook import files
@@ -41,12 +41,29 @@ class Document:
         by = f" by {self.author}" if self.author else ""
         return f'"{self.title}"{by}' + (f", {self.year}" if self.year else "")
 
+    @property
+    def section(self) -> str | None:
+        """Which section this is of a longer document, "2 of 5"; None of a whole one."""
+        return None
+
     @classmethod
     def read(cls, path: Path) -> "Document":
         return cls(**files.read_json(path))
 
     def write(self, path: Path) -> None:
         files.write_json(path, asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section(Document):
+    """A stretch of a long document, which a language model is shown in the document's place. It is never written to a file."""
+
+    number: int
+    of: int
+
+    @property
+    def section(self) -> str:
+        return f"{self.number} of {self.of}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +81,21 @@ class EntityList:
     maker: str
     """the language model's or the spaCy model's name and version"""
     call: dict | None
-    """the call behind it (see llm.Call.as_record), None where spaCy made it"""
+    """the call behind it (see llm.Call.as_record); None where spaCy made it, and where it was put together from several"""
+    section: str | None = None
+    """of a section's list, which section: "2 of 5" """
+    sections: list["EntityList"] = field(default_factory=list)
+    """of a long document's list, those of its sections, from which it was put together"""
+
+    @property
+    def made(self) -> list["EntityList"]:
+        """The lists that somebody made: itself, or those of the sections."""
+        return self.sections or [self]
 
     @classmethod
     def read(cls, path: Path) -> "EntityList":
-        return cls(**files.read_json(path))
+        data = files.read_json(path)
+        return cls(**{**data, "sections": [cls(**section) for section in data.get("sections", [])]})
 
     def write(self, path: Path) -> None:
         files.write_json(path, asdict(self))
@@ -86,6 +113,8 @@ class Passage:
     """what it is within its strategy: document, easy, medium, hard, single, pair, triplet, summary"""
     entities: list[str]
     sample: int
+    section: str | None = None
+    """of a passage about one section of a long document, which: "2 of 5" """
     writer: str
     """"document", "llm", "spacy" (a summary that spaCy's extractor picked) or "extractive" """
     text: str

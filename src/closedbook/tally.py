@@ -58,9 +58,10 @@ class Tally:
 
     def add_list(self, entities: EntityList) -> None:
         self.documents.add(entities.document)
-        maker = entities.call["model"] if entities.call else entities.maker
-        self.lists[entities.made_by, maker, entities.why] += 1
-        self._add_call("entity lists", entities.call)
+        for made in entities.made:
+            maker = made.call["model"] if made.call else made.maker
+            self.lists[made.made_by, maker, made.why] += 1
+            self._add_call("entity lists", made.call)
 
     def add_passages(self, passages: Passages) -> None:
         self.documents.add(passages.document)

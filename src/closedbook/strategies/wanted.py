@@ -11,6 +11,9 @@ class Wanted:
     """names the prompt too; "document" and "summary" need none: their text is at hand"""
     entities: tuple[str, ...] = ()
     sample: int = 0
+    section: str | None = None
+    """of a long document, the section that it is about: "2 of 5" """
 
     def passage_id(self, document: str, strategy: str) -> str:
-        return f"{document}/{strategy}/{files.sha256_text(files.canonical([self.kind, self.entities, self.sample]))[:12]}"
+        identity = [self.kind, self.entities, self.sample, *([self.section] if self.section else [])]
+        return f"{document}/{strategy}/{files.sha256_text(files.canonical(identity))[:12]}"
