@@ -76,9 +76,12 @@ def test_one_section_that_fell_back_makes_the_list_one_that_can_be_asked_again()
     assert (merged.made_by, merged.maker, merged.why) == ("llm", "m", "part 2 of 2: the model refused")
 
 
-def test_a_sections_entities_are_those_that_it_names():
-    section = document("The lamp of Mira\nOldan. Varnish. KELL'S end.")
-    assert sections.named(section, ["Kell", "Mira Oldan", "Varn", "lamp", "ill"]) == ["Kell", "Mira Oldan", "lamp"]
+def test_a_sections_list_has_those_of_the_documents_entities_that_it_names_or_listed_itself():
+    first, second = sections.split(document(f"The lamp of Mira Oldan. Varnish. KELL'S end. {words(60)}", words(60)), 100).values()
+    whole = sections.merged([made("1 of 2", "loss"), made("2 of 2", "Kell", "Mira Oldan", "Varn", "lamp", "ill")], 9)
+    assert sections.listed(first, whole).entities == ["loss", "Kell", "Mira Oldan", "lamp"]
+    assert sections.listed(first, whole).call == {"key": "1 of 2"} and "loss" not in sections.listed(second, whole).entities
+    assert sections.listed(document("Text."), whole) is whole
 
 
 def test_a_list_of_sections_survives_its_file(tmp_path):

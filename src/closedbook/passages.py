@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook import llm
+from closedbook import llm, sections
 from closedbook.ledger import Ledger
 from closedbook.params import Limits
 from closedbook.records import Document, EntityList, Passage, Passages
@@ -23,19 +24,21 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
     """
     source = Document.read(document)
     names = EntityList.read(entities[0]) if entities else None
-    asked = STRATEGIES[strategy].wanted(source, names, params.passages, params.seed)
-    at_hand = {"document": (f"{source.byline}.\n\n{source.text}", "document", None)}
-    if names:
-        at_hand["summary"] = (names.summary, names.made_by, names.call)
-    written = {wanted: at_hand[wanted.kind] for wanted in asked if wanted.kind in at_hand}
+    shown = _shown(source, strategy, params)
+    lists = {section: sections.listed(each, names) if names else None for section, each in shown.items()}
+    asked = [replace(wanted, section=section) for section, each in shown.items()
+             for wanted in STRATEGIES[strategy].wanted(each, lists[section], params.passages, params.seed)]
+    at_hand = {(None, "document"): (f"{source.byline}.\n\n{source.text}", "document", None)}
+    at_hand |= {(section, "summary"): (each.summary, each.made_by, each.call) for section, each in lists.items() if each}
+    written = {wanted: at_hand[wanted.section, wanted.kind] for wanted in asked if (wanted.section, wanted.kind) in at_hand}
     open_ones = [wanted for wanted in asked if wanted not in written]
     if open_ones:
-        texts = by_extraction(source, open_ones, params.seed) if params.llm.model is None else by_model(source, strategy, open_ones, params, limits)
+        texts = by_extraction(source, open_ones, params.seed) if params.llm.model is None else by_model(shown, strategy, open_ones, params, limits)
         written.update(zip(open_ones, texts, strict=True))
     passages, dropped = [], []
     for wanted in asked:
         text, writer, call = written[wanted]
-        common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample}
+        common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample, "section": wanted.section}
         if writer is None:
             dropped.append({**common, "reason": text})
         else:
@@ -47,19 +50,27 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
     return {**made_by, "written": Counter(passage.writer for passage in passages), "answered": answered, "dropped": len(dropped)}
 
 
-def by_model(document: Document, strategy: str, asked: list[Wanted], params: SimpleNamespace, limits: Limits) -> list[tuple]:
+def _shown(document: Document, strategy: str, params: SimpleNamespace) -> dict[str | None, Document]:
+    """What passages are asked for about: the document, of which a language model sees a long one in sections."""
+    by_model = STRATEGIES[strategy].PROMPTS and params.llm.model
+    return sections.split(document, params.llm.sections) if by_model else {None: document}
+
+
+def by_model(shown: dict[str | None, Document], strategy: str, asked: list[Wanted], params: SimpleNamespace, limits: Limits) -> list[tuple]:
     """(text, "llm", call) for each passage asked for, or (reason, None, None) for one that the model did not write."""
+    (document,) = {each.id for each in shown.values()}
 
-    async def all_of_them(client):
+    async def all_of_them(clients: dict[str | None, llm.Client]):
         return await llm.gather([
-            client.ask(wanted.kind, attempts=params.passages.attempts, check=str, sample=wanted.sample,
-                       **dict(zip(("first", "second", "third"), wanted.entities)))
+            clients[wanted.section].ask(wanted.kind, attempts=params.passages.attempts, check=str, sample=wanted.sample,
+                                        **dict(zip(("first", "second", "third"), wanted.entities)))
             for wanted in asked
-        ], f"{strategy}/{document.id}")
+        ], f"{strategy}/{document}")
 
-    with Ledger(strategy, document.id) as ledger:
-        client = llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed)
-        answers = asyncio.run(all_of_them(client))
+    with Ledger(strategy, document) as ledger:
+        clients = {section: llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=each, seed=params.seed)
+                   for section, each in shown.items()}
+        answers = asyncio.run(all_of_them(clients))
     return [(str(answer), None, None) if isinstance(answer, llm.NotAnswered) else (answer[0], "llm", answer[1].as_record())
             for answer in answers]
 

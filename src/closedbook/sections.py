@@ -3,7 +3,7 @@
 import logging
 import re
 from bisect import bisect_left
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from closedbook.records import Document, EntityList, Section
 
@@ -27,10 +27,17 @@ def split(document: Document, words: int | None) -> dict[str | None, Document]:
     return {section.section: section for section in found}
 
 
-def named(section: Document, entities: list[str]) -> list[str]:
-    """Those of a document's entities that a section's text names, in their order."""
-    text = " ".join(section.text.split()).casefold()
-    return [name for name in entities if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", text)]
+def listed(shown: Document, entities: EntityList) -> EntityList:
+    """A document's entity list; for a section of it that section's, with those entities of the document's that the section names."""
+    if shown.section is None:
+        return entities
+    own = next(each for each in entities.sections if each.section == shown.section)
+    known = {name.casefold() for name in own.entities}
+    return replace(own, entities=[name for name in entities.entities if name.casefold() in known or _names(shown, name)])
+
+
+def _names(shown: Document, entity: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(entity)}(?!\w)", " ".join(shown.text.split()), re.IGNORECASE) is not None
 
 
 def merged(lists: list[EntityList], most: int) -> EntityList:
