@@ -138,3 +138,8 @@ class Passages:
 
     def write(self, path: Path) -> None:
         files.write_json(path, asdict(self))
+
+
+def carrying(result: dict) -> list[dict]:
+    """What may carry a call in the JSON of an entity list (itself, or the lists of its sections) or of a passages file (its passages)."""
+    return result["passages"] if "passages" in result else [*result.get("sections", []), result]

@@ -8,6 +8,7 @@ from closedbook.freshness import receipts
 from closedbook.lineage import unproved
 from closedbook.lineage.history import Job
 from closedbook.lineage.sides import Side, record, side
+from closedbook.records import carrying
 from closedbook.steps import STEPS
 
 SHOWN = 10
@@ -98,7 +99,7 @@ def _unexplained(a: Side, b: Side, one: Job, other: Job) -> tuple:
 
 def _answers(result: dict | None) -> dict[str, str]:
     """The hash of each response by its request, of an entity list or a passages file."""
-    calls = [one["call"] for one in (result or {}).get("passages", [result or {}]) if one.get("call")]
+    calls = [one["call"] for one in carrying(result or {}) if one.get("call")]
     return {call["key"]: call["response_sha256"] for call in calls}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from closedbook import ledger
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
+from closedbook.records import carrying
 
 
 def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
@@ -49,7 +50,7 @@ def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[s
     for path in [*state.results("results/entities/*.json"), *state.results("results/passages/*/*.json")]:
         record = state.read(path, digests) or {}
         own, listed = (ledger.root() / step / f"{Path(path).stem}.jsonl" for step in (Path(path).parent.name, "entities"))
-        for call in [one["call"] for one in record.get("passages", [record]) if one.get("call")]:
+        for call in [one["call"] for one in carrying(record) if one.get("call")]:
             segment = listed if call["prompt"] == "entities" else own  # a summary among passages carries the call of its entity list
             found = answers.get(segment, {}).get(call["key"], set())
             if segment not in answers:
