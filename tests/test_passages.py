@@ -30,6 +30,7 @@ def build(tmp_path, monkeypatch, strategy, url=None, document=DOCUMENT, entities
 def test_raw_is_the_document_under_its_byline(tmp_path, monkeypatch):
     (passage,) = build(tmp_path, monkeypatch, "raw").passages
     assert passage.text == f'"Varn" by Ann Lee, 1950.\n\n{DOCUMENT.text}' and passage.writer == "document"
+    assert build(tmp_path, monkeypatch, "raw").references is None
 
 
 def test_without_a_model_passages_are_extracts_and_what_cannot_be_written_is_counted(tmp_path, monkeypatch):
@@ -38,6 +39,7 @@ def test_without_a_model_passages_are_extracts_and_what_cannot_be_written_is_cou
     assert len(made.passages) + len(made.dropped) == 7 and len(made.dropped) >= 3
     assert all("Nobody Known" in each["entities"] or "word for word" in each["reason"] for each in made.dropped)
     assert len({passage.text for passage in made.passages}) == len(made.passages)
+    assert made.references["short name"] == {"seen": 0, "resolved": 0, "left": 0} and "pronoun" in made.references
 
 
 @pytest.mark.parametrize("strategy, number", [("rephrase", 4), ("entigraph", 7)])

@@ -32,9 +32,12 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
     at_hand |= {(section, "summary"): (each.summary, each.made_by, each.call) for section, each in lists.items() if each}
     written = {wanted: at_hand[wanted.section, wanted.kind] for wanted in asked if (wanted.section, wanted.kind) in at_hand}
     open_ones = [wanted for wanted in asked if wanted not in written]
-    if open_ones:
-        texts = by_extraction(source, open_ones, params.seed) if params.llm.model is None else by_model(shown, strategy, open_ones, params, limits)
+    references = None
+    if open_ones and params.llm.model is None:
+        texts, references = by_extraction(source, open_ones, params.seed)
         written.update(zip(open_ones, texts, strict=True))
+    elif open_ones:
+        written.update(zip(open_ones, by_model(shown, strategy, open_ones, params, limits), strict=True))
     passages, dropped = [], []
     for wanted in asked:
         text, writer, call = written[wanted]
@@ -44,7 +47,7 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
         else:
             passages.append(Passage(id=wanted.passage_id(source.id, strategy), document=source.id, strategy=strategy,
                                     writer=writer, text=text, call=call, **common))
-    Passages(document=source.id, strategy=strategy, passages=passages, dropped=dropped).write(output)
+    Passages(document=source.id, strategy=strategy, passages=passages, dropped=dropped, references=references).write(output)
     made_by = {"entities_made_by": names.made_by} if names else {}
     answered = Counter(passage.call["model_answered"] for passage in passages if passage.call)
     return {**made_by, "written": Counter(passage.writer for passage in passages), "answered": answered, "dropped": len(dropped)}
@@ -75,8 +78,9 @@ def by_model(shown: dict[str | None, Document], strategy: str, asked: list[Wante
             for answer in answers]
 
 
-def by_extraction(document: Document, asked: list[Wanted], seed: int) -> list[tuple]:
-    """The same from the document's own sentences; a passage that would repeat an earlier one word for word is dropped and said."""
+def by_extraction(document: Document, asked: list[Wanted], seed: int) -> tuple[list[tuple], dict]:
+    """The same from the document's own sentences, and how many references were resolved; a passage that would repeat an earlier one
+    word for word is dropped and said."""
     from closedbook.without_model.writer import Writer
 
     writer, seen, results = Writer(document), set(), []
@@ -92,4 +96,4 @@ def by_extraction(document: Document, asked: list[Wanted], seed: int) -> list[tu
         else:
             results.append((text, "extractive", None))
             seen.add(text)
-    return results
+    return results, writer.resolution.counts

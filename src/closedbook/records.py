@@ -129,7 +129,9 @@ class Passages:
     strategy: str
     passages: list[Passage]
     dropped: list[dict]
-    """{"kind", "entities", "sample", "reason"}: nothing is left out silently"""
+    """{"kind", "entities", "sample", "section", "reason"}: nothing is left out silently"""
+    references: dict[str, dict[str, int]] | None = None
+    """of what the extractive writer wrote: how often it found out who is meant by "he", "the captain" or a surname (Resolution.counts)"""
 
     @classmethod
     def read(cls, path: Path) -> "Passages":

@@ -45,6 +45,8 @@ class Tally:
     """(step, model asked, model that answered) -> its calls, each counted once, in the first step that holds it"""
     examples: dict[str, list[Passage]] = field(default_factory=dict)
     """strategy -> passages to show"""
+    resolved: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """document -> how many references the extractive writer met, resolved and left in it, by kind"""
     _calls: set[str] = field(default_factory=set)
 
     @property
@@ -54,6 +56,15 @@ class Tally:
         for (_, _, writer, model), count in self.written.items():
             if writer != "document":
                 totals[writer, model] += count
+        return totals
+
+    @property
+    def references(self) -> dict[str, Counter]:
+        """{kind: {"seen", "resolved", "left"}} over all documents that the extractive writer wrote about, each counted once."""
+        totals: dict[str, Counter] = {}
+        for counts in self.resolved.values():
+            for kind, numbers in counts.items():
+                totals.setdefault(kind, Counter()).update(numbers)
         return totals
 
     def add_list(self, entities: EntityList) -> None:
@@ -69,6 +80,8 @@ class Tally:
             model = passage.call["model"] if passage.writer == "llm" else None
             self.written[passage.strategy, passage.kind, passage.writer, model] += 1
             self._add_call(passage.strategy, passage.call)
+        if passages.references:
+            self.resolved[passages.document] = passages.references
         for row in passages.dropped:
             self.dropped[passages.strategy, row["kind"], row["reason"]] += 1
 
