@@ -1,7 +1,6 @@
 """Documents from PDF, HTML, EPUB and DOCX: what becomes text, what is left out and said, and what can't be read."""
 
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -196,7 +195,7 @@ def test_a_file_is_converted_once_until_its_bytes_or_the_converter_change(monkey
         return "a.pdf: converted" in capsys.readouterr().err
 
     assert [converted("One."), converted("One."), converted("Two."), converted("Two.")] == [True, False, True, False]
-    monkeypatch.setattr(formats, "version", lambda library: "another")
+    monkeypatch.setattr(formats, "installed", lambda library: "another")
     assert converted("Two.") and not converted("Two.")
 
 
@@ -213,8 +212,7 @@ def test_same_bytes_same_text():
 
 
 def test_without_the_extra_the_command_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mammoth", None)
-    monkeypatch.setattr(formats, "version", missing)
+    monkeypatch.setattr(formats, "installed", missing)
     message = error_of(a_docx=docx(paragraph("Text.")))
     assert "a.docx: .docx files are read by mammoth, which is not installed: pip install --editable '.[formats]'" in message
 

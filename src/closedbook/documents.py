@@ -13,8 +13,8 @@ from closedbook import files
 from closedbook.records import Document
 from closedbook.sources.article import COMMENT, NO_TEXT, Article
 
-BLOCKS = ["address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "div", "dl", "dt", "figcaption", "figure", "footer",
-          "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "ol", "p", "pre", "section", "table", "tr", "ul"]
+BLOCKS = ["address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "div", "dl", "dt", "figcaption", "figure",
+          "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "ol", "p", "pre", "section", "table", "tr", "ul"]
 PARAGRAPH, LINE = "\u2029", "\u2028"  # Unicode's own separators
 HEADING = re.compile(r"#{1,6} ")
 ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")

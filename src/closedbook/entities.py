@@ -46,8 +46,10 @@ def by_model(shown: list[Document], params: SimpleNamespace, limits: Limits) -> 
     """The list of each section, or of the document itself."""
 
     async def all_of_them(clients: list[llm.Client]) -> list:
-        asking = [client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max) for client in clients]
-        return await llm.gather(asking, f"entities/{shown[0].id}")
+        return await llm.gather([
+            client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max)
+            for client in clients
+        ], f"entities/{shown[0].id}")
 
     with Ledger("entities", shown[0].id) as ledger:
         clients = [llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=each, seed=params.seed) for each in shown]

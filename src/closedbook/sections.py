@@ -65,8 +65,8 @@ def _units(paragraph: str, words: int) -> list[tuple[str, str]]:
 
 def _even(units: list[tuple[str, str]], words: int) -> int:
     """The smallest length under which there are no more sections than there must be: the last is not a tiny one."""
-    fewest = len(_packed(units, words))
-    return bisect_left(range(words), True, lo=max(_length(text) for _, text in units), key=lambda most: len(_packed(units, most)) <= fewest)
+    fewest, longest = len(_packed(units, words)), max(_length(text) for _, text in units)
+    return bisect_left(range(words), True, lo=longest, key=lambda most: len(_packed(units, most)) <= fewest)
 
 
 def _packed(units: list[tuple[str, str]], most: int) -> list[str]:

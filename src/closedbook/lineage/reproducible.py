@@ -69,7 +69,8 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
     """The key of each answer that it takes to make a list or a passage file again under its own parameters and the prompts of here:
     those that it holds, and before them those that were of no use."""
     settings = params.typed(job.recipe["params"])
-    shown = sections.split(Document.read(Path("results/documents") / f"{Path(job.name).name}.json"), job.recipe["params"]["llm"].get("sections"))
+    document = Document.read(Path("results/documents") / f"{Path(job.name).name}.json")
+    shown = sections.split(document, job.recipe["params"]["llm"].get("sections"))
     for section, prompt, fields, sample, tries, schema in _requests(job, settings, 1 + known[""]["reopened"]):
         messages = prompts.messages(prompt, shown[section], **fields)
         for attempt in range(tries):

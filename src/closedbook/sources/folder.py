@@ -8,7 +8,7 @@ from pathlib import Path
 
 from closedbook.errors import UserError
 from closedbook.sources import formats, listing, names
-from closedbook.sources.article import Article, add, check_text, is_empty, with_questions
+from closedbook.sources.article import Article, add, check_text, with_questions
 from closedbook.sources.rows import Row, read_rows, read_text
 
 FRONT_MATTER = re.compile(r"---[ \t\r]*\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
@@ -49,7 +49,8 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
         except formats.Unreadable as problem:
             unreadable.append(f"{file}: {problem}")
     if unreadable:
-        raise UserError("\n".join([*unreadable, f"{len(unreadable)} of {len(named)} files can't be read: mend them, or take them out of the folder"]))
+        count = f"{len(unreadable)} of {len(named)} files can't be read: mend them, or take them out of the folder"
+        raise UserError("\n".join([*unreadable, count]))
     return found
 
 
@@ -59,8 +60,6 @@ def _converted(file: Path, name: str) -> Article:
     read = formats.read(file, identifier)
     if read.left_out:
         log.warning("%s: left out: %s", file, "; ".join(read.left_out))
-    if is_empty(read.text, read.is_html):
-        raise formats.Unreadable("no text in it")
     return Article(id=identifier, title=names.one_line(read.title or "") or file.stem, author=names.author_in_prose(read.author), year=None,
                    text=read.text, is_html=read.is_html, license=names.one_line(read.license or "") or None, questions=[])
 

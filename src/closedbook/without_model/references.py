@@ -102,8 +102,8 @@ class Resolver:
             about.append(after.named)
             if before is None or not all(word.quoted for word in sentence.words):  # speech does not change who "he" is
                 before = after
-        counts = {kind: {"seen": self.seen[kind], "resolved": self.resolved[kind], "left": self.seen[kind] - self.resolved[kind]} for kind in KINDS}
-        return Resolution(texts, about, counts)
+        counts = {kind: {"seen": self.seen[kind], "resolved": self.resolved[kind]} for kind in KINDS}
+        return Resolution(texts, about, {kind: {**one, "left": one["seen"] - one["resolved"]} for kind, one in counts.items()})
 
     def _names_in(self, words: tuple[Word, ...]) -> list[tuple[int, int, str]]:
         """(first word, end, person) of each name outside of quotations; the longest form wins."""

@@ -5,12 +5,14 @@ Nothing in a file is run, and nothing that it points to is fetched: text is take
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import code
+from closedbook.sources.article import is_empty
 from closedbook.sources.formats import docx, epub, html, pdf
 from closedbook.sources.formats.converted import Converted, Unreadable
 
@@ -45,10 +47,15 @@ def _converter(file: Path) -> list[str]:
     """What beside a file's bytes decides its text: this code, and the library's version."""
     library = LIBRARIES.get(file.suffix.lower(), "beautifulsoup4")
     try:
-        return [code.digest("closedbook.sources.formats"), library, version(library)]
+        return [code.digest("closedbook.sources.formats"), library, installed(library)]
     except ModuleNotFoundError:
         raise UserError(f"{file}: {file.suffix} files are read by {library}, which is not installed: pip install --editable '.[formats]', "
                         "or take the file out of the folder") from None
+
+
+@cache
+def installed(library: str) -> str:
+    return version(library)
 
 
 def _convert(file: Path, data: bytes) -> Converted:
@@ -59,4 +66,6 @@ def _convert(file: Path, data: bytes) -> Converted:
         raise
     except Exception as error:  # a broken file can make a converter stumble anywhere
         raise Unreadable(f"broken, or not what its name says ({type(error).__name__}: {' '.join(str(error).split())[:120]})") from error
+    if is_empty(converted.text, converted.is_html):
+        raise Unreadable("no text in it")
     return converted

@@ -34,5 +34,5 @@ def _about(data: bytes) -> dict[str, str | None]:
 
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         core = fromstring(archive.read(CORE)) if CORE in archive.namelist() else None
-    found = {name: core.findtext(DUBLIN_CORE + tag) if core is not None else None for name, tag in (("title", "title"), ("author", "creator"))}
-    return {name: (text or "").strip() or None for name, text in found.items()}
+    found = {name: "" if core is None else core.findtext(DUBLIN_CORE + tag, "") for name, tag in (("title", "title"), ("author", "creator"))}
+    return {name: text.strip() or None for name, text in found.items()}

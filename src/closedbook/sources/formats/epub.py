@@ -25,8 +25,9 @@ def convert(data: bytes) -> Converted:
             raise Unreadable(f"encrypted ({len(locked)} of {len(parts)} parts): a copy without protection is needed")
         text = "\n".join(decoded(archive.read(name)) for name in parts if name not in missing)
     about = {name: [node.text.strip() for node in package.iter(DUBLIN_CORE + name) if node.text] for name in ("title", "creator", "rights")}
-    return Converted(title=next(iter(about["title"]), None), author="; ".join(about["creator"]) or None, license="; ".join(about["rights"]) or None,
-                     text=text, is_html=True, left_out=[f"{len(missing)} parts that it names and does not hold"] if missing else [])
+    return Converted(title=next(iter(about["title"]), None), author="; ".join(about["creator"]) or None,
+                     license="; ".join(about["rights"]) or None, text=text, is_html=True,
+                     left_out=[f"{len(missing)} parts that it names and does not hold"] if missing else [])
 
 
 def _parts(package, folder: str) -> list[str]:
