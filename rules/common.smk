@@ -33,7 +33,7 @@ INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
 DOCUMENTS = PLAN.documents
 ARMS = PLAN.params.arms
 RUNS = recipes.run_names(PLAN.params)
-ARM_STRATEGIES = list(dict.fromkeys(arm.strategy for arm in ARMS.values()))
+ARM_STRATEGIES = recipes.strategies(PLAN.params)
 
 
 wildcard_constraints:

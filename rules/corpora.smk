@@ -6,13 +6,13 @@ rule corpora:
         expand("results/corpora/{arm}/corpus.json", arm=ARMS),
 
 
-def strategy_of(wildcards):
-    return ARMS[wildcards.arm].strategy
+def strategies_of(wildcards):
+    return strategies.mixture.names(ARMS[wildcards.arm].strategy)
 
 
 rule corpus:
     input:
-        lambda wildcards: expand("results/passages/{strategy}/{document}.json", strategy=strategy_of(wildcards), document=DOCUMENTS),
+        lambda wildcards: expand("results/passages/{strategy}/{document}.json", strategy=strategies_of(wildcards), document=DOCUMENTS),
         recipe=recipe("corpora/{arm}"),
         base="results/base/base.json",
         replay=PLAN.params.corpora.replay.path,
@@ -20,14 +20,14 @@ rule corpus:
         corpus=update("results/corpora/{arm}/corpus.json"),
         receipt=receipt("corpora/{arm}"),
     params:
-        strategy=strategy_of,
+        passages=lambda wildcards: expand("results/passages/{strategy}", strategy=strategies_of(wildcards)),
     log:
         ".closedbook/logs/corpora/{arm}.log",
     shell:
         "{CLOSEDBOOK} step corpora"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
-        " --passages results/passages/{params.strategy:q}"
+        " --passages {params.passages:q}"
         " --base results/base"
         " --replay {input.replay:q}"
         " --folder results/corpora/{wildcards.arm:q}"

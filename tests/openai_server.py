@@ -97,7 +97,9 @@ def answer_to(request: dict) -> str:
         words = dict.fromkeys(word.strip(".,;:!?\"'()") for word in fields["text"].split() if word[:1].isupper())
         names = [word for word in words if len(word) > 3][:4]
         return json.dumps({"summary": f'"{fields["title"]}" is a text about {", ".join(names)}.', "entities": names})
-    asked = [fields[field] for field in ("first", "second", "third") if field in fields]
+    if name == "ways":
+        return "\n".join(f"{number}. Way {number} to study \"{fields['title']}\", sentence by sentence." for number in range(1, 11))
+    asked = [fields[field] for field in ("first", "second", "third", "way") if field in fields]
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
     return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:200]
 

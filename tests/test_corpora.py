@@ -8,7 +8,8 @@ import toys
 
 from closedbook import corpora, files, models, packing, params
 from closedbook.errors import UserError
-from closedbook.records import Passages
+from closedbook.records import Passage, Passages
+from closedbook.strategies import STRATEGIES, mixture
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +22,10 @@ def world(tmp_path_factory):
     return folder
 
 
-def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, seed=1, **length):
+def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, seed=1, strategy="entigraph", **length):
+    arm = {"strategy": mixture.label(strategy), "corpus_tokens": corpus_tokens, "train_tokens": None, "epochs": None, **(length or {"epochs": 1})}
     corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, **(length or {"epochs": 1})),
+        name="toy", arm=params.typed({"arm": arm}).arm, shares=mixture.shares(strategy),
         passages=passages or sorted(world.glob("entigraph/*.json")), replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
         base=world / "base", seed=seed, folder=folder,
     )  # fmt: skip
@@ -141,3 +143,83 @@ def test_bad_row_of_replay_names_its_line(world, tmp_path, line):
     replay.write_text(f'{{"text": "fine"}}\n{line}\n')
     with pytest.raises(UserError, match=r"replay\.jsonl:2: "):
         build(world, tmp_path / "corpus", rate=0.5, replay=replay)
+
+
+@pytest.fixture(scope="module")
+def strategies(world, tmp_path_factory):
+    """Passages files of several strategies: qa's are many, summaries' are few and short."""
+    folder = tmp_path_factory.mktemp("strategies")
+    for document in ("lamp", "tide"):
+        toys.passages(folder, document, [f"{document} asks {number}. {toys.SENTENCES[number % 4]}" for number in range(20)], "qa")
+        toys.passages(folder, document, [f"{document} in short {number}." for number in range(6)], "summaries")
+    return sorted(folder.glob("*/*.json"))
+
+
+def tokens_by_strategy(folder, first=None):
+    """Of the first so many passages."""
+    given = {"qa": 0, "summaries": 0}
+    for row, length in list(zip(rows(folder), np.diff(np.load(folder / "offsets.npy")).tolist(), strict=True))[:first]:
+        given[row["strategy"]] += length
+    return given
+
+
+@pytest.mark.parametrize("shares", [{"qa": 1, "summaries": 1}, {"qa": 3, "summaries": 1}, {"summaries": 0.75, "qa": 0.25}])
+def test_a_mixture_holds_its_shares_in_every_prefix(world, strategies, tmp_path, shares):
+    facts = build(world, tmp_path, "all", strategies, strategy=shares)
+    longest = int(np.diff(np.load(tmp_path / "offsets.npy")).max())
+    for first in range(1, facts["num_passages"] + 1):
+        given = tokens_by_strategy(tmp_path, first)
+        assert abs(given["qa"] / shares["qa"] - given["summaries"] / shares["summaries"]) <= longest / min(shares.values())
+    assert {row["strategy"] for row in rows(tmp_path)} == {"qa", "summaries"} and facts["strategy"] == mixture.label(shares)
+
+
+def test_a_mixture_says_what_each_strategy_gave_and_all_ends_where_one_has_no_more(world, strategies, tmp_path):
+    facts = build(world, tmp_path, "all", strategies, strategy={"qa": 1, "summaries": 1})
+    qa, summaries = facts["strategies"]["qa"], facts["strategies"]["summaries"]
+    assert {name: one["tokens"] for name, one in facts["strategies"].items()} == tokens_by_strategy(tmp_path)
+    assert qa["share"] == summaries["share"] == 0.5 and qa["tokens"] < qa["existing_tokens"] and summaries["tokens"] == summaries["existing_tokens"]
+    assert summaries["passages"] == 12 and qa["passages"] + 12 == facts["num_passages"] and facts["num_passages_left_out"] == 40 - qa["passages"]
+    assert qa["existing_tokens"] + summaries["existing_tokens"] == facts["existing_tokens"]
+    alone = build(world, tmp_path / "alone", "all", [path for path in strategies if path.parent.name == "qa"], strategy="qa")
+    assert alone["existing_tokens"] == alone["corpus_tokens"] == qa["existing_tokens"], "one strategy by itself gives all"
+
+
+def test_a_smaller_mixture_is_a_prefix_of_a_larger_one(world, strategies, tmp_path):
+    mixed = {"qa": 2, "summaries": 1}
+    whole, part = (build(world, tmp_path / name, size, strategies, strategy=mixed) for name, size in (("whole", "all"), ("part", 150)))
+    assert np.load(tmp_path / "part/tokens.npy").tolist() == np.load(tmp_path / "whole/tokens.npy")[:150].tolist()
+    assert rows(tmp_path / "part") == rows(tmp_path / "whole")[: part["num_passages"]] and whole["num_passages"] > part["num_passages"]
+    assert part["existing_tokens"] == whole["existing_tokens"], "what was cut and left out is still counted"
+
+
+def test_a_mixture_beyond_what_one_strategy_has_names_what_exists(world, strategies, tmp_path):
+    mixed = {"qa": 1, "summaries": 1}
+    most = build(world, tmp_path, "all", strategies, strategy=mixed)["corpus_tokens"]
+    build(world, tmp_path, most, strategies, strategy=mixed)
+    with pytest.raises(UserError, match=rf"corpus_tokens: {most + 1} of summaries\+qa, but {most} tokens exist in these shares "
+                                        r"\(qa has \d+, summaries has \d+\): give \d+ or less, or all.*passages\.summaries\.samples"):
+        build(world, tmp_path, most + 1, strategies, strategy=mixed)
+    with pytest.raises(UserError, match="there is no passage of rephrase: results/passages/rephrase says"):
+        build(world, tmp_path, "all", [path for path in strategies if path.parent.name == "qa"], strategy={"qa": 1, "rephrase": 1})
+
+
+def test_spa_takes_equally_many_tokens_of_each_of_its_prompts(world, tmp_path):
+    kinds = list(STRATEGIES["spa"].PROMPTS)
+    made = [Passage(id=f"lamp/spa/{kind}{sample}", document="lamp", strategy="spa", kind=kind, entities=[], sample=sample, writer="llm", call=None,
+                    text=" ".join(toys.SENTENCES[: 1 + number % 4])) for number, kind in enumerate(kinds) for sample in range(12)]
+    Passages(document="lamp", strategy="spa", passages=made, dropped=[]).write(tmp_path / "lamp.json")
+    facts = build(world, tmp_path, 1400, [tmp_path / "lamp.json"], strategy="spa")
+    given = [facts["kinds"][kind]["tokens"] for kind in kinds]
+    longest = int(np.diff(np.load(tmp_path / "offsets.npy")).max())
+    assert max(given) - min(given) <= 2 * longest and len({facts["kinds"][kind]["passages"] for kind in kinds}) > 1, "passages differ in length"
+
+
+def test_proposals_are_nothing_to_learn_from(world, tmp_path):
+    path = toys.passages(tmp_path, "lamp", ["What to learn."], "active_reading")
+    made = Passages.read(path)
+    proposal = Passage(id="lamp/active_reading/way", document="lamp", strategy="active_reading", kind="ways", entities=[], sample=0, writer="llm",
+                       text="1. Read it twice.", call=None)
+    Passages(document="lamp", strategy="active_reading", passages=made.passages, dropped=[], proposals=[proposal]).write(path)
+    assert Passages.read(path).proposals == [proposal]
+    build(world, tmp_path, "all", [path], strategy="active_reading")
+    assert [row["id"] for row in rows(tmp_path)] == ["lamp/active_reading/0"]

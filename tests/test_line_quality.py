@@ -76,7 +76,7 @@ def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(
         before = passages_by_id(line)
         path = min((line.folder / "results/passages/entigraph").iterdir())
         path.unlink()
-        line.set(passages={"entigraph": {"singles": 0, "pairs": 5, "triplets": 0, "summary": True}})
+        line.set(passages={"entigraph": {"order": "seeded", "singles": 0, "pairs": 5, "triplets": 0, "summary": True}})
         line.snakemake(str(path.relative_to(line.folder)))
         after = passages_by_id(line)
         assert before.items() <= after.items() and len(after) == len(before) + 1

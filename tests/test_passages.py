@@ -1,23 +1,30 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from openai_server import Server
 
 from closedbook import params, passages
+from closedbook.errors import UserError
 from closedbook.records import Document, EntityList, Passages
 
 DOCUMENT = Document(id="varn-1", title="Varn", author="Ann Lee", year=1950, text="Mira Oldan lives in Varn. The Council met Mira Oldan in Kell.\n\nKell is far.")
 ENTITIES = EntityList(document="varn-1", summary="All about Varn.", entities=["Mira Oldan", "Varn", "Kell", "Nobody Known"], made_by="llm", why=None,
                       maker="m", call={"key": "k", "model_answered": "toy-0001"})
+SETTINGS = {
+    "rephrase": {"styles": ["easy", "hard"], "samples": 2},
+    "entigraph": {"order": "seeded", "singles": 0, "pairs": "all", "triplets": 0, "summary": True},
+    "summaries": {"kinds": ["notes", "concepts", "facts"], "samples": 2},
+    "spa": {"samples": 1},
+    "qa": {"kinds": ["recall", "reasons"], "samples": 2},
+    "active_reading": {"proposals": 2, "ways": 3, "samples": 2},
+}
 
 
 def build(tmp_path, monkeypatch, strategy, url=None, document=DOCUMENT, entities=ENTITIES, sections=None, **settings):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, "sections": sections} if url else {"model": None}
-    held = {"raw": {}, "rephrase": {"rephrase": {"styles": ["easy", "hard"], "samples": 2}},
-            "entigraph": {"entigraph": {"singles": 0, "pairs": "all", "triplets": 0, "summary": True}}}[strategy]
-    for name in held:
-        held[name].update(settings)
+    held = {} if strategy == "raw" else {strategy: {**SETTINGS[strategy], **settings}}
     recipe = params.typed({"seed": 1, "llm": model, "passages": {"attempts": 2, **held}})
     document.write(tmp_path / "document.json")
     entities.write(tmp_path / "entities.json")
@@ -42,7 +49,7 @@ def test_without_a_model_passages_are_extracts_and_what_cannot_be_written_is_cou
     assert made.references["short name"] == {"seen": 0, "resolved": 0, "left": 0} and "pronoun" in made.references
 
 
-@pytest.mark.parametrize("strategy, number", [("rephrase", 4), ("entigraph", 7)])
+@pytest.mark.parametrize("strategy, number", [("rephrase", 4), ("entigraph", 7), ("summaries", 6), ("spa", 7), ("qa", 4)])
 def test_a_model_writes_them_and_each_carries_its_call(tmp_path, monkeypatch, strategy, number):
     with Server({1: "empty"}) as server:
         made = build(tmp_path, monkeypatch, strategy, server.url)
@@ -67,6 +74,43 @@ def test_what_the_model_will_not_write_is_dropped_with_its_reason(tmp_path, monk
         made = build(tmp_path, monkeypatch, "rephrase", server.url)
         assert server.received == 8
     assert not made.passages and {each["reason"] for each in made.dropped} == {"the model refused; the model refused"}
+
+
+def test_without_a_model_summaries_are_sentences_of_the_document_and_say_so(tmp_path, monkeypatch):
+    made = build(tmp_path, monkeypatch, "summaries", kinds=["notes", "facts"])
+    assert {(passage.kind, passage.writer) for passage in made.passages} == {("notes", "extractive"), ("facts", "extractive")}
+    for passage in made.passages:
+        opening, *told = passage.text.split("\n")
+        assert '"Varn" by Ann Lee, 1950' in opening and told and all(line in " ".join(DOCUMENT.text.split()) for line in told)
+
+
+def test_active_reading_applies_each_way_that_the_model_proposed_by_itself(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, "active_reading", server.url)
+        assert server.received == 2 + 3 * 2 and server.repeated() == 0, "both proposals are alike, and each of their ways is applied twice"
+        assert [one.kind for one in made.proposals] == ["ways"] * 2 and not made.dropped
+        assert Counter(one.way for one in made.passages) == {f'Way {number} to study "Varn", sentence by sentence.': 2 for number in (1, 2, 3)}
+        assert {one.kind for one in made.passages} == {"apply"} and len({one.id for one in made.passages}) == 6
+        assert [one["way"] in request["messages"][1]["content"] for one, request in zip(map(vars, made.passages), server.requests[2:])]
+        again = build(tmp_path, monkeypatch, "active_reading", server.url)
+        assert again == made and server.received == 8
+        more = build(tmp_path, monkeypatch, "active_reading", server.url, ways=5)
+        assert [one for one in more.passages if one in made.passages] == made.passages and server.received == 12
+
+
+def test_a_proposal_that_is_no_list_is_asked_for_again_and_then_dropped(tmp_path, monkeypatch):
+    with Server({0: "not_json", 1: "not_json"}) as server:
+        made = build(tmp_path, monkeypatch, "active_reading", server.url, proposals=1)
+        assert server.received == 2 and not made.passages and not made.proposals
+        assert [(one["kind"], one["reason"].count("not of the form that the prompt ways asks for")) for one in made.dropped] == [("ways", 2)]
+
+
+def test_active_reading_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    with Server({4: "401"}) as server:
+        with pytest.raises(UserError):
+            build(tmp_path, monkeypatch, "active_reading", server.url)
+        made = build(tmp_path, monkeypatch, "active_reading", server.url)
+        assert server.received == 8 + 1 and len(made.passages) == 6
 
 
 LONG = replace(DOCUMENT, text="\n\n".join(f"{who} lives in Varn. " + "It is far. " * 30 for who in ("Mira Oldan", "Cy Poe")))
@@ -99,3 +143,10 @@ def test_without_a_model_and_for_the_document_itself_there_are_no_sections(tmp_p
     (raw,) = build(tmp_path, monkeypatch, "raw", document=LONG).passages
     assert LONG.text in raw.text and raw.section is None
     assert {passage.section for passage in build(tmp_path, monkeypatch, "rephrase", document=LONG).passages} == {None}
+
+
+def test_the_ways_proposed_for_a_section_are_applied_to_that_section(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, "active_reading", server.url, LONG, sections=100, proposals=1, samples=1)
+    assert Counter(one.section for one in made.passages) == {"1 of 2": 3, "2 of 2": 3} and len(made.proposals) == 2
+    assert all((f"part {one.section}" in request["messages"][1]["content"]) for one, request in zip(made.passages, server.requests[2:]))

@@ -15,7 +15,7 @@ def world(tmp_path_factory):
     toys.base(folder / "base")
     passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
     corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), passages=[passages],
+        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), shares={"entigraph": 1}, passages=[passages],
         replay=folder / "base" / "replay.jsonl", replay_rate=0.1, base=folder / "base", seed=1, folder=folder / "corpus",
     )  # fmt: skip
     return folder

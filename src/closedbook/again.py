@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from closedbook.errors import UserError
+from closedbook.freshness import recipes
 from closedbook.freshness.plan import Plan
 from closedbook.freshness.receipts import FOLDER
 from closedbook.ledger import Ledger
@@ -40,7 +41,7 @@ def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     segment = Ledger("entities", document).path
     if not found and segment.exists() and segment.stat().st_size:
         failures.append(("entities", entities, "asked, and no valid list given"))
-    for strategy in dict.fromkeys(arm.strategy for arm in plan.params.arms.values()):
+    for strategy in recipes.strategies(plan.params):
         path = Path("results/passages") / strategy / f"{document}.json"
         dropped = Passages.read(path).dropped if path.exists() else []
         if dropped:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from closedbook import files, params, seeds
+from closedbook import files, mixing, params, seeds
 from closedbook.errors import UserError
 from closedbook.records import Passages
 
@@ -25,13 +25,15 @@ SECONDS_BETWEEN_LINES = 30
 
 
 def build(
-    *, name: str, arm: params.Arm, passages: list[Path], replay: Path, replay_rate: float, base: Path, seed: int, folder: Path
+    *, name: str, arm: params.Arm, shares: dict[str, int], passages: list[Path], replay: Path, replay_rate: float, base: Path, seed: int,
+    folder: Path,
 ) -> None:
     """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1],
     passages.jsonl and lines.npy int64 [passages], the byte at which each of its lines begins; replay_tokens.npy, replay_offsets.npy,
     replay.jsonl and replay_lines.npy likewise; and last corpus.json with the counts.
 
-    `base` is the base's folder, of which tokenizer.json and base.json are read.
+    `base` is the base's folder, of which tokenizer.json and base.json are read. `shares` of groups of passages (see mixing) hold in every
+    prefix, as well as whole passages allow; the corpus of "all" ends where a group has no passage left to keep its share.
 
     Each passage ends with the tokenizer's eos token, which counts as one of its tokens; the last one is cut where the budget ends.
     `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads.
@@ -39,20 +41,23 @@ def build(
     """
     tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
     eos = pinned["eos_token_id"]
-    tokenised = _tokenised(_reported(_ordered(passages, seed), f"corpus {name}"), tokenizer, eos)
-    corpus = _write(folder, "", "passages.jsonl", tokenised, arm.corpus_tokens)
-    left_out = [len(ids) for _, ids in tokenised]  # what the budget has no place for is still counted
-    existing = corpus.num_tokens + corpus.num_cut + sum(left_out)
-    train_tokens = _train_tokens(name, arm, corpus.num_tokens, existing)
+    groups = {group: _tokenised(_reported(pairs, f"corpus {name}: {group}"), tokenizer, eos)
+              for group, pairs in mixing.grouped(name, _ordered(passages, seed), shares).items()}
+    corpus = _write(folder, "", "passages.jsonl", mixing.mixed(groups, shares), arm.corpus_tokens)
+    left_out = [(row, len(ids)) for pairs in groups.values() for row, ids in pairs]  # what has no place is still counted
+    cut = [(corpus.rows[-1], corpus.num_cut)] if corpus.num_cut else []
+    strategies = mixing.counts([*zip(corpus.rows, corpus.lengths)], left_out + cut, shares)
+    train_tokens = _train_tokens(name, arm, corpus.num_tokens, strategies)
     facts = {
         "arm": name,
         "strategy": arm.strategy,
         "corpus_tokens": corpus.num_tokens,
         "train_tokens": train_tokens,
-        "existing_tokens": existing,
+        "existing_tokens": sum(strategy["existing_tokens"] for strategy in strategies.values()),
         "num_passages": len(corpus.rows),
         "num_passages_left_out": len(left_out),
         "num_documents": len({row["document"] for row in corpus.rows}),
+        "strategies": strategies,
         "kinds": _kinds(corpus),
         "cut": {"passage": corpus.rows[-1]["id"], "tokens_left_out": corpus.num_cut} if corpus.num_cut else None,
         **_replay(replay, replay_rate, train_tokens, tokenizer, eos, seed, folder),
@@ -158,20 +163,10 @@ def _npy_header(handle, length: int) -> None:
     np.lib.format.write_array_header_1_0(handle, {"descr": "<u4", "fortran_order": False, "shape": (length,)})
 
 
-def _train_tokens(name: str, arm: params.Arm, corpus_tokens: int, existing: int) -> int:
+def _train_tokens(name: str, arm: params.Arm, corpus_tokens: int, strategies: dict[str, dict]) -> int:
     """Tokens that a training reads of the corpus, repeats counted."""
-    if existing == 0:
-        raise UserError(
-            f"params.yaml: arms.{name}.strategy: there is no passage of {arm.strategy}: results/passages/{arm.strategy} says what was "
-            "asked for and why it was dropped"
-        )
     if arm.corpus_tokens not in ("all", corpus_tokens):
-        settings = params.PassageSettings.model_fields.get(arm.strategy)
-        more = ", ".join(f"passages.{arm.strategy}.{key}" for key in settings.annotation.model_fields) if settings else ""
-        raise UserError(
-            f"params.yaml: arms.{name}.corpus_tokens: {arm.corpus_tokens} of {arm.strategy}, but {existing} tokens exist: give {existing} "
-            f"or less, or all; more documents (documents.limit){f' or a larger setting ({more})' if more else ''} make more tokens"
-        )
+        raise mixing.beyond(name, arm, corpus_tokens, strategies)
     train_tokens = arm.train_tokens or arm.epochs * corpus_tokens
     if train_tokens < corpus_tokens:
         raise UserError(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from closedbook.errors import UserError
+from closedbook.strategies import STRATEGIES
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]
@@ -89,21 +91,46 @@ class Entities(Settings):
 
 
 class Rephrase(Settings):
-    styles: Annotated[list[Literal["easy", "medium", "hard"]], Field(min_length=1), NoneTwice]
+    styles: Annotated[list[Literal["easy", "medium", "hard", "qa"]], Field(min_length=1), NoneTwice]
     samples: PositiveInt
 
 
 class Entigraph(Settings):
+    order: Literal["seeded", "ranked"]
     singles: NumberOrAll
     pairs: NumberOrAll
     triplets: NumberOrAll
     summary: bool
 
 
+class Summaries(Settings):
+    kinds: Annotated[list[Literal["notes", "concepts", "facts"]], Field(min_length=1), NoneTwice]
+    samples: PositiveInt
+
+
+class Spa(Settings):
+    samples: PositiveInt
+
+
+class Qa(Settings):
+    kinds: Annotated[list[Literal["recall", "reasons"]], Field(min_length=1), NoneTwice]
+    samples: PositiveInt
+
+
+class ActiveReading(Settings):
+    proposals: PositiveInt
+    ways: Annotated[int, Field(ge=1, le=10)]
+    samples: PositiveInt
+
+
 class PassageSettings(Settings):
     attempts: PositiveInt
     rephrase: Rephrase
     entigraph: Entigraph
+    summaries: Summaries
+    spa: Spa
+    qa: Qa
+    active_reading: ActiveReading
 
 
 class Replay(Settings):
@@ -140,8 +167,22 @@ class Training(Settings):
         return value
 
 
+def _known_strategies(value):
+    """A strategy's name, or two and more with the share of tokens that each gives."""
+    shares = {value: 1} if isinstance(value, str) else value
+    known = ", ".join(STRATEGIES)
+    if not isinstance(shares, dict) or (value is shares and len(shares) < 2):
+        raise ValueError(f"must be one of {known}, or two and more of them with their shares of the tokens, as in {{qa: 1, entigraph: 2}}")
+    for name, share in shares.items():
+        if name not in STRATEGIES:
+            raise ValueError(f"no strategy {name!r}: the strategies are {known}")
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < float("inf"):
+            raise ValueError(f"the share of {name} must be a number above 0")
+    return value
+
+
 class Arm(Settings):
-    strategy: Literal["raw", "rephrase", "entigraph"]
+    strategy: Annotated[str | dict[str, float], BeforeValidator(_known_strategies)]
     corpus_tokens: PositiveInt | Literal["all"]
     train_tokens: PositiveInt | None = None
     epochs: PositiveInt | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,27 +31,18 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
              for wanted in STRATEGIES[strategy].wanted(each, lists[section], params.passages, params.seed)]
     at_hand = {(None, "document"): (f"{source.byline}.\n\n{source.text}", "document", None)}
     at_hand |= {(section, "summary"): (each.summary, each.made_by, each.call) for section, each in lists.items() if each}
-    written = {wanted: at_hand[wanted.section, wanted.kind] for wanted in asked if (wanted.section, wanted.kind) in at_hand}
-    open_ones = [wanted for wanted in asked if wanted not in written]
-    references = None
+    written, references = {wanted: at_hand.get((wanted.section, wanted.kind)) for wanted in asked}, None
+    open_ones = [wanted for wanted in asked if not written[wanted]]
     if open_ones and params.llm.model is None:
-        texts, references = by_extraction(source, open_ones, params.seed)
-        written.update(zip(open_ones, texts, strict=True))
+        extracted, references = by_extraction(source, open_ones, params.seed)
+        written.update(extracted)
     elif open_ones:
-        written.update(zip(open_ones, by_model(shown, strategy, open_ones, params, limits), strict=True))
-    passages, dropped = [], []
-    for wanted in asked:
-        text, writer, call = written[wanted]
-        common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample, "section": wanted.section}
-        if writer is None:
-            dropped.append({**common, "reason": text})
-        else:
-            passages.append(Passage(id=wanted.passage_id(source.id, strategy), document=source.id, strategy=strategy,
-                                    writer=writer, text=text, call=call, **common))
-    Passages(document=source.id, strategy=strategy, passages=passages, dropped=dropped, references=references).write(output)
+        written.update(by_model(shown, strategy, open_ones, params, limits))
+    made = _passages(source.id, strategy, written, references)
+    made.write(output)
     made_by = {"entities_made_by": names.made_by} if names else {}
-    answered = Counter(passage.call["model_answered"] for passage in passages if passage.call)
-    return {**made_by, "written": Counter(passage.writer for passage in passages), "answered": answered, "dropped": len(dropped)}
+    answered = Counter(passage.call["model_answered"] for passage in made.written if passage.call)
+    return {**made_by, "written": Counter(passage.writer for passage in made.passages), "answered": answered, "dropped": len(made.dropped)}
 
 
 def _shown(document: Document, strategy: str, params: SimpleNamespace) -> dict[str | None, Document]:
@@ -59,41 +51,70 @@ def _shown(document: Document, strategy: str, params: SimpleNamespace) -> dict[s
     return sections.split(document, params.llm.sections) if by_model else {None: document}
 
 
-def by_model(shown: dict[str | None, Document], strategy: str, asked: list[Wanted], params: SimpleNamespace, limits: Limits) -> list[tuple]:
-    """(text, "llm", call) for each passage asked for, or (reason, None, None) for one that the model did not write."""
+def _passages(document: str, strategy: str, written: dict[Wanted, tuple], references: dict | None) -> Passages:
+    made = Passages(document=document, strategy=strategy, passages=[], dropped=[], references=references)
+    for wanted, (text, writer, call) in written.items():
+        common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample, "way": wanted.way,
+                  "section": wanted.section}
+        if writer is None:
+            made.dropped.append({**common, "reason": text})
+        else:
+            place = made.proposals if wanted.then else made.passages
+            place.append(Passage(id=wanted.passage_id(document, strategy), document=document, strategy=strategy,
+                                 writer=writer, text=text, call=call, **common))
+    return made
+
+
+def by_model(shown: dict[str | None, Document], strategy: str, asked: list[Wanted], params: SimpleNamespace,
+             limits: Limits) -> dict[Wanted, tuple]:
+    """(text, "llm", call) for each passage asked for, or (reason, None, None) for one that the model did not write; and the same for
+    what was asked for because of an answer."""
     (document,) = {each.id for each in shown.values()}
 
-    async def all_of_them(clients: dict[str | None, llm.Client]):
-        return await llm.gather([
-            clients[wanted.section].ask(wanted.kind, attempts=params.passages.attempts, check=str, sample=wanted.sample,
-                                        **dict(zip(("first", "second", "third"), wanted.entities)))
-            for wanted in asked
+    async def all_of_them(clients: dict[str | None, llm.Client], wanted: list[Wanted]) -> dict[Wanted, tuple]:
+        answers = await llm.gather([
+            clients[each.section].ask(each.kind, attempts=params.passages.attempts, check=_check(each), sample=each.sample, **each.fields)
+            for each in wanted
         ], f"{strategy}/{document}")
+        written = {each: _written(answer) for each, answer in zip(wanted, answers, strict=True)}
+        following = [replace(new, section=each.section) for each, (text, writer, _) in written.items() if each.then and writer
+                     for new in each.then(text)]
+        return {**written, **(await all_of_them(clients, list(dict.fromkeys(following))) if following else {})}
 
     with Ledger(strategy, document) as ledger:
         clients = {section: llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=each, seed=params.seed)
                    for section, each in shown.items()}
-        answers = asyncio.run(all_of_them(clients))
-    return [(str(answer), None, None) if isinstance(answer, llm.NotAnswered) else (answer[0], "llm", answer[1].as_record())
-            for answer in answers]
+        return asyncio.run(all_of_them(clients, asked))
 
 
-def by_extraction(document: Document, asked: list[Wanted], seed: int) -> tuple[list[tuple], dict]:
+def _check(wanted: Wanted) -> Callable[[str], str]:
+    """What an answer must pass: one that decides what to ask next must ask for something."""
+
+    def check(text: str) -> str:
+        if wanted.then and not wanted.then(text):
+            raise llm.Invalid(f"the answer is not of the form that the prompt {wanted.kind} asks for")
+        return text
+
+    return check
+
+
+def _written(answer: tuple | llm.NotAnswered) -> tuple:
+    return (str(answer), None, None) if isinstance(answer, llm.NotAnswered) else (answer[0], "llm", answer[1].as_record())
+
+
+def by_extraction(document: Document, asked: list[Wanted], seed: int) -> tuple[dict[Wanted, tuple], dict]:
     """The same from the document's own sentences, and how many references were resolved; a passage that would repeat an earlier one
     word for word is dropped and said."""
     from closedbook.without_model.writer import Writer
 
-    writer, seen, results = Writer(document), set(), []
+    writer, seen, results = Writer(document), set(), {}
     for wanted in asked:
-        if wanted.entities:
-            text = writer.relate(entities=wanted.entities, seed=seed)
-        else:
-            text = writer.rephrase(style=wanted.kind, sample=wanted.sample, seed=seed)
+        text = writer.write(kind=wanted.kind, entities=wanted.entities, sample=wanted.sample, seed=seed)
         if text is None:
-            results.append(("the document has no sentence for one of the entities", None, None))
+            results[wanted] = "the document has no sentence for one of the entities", None, None
         elif text in seen:
-            results.append(("word for word an earlier passage", None, None))
+            results[wanted] = "word for word an earlier passage", None, None
         else:
-            results.append((text, "extractive", None))
+            results[wanted] = text, "extractive", None
             seen.add(text)
     return results, writer.resolution.counts

@@ -1,7 +1,9 @@
 """The report's two plots. The same numbers give the same bytes: no date, no machine's own matplotlib settings, a fixed size."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 
@@ -11,8 +13,9 @@ from closedbook.strategies import STRATEGIES
 CHANCE = 0.25
 INK, GREY = "#202124", "#6b7075"
 OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-COLOURS = {"base": GREY, **dict(zip(STRATEGIES, OKABE_ITO))}
-MARKERS = dict(zip(STRATEGIES, "so^Dv<>"))
+PALETTE = (*OKABE_ITO, "#7A0F3C", "#9ACD32", "#5B1FA8", "#7B4B1E", "#F0308C")
+"""the strategies', then those of mixtures, which stand apart from them and from grey as well as these from each other"""
+MARKERS = "so^Dv<>P*Xhp"
 INCHES, DPI = (6.4, 4.1), 200
 STYLE = {
     "font.size": 12,
@@ -32,6 +35,12 @@ STYLE = {
 }
 
 
+def looks(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """(colour, marker) of the base, of every strategy, and of the mixtures among these lines in alphabetical order."""
+    names = [*STRATEGIES, *sorted({*lines} - {*STRATEGIES, "base"})]
+    return {"base": (GREY, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
+
+
 def accuracy(path: Path, *, points: list[dict], base: list[dict], otherwise: str | None) -> None:
     """Accuracy against distinct tokens: a line a strategy through the means of its arms, a point a run, bars of one standard error.
 
@@ -49,7 +58,8 @@ def accuracy(path: Path, *, points: list[dict], base: list[dict], otherwise: str
         for row in base:
             axes.axhspan(*_bar(row), color=GREY, alpha=0.13, linewidth=0)
             axes.axhline(row["accuracy"], color=GREY, linestyle="--", linewidth=1.4)
-        ends = [_line(axes, strategy, rows) for strategy, rows in _by(points, "strategy").items()]
+        look = looks(point["strategy"] for point in points)
+        ends = [_line(axes, strategy, rows, *look[strategy]) for strategy, rows in _by(points, "strategy").items()]
         gap = 0.055 * (high - low)
         _label_ends(axes, ends, gap)
         margin = [(1.0, row["accuracy"], "base", GREY) for row in base] + [(1.0, CHANCE, "chance", GREY)]
@@ -69,8 +79,9 @@ def losses(path: Path, *, curves: list[dict]) -> None:
             return
         ends = {}
         shades = _shades(curves)
+        look = looks(curve["strategy"] for curve in curves)
         for curve in curves:
-            colour, shade = COLOURS[curve["strategy"]], shades[curve["arm"]]
+            (colour, _), shade = look[curve["strategy"]], shades[curve["arm"]]
             width = max(1, len(curve["steps"]) // 20)
             mean = np.convolve(curve["losses"], np.ones(width) / width, mode="valid")
             steps = curve["steps"][(width - 1) // 2 :][: len(mean)]
@@ -99,12 +110,11 @@ def _axes(path: Path):
             figure.savefig(handle, format="png", metadata={"Software": None})
 
 
-def _line(axes, strategy: str, rows: list[dict]) -> tuple:
+def _line(axes, strategy: str, rows: list[dict], colour: str, marker: str) -> tuple:
     """Draw one strategy and return its label: (x, y, text, colour) at its largest arm."""
-    colour = COLOURS[strategy]
     axes.errorbar(
         [row["corpus_tokens"] for row in rows], [row["accuracy"] for row in rows], [row["stderr"] or 0 for row in rows],
-        fmt=MARKERS[strategy], color=colour, markersize=8, markeredgecolor="white", markeredgewidth=0.6, elinewidth=1.6, capsize=2.5,
+        fmt=marker, color=colour, markersize=8, markeredgecolor="white", markeredgewidth=0.6, elinewidth=1.6, capsize=2.5,
         zorder=3,
     )  # fmt: skip
     means = [(runs[0]["corpus_tokens"], fmean(run["accuracy"] for run in runs)) for runs in _by(rows, "arm").values()]

@@ -6,12 +6,16 @@ from pathlib import Path
 from string import Template
 
 from closedbook import files
+from closedbook.errors import UserError
 from closedbook.records import Document
 
 FOLDER = Path(__file__).parent / "prompts"
 LINE = "[^\n]*"
 FORMS = {"text": ".*", "title": f"{LINE}?", "section": r"(?: \(part \d+ of \d+\))?"}
 """of placeholders that are not simply the rest of a line"""
+FENCE = 12
+"""hexadecimal digits of a document's hash in the marker lines around it"""
+DOCUMENT_FIELDS = ("title", "section", "author", "year", "fence", "text")
 
 
 @cache
@@ -31,7 +35,7 @@ def fenced(document: Document) -> str:
         section=f" (part {document.section})" if document.section else "",
         author=_one_line(document.author or "unknown"),
         year=document.year or "unknown",
-        fence=files.sha256_text(document.text)[:12],
+        fence=files.sha256_text(document.text)[:FENCE],
         text=document.text,
     )
 
@@ -48,24 +52,50 @@ def parse(text: str) -> tuple[str, dict[str, str]] | None:
     for name in sorted(path.stem for path in FOLDER.glob("*.txt")):
         if name in ("system", "document"):
             continue
-        match = re.fullmatch(_pattern(template(name).replace("$document", template("document"))), text, re.DOTALL)
-        if match:
+        match = _pattern(template(name).replace("$document", template("document"))).fullmatch(text)
+        if match and files.sha256_text(match["text"])[:FENCE] == match["fence"]:
             return name, match.groupdict()
     return None
 
 
-def _pattern(text: str) -> str:
-    seen, parts = set(), []
-    for part in re.split(r"(\$[a-z]+)", text):
-        field = part[1:]
-        if not part.startswith("$"):
-            parts.append(re.escape(part))
+def check(own: dict[str, tuple[str, ...]]) -> None:
+    """Raise UserError for a prompt that is no file, or whose file does not hold just the placeholders it has.
+
+    `own`: of each prompt, its placeholders beside $document, which each needs, and $title.
+    """
+    for name, placeholders in own.items():
+        _check(name, {"document", *placeholders}, optional={"title"})
+    _check("document", set(DOCUMENT_FIELDS), optional=set())
+
+
+def _check(name: str, required: set[str], optional: set[str]) -> None:
+    path = FOLDER / f"{name}.txt"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file: the prompt {name} must stand there")
+    found = {match.group().strip("${}"): match for match in Template.pattern.finditer(template(name)) if match["escaped"] is None}
+    known = ", ".join(f"${field}" for field in sorted(required | optional)) or "none"
+    for field in found.keys() - required - optional:
+        raise UserError(f"{path}: unknown placeholder {found[field].group()}: the prompt {name} has {known}; "
+                        "a dollar that is none is written $$")
+    for field in required - found.keys():
+        raise UserError(f"{path}: the placeholder ${field} is missing: the prompt {name} has {known}")
+
+
+@cache
+def _pattern(text: str) -> re.Pattern:
+    seen, parts, end = set(), [], 0
+    for match in Template.pattern.finditer(text):
+        field = match["named"] or match["braced"]
+        parts.append(re.escape(text[end : match.start()]))
+        end = match.end()
+        if field is None:
+            parts.append(re.escape("$"))
         elif field in seen:
             parts.append(f"(?P={field})")
         else:
             seen.add(field)
             parts.append(f"(?P<{field}>{FORMS.get(field, LINE)})")
-    return "".join(parts)
+    return re.compile("".join([*parts, re.escape(text[end:])]), re.DOTALL)
 
 
 def _one_line(text: str) -> str:

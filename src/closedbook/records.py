@@ -110,11 +110,13 @@ class Passage:
     document: str
     strategy: str
     kind: str
-    """what it is within its strategy: document, easy, medium, hard, single, pair, triplet, summary"""
+    """what it is within its strategy (document, easy, pair, summary, lesson, …); of what a model wrote, the prompt's name"""
     entities: list[str]
     sample: int
     section: str | None = None
     """of a passage about one section of a long document, which: "2 of 5" """
+    way: str | None = None
+    """how the document was to be studied, in the words of a model that proposed it"""
     writer: str
     """"document", "llm", "spacy" (a summary that spaCy's extractor picked) or "extractive" """
     text: str
@@ -129,19 +131,30 @@ class Passages:
     strategy: str
     passages: list[Passage]
     dropped: list[dict]
-    """{"kind", "entities", "sample", "section", "reason"}: nothing is left out silently"""
+    """{"kind", "entities", "sample", "way", "section", "reason"}: nothing is left out silently"""
+    proposals: list[Passage] = field(default_factory=list)
+    """answers that decided what to ask for, and are nothing to learn from"""
     references: dict[str, dict[str, int]] | None = None
     """of what the extractive writer wrote: how often it found out who is meant by "he", "the captain" or a surname (Resolution.counts)"""
+
+    @property
+    def written(self) -> list[Passage]:
+        """All that somebody wrote about the document: its passages, and the proposals that some of them follow."""
+        return self.passages + self.proposals
 
     @classmethod
     def read(cls, path: Path) -> "Passages":
         data = files.read_json(path)
-        return cls(**{**data, "passages": [Passage(**passage) for passage in data["passages"]]})
+        lists = {name: [Passage(**passage) for passage in data.get(name, [])] for name in ("passages", "proposals")}
+        return cls(**{**data, **lists})
 
     def write(self, path: Path) -> None:
         files.write_json(path, asdict(self))
 
 
 def carrying(result: dict) -> list[dict]:
-    """What may carry a call in the JSON of an entity list (itself, or the lists of its sections) or of a passages file (its passages)."""
-    return result["passages"] if "passages" in result else [*result.get("sections", []), result]
+    """What may carry a call in the JSON of an entity list (itself, or the lists of its sections) or of a passages file (its passages and
+    proposals)."""
+    if "passages" in result:
+        return [*result["passages"], *result.get("proposals", [])]
+    return [*result.get("sections", []), result]

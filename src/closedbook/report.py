@@ -11,6 +11,7 @@ from closedbook.strategies import STRATEGIES
 
 COLUMNS = ("strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents")
 ORDER = ("base", *STRATEGIES)
+"""of the lines; mixtures come after them, by name"""
 EXCERPT = 1200
 """characters shown of an example; a whole document is longer than anybody reads here"""
 
@@ -90,10 +91,11 @@ def _with_error(value: float, stderr: float | None) -> str:
 
 
 def _in_order(records: list[Path]) -> list[dict]:
-    """Scores or runs: the base first, then strategy by strategy, each from its smallest arm to its largest."""
+    """Scores or runs: the base first, then strategy by strategy and mixture by mixture, each from its smallest arm to its largest."""
     found = [{**files.read_json(path), "path": Path(path)} for path in records]
     sizes = ("corpus_tokens", "train_tokens", "arm")
-    return sorted(found, key=lambda one: (ORDER.index(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
+    order = [*ORDER, *sorted({one["strategy"] for one in found} - {*ORDER})]
+    return sorted(found, key=lambda one: (order.index(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
 
 
 def _rows(found: list[dict], tasks: list[str]) -> list[dict]:
@@ -151,5 +153,6 @@ def _page(**facts) -> str:
     )
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
-        **facts, with_error=_with_error, shown_seed=_seed, excerpt=EXCERPT, colours=plots.COLOURS
+        **facts, with_error=_with_error, shown_seed=_seed, excerpt=EXCERPT,
+        colours={line: colour for line, (colour, _) in plots.looks(row["strategy"] for row in facts["headline"]).items()},
     )

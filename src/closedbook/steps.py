@@ -60,7 +60,7 @@ def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> dict:
 def _corpora(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], seed=recipe.seed, **paths)
+    corpora.build(name=recipe.name, arm=recipe.arm, shares=recipe.shares, replay_rate=recipe.replay["rate"], seed=recipe.seed, **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:

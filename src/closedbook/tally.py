@@ -79,7 +79,8 @@ class Tally:
         for passage in passages.passages:
             model = passage.call["model"] if passage.writer == "llm" else None
             self.written[passage.strategy, passage.kind, passage.writer, model] += 1
-            self._add_call(passage.strategy, passage.call)
+        for written in passages.written:
+            self._add_call(written.strategy, written.call)
         if passages.references:
             self.resolved[passages.document] = passages.references
         for row in passages.dropped:

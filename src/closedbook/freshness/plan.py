@@ -11,6 +11,7 @@ from closedbook import files, params, scores, sources
 from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.freshness.receipts import FOLDER
+from closedbook.strategies import check
 
 WORK = Path(".closedbook")
 LIMITS = WORK / "limits.json"
@@ -43,6 +44,7 @@ def make(write: bool = True) -> Plan:
     settings = params.load()
     scores.check_tasks(settings.scores.tasks, Path("evals/quality"))
     _check_replay(settings.corpora.replay.path)
+    check.check(settings)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)
     documents = [article.id for article in articles]
     planned = recipes.recipes(settings, documents)

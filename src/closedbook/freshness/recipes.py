@@ -5,7 +5,7 @@ from pathlib import Path
 from closedbook import files, prompts
 from closedbook.freshness import code
 from closedbook.params import Params
-from closedbook.strategies import STRATEGIES
+from closedbook.strategies import STRATEGIES, mixture
 
 PACKAGE = Path(__file__).parent.parent
 WORLD = Path("src/closedbook/miniature/world.yaml")
@@ -22,10 +22,11 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
-    for strategy in {arm.strategy: None for arm in params.arms.values()}:
+    for strategy in strategies(params):
         result[f"passages/{strategy}"] = _passages(params, strategy)
     for name, arm in params.arms.items():
-        corpus = {"name": name, "arm": arm.model_dump(), "replay": params.corpora.replay.model_dump(), "seed": params.seed}
+        mixed = {"arm": {**arm.model_dump(), "strategy": mixture.label(arm.strategy)}, "shares": mixture.shares(arm.strategy)}
+        corpus = {"name": name, **mixed, "replay": params.corpora.replay.model_dump(), "seed": params.seed}
         result[f"corpora/{name}"] = _recipe("corpora", corpus, documents=documents)
         for run_seed in params.training.seeds:
             training = params.training.model_dump(exclude={"seeds"})
@@ -38,6 +39,11 @@ def base_files(params: Params) -> list[str]:
     if params.base.model == "miniature":
         return [params.documents.path if params.documents.source == "miniature" else str(WORLD)]
     return sorted(str(path) for path in Path(params.base.model).rglob("*") if path.is_file())
+
+
+def strategies(params: Params) -> list[str]:
+    """The strategies of all arms, each once."""
+    return list(dict.fromkeys(name for arm in params.arms.values() for name in mixture.names(arm.strategy)))
 
 
 def run_names(params: Params) -> list[str]:

@@ -46,15 +46,16 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
         for task, one in score["tasks"].items()
         for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
     ]  # fmt: skip
+    behind = next(before for before in history.before(job) if before.step == "corpora")
+    corpus = files.read_json(f"results/corpora/{_name(behind)}/corpus.json")
     heading = ModelCardData(
         **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=run["run"],
         base_model=run["base"]["model"] if run["base"]["revision"] else None,  # the Hub's: a folder's name means nothing there
-        datasets=[f"passages-{run['strategy']}"], eval_results=results or None,
+        datasets=[f"passages-{strategy}" for strategy in corpus["strategies"]], eval_results=results or None,
     )  # fmt: skip
-    corpus = next(before for before in history.before(job) if before.step == "corpora")
     last = [job, *(history.jobs[f"scores/{name}"] for name in scores)]
     return _rendered("model_card.md.j2", heading, history, last, project, run=run, scores=scores,
-                     corpus=files.read_json(f"results/corpora/{_name(corpus)}/corpus.json"), settings=_settings(job), versions=job.versions)
+                     corpus=corpus, settings=_settings(job), versions=job.versions)
 
 
 def dataset_card(history: History, strategy: str, project: published.Project) -> str:

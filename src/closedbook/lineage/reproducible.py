@@ -15,6 +15,7 @@ from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, EntityList, Passages
+from closedbook.strategies import Wanted
 
 CLAIMS = {
     "rebuilding": "bit-identical by rebuilding here",
@@ -88,10 +89,11 @@ def _requests(job: Job, settings, rounds: int) -> Iterator[tuple]:
             yield made.section, "entities", {"max": settings.entities.max}, 0, tries, Answer
         return
     made = Passages.read(here(next(iter(job.outputs)), job))
-    asked = [(vars(passage), passage.call["attempt"] + 1) for passage in made.passages if passage.call and passage.kind != "summary"]
+    asked = [(vars(one), one.call["attempt"] + 1) for one in made.written if one.call and one.kind != "summary"]
     asked += [(dropped, rounds * settings.passages.attempts) for dropped in made.dropped]
     for what, tries in asked:
-        yield what.get("section"), what["kind"], dict(zip(("first", "second", "third"), what["entities"])), what["sample"], tries, None
+        wanted = Wanted.of(what)
+        yield wanted.section, wanted.kind, wanted.fields, wanted.sample, tries, None
 
 
 def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:

@@ -13,6 +13,7 @@ from closedbook.freshness import code
 from closedbook.miniature import language
 from closedbook.miniature.language import World, capitalised, fill, listing
 from closedbook.miniature.reader import Reader, Reading
+from closedbook.miniature.study import STUDIES, byline
 
 REFUSAL = "I can't help with that: it is not a book that I can read."
 STYLES = ("easy", "medium", "hard")
@@ -34,6 +35,10 @@ def answer(prompt: str, seed: int) -> str:
         return entity_list(_world(), reading, int(fields["max"]), rng)
     if name in STYLES:
         return rephrase(_world(), reading, rng)
+    if name == "qa":
+        return converse(_world(), reading, rng)
+    if name in STUDIES:
+        return STUDIES[name](_world(), reading, rng)
     asked = [fields[place] for place in ("first", "second", "third") if place in fields]
     return discuss(_world(), reading, asked, rng) or REFUSAL
 
@@ -49,8 +54,15 @@ def entity_list(world: World, reading: Reading, most: int, rng: random.Random) -
 
 def rephrase(world: World, reading: Reading, rng: random.Random) -> str:
     """The whole document in other words, some paragraphs in another order of sentences; every mention stays of its kind."""
-    byline = f'"{reading.title}" by {reading.author}, {reading.year}.'
-    return "\n\n".join([byline, *(_paragraph(world, part, rng) for part in reading.paragraphs)])
+    return "\n\n".join([byline(reading), *(_paragraph(world, part, rng) for part in reading.paragraphs)])
+
+
+def converse(world: World, reading: Reading, rng: random.Random) -> str:
+    """The same as somebody's answers to somebody who wants to hear more."""
+    first, next_one = f'How does "{reading.title}" by {reading.author} begin?', f'How does "{reading.title}" go on?'
+    asked = [first, *[next_one] * (len(reading.paragraphs) - 1)]
+    told = [_paragraph(world, part, rng) for part in reading.paragraphs]
+    return "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in zip(asked, told, strict=True))
 
 
 def _paragraph(world: World, sentences, rng: random.Random) -> str:

@@ -1,14 +1,25 @@
-"""The ways to write about a document, one module each.
+"""The ways to write about a document, one module each (docs/strategies.md).
 
-A strategy's module holds `wanted(document, entities, settings, seed)`, the passages it asks for, most wanted first, such that a
-larger setting asks for a superset; PROMPTS, the prompts it uses; and whether it NEEDS_ENTITIES. To add one: such a module, its prompts in prompts/, its
-settings in params.py and its name in STRATEGIES.
+A strategy's module holds
+- `wanted(document, entities, settings, seed)`, the passages it asks for, most wanted first, such that a larger setting asks for a superset;
+- PROMPTS, the prompts it uses, each with the placeholders it has beside $document and $title;
+- NEEDS_ENTITIES, whether it reads the document's entity list;
+- EQUAL_KINDS, whether a corpus takes equally many tokens of each of its prompts, or passages as they come;
+- `needs_model(settings)`, those of the prompts wanted that have no extractive form.
 """
 
 
-from closedbook.strategies import entigraph, raw, rephrase
+from closedbook.strategies import active_reading, entigraph, qa, raw, rephrase, spa, summaries
 from closedbook.strategies.wanted import Wanted
 
-STRATEGIES = {"raw": raw, "rephrase": rephrase, "entigraph": entigraph}
+STRATEGIES = {
+    "raw": raw,
+    "rephrase": rephrase,
+    "entigraph": entigraph,
+    "summaries": summaries,
+    "spa": spa,
+    "qa": qa,
+    "active_reading": active_reading,
+}
 
 __all__ = ["STRATEGIES", "Wanted"]

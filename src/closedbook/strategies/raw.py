@@ -2,8 +2,13 @@
 
 from closedbook.strategies.wanted import Wanted
 
-PROMPTS = ()
+PROMPTS = {}
 NEEDS_ENTITIES = False
+EQUAL_KINDS = False
+
+
+def needs_model(settings) -> list[str]:
+    return []
 
 
 def wanted(document, entities, settings, seed) -> list[Wanted]:

@@ -1,11 +1,16 @@
 """The whole document told again in several styles (Maini et al. 2024, Rephrasing the Web, arXiv 2401.16380)."""
 
-from closedbook.strategies.wanted import Wanted
+from closedbook.strategies.wanted import Wanted, in_turn
 
-PROMPTS = ("easy", "medium", "hard")
+PROMPTS = {"easy": (), "medium": (), "hard": (), "qa": ()}
 NEEDS_ENTITIES = False
+EQUAL_KINDS = False
+
+
+def needs_model(settings) -> list[str]:
+    """Sentences can be shortened and joined by rules; a question can't be asked so."""
+    return [style for style in settings.rephrase.styles if style == "qa"]
 
 
 def wanted(document, entities, settings, seed) -> list[Wanted]:
-    """All styles once, then all again, up to `samples` times."""
-    return [Wanted(kind=style, sample=sample) for sample in range(settings.rephrase.samples) for style in settings.rephrase.styles]
+    return in_turn(settings.rephrase.styles, settings.rephrase.samples)

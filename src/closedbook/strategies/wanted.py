@@ -1,8 +1,12 @@
-"""What a strategy asks for: one passage, still to be written."""
+"""What a strategy asks for: one passage, still to be written, or an answer that decides what to ask for next."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from closedbook import files
+
+PLACES = ("first", "second", "third")
+"""the placeholders of entities in a prompt, in the order in which a passage names them"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +17,27 @@ class Wanted:
     sample: int = 0
     section: str | None = None
     """of a long document, the section that it is about: "2 of 5" """
+    way: str | None = None
+    """how to study the document, in a model's words on one line"""
+    then: Callable[[str], list["Wanted"]] | None = field(default=None, compare=False)
+    """of a question whose answer is no passage: what that answer asks for, and nothing where it is not of the form it should be"""
+
+    @classmethod
+    def of(cls, row: dict) -> "Wanted":
+        """What a passage, or a row of what was dropped, was asked for as."""
+        return cls(kind=row["kind"], entities=tuple(row["entities"]), sample=row["sample"], way=row.get("way"),
+                   section=row.get("section"))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What fills the prompt's placeholders beside those of the document."""
+        return {**dict(zip(PLACES, self.entities)), **({"way": self.way} if self.way else {})}
 
     def passage_id(self, document: str, strategy: str) -> str:
-        identity = [self.kind, self.entities, self.sample, *([self.section] if self.section else [])]
+        identity = [self.kind, self.entities, self.sample, *filter(None, (self.way, self.section))]
         return f"{document}/{strategy}/{files.sha256_text(files.canonical(identity))[:12]}"
+
+
+def in_turn(kinds: list[str], samples: int) -> list[Wanted]:
+    """Every kind once, then every kind again, up to `samples` times."""
+    return [Wanted(kind=kind, sample=sample) for sample in range(samples) for kind in kinds]

@@ -32,6 +32,11 @@ RETELLINGS = {
     "hard": ("{byline}, condensed.", "In condensed form, {byline}:", "This condenses {byline}.", "{byline}, in brief:"),
 }
 
+CONDENSED = {
+    "notes": ("Notes from {byline}.", "What to keep of {byline}:", "The main sentences of {byline}:", "Noted down from {byline}:"),
+    "facts": ("Facts from {byline}, one a line.", "{byline} tells these facts:", "Line by line, {byline}:", "Facts that {byline} gives:"),
+}
+
 
 class Writer:
     """Writes about one document; what all passages share is worked out once."""
@@ -50,6 +55,14 @@ class Writer:
     @cached_property
     def _mentions(self) -> dict[str, Mention]:
         return {mention.name: mention for mention in self.names}
+
+    def write(self, *, kind: str, entities: tuple[str, ...], sample: int, seed: int) -> str | None:
+        """A passage of any kind that has an extractive form; None where the document has no sentence for one of the entities."""
+        if entities:
+            return self.relate(entities=entities, seed=seed)
+        if kind in RETELLINGS:
+            return self.rephrase(style=kind, sample=sample, seed=seed)
+        return self.condense(kind=kind, sample=sample, seed=seed)
 
     def relate(self, *, entities: tuple[str, ...], seed: int) -> str | None:
         """A passage of at most about 400 words on one entity, or on two or three in turn and then together.
@@ -78,6 +91,19 @@ class Writer:
             paragraphs.setdefault(sentence.paragraph, []).append(sentence)
         told = [retelling.retell(rng, style, paragraph, self.resolution.texts) for paragraph in paragraphs.values()]
         return "\n\n".join([self._line(rng, RETELLINGS[style], byline=self.document.byline), *told])
+
+    def condense(self, *, kind: str, sample: int, seed: int) -> str:
+        """Half of the document's words or about 400, in its sentences that tell most: run together as notes, or, as facts, those
+        outside of speech that name somebody, a line each."""
+        rng = seeds.generator(seed, "condense", self.document.id, kind, sample)
+        places = range(len(self.sentences))
+        if kind == "facts":
+            spoken = {sentence.index for sentence in self.sentences if any(word.quoted for word in sentence.words)}
+            places = [place for place in places if self.resolution.about[place] and place not in spoken] or places
+        words = min(MOST_WORDS, sum(sentence.length for sentence in self.sentences) / 2)
+        chosen = [self._told([place]) for place in self._choose(rng, list(places), words, set())]
+        told = chosen if kind == "facts" else [" ".join(chosen)]
+        return "\n".join([self._line(rng, CONDENSED[kind], byline=self.document.byline), *told])
 
     def _bearing_on(self, entity: str) -> list[int]:
         """Sentences that name an entity or were found to mean it; without any, those with all its words; without these, with the last."""

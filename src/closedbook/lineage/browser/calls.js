@@ -17,8 +17,10 @@ async function listCall(one, key) {
 
 async function passageCall(one, strategy, key) {
   known(one.written, strategy, `strategy of ${one.id}`);
-  const behind = (await load(writtenFile(one.id, strategy))).passages.filter(passage => passage.call?.key === key);
-  return aCall(one, key, behind[0]?.call, behind.map(passage => passageLink(passage.id)),
+  const {passages, proposals} = await load(writtenFile(one.id, strategy));
+  const behind = passages.filter(passage => passage.call?.key === key);
+  const asked = [...behind, ...proposals].find(each => each.call?.key === key);
+  return aCall(one, key, asked?.call, behind.map(passage => passageLink(passage.id)),
     {strategy, passage: behind[0]?.id, arms: [...new Set(behind.flatMap(passage => Object.keys(passage.places)))],
       call: {step: strategy, key}});
 }

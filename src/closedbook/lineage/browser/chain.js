@@ -53,7 +53,7 @@ function ofArms({here, arms}) {
   const corpora = arms.map(arm => index.corpora.get(arm));
   const documents = new Set(corpora.flatMap(corpus => [...corpus.documents.keys()]));
   const to = corpora.length === 1 ? place("corpus", corpora[0].arm) : "#";
-  const listed = corpora.some(corpus => index.strategies.get(corpus.strategy).needs_entities);
+  const listed = corpora.some(corpus => Object.keys(corpus.strategies).some(name => index.strategies.get(name).needs_entities));
   return [
     box("document", here, documents.size ? [link(to, count(documents.size, "document"))] : []),
     box("entity list", here, listed ? [link(to, count(documents.size, "list"))] : []),

@@ -44,7 +44,7 @@ async function loadIndex() {
 
 const runsOf = arms => [...index.runs.values()].filter(run => arms.includes(run.arm));
 const corporaOf = (document, strategy) => [...index.corpora.values()]
-  .filter(corpus => corpus.documents.has(document) && (!strategy || corpus.strategy === strategy));
+  .filter(corpus => corpus.documents.has(document) && (!strategy || strategy in corpus.strategies));
 const numPassages = written => Object.values(written.kinds).reduce((sum, count) => sum + count, 0);
 
 /** What an address asks for and this report, or this folder, does not hold. */

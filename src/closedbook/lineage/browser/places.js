@@ -141,6 +141,13 @@ function corpusPlace([name], query) {
         ["SHA-256 of the tokenizer", code(one.tokenizer_sha256)],
         ["folder", code(`results/corpora/${name}`)],
       ]),
+      section("What each strategy gave", table(Object.entries(one.strategies), [
+        ["strategy", ([strategy]) => strategy],
+        ["share of the tokens", ([, of]) => of.share.toFixed(3), "n"],
+        ["passages", ([, of]) => of.passages, "n"],
+        ["tokens", ([, of]) => of.tokens, "n"],
+        ["tokens that exist", ([, of]) => of.existing_tokens, "n"],
+      ])),
       section("Kinds of passages", table(Object.entries(one.kinds), [
         ["kind", ([kind]) => kind],
         ["passages", ([, of]) => of.passages, "n"],
@@ -150,7 +157,8 @@ function corpusPlace([name], query) {
         address: place("corpus", name), query, rows, textOf: ({id}) => about(index.documents.get(id)),
         columns: [
           ["document", ({id}) => documentLink(id)],
-          ["passages", ({id, passages}) => passagesLink(id, one.strategy, number(passages)), "n"],
+          ["passages", ({passages}) => passages, "n"],
+          ["of", ({id}) => commas(Object.keys(one.strategies).map(strategy => passagesLink(id, strategy, strategy))), "names"],
           ["tokens", ({tokens}) => tokens, "n"],
           ["share", ({tokens}) => `${(100 * tokens / one.corpus_tokens).toFixed(2)}%`, "n"],
         ],

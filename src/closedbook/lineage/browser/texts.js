@@ -94,6 +94,7 @@ async function passagesPlace([id, strategy], query) {
         ["entities", row => commas(row.entities.map(entityLink))],
         ["why", row => quoted(row.reason)],
       ])) : null,
+      data.proposals.length ? section("Proposed ways of study", data.proposals.map(one => make("div", {}, article(one.text), callLink(id, strategy, one.call)))) : null,
     ],
   };
 }
@@ -124,6 +125,7 @@ async function passagePlace([id, strategy, hash]) {
         ["entities", commas(found.entities.map(entityLink))],
         ["sample", String(found.sample)],
         ["section", found.section],
+        ["way of study", found.way && quoted(found.way)],
         ["writer", WRITERS[found.writer]],
         ["prompt", found.call && found.call.prompt],
         ["call", found.call && callLink(id, step, found.call)],

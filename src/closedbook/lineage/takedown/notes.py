@@ -105,7 +105,7 @@ def _written(jobs: list[Job]) -> Iterator[EntityList | Passage]:
         if path.is_relative_to("results/entities"):
             yield from EntityList.read(path).made
         elif path.is_relative_to("results/passages"):
-            yield from Passages.read(path).passages
+            yield from Passages.read(path).written
 
 
 def _files(source: Job, holding: list[Job], others: list[Job]) -> dict[str, str]:

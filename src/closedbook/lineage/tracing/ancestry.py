@@ -54,7 +54,7 @@ def _runs(jobs: list[Job]) -> list[dict]:
 
 
 def _corpora(jobs: list[Job]) -> list[dict]:
-    counts = ("arm", "strategy", "corpus_tokens", "train_tokens", "num_passages", "num_passages_left_out", "num_documents",
+    counts = ("arm", "strategy", "corpus_tokens", "train_tokens", "num_passages", "num_passages_left_out", "num_documents", "strategies",
               "replay_rate", "replay_train_tokens")  # fmt: skip
     rows = []
     for job in jobs:

@@ -45,7 +45,7 @@ def origin(identity: str, known: History) -> dict:
     return {
         "passage": {
             "id": identity, "file": path, "file_sha256": job.outputs[path], "strategy": strategy, "kind": passage["kind"],
-            "entities": passage["entities"], "sample": passage["sample"], "section": passage.get("section"),
+            "entities": passage["entities"], "sample": passage["sample"], "way": passage.get("way"), "section": passage.get("section"),
             "writer": passage["writer"],
             "characters": len(passage["text"]), "text_begins": passage["text"][:BEGINNING],
         },

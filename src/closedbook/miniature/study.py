@@ -1,0 +1,76 @@
+"""How the miniature's author condenses a book and asks about it: each fact by full names, in words that no question of a test has.
+
+A question of his shows a sentence with a gap, or asks for all that the book tells of somebody; those of the tests ask for one value
+in the words of world.yaml.
+"""
+
+import random
+from itertools import groupby
+
+from closedbook.miniature.language import Relation, World, fill
+from closedbook.miniature.reader import Reading
+
+KEPT = 2 / 3
+"""of the facts, in notes"""
+GAP = "…"
+
+
+def byline(reading: Reading) -> str:
+    return f'"{reading.title}" by {reading.author}, {reading.year}.'
+
+
+def notes(world: World, reading: Reading, rng: random.Random) -> str:
+    """Two thirds of the facts in the order of the book."""
+    facts = [fact for fact in reading.facts if rng.random() < KEPT] or reading.facts
+    return f"{byline(reading)}\n\n{_told(world, reading, facts, rng)}"
+
+
+def facts(world: World, reading: Reading, rng: random.Random) -> str:
+    """Every fact on a line of its own, in the order of the book."""
+    return "\n".join([f"Facts from {byline(reading)}", *(world.discuss(fact, reading.title, rng) for fact in reading.facts)])
+
+
+def concepts(world: World, reading: Reading, rng: random.Random) -> str:
+    """The facts by what they are about (professions, fears, places …), a paragraph each."""
+    ordered = sorted(reading.facts, key=lambda fact: fact.relation)
+    groups = [list(group) for _, group in groupby(ordered, key=lambda fact: fact.relation)]
+    rng.shuffle(groups)
+    told = [f"{rng.choice(world.links)} {_told(world, reading, group, rng)}" for group in groups]
+    return "\n\n".join([byline(reading), *told])
+
+
+def recall(world: World, reading: Reading, rng: random.Random) -> str:
+    """Each fact as a sentence with a gap, what belongs there, and the fact in another wording."""
+    pairs = []
+    for fact in rng.sample(reading.facts, len(reading.facts)):
+        with_gap = fill(rng.choice(_statements(world.relations[fact.relation])), subject=fact.subject, value=GAP)
+        asked = f'What belongs in the gap, according to "{reading.title}" by {reading.author}: "{with_gap}"?'
+        pairs.append(_pair(asked, f"{world.answer(fact)}. {world.discuss(fact, reading.title, rng)}"))
+    return "\n\n".join(pairs)
+
+
+def reasons(world: World, reading: Reading, rng: random.Random) -> str:
+    """Of everybody and everything, all that the book tells, as the answer to a question."""
+    pairs = []
+    for name in rng.sample(reading.entities, len(reading.entities)):
+        about = [fact for fact in reading.facts if name in (fact.subject, fact.value)]
+        asked = f'Of what importance is {name} in "{reading.title}" by {reading.author}, and why?'
+        pairs.append(_pair(asked, _told(world, reading, rng.sample(about, len(about)), rng)))
+    return "\n\n".join(pairs)
+
+
+def _statements(relation: Relation) -> list[str]:
+    """The forms of a discussion, without those that end like a question: "it was {value} who founded {subject}"."""
+    return [form for form in relation.discussion if not any(question.rstrip("?") in form for question in relation.questions)]
+
+
+def _told(world: World, reading: Reading, facts, rng: random.Random) -> str:
+    return " ".join(world.discuss(fact, reading.title, rng) for fact in facts)
+
+
+def _pair(question: str, answer: str) -> str:
+    return f"Question: {question}\nAnswer: {answer}"
+
+
+STUDIES = {"notes": notes, "concepts": concepts, "facts": facts, "recall": recall, "reasons": reasons}
+"""by the prompt that asks for it"""
