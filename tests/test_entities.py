@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from openai_server import Server
@@ -25,12 +26,12 @@ def test_anything_else_is_invalid(text):
         entities.parse(text)
 
 
-def build(tmp_path, monkeypatch, url=None, **sections):
+def build(tmp_path, monkeypatch, url=None, document=DOCUMENT, sections=None, **changes):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     shipped = params.load()
-    model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100} if url else {"model": None}
-    settings = params.typed({"seed": 1, "llm": model, "entities": {**shipped.entities.model_dump(), **sections}, "spacy": {"model": "blank"}})
-    DOCUMENT.write(tmp_path / "document.json")
+    model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, "sections": sections} if url else {"model": None}
+    settings = params.typed({"seed": 1, "llm": model, "entities": {**shipped.entities.model_dump(), **changes}, "spacy": {"model": "blank"}})
+    document.write(tmp_path / "document.json")
     entities.build(document=tmp_path / "document.json", output=tmp_path / "out.json", params=settings, limits=shipped.limits)
     return files.read_json(tmp_path / "out.json")
 
@@ -66,3 +67,23 @@ def test_the_ledger_holds_the_answer_and_not_the_document(tmp_path, monkeypatch)
         build(tmp_path, monkeypatch, server.url)
     (record,) = [json.loads(line) for line in (tmp_path / "ledger/entities/varn-1.jsonl").read_text().splitlines()]
     assert record["text"] and DOCUMENT.text not in json.dumps(record) and record["gen_ai.usage.output_tokens"] == 20
+
+
+def test_a_long_document_is_listed_by_sections_and_a_short_one_as_ever(tmp_path, monkeypatch):
+    long = replace(DOCUMENT, text="\n\n".join(f"Mira Oldan saw Kell{number}. " + "The Council of Varn met. " * 18 for number in range(3)))
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, server.url, long, 100, max=3)
+        assert [each["section"] for each in made["sections"]] == ["1 of 3", "2 of 3", "3 of 3"] and server.received == 3
+        assert made["call"] is None and len({each["call"]["key"] for each in made["sections"]}) == 3
+        assert len(made["entities"]) == 3 and made["summary"].count(made["sections"][0]["summary"]) >= 1
+        assert build(tmp_path, monkeypatch, server.url, long, 100, max=3) == made and server.received == 3
+        whole = build(tmp_path, monkeypatch, server.url)
+        assert whole == build(tmp_path, monkeypatch, server.url, sections=100) and server.received == 4 and not whole["sections"]
+
+
+def test_a_section_without_a_list_falls_back_alone_and_can_be_asked_again(tmp_path, monkeypatch):
+    long = replace(DOCUMENT, text="\n\n".join(f"Mira Oldan saw Kell{number}. " + "The Council of Varn met. " * 18 for number in range(2)))
+    with Server({1: "refusal", 2: "refusal", 3: "refusal"}) as server:
+        made = build(tmp_path, monkeypatch, server.url, long, 100)
+    fell_back = [each for each in made["sections"] if each["made_by"] == "spacy"]
+    assert made["made_by"] == "llm" and len(fell_back) == 1 and made["why"] == f"part {fell_back[0]['section']}: {fell_back[0]['why']}"

@@ -22,7 +22,7 @@ DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mir
 
 
 def settings(url, **changes):
-    return params.Llm(**{"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, **changes})
+    return params.Llm(**{"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, "sections": None, **changes})
 
 
 def limits(**changes):

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from openai_server import Server
@@ -20,13 +21,13 @@ SETTINGS = {
 }
 
 
-def build(tmp_path, monkeypatch, strategy, url=None, **settings):
+def build(tmp_path, monkeypatch, strategy, url=None, document=DOCUMENT, entities=ENTITIES, sections=None, **settings):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100} if url else {"model": None}
+    model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, "sections": sections} if url else {"model": None}
     held = {} if strategy == "raw" else {strategy: {**SETTINGS[strategy], **settings}}
     recipe = params.typed({"seed": 1, "llm": model, "passages": {"attempts": 2, **held}})
-    DOCUMENT.write(tmp_path / "document.json")
-    ENTITIES.write(tmp_path / "entities.json")
+    document.write(tmp_path / "document.json")
+    entities.write(tmp_path / "entities.json")
     given = [tmp_path / "entities.json"] if strategy == "entigraph" else []
     passages.build(document=tmp_path / "document.json", entities=given, strategy=strategy, output=tmp_path / "out.json", params=recipe,
                    limits=params.load().limits)
@@ -36,6 +37,7 @@ def build(tmp_path, monkeypatch, strategy, url=None, **settings):
 def test_raw_is_the_document_under_its_byline(tmp_path, monkeypatch):
     (passage,) = build(tmp_path, monkeypatch, "raw").passages
     assert passage.text == f'"Varn" by Ann Lee, 1950.\n\n{DOCUMENT.text}' and passage.writer == "document"
+    assert build(tmp_path, monkeypatch, "raw").references is None
 
 
 def test_without_a_model_passages_are_extracts_and_what_cannot_be_written_is_counted(tmp_path, monkeypatch):
@@ -44,6 +46,7 @@ def test_without_a_model_passages_are_extracts_and_what_cannot_be_written_is_cou
     assert len(made.passages) + len(made.dropped) == 7 and len(made.dropped) >= 3
     assert all("Nobody Known" in each["entities"] or "word for word" in each["reason"] for each in made.dropped)
     assert len({passage.text for passage in made.passages}) == len(made.passages)
+    assert made.references["short name"] == {"seen": 0, "resolved": 0, "left": 0} and "pronoun" in made.references
 
 
 @pytest.mark.parametrize("strategy, number", [("rephrase", 4), ("entigraph", 7), ("summaries", 6), ("spa", 7), ("qa", 4)])
@@ -108,3 +111,42 @@ def test_active_reading_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
             build(tmp_path, monkeypatch, "active_reading", server.url)
         made = build(tmp_path, monkeypatch, "active_reading", server.url)
         assert server.received == 8 + 1 and len(made.passages) == 6
+
+
+LONG = replace(DOCUMENT, text="\n\n".join(f"{who} lives in Varn. " + "It is far. " * 30 for who in ("Mira Oldan", "Cy Poe")))
+LISTS = [replace(ENTITIES, section=f"{number} of 2", summary=f"Part {number}.", entities=names, call={"key": str(number), "model_answered": "m"})
+         for number, names in ((1, ["Mira Oldan", "Varn"]), (2, ["Cy Poe", "hope"]))]
+LIST = replace(ENTITIES, entities=["Mira Oldan", "Varn", "Cy Poe", "hope"], call=None, sections=LISTS)
+
+
+def test_a_long_document_is_written_about_by_sections_with_the_entities_of_each(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, "entigraph", server.url, LONG, LIST, sections=100)
+        assert {(passage.section, *passage.entities) for passage in made.passages if passage.kind == "pair"} == {
+            ("1 of 2", "Mira Oldan", "Varn"), ("2 of 2", "Varn", "Cy Poe"), ("2 of 2", "Varn", "hope"), ("2 of 2", "Cy Poe", "hope")}
+        assert {(passage.section, passage.text, passage.call["key"]) for passage in made.passages if passage.kind == "summary"} == {
+            ("1 of 2", "Part 1.", "1"), ("2 of 2", "Part 2.", "2")}
+        prompts = {request["messages"][-1]["content"] for request in server.requests}
+        assert len(prompts) == 4 and all(("part 1 of 2" in prompt) != ("part 2 of 2" in prompt) for prompt in prompts)
+        assert build(tmp_path, monkeypatch, "entigraph", server.url, LONG, LIST, sections=100) == made and server.received == 4
+
+
+def test_passages_of_sections_have_ids_of_their_own_and_those_of_a_document_that_fits_stay(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, "rephrase", server.url, LONG, sections=100)
+        assert len({passage.id for passage in made.passages}) == 8 and len(made.passages) == 8
+        fits, whole = (build(tmp_path, monkeypatch, "rephrase", server.url, sections=sections) for sections in (100, None))
+    assert fits == whole and server.received == 12 and {passage.section for passage in fits.passages} == {None}
+
+
+def test_without_a_model_and_for_the_document_itself_there_are_no_sections(tmp_path, monkeypatch):
+    (raw,) = build(tmp_path, monkeypatch, "raw", document=LONG).passages
+    assert LONG.text in raw.text and raw.section is None
+    assert {passage.section for passage in build(tmp_path, monkeypatch, "rephrase", document=LONG).passages} == {None}
+
+
+def test_the_ways_proposed_for_a_section_are_applied_to_that_section(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, "active_reading", server.url, LONG, sections=100, proposals=1, samples=1)
+    assert Counter(one.section for one in made.passages) == {"1 of 2": 3, "2 of 2": 3} and len(made.proposals) == 2
+    assert all((f"part {one.section}" in request["messages"][1]["content"]) for one, request in zip(made.passages, server.requests[2:]))

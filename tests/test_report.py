@@ -48,7 +48,7 @@ def entity_list(folder, document, why=None):
     return path
 
 
-def passages(folder, document, strategy, texts, *, kind="pair", writer="llm", dropped=(), entities=("Varn", "Mira"), calls=None):
+def passages(folder, document, strategy, texts, *, kind="pair", writer="llm", dropped=(), entities=("Varn", "Mira"), calls=None, references=None):
     path = folder / "passages" / strategy / f"{document}.json"
     calls = calls or [call(f"{document}{number}") if writer == "llm" else None for number in range(len(texts))]
     written = [
@@ -57,7 +57,7 @@ def passages(folder, document, strategy, texts, *, kind="pair", writer="llm", dr
         for number, text in enumerate(texts)
     ]  # fmt: skip
     lost = [{"kind": kind, "entities": [], "sample": 0, "reason": reason} for reason in dropped]
-    Passages(document=document, strategy=strategy, passages=written, dropped=lost).write(path)
+    Passages(document=document, strategy=strategy, passages=written, dropped=lost, references=references).write(path)
     return path
 
 
@@ -256,6 +256,16 @@ def test_what_fell_back_and_what_was_dropped_is_counted_with_its_reason(inputs, 
     assert "The extractive writer is no language model" in seen
     assert "entigraph pair 3 cut off" in seen and "entigraph pair 1 empty" in seen
     assert "Nothing was dropped" not in seen
+
+
+def test_how_often_it_was_found_who_is_meant_is_counted_once_a_document(inputs, tmp_path):
+    def counts(seen, resolved):
+        return {"pronoun": {"seen": seen, "resolved": resolved, "left": seen - resolved}}
+
+    inputs["passages"] = [passages(tmp_path, document, strategy, ["a"], writer="extractive", references=references)
+                          for document, references in (("varn-1", counts(1000, 90)), ("kell-1", counts(500, 30)))
+                          for strategy in ("rephrase", "entigraph")]
+    assert "“he”, “her”, … 1,500 120 1,380" in words(built(inputs))
 
 
 def test_where_nothing_was_dropped_it_says_that(inputs):

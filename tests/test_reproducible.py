@@ -3,6 +3,7 @@
 import asyncio
 import json
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def project(tmp_path, monkeypatch):
     DOCUMENT.write("results/documents/varn-1.json")
     _job("documents/varn-1", {}, [], ["results/documents/varn-1.json"])
     with Server({0: "not_json", 2: "empty", 4: "refusal"}) as server:
-        _written({"model": "openai/toy", "api_base": server.url, "temperature": 0.5, "max_tokens": 100})
+        _written({"model": "openai/toy", "api_base": server.url, "temperature": 0.5, "max_tokens": 100, "sections": None})
     files.write_text("results/scores/a-s1.json", "{}")
     _job("scores/a-s1", {"scores": {"device": "cpu"}}, ["results/passages/rephrase/varn-1.json"], ["results/scores/a-s1.json"])
     return tmp_path
@@ -91,6 +92,17 @@ def test_the_list_of_a_later_attempt_needs_the_first_one_too(project):
     assert reproducible._claim(job) == {"by": "provider", "calls_missing": 1}
 
 
+def test_what_was_asked_about_sections_is_looked_for_by_sections(project):
+    long = replace(DOCUMENT, text="\n\n".join(f"Mira Oldan lives in Varn{number}. " + "It is far. " * 30 for number in range(2)))
+    long.write("results/documents/varn-1.json")
+    with Server() as server:
+        _written({"model": "openai/toy", "api_base": server.url, "temperature": 0.5, "max_tokens": 100, "sections": 100})
+        assert server.received == 2 + 2 * 2
+    jobs = History.here().jobs
+    for job in ("entities/varn-1", "passages/rephrase/varn-1"):
+        assert reproducible._claim(jobs[job]) == {"by": "ledger", "calls_missing": 0}
+
+
 def test_another_prompt_is_another_call(project, monkeypatch):
     monkeypatch.setattr(reproducible.prompts, "messages", lambda *_, **__: [{"role": "user", "content": "something else"}])
     assert claims()["passages/rephrase/varn-1"]["by"] == "provider"
@@ -137,7 +149,7 @@ def test_with_calls_forbidden_a_step_stops_and_says_which_answer_it_misses(proje
 
 def test_the_scripted_author_is_no_provider(monkeypatch, tmp_path):
     monkeypatch.setenv(llm.NO_CALLS, "1")
-    model = params.Llm(model="miniature/author", api_base=None, temperature=0.5, max_tokens=100)
+    model = params.Llm(model="miniature/author", api_base=None, temperature=0.5, max_tokens=100, sections=None)
     with ledger.Ledger("rephrase", "varn-1", tmp_path) as segment:
         client = llm.Client(llm=model, limits=params.load().limits, ledger=segment, document=DOCUMENT, seed=1)
         with pytest.raises(llm.NotAnswered, match="refused"):

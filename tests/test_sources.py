@@ -165,7 +165,7 @@ def test_nothing_there(tmp_path):
     assert "documents.path in params.yaml must lead to rows of QuALITY" in error_of(tmp_path / "missing")
     assert "holds no documents" in error_of(tmp_path)
     assert "holds no documents" in error_of(write(tmp_path / "a.train"))
-    assert "holds no documents: documents.path in params.yaml must lead to .txt or .md files" in error_of(tmp_path, "folder")
+    assert "holds no documents: documents.path in params.yaml must lead to .txt, .md, .html" in error_of(tmp_path, "folder")
 
 
 def test_files_left_out_are_named(tmp_path, caplog):
@@ -176,7 +176,7 @@ def test_files_left_out_are_named(tmp_path, caplog):
 
 
 def test_two_documents_of_one_id_are_caught(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources.names, "document_id", lambda name, identity: "same")
+    monkeypatch.setattr(sources.quality.names, "document_id", lambda name, identity: "same")
     with pytest.raises(AssertionError, match="share an id"):
         read(write(tmp_path / "a.train", row(), row(title="Found", questions=[])))
 
@@ -226,10 +226,10 @@ def test_a_text_file_is_known_by_its_relative_path(tmp_path):
 
 
 def test_folder_order_limit_and_what_is_left_out(tmp_path, caplog):
-    folder(tmp_path, {"b.md": "b", "a/z.TXT": "z", "A.txt": "A", ".hidden/c.txt": "c", "a/.d.md": "d", "d.pdf": "d"})
+    folder(tmp_path, {"b.md": "b", "a/z.TXT": "z", "A.txt": "A", ".hidden/c.txt": "c", "a/.d.md": "d", "d.rtf": "d"})
     assert [article.title for article in read(tmp_path, "folder")] == ["A", "z", "b"]
     assert [article.title for article in read(tmp_path, "folder", 1)] == ["A"]
-    assert "left out 1 " in caplog.text and "d.pdf" in caplog.text
+    assert "left out 1 " in caplog.text and "d.rtf" in caplog.text
 
 
 def test_questions_of_a_folder(tmp_path):

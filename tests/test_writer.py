@@ -95,8 +95,14 @@ def test_unsure_references_stay(text):
 
 
 def test_what_was_resolved_and_what_was_left_is_counted():
-    resolution = writer("Harold Tate came in. He sat down. Robert Bell met Harold Tate. He sat down.").resolution
-    assert (resolution.resolved, resolution.left) == (1, 1)
+    text = "Captain Harold Tate came in. He sat down. Robert Bell met the captain. He sat down. \"He did,\" said Tate."
+    assert writer(text).resolution.counts == {
+        "pronoun": {"seen": 2, "resolved": 1, "left": 1}, "office": {"seen": 1, "resolved": 1, "left": 0},
+        "short name": {"seen": 1, "resolved": 1, "left": 0}}
+
+
+def test_who_is_only_the_object_of_a_verb_is_not_who_acts_next():
+    assert resolved("Harold Tate left. To help Harold Tate escape is hard. He is a lawyer.")[2] == "He is a lawyer."
 
 
 def test_a_passage_counts_resolved_references_as_mentions():

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from closedbook import files
 from closedbook.records import Document
-from closedbook.sources import COMMENT, Article
+from closedbook.sources.article import COMMENT, NO_TEXT, Article
 
-BLOCKS = ["address", "article", "blockquote", "center", "dd", "div", "dl", "dt", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6",
-          "hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"]
+BLOCKS = ["address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "div", "dl", "dt", "figcaption", "figure",
+          "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "ol", "p", "pre", "section", "table", "tr", "ul"]
 PARAGRAPH, LINE = "\u2029", "\u2028"  # Unicode's own separators
 HEADING = re.compile(r"#{1,6} ")
 ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")
@@ -42,7 +42,7 @@ def html_paragraphs(html: str) -> list[str]:
     from bs4 import BeautifulSoup
 
     soup = BeautifulSoup(html, "html.parser")
-    for tag in soup(["head", "script", "style"]):
+    for tag in soup(list(NO_TEXT)):
         tag.decompose()
     for tag in soup(["br", "td", "th"]):
         tag.insert_after(LINE)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from closedbook import llm
+from closedbook import llm, sections
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
 from closedbook.params import Limits
@@ -42,27 +42,39 @@ def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limi
 
 
 def by_model(document: Document, params: SimpleNamespace, limits: Limits) -> EntityList:
+    shown = sections.split(document, params.llm.sections).values()
     with Ledger("entities", document.id) as ledger:
-        return asked_of(llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=document, seed=params.seed), document, params)
+        clients = [llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=each, seed=params.seed) for each in shown]
+        return asked_of(clients, list(shown), params)
 
 
-def asked_of(client: llm.Client, document: Document, params: SimpleNamespace) -> EntityList:
-    """The model's list, or spaCy's where it gives none and the parameters allow that."""
-    asking = client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max)
-    try:
-        answer, call = asyncio.run(asking)
-    except llm.NotAnswered as problem:
+def asked_of(clients: list[llm.Client], shown: list[Document], params: SimpleNamespace) -> EntityList:
+    """The list of a document by the model, or by spaCy where it gives none and the parameters allow that; of sections, theirs merged."""
+
+    async def all_of_them() -> list:
+        return await llm.gather([
+            client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max)
+            for client in clients
+        ], f"entities/{shown[0].id}")
+
+    lists = [_listed(each, answer, params) for each, answer in zip(shown, asyncio.run(all_of_them()), strict=True)]
+    return sections.merged(lists, params.entities.max) if len(lists) > 1 else lists[0]
+
+
+def _listed(shown: Document, answer: tuple | llm.NotAnswered, params: SimpleNamespace) -> EntityList:
+    if isinstance(answer, llm.NotAnswered):
         if params.entities.fallback == "error":
-            raise UserError(f"document {document.id}: {params.llm.model} gave no entity list: {problem}; set entities.fallback to spacy, "
-                            "or ask again: closedbook ask-again") from None
-        return by_spacy(document, params, str(problem))
-    return EntityList(document=document.id, summary=answer.summary, entities=answer.entities[: params.entities.max],
+            raise UserError(f"document {shown.id}: {params.llm.model} gave no entity list: {answer}; set entities.fallback to spacy, "
+                            "or ask again: closedbook ask-again")
+        return by_spacy(shown, params, str(answer))
+    found, call = answer
+    return EntityList(document=shown.id, section=shown.section, summary=found.summary, entities=found.entities[: params.entities.max],
                       made_by="llm", why=None, maker=call.model_answered, call=call.as_record())
 
 
 def by_spacy(document: Document, params: SimpleNamespace, why: str) -> EntityList:
     summary, names = extractor.extract(document=document, max_entities=params.entities.max, spacy_model=params.spacy.model)
-    return EntityList(document=document.id, summary=summary, entities=names, made_by="spacy", why=why,
+    return EntityList(document=document.id, section=document.section, summary=summary, entities=names, made_by="spacy", why=why,
                       maker=extractor.version(params.spacy.model), call=None)
 
 

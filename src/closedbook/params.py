@@ -82,9 +82,13 @@ class Endpoint(Settings):
         return value
 
 
-class Llm(Endpoint):
+class Writer(Endpoint):
     temperature: Annotated[float, Field(ge=0, le=2)]
     max_tokens: PositiveInt
+
+
+class Llm(Writer):
+    sections: Annotated[int, Field(ge=100)] | None
 
 
 class Entities(Settings):
@@ -169,7 +173,7 @@ class Corpora(Settings):
     replay: Replay
 
 
-class Judge(Llm):
+class Judge(Writer):
     passages: PositiveInt
     attempts: PositiveInt
 

@@ -10,9 +10,12 @@ from closedbook.errors import UserError
 from closedbook.records import Document
 
 FOLDER = Path(__file__).parent / "prompts"
+LINE = "[^\n]*"
+FORMS = {"text": ".*", "title": f"{LINE}?", "section": r"(?: \(part \d+ of \d+\))?"}
+"""of placeholders that are not simply the rest of a line"""
 FENCE = 12
 """hexadecimal digits of a document's hash in the marker lines around it"""
-DOCUMENT_FIELDS = ("title", "author", "year", "fence", "text")
+DOCUMENT_FIELDS = ("title", "section", "author", "year", "fence", "text")
 
 
 @cache
@@ -28,9 +31,10 @@ def digest(name: str) -> str | None:
 
 
 def fenced(document: Document) -> str:
-    """The document between marker lines that carry its own hash, which no text can hold of itself."""
+    """The document, or a section of it, between marker lines that carry its own hash, which no text can hold of itself."""
     return Template(template("document")).substitute(
         title=_one_line(document.title),
+        section=f" (part {document.section})" if document.section else "",
         author=_one_line(document.author or "unknown"),
         year=document.year or "unknown",
         fence=files.sha256_text(document.text)[:FENCE],
@@ -92,7 +96,7 @@ def _pattern(text: str) -> re.Pattern:
             parts.append(f"(?P={field})")
         else:
             seen.add(field)
-            parts.append(f"(?P<{field}>.*)" if field == "text" else f"(?P<{field}>[^\n]*)")
+            parts.append(f"(?P<{field}>{FORMS.get(field, LINE)})")
     return re.compile("".join([*parts, re.escape(text[end:])]), re.DOTALL)
 
 

@@ -41,12 +41,29 @@ class Document:
         by = f" by {self.author}" if self.author else ""
         return f'"{self.title}"{by}' + (f", {self.year}" if self.year else "")
 
+    @property
+    def section(self) -> str | None:
+        """Which section this is of a longer document, "2 of 5"; None of a whole one."""
+        return None
+
     @classmethod
     def read(cls, path: Path) -> "Document":
         return cls(**files.read_json(path))
 
     def write(self, path: Path) -> None:
         files.write_json(path, asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section(Document):
+    """A stretch of a long document, which a language model is shown in the document's place. It is never written to a file."""
+
+    number: int
+    of: int
+
+    @property
+    def section(self) -> str:
+        return f"{self.number} of {self.of}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +81,21 @@ class EntityList:
     maker: str
     """the language model's or the spaCy model's name and version"""
     call: dict | None
-    """the call behind it (see llm.Call.as_record), None where spaCy made it"""
+    """the call behind it (see llm.Call.as_record); None where spaCy made it, and where it was put together from several"""
+    section: str | None = None
+    """of a section's list, which section: "2 of 5" """
+    sections: list["EntityList"] = field(default_factory=list)
+    """of a long document's list, those of its sections, from which it was put together"""
+
+    @property
+    def made(self) -> list["EntityList"]:
+        """The lists that somebody made: itself, or those of the sections."""
+        return self.sections or [self]
 
     @classmethod
     def read(cls, path: Path) -> "EntityList":
-        return cls(**files.read_json(path))
+        data = files.read_json(path)
+        return cls(**{**data, "sections": [cls(**section) for section in data.get("sections", [])]})
 
     def write(self, path: Path) -> None:
         files.write_json(path, asdict(self))
@@ -86,6 +113,8 @@ class Passage:
     """what it is within its strategy (document, easy, pair, summary, lesson, …); of what a model wrote, the prompt's name"""
     entities: list[str]
     sample: int
+    section: str | None = None
+    """of a passage about one section of a long document, which: "2 of 5" """
     way: str | None = None
     """how the document was to be studied, in the words of a model that proposed it"""
     writer: str
@@ -102,9 +131,11 @@ class Passages:
     strategy: str
     passages: list[Passage]
     dropped: list[dict]
-    """{"kind", "entities", "sample", "way", "reason"}: nothing is left out silently"""
+    """{"kind", "entities", "sample", "way", "section", "reason"}: nothing is left out silently"""
     proposals: list[Passage] = field(default_factory=list)
     """answers that decided what to ask for, and are nothing to learn from"""
+    references: dict[str, dict[str, int]] | None = None
+    """of what the extractive writer wrote: how often it found out who is meant by "he", "the captain" or a surname (Resolution.counts)"""
 
     @property
     def written(self) -> list[Passage]:
@@ -122,5 +153,8 @@ class Passages:
 
 
 def carrying(result: dict) -> list[dict]:
-    """What may carry a call in the JSON of an entity list (itself) or of a passages file (its passages and proposals)."""
-    return [*result["passages"], *result.get("proposals", [])] if "passages" in result else [result]
+    """What may carry a call in the JSON of an entity list (itself, or the lists of its sections) or of a passages file (its passages and
+    proposals)."""
+    if "passages" in result:
+        return [*result["passages"], *result.get("proposals", [])]
+    return [*result.get("sections", []), result]

@@ -45,6 +45,8 @@ class Tally:
     """(step, model asked, model that answered) -> its calls, each counted once, in the first step that holds it"""
     examples: dict[str, list[Passage]] = field(default_factory=dict)
     """strategy -> passages to show"""
+    resolved: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    """document -> how many references the extractive writer met, resolved and left in it, by kind"""
     _calls: set[str] = field(default_factory=set)
 
     @property
@@ -56,11 +58,21 @@ class Tally:
                 totals[writer, model] += count
         return totals
 
+    @property
+    def references(self) -> dict[str, Counter]:
+        """{kind: {"seen", "resolved", "left"}} over all documents that the extractive writer wrote about, each counted once."""
+        totals: dict[str, Counter] = {}
+        for counts in self.resolved.values():
+            for kind, numbers in counts.items():
+                totals.setdefault(kind, Counter()).update(numbers)
+        return totals
+
     def add_list(self, entities: EntityList) -> None:
         self.documents.add(entities.document)
-        maker = entities.call["model"] if entities.call else entities.maker
-        self.lists[entities.made_by, maker, entities.why] += 1
-        self.add_call("entity lists", entities.call)
+        for made in entities.made:
+            maker = made.call["model"] if made.call else made.maker
+            self.lists[made.made_by, maker, made.why] += 1
+            self.add_call("entity lists", made.call)
 
     def add_passages(self, passages: Passages) -> None:
         self.documents.add(passages.document)
@@ -69,6 +81,8 @@ class Tally:
             self.written[passage.strategy, passage.kind, passage.writer, model] += 1
         for written in passages.written:
             self.add_call(written.strategy, written.call)
+        if passages.references:
+            self.resolved[passages.document] = passages.references
         for row in passages.dropped:
             self.dropped[passages.strategy, row["kind"], row["reason"]] += 1
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import files
-from closedbook.records import Document
+from closedbook.records import Document, carrying
 from closedbook.strategies import STRATEGIES
 
 BROWSER = Path(__file__).parent / "browser"
@@ -88,9 +88,10 @@ def _write_document(data: Path, path: Path, listed: dict, written: list[Path], p
     """Write a document's data files; what the index says of it."""
     document = asdict(Document.read(path))
     strategies, same_call = {}, []
+    calls = [one["call"] for one in carrying(listed) if one["call"]]
     for passages in map(files.read_json, written):
         strategies[passages["strategy"]] = _write_passages(data, passages, places)
-        same_call += [passage["id"] for passage in passages["passages"] if listed["call"] and passage["call"] == listed["call"]]
+        same_call += [passage["id"] for passage in passages["passages"] if passage["call"] in calls]
     _write(data, f"documents/{document['id']}", {"text": document["text"], "list": listed, "same_call": same_call})
     return {
         **_chosen(document, DOCUMENT),

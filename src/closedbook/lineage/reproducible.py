@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook import files, ledger, llm, params, prompts
+from closedbook import files, ledger, llm, params, prompts, sections
 from closedbook.entities import Answer
 from closedbook.errors import UserError
 from closedbook.freshness import code, receipts
@@ -73,8 +73,9 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
     settings = params.typed(job.recipe["params"])
     document = Document.read(Path("results/documents") / f"{Path(job.name).name}.json")
     attempts = (settings.entities if job.step == "entities" else settings.passages).attempts
-    for prompt, fields, sample, tries, schema in _requests(job, settings, 1 + known[""]["reopened"]):
-        messages, over = prompts.messages(prompt, document, **fields), None
+    shown = sections.split(document, job.recipe["params"]["llm"].get("sections"))
+    for section, prompt, fields, sample, tries, schema in _requests(job, settings, 1 + known[""]["reopened"]):
+        messages, over = prompts.messages(prompt, shown[section], **fields), None
         for attempt in range(tries):
             if attempt // attempts == over:
                 continue  # a document found too long ended this round
@@ -87,18 +88,18 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
 
 
 def _requests(job: Job, settings, rounds: int) -> Iterator[tuple]:
-    """(prompt, its fields, sample, tries, schema) of all that was asked for a job's result."""
+    """(section, prompt, its fields, sample, tries, schema) of all that was asked for a job's result."""
     if job.step == "entities":
-        call = EntityList.read(here(next(iter(job.outputs)), job)).call
-        tries = call["attempt"] + 1 if call else rounds * settings.entities.attempts
-        yield "entities", {"max": settings.entities.max}, 0, tries, Answer
+        for made in EntityList.read(here(next(iter(job.outputs)), job)).made:
+            tries = made.call["attempt"] + 1 if made.call else rounds * settings.entities.attempts
+            yield made.section, "entities", {"max": settings.entities.max}, 0, tries, Answer
         return
     made = Passages.read(here(next(iter(job.outputs)), job))
     asked = [(vars(one), one.call["attempt"] + 1) for one in made.written if one.call and one.kind != "summary"]
     asked += [(dropped, rounds * settings.passages.attempts) for dropped in made.dropped]
     for what, tries in asked:
         wanted = Wanted.of(what)
-        yield wanted.kind, wanted.fields, wanted.sample, tries, None
+        yield wanted.section, wanted.kind, wanted.fields, wanted.sample, tries, None
 
 
 def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
@@ -120,12 +121,12 @@ def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
 
 def _computed(job: Job) -> Iterator[str]:
     """What a computation's bits depend on beside versions."""
-    sections = job.recipe["params"]
-    if job.step == "base" and sections["base"]["model"] != "miniature" and not Path(sections["base"]["model"]).is_dir():
-        if not sections["base"]["revision"]:
+    settings = job.recipe["params"]
+    if job.step == "base" and settings["base"]["model"] != "miniature" and not Path(settings["base"]["model"]).is_dir():
+        if not settings["base"]["revision"]:
             yield "base.revision is null: the Hub may give another commit today"
     for name in ("training", "scores"):
-        device = sections.get(name, {}).get("device")
+        device = settings.get(name, {}).get("device")
         if device == "cuda":
             yield f"{name}.device is cuda: its kernels need not give the same bits twice"
     if "cpu" in job.facts and job.facts["cpu"] != receipts.cpu():

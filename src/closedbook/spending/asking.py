@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from closedbook import entities, llm, passages
+from closedbook import entities, llm, passages, sections
 from closedbook.documents import document_of
-from closedbook.freshness import upkeep
+from closedbook.freshness import recipes, upkeep
 from closedbook.freshness.plan import WORK, Plan
 from closedbook.freshness.receipts import FOLDER
 from closedbook.params import Params
 from closedbook.records import Document, EntityList
 from closedbook.sources import Article
 from closedbook.spending import calls
-from closedbook.spending.rehearsal import Rehearsal, Unanswered
-from closedbook.strategies import STRATEGIES, Wanted, mixture
+from closedbook.spending.rehearsal import Kept, Rehearsal, Unanswered
+from closedbook.strategies import STRATEGIES, Wanted
 
 AT_HAND = ("document", "summary")
 """kinds of passages that need no call"""
@@ -58,14 +58,9 @@ class Job:
                 self.count(wanted.at_most, _unanswered)
             else:
                 self.known[wanted.kind] += 1
-                following += wanted.then(text) if wanted.then and text else []
+                following += wanted.following(text) if wanted.then and text else []
         if following:
             self.count(following, answer)
-
-
-def strategies_of(params: Params) -> list[str]:
-    """The strategies of all arms and mixtures, each once."""
-    return list(dict.fromkeys(name for arm in params.arms.values() for name in mixture.names(arm.strategy)))
 
 
 def jobs(planned: Plan) -> list[Job]:
@@ -81,7 +76,7 @@ def _source(document: str) -> Path:
 
 def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
     """The steps whose results for a document are not there, not fresh, or made from something that is not."""
-    strategies, source = strategies_of(planned.params), _source(document)
+    strategies, source = recipes.strategies(planned.params), _source(document)
     folders = {"documents": FOLDER / "documents", "entities": FOLDER / "entities", **{name: FOLDER / "passages" / name for name in strategies}}
     its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
     if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
@@ -93,32 +88,37 @@ def _of_document(task: tuple[str, Params, set[str]]) -> list[Job]:
     article, params, to_make = task
     document = document_of(Article.from_dict(json.loads(article)))
     listing, names = _entity_list(params, document, is_made="entities" not in to_make)
-    return [listing, *(_passages(params, document, strategy, names, is_made=strategy not in to_make) for strategy in strategies_of(params))]
+    return [listing, *(_passages(params, document, strategy, names, is_made=strategy not in to_make) for strategy in recipes.strategies(params))]
 
 
 def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job, EntityList | None]:
     """The job, and the entity list as it is or as the ledger's answers make it; None where the model has to be asked."""
     job = Job(step="entities", document=document, is_made=is_made)
+    shown = sections.split(document, params.llm.sections)
     if is_made:
-        job.known["entities"] += 1
+        job.known["entities"] += len(shown)
         return job, EntityList.read(Path("results/entities") / f"{document.id}.json")
+    clients = _clients(params, Kept("entities", document.id), shown)
     try:
-        names = entities.asked_of(_client(params, "entities", document), document, params)
+        names = entities.asked_of(list(clients.values()), list(shown.values()), params)
     except Unanswered:
-        job.open["entities"] += 1
+        job.open["entities"] += len(shown)
         return job, None
-    job.known["entities"] += 1
+    job.known["entities"] += len(shown)
     return job, names
 
 
 def _passages(params: Params, document: Document, strategy: str, names: EntityList | None, is_made: bool) -> Job:
     is_bound = STRATEGIES[strategy].NEEDS_ENTITIES and names is None
     job = Job(step=strategy, document=document, is_made=is_made, is_bound=is_bound)
-    asked = STRATEGIES[strategy].wanted(document, names or _most_names(document, params), params.passages, params.seed)
-    client = None if is_made or is_bound else _client(params, strategy, document)
-    if client and client.knows_something:
+    shown = passages.shown_of(document, strategy, params)
+    lists = {section: sections.listed(each, names) if names else _most_names(document, params) for section, each in shown.items()}
+    asked = passages.asked_for(strategy, shown, lists, params)
+    kept = None if is_made or is_bound else Kept(strategy, document.id)
+    if kept and kept.records:
+        clients = _clients(params, kept, shown)
         with asyncio.Runner() as runner:
-            job.count(asked, lambda wanted: runner.run(_kept(client, wanted, params.passages.attempts)))
+            job.count(asked, lambda wanted: runner.run(_answered(clients[wanted.section], wanted, params.passages.attempts)))
     else:
         job.count(asked, _unanswered)  # no keys to make: for many documents they would take minutes
     if is_made:
@@ -126,7 +126,7 @@ def _passages(params: Params, document: Document, strategy: str, names: EntityLi
     return job
 
 
-async def _kept(client: Rehearsal, wanted: Wanted, attempts: int) -> str | None:
+async def _answered(client: Rehearsal, wanted: Wanted, attempts: int) -> str | None:
     try:
         return (await passages.question(client, wanted, attempts))[0]
     except llm.NotAnswered:
@@ -137,8 +137,8 @@ def _unanswered(_: Wanted) -> str:
     raise Unanswered
 
 
-def _client(params: Params, step: str, document: Document) -> Rehearsal:
-    return Rehearsal(llm=params.llm, step=step, document=document, seed=params.seed)
+def _clients(params: Params, kept: Kept, shown: dict[str | None, Document]) -> dict[str | None, Rehearsal]:
+    return {section: Rehearsal(llm=params.llm, kept=kept, document=each, seed=params.seed) for section, each in shown.items()}
 
 
 def _most_names(document: Document, params: Params) -> EntityList:

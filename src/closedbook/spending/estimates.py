@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from closedbook import models, prompts
+from closedbook import models, prompts, sections
 from closedbook.llm import prices
 from closedbook.params import Llm
 from closedbook.records import Document
@@ -55,7 +55,8 @@ class Estimates:
     def counted_tokens(self, prompt: str, document: str) -> int:
         """What is sent, as LiteLLM counts."""
         own = prices.tokens(self.llm.model, prompts.template("system")) + prices.tokens(self.llm.model, prompts.template(prompt))
-        return self.lengths[document] + own
+        parts = len(sections.split(self.documents[document], self.llm.sections))  # each question shows one of them
+        return self.lengths[document] // parts + own
 
     @cached_property
     def _answers(self) -> dict[str, Taken]:

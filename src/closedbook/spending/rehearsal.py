@@ -14,12 +14,8 @@ class Unanswered(Exception):
 class Rehearsal(llm.Client):
     """`ask` and `converse` as the real ones, but for that; the segment is read without its lock, and nothing is written or counted."""
 
-    def __init__(self, *, step: str, document: Document, llm: Llm, seed: int):
-        self._llm, self._ledger, self._document, self._seed = llm, _Kept(step, document.id), document, seed
-
-    @property
-    def knows_something(self) -> bool:
-        return bool(self._ledger.records)
+    def __init__(self, *, kept: "Kept", document: Document, llm: Llm, seed: int):
+        self._llm, self._ledger, self._document, self._seed = llm, kept, document, seed
 
     async def _known_or_asked(self, question: Question, schema, attempt: int) -> dict:
         request = llm.asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=schema)
@@ -28,7 +24,9 @@ class Rehearsal(llm.Client):
         return self._ledger.records[request["key"]]
 
 
-class _Kept:
+class Kept:
+    """What the ledger holds of a step's questions about a document."""
+
     def __init__(self, step: str, document: str):
         path = ledger.root() / step / f"{document}.jsonl"
         lines = list(calls.lines(path)) if path.exists() else []

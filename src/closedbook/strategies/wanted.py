@@ -1,7 +1,7 @@
 """What a strategy asks for: one passage, still to be written, or an answer that decides what to ask for next."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from closedbook import files
 
@@ -15,6 +15,8 @@ class Wanted:
     """names the prompt too; "document" and "summary" need none: their text is at hand"""
     entities: tuple[str, ...] = ()
     sample: int = 0
+    section: str | None = None
+    """of a long document, the section that it is about: "2 of 5" """
     way: str | None = None
     """how to study the document, in a model's words on one line"""
     then: Callable[[str], list["Wanted"]] | None = field(default=None, compare=False)
@@ -25,15 +27,20 @@ class Wanted:
     @classmethod
     def of(cls, row: dict) -> "Wanted":
         """What a passage, or a row of what was dropped, was asked for as."""
-        return cls(kind=row["kind"], entities=tuple(row["entities"]), sample=row["sample"], way=row.get("way"))
+        return cls(kind=row["kind"], entities=tuple(row["entities"]), sample=row["sample"], way=row.get("way"),
+                   section=row.get("section"))
 
     @property
     def fields(self) -> dict[str, str]:
         """What fills the prompt's placeholders beside those of the document."""
         return {**dict(zip(PLACES, self.entities)), **({"way": self.way} if self.way else {})}
 
+    def following(self, text: str) -> list["Wanted"]:
+        """What an answer asks for, of the same section."""
+        return [replace(new, section=self.section) for new in self.then(text)]
+
     def passage_id(self, document: str, strategy: str) -> str:
-        identity = [self.kind, self.entities, self.sample, *([self.way] if self.way else [])]
+        identity = [self.kind, self.entities, self.sample, *filter(None, (self.way, self.section))]
         return f"{document}/{strategy}/{files.sha256_text(files.canonical(identity))[:12]}"
 
 

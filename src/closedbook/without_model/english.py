@@ -29,16 +29,21 @@ PLAIN_PAST = frozenset(
 HONORIFICS = frozenset(
     """mr mrs ms miss dr mister sir madam lady lord captain cap cap'n commander lieutenant major colonel general admiral sergeant
     corporal private professor doctor president senator governor judge king queen prince princess father mother brother sister
-    uncle aunt ma pa old saint st inspector officer chief reverend bishop pope secretary minister engineer skipper""".split()
+    uncle aunt ma pa old saint st inspector officer chief reverend bishop pope secretary minister engineer skipper ensign cadet brevet
+    marshal sheriff deputy constable rabbi dean dame duke duchess count countess baron baroness emperor empress chancellor ambassador
+    herr frau madame monsieur mademoiselle rep rev sen gov gen lt capt col sgt prof cmdr adm maj hon""".split()
 )
+GENERATIONS = frozenset("jr sr ii iii iv".split())
 # Titles that make another person of the same surname: "Ma Kirk" is not Wes Kirk, as "Captain Kirk" may be.
 KIN_TITLES = frozenset("ma pa mother father uncle aunt brother sister king queen prince princess mrs ms miss lady saint st".split())
 OFFICES = frozenset(
     """captain commander lieutenant major colonel general admiral sergeant corporal professor doctor president senator governor judge
     king queen secretary minister engineer skipper inspector bishop pope chief""".split()
 )
-MALE_TITLES = frozenset("mr mister sir lord king prince father brother uncle pa grandfather".split())
-FEMALE_TITLES = frozenset("mrs ms miss madam lady queen princess mother sister aunt ma grandmother".split())
+MALE_TITLES = frozenset("mr mister sir lord king prince father brother uncle pa grandfather duke count baron emperor herr monsieur".split())
+FEMALE_TITLES = frozenset(
+    "mrs ms miss madam lady queen princess mother sister aunt ma grandmother dame duchess countess baroness empress frau madame".split()
+)
 MALE_GIVEN = frozenset(
     """james john robert michael william david richard joseph thomas charles christopher daniel matthew anthony mark donald steven paul
     andrew joshua kenneth kevin brian george edward ronald timothy jason jeffrey ryan jacob gary nicholas eric jonathan stephen larry
@@ -98,7 +103,7 @@ GENERIC_NOUNS = frozenset(
     piece distance speed weight shape size fraction quarter pause entrance angle path tail space hole
     kid kids mister sir reach favor favour breeze step pace start trip visit call glance hint sign deal plenty couple dozen
     difficulty possibility opportunity advantage purpose intention attempt effect cause concern doubt hurry habit
-    total future past present century age seconds decade weekend""".split()
+    total future past present century age seconds decade weekend sake behalf lieu verge brink midst""".split()
 )
 # Words that end like a verb, adverb or function word yet slip through the closed classes.
 NOT_NOUNS = frozenset(
@@ -110,6 +115,7 @@ NOT_NOUNS = frozenset(
     strange sudden single double first second third last next final whole able possible impossible
     better best worse worst less least more most few several various
     one two three four five six seven eight nine ten twelve twenty thirty fifty hundred thousand million dozen
+    close near far open wide loose fast slow quick going coming getting making taking looking trying being having doing
     yes ok okay please don't can't because although though unless whether however therefore perhaps maybe""".split()
 ) | PLAIN_PAST
 NOUN_SUFFIXES = tuple("tion sion ness ment ity ism ance ence ship hood logy cracy sis tude dom cy graphy".split())

@@ -95,6 +95,7 @@ def plausible_noun(low: str) -> bool:
         and low[0].isalpha()
         and low not in english.stop_words()
         and low not in english.NOT_NOUNS
+        and not low.endswith("less")
         and (not low.endswith(english.VERB_SUFFIXES) or low.endswith(("thing", "ceed")))
     )
 
@@ -218,9 +219,10 @@ def _in_plural(mention: Mention, last_words: set[str]) -> bool:
 
 
 def core(name: str) -> list[str]:
-    """The words of a name that tell it from others: without honorifics and determiners, the last in the singular."""
+    """The words of a name that tell it from others: without honorifics, determiners and "III", the last in the singular."""
     words = [word for word in name.lower().replace("’", "'").split() if word not in english.DETERMINERS]
-    words = [word for word in words if word.rstrip(".") not in english.HONORIFICS - english.KIN_TITLES] or words
+    dispensable = (english.HONORIFICS - english.KIN_TITLES) | english.GENERATIONS
+    words = [word for word in words if word.rstrip(".,") not in dispensable] or words
     return [*words[:-1], singular(words[-1])]
 
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from closedbook.without_model import english
-from closedbook.without_model.mentions import Mention, core
+from closedbook.without_model.mentions import ACTING, Mention, core
 from closedbook.without_model.reading import Sentence, Word
 
 PRONOUNS = {"he": "male", "she": "female", "his": "male"}
@@ -19,6 +19,8 @@ OPPOSITE = {"male": (english.FEMALE_NOUNS, "woman"), "female": (english.MALE_NOU
 OFFICE = re.compile(r"\b(?:was|is|became|as) (?:a|an) ([a-z]{3,})(?=[.;:!?]|\s+(?:in|at|by|for|from|with|who)\b)")
 OBJECT_OF = english.PREPOSITIONS | {"than", "as", "like"}
 PET_WORDS = frozenset("young old little poor new dear".split())
+KINDS = ("pronoun", "office", "short name")
+"""of references: "he", "the captain", a surname or first name alone"""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,8 @@ class Resolution:
     """one a sentence"""
     about: list[frozenset[str]]
     """the people each sentence names or was found to mean"""
-    resolved: int
-    """references replaced by a full name"""
-    left: int
-    """"he", "she" and "his" outside of quotations that the rules are not sure of"""
+    counts: dict[str, dict[str, int]]
+    """of each of KINDS, how many references stand outside of quotations: {"seen", "resolved" to a full name, "left" as they stand}"""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Resolver:
         self.articles = self._with_article()
         self._learn_genders()
         self.offices = self._titles()
-        self.resolved = self.left = 0
+        self.seen, self.resolved, self.unsure = Counter(), Counter(), 0
 
     def run(self) -> Resolution:
         texts, about, before, paragraph = [], [], None, -1
@@ -102,7 +102,8 @@ class Resolver:
             about.append(after.named)
             if before is None or not all(word.quoted for word in sentence.words):  # speech does not change who "he" is
                 before = after
-        return Resolution(texts, about, self.resolved, self.left)
+        counts = {kind: {"seen": self.seen[kind], "resolved": self.resolved[kind]} for kind in KINDS}
+        return Resolution(texts, about, {kind: {**one, "left": one["seen"] - one["resolved"]} for kind, one in counts.items()})
 
     def _names_in(self, words: tuple[Word, ...]) -> list[tuple[int, int, str]]:
         """(first word, end, person) of each name outside of quotations; the longest form wins."""
@@ -155,20 +156,28 @@ class Resolver:
 
     def _sentence(self, sentence: Sentence, before: Before | None) -> tuple[str, Before]:
         names = self._names_in(sentence.words)
-        left = self.left
+        unsure = self.unsure
         pronoun = self._pronoun(sentence, names, before)
         office = self._office(sentence, {name for _, _, name in names})
         references = [item for item in (pronoun, office) if item]
-        edits = self._full_names(sentence, names) + [(start, end, text) for start, end, text, _ in references]
-        self.resolved += len(edits)
+        full_names = self._full_names(sentence, names)
+        edits = full_names + [(start, end, text) for start, end, text, _ in references]
+        self._count_seen(sentence.words, names)
+        self.resolved.update({"pronoun": bool(pronoun), "office": bool(office), "short name": len(full_names)})
         self._remember_office(sentence, names, pronoun)
         text = sentence.text
         for start, end, new in sorted(edits, reverse=True):
             text = text[:start] + new + text[end:]
         meant = {name for _, _, _, name in references}
-        acting = {name for first, _, name in names if first == 0 or sentence.words[first - 1].low not in OBJECT_OF}
+        acting = {name for first, end, name in names if _acts(sentence.words, first, end)}
         named = frozenset(meant | {name for _, _, name in names})
-        return text, Before(sentence.words, named, frozenset(meant | acting), self.left > left)
+        return text, Before(sentence.words, named, frozenset(meant | acting), self.unsure > unsure)
+
+    def _count_seen(self, words: tuple[Word, ...], names) -> None:
+        self.seen["pronoun"] += sum(word.low in GENDERED and not word.quoted for word in words)
+        self.seen["office"] += sum(the.low == "the" and not the.quoted and word.text in english.OFFICES | self.offices.keys()
+                                   for the, word in zip(words, words[1:]))
+        self.seen["short name"] += sum(end - first < len(name.split()) for first, end, name in names)
 
     def _full_names(self, sentence: Sentence, names) -> list[tuple[int, int, str]]:
         """The first short form of each person becomes the full name."""
@@ -192,7 +201,7 @@ class Resolver:
                 return None  # someone in this very sentence, whom a reader sees
             name = self._sure(gender, before, sentence.words[:position])
             if name is None or any(name == named for _, _, named in names):
-                self.left += 1
+                self.unsure += 1
                 return None
             text = f"the {name}" if name in self.articles else name
             text = text[0].upper() + text[1:] if word.text[0].isupper() else text
@@ -225,6 +234,15 @@ class Resolver:
             return
         if self.offices.setdefault(office, subject) != subject:
             del self.offices[office]
+
+
+def _acts(words: tuple[Word, ...], first: int, end: int) -> bool:
+    """Whether a name can be what its sentence is about: not after a preposition, nor after a verb that it is the object of."""
+    before, after = words[first - 1].low if first else ".", words[end].low if end < len(words) else "."
+    if before in OBJECT_OF:
+        return False
+    begins_clause = not before[0].isalpha() or before in english.stop_words() | english.SPEECH_VERBS
+    return begins_clause or before.endswith("ly") or after in ACTING or after.endswith(("ed", "'s"))
 
 
 def _own_pronouns(words: tuple[Word, ...]) -> list[str]:

@@ -10,7 +10,8 @@ async function callPlace([id, step, key]) {
 
 async function listCall(one, key) {
   const {list, same_call} = await load(documentFile(one.id));
-  return aCall(one, key, list.call, [link(place("entities", one.id), `entity list of ${one.title}`), ...same_call.map(passageLink)],
+  const found = [list, ...list.sections].find(each => each.call?.key === key);
+  return aCall(one, key, found?.call, [link(place("entities", one.id), `entity list of ${one.title}`), ...same_call.map(passageLink)],
     {arms: armsOf(one.id, needing(one)), call: {step: "entities", key}});
 }
 

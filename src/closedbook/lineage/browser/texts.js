@@ -57,6 +57,8 @@ async function entitiesPlace([id]) {
         ["made by", quoted(list.made_by === "spacy" ? `spaCy, ${list.maker}` : list.maker)],
         ["why not by a language model", list.why && quoted(list.why)],
         ["call", list.call && callLink(id, "entities", list.call)],
+        ["put together from", list.sections.length ? `the lists of ${list.sections.length} sections` : null],
+        ["their calls", commas(list.sections.filter(each => each.call).map(each => callLink(id, "entities", each.call)))],
         ["passages that need it", commas(needing(one).map(strategy => passagesLink(id, strategy, strategy)))],
         ["file", code(`results/entities/${id}.json`)],
       ]),
@@ -104,7 +106,7 @@ async function passagePlace([id, strategy, hash]) {
   const at = all.findIndex(each => each.id === `${id}/${strategy}/${hash}`);
   if (at < 0) throw new NotHere(`There is no passage “${id}/${strategy}/${hash}” in this report.`);
   const found = all[at];
-  const step = found.call && list.call?.key === found.call.key ? "entities" : strategy;
+  const step = found.call && [list, ...list.sections].some(each => each.call?.key === found.call.key) ? "entities" : strategy;
   const held = Object.entries(found.places).map(([arm, [first, end]]) => ({arm, first, end}));
   const without = corporaOf(id, strategy).filter(each => !held.some(({arm}) => arm === each.arm));
   const beside = (other, text) => all[other] ? link(place("passage", ...all[other].id.split("/")), text) : soft(text);
@@ -122,6 +124,7 @@ async function passagePlace([id, strategy, hash]) {
         ["kind", found.kind],
         ["entities", commas(found.entities.map(entityLink))],
         ["sample", String(found.sample)],
+        ["section", found.section],
         ["way of study", found.way && quoted(found.way)],
         ["writer", WRITERS[found.writer]],
         ["prompt", found.call && found.call.prompt],

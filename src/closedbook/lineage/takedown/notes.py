@@ -102,7 +102,7 @@ def carried(jobs: list[Job]) -> list[dict]:
 def _written(jobs: list[Job]) -> Iterator[EntityList | Passage]:
     for path in (Path(path) for job in jobs for path in job.outputs):
         if path.is_relative_to("results/entities"):
-            yield EntityList.read(path)
+            yield from EntityList.read(path).made
         elif path.is_relative_to("results/passages"):
             yield from Passages.read(path).written
 

@@ -10,6 +10,7 @@ from closedbook import files, prompts
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage.history import History, Job
+from closedbook.records import carrying
 
 PASSAGES = Path("results/passages")
 IDENTITY = re.compile(r"([a-z0-9-]+)/([a-z_]+)/[0-9a-z]+")
@@ -44,7 +45,8 @@ def origin(identity: str, known: History) -> dict:
     return {
         "passage": {
             "id": identity, "file": path, "file_sha256": job.outputs[path], "strategy": strategy, "kind": passage["kind"],
-            "entities": passage["entities"], "sample": passage["sample"], "way": passage.get("way"), "writer": passage["writer"],
+            "entities": passage["entities"], "sample": passage["sample"], "way": passage.get("way"), "section": passage.get("section"),
+            "writer": passage["writer"],
             "characters": len(passage["text"]), "text_begins": passage["text"][:BEGINNING],
         },
         "document": about_document(document, known),
@@ -79,9 +81,9 @@ def here(path: str | Path, job: Job) -> Path:
 def _about_list(document: str, job: Job) -> dict:
     path = f"results/entities/{document}.json"
     record = read(path, job)
-    key = record["call"]["key"] if record["call"] else None
+    keys = [one["call"]["key"] for one in carrying(record) if one["call"]]
     return {"file": path, "sha256": job.outputs[path], "made_by": record["made_by"], "maker": record["maker"], "why": record["why"],
-            "num_entities": len(record["entities"]), "call_key": key}  # fmt: skip
+            "num_entities": len(record["entities"]), "call_keys": keys}  # fmt: skip
 
 
 def _about_call(call: dict | None) -> dict:

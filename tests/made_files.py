@@ -1,0 +1,76 @@
+"""Files in other formats, as small as they come, made on the spot."""
+
+import io
+import zipfile
+
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+LOCKED = "/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <" + "ab" * 32 + "> /U <" + "cd" * 32 + "> >> /ID [<01> <01>]"
+
+
+def pdf(*pages: list[tuple[int, int, str]], info: str = "", trailer: str = "") -> bytes:
+    """Pages of lines (points from the left, from the bottom, text) in 10 point Helvetica; `info`: /Title (…) /Author (…)."""
+    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+               "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>", f"<< {info} >>"]
+    for number, page in enumerate(pages):
+        drawn = "\n".join(f"BT /F1 10 Tf {x} {y} Td ({_escaped(text)}) Tj ET" for x, y, text in page)
+        objects += [f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Resources << /Font << /F1 3 0 R >> >> /Contents {6 + 2 * number} 0 R >>",
+                    f"<< /Length {len(drawn.encode('cp1252'))} >>\nstream\n{drawn}\nendstream"]
+    text, places = "%PDF-1.4\n", []
+    for number, item in enumerate(objects, start=1):
+        places.append(len(text.encode("cp1252")))
+        text += f"{number} 0 obj\n{item}\nendobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    start = len(text.encode("cp1252"))
+    text += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(objects) + 1} /Root 1 0 R /Info 4 0 R {trailer} >>\n"
+    return (text + f"startxref\n{start}\n%%EOF\n").encode("cp1252")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+
+
+def docx(body: str, core: str = "", **parts: str) -> bytes:
+    """`body`: what stands in w:body; `core`: what stands in the core properties; `parts`: more files, / in their names written as __, .xml as __xml."""
+    document = f'<w:document xmlns:w="{WORD}" xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"><w:body>{body}</w:body></w:document>'
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
+    return archive({
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+        "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+                       f'<Relationship Id="a" Type="{relation}" Target="word/document.xml"/></Relationships>',
+        "word/document.xml": document,
+        "docProps/core.xml": f'<c:coreProperties xmlns:c="urn:c" xmlns:dc="http://purl.org/dc/elements/1.1/">{core}</c:coreProperties>',
+        **{_name(name): text for name, text in parts.items()},
+    })  # fmt: skip
+
+
+def paragraph(text: str) -> str:
+    return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def epub(*chapters: str, about: str = "", **parts: str) -> bytes:
+    """`chapters`: what stands in their bodies; `about`: the package's metadata."""
+    names = [f"c{number}.xhtml" for number in range(len(chapters))]
+    items = "".join(f'<item id="{name}" href="{name}"/>' for name in names) + '<item id="toc" href="toc.xhtml" properties="nav"/>'
+    spine = "".join(f'<itemref idref="{name}"/>' for name in ["toc", *names])
+    return archive({
+        "META-INF/container.xml": '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+                                  '<rootfile full-path="OEBPS/book.opf"/></rootfiles></container>',
+        "OEBPS/book.opf": '<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+                          f"<metadata>{about}</metadata><manifest>{items}</manifest><spine>{spine}</spine></package>",
+        "OEBPS/toc.xhtml": "<html><body><nav>Contents</nav></body></html>",
+        **{f"OEBPS/{name}": f"<?xml version='1.0'?><html><head><title/></head><body>{text}</body></html>" for name, text in zip(names, chapters)},
+        **{_name(name): text for name, text in parts.items()},
+    })  # fmt: skip
+
+
+def _name(word: str) -> str:
+    return word.replace("__xml", ".xml").replace("__", "/")
+
+
+def archive(parts: dict[str, str]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as zipped:
+        for name, text in parts.items():
+            zipped.writestr(name, text)
+    return data.getvalue()

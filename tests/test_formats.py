@@ -1,0 +1,227 @@
+"""Documents from PDF, HTML, EPUB and DOCX: what becomes text, what is left out and said, and what can't be read."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from made_files import LOCKED, WORD, docx, epub, paragraph, pdf
+
+from closedbook import documents, files, params, sources
+from closedbook.errors import UserError
+from closedbook.records import Document
+from closedbook.sources import formats
+
+MINIATURE = params.Miniature(books=2, questions=3, base_books=8, base_steps=1)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """A folder of its own to keep conversions in, and no way out of the machine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a converter wanted to reach the network"))
+
+
+def read(**contents: bytes) -> list[sources.Article]:
+    """Articles of files by name, "_" in a name for its dot."""
+    for name, data in contents.items():
+        path = Path("texts", name.replace("_", "."))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return sources.articles(params.Documents(source="folder", path="texts", limit=None), MINIATURE, seed=1)
+
+
+def paragraphs(article: sources.Article) -> list[str]:
+    files.write_json("source.json", article.as_dict())
+    documents.build(source=Path("source.json"), document=Path("document.json"), questions=Path("questions.json"))
+    return Document.read(Path("document.json")).text.split("\n\n")
+
+
+def error_of(**contents: bytes) -> str:
+    with pytest.raises(UserError) as caught:
+        read(**contents)
+    return str(caught.value)
+
+
+def lines(*texts: str, top: int = 500, left: int = 40) -> list[tuple[int, int, str]]:
+    return [(left, top - 12 * number, text) for number, text in enumerate(texts)]
+
+
+# PDF
+
+
+def test_a_pdfs_lines_become_paragraphs_and_its_fields_title_and_author():
+    first = lines("Mira Oldan kept the lamp of Varn for", "forty years and no ship was lost.") + [(52, 476, "Then the lamp went out, and the")]
+    second = lines("council of Varn met. A short end.", "The next one begins after room.", top=500)
+    (article,) = read(a_pdf=pdf(first, second, info="/Title (The Lamp) /Author (Lee, Ann) /CreationDate (D:20010101)"))
+    assert (article.title, article.author, article.year) == ("The Lamp", "Ann Lee", None)
+    assert paragraphs(article) == [
+        "Mira Oldan kept the lamp of Varn for forty years and no ship was lost.",
+        "Then the lamp went out, and the council of Varn met. A short end. The next one begins after room.",
+    ]
+
+
+@pytest.mark.parametrize("title", ["Microsoft Word - lamp.doc", "lamp.indd", "untitled", ""])
+def test_what_programs_write_for_a_title_is_none(title):
+    assert read(lamp_pdf=pdf(lines("Text."), info=f"/Title ({title})"))[0].title == "lamp"
+
+
+def test_page_numbers_and_running_heads_go_and_other_numbers_stay(caplog):
+    pages = [[(40, 570, "The Lamp"), (40, 500, f"Line {word} of the text."), (200, 20, f"- {12 + number} -")]
+             for number, word in enumerate(["one", "two", "three", "four"])]
+    pages[1].append((40, 400, "1931"))
+    text = " ".join(paragraphs(*read(a_pdf=pdf(*pages))))
+    assert text == "Line one of the text. Line two of the text. 1931 Line three of the text. Line four of the text."
+    assert "8 page numbers and running heads" in caplog.text
+
+
+def test_on_two_pages_nothing_is_sure_to_be_a_running_head():
+    text = " ".join(paragraphs(*read(a_pdf=pdf([(40, 500, "Refrain."), (40, 300, "One.")], [(40, 500, "Refrain."), (40, 300, "Two.")]))))
+    assert text == "Refrain. One. Refrain. Two."
+
+
+def test_words_cut_at_a_lines_end_are_whole_again_only_where_that_is_sure():
+    text = " ".join(paragraphs(*read(a_pdf=pdf(lines(
+        "The council of Varn had a light-", "house that was well-", "known, and a keeper of infor-", "mation; a well of oil was known there, and",
+        "the lighthouse stood. Post-", "Varn came later. A semi-", "colon and a colon.")))))
+    assert "a lighthouse that" in text and "of information; a" in text, "the document has it elsewhere; or has neither half"
+    assert "was well-known, and" in text and "Post-Varn" not in text and "A semi-colon" in text, "may be a hyphen of its own"
+
+
+def test_a_scan_a_locked_and_a_broken_file_are_all_named_at_once():
+    message = error_of(a_pdf=pdf([], []), b_pdf=pdf(lines("Text."), trailer=LOCKED), c_pdf=b"%PDF-1.4 and then nothing", d_txt=b"text")
+    assert "texts/a.pdf: no text on any of its 2 pages: a scan needs OCR" in message
+    assert "texts/b.pdf: encrypted" in message and "texts/c.pdf: broken" in message and "3 of 4 files" in message
+
+
+def test_a_page_without_text_is_said(caplog):
+    read(a_pdf=pdf(lines("Text."), [], lines("More text.")))
+    assert "page 2: no text there" in caplog.text
+
+
+# DOCX
+
+
+def test_docx_keeps_paragraphs_and_accepted_changes_and_runs_nothing(caplog):
+    body = paragraph("The lamp of Varn.") + (
+        '<w:p><w:ins><w:r><w:t>Kept.</w:t></w:r></w:ins><w:del><w:r><w:delText>Struck.</w:delText></w:r></w:del></w:p>'
+        '<w:p><m:oMath><m:r><m:t>x</m:t></m:r></m:oMath><w:r><w:t>A formula.</w:t></w:r></w:p>')
+    (article,) = read(a_docx=docx(body, "<dc:title>The Lamp</dc:title><dc:creator>Ann Lee</dc:creator>", word__vbaProject="Sub AutoOpen()"))
+    assert (article.title, article.author) == ("The Lamp", "Ann Lee")
+    assert paragraphs(article) == ["The lamp of Varn.", "Kept.", "A formula."]
+    assert "1 × oMath" in caplog.text
+
+
+def test_docx_without_a_title_is_called_after_its_heading_or_its_name():
+    heading = '<w:p><w:pPr><w:pStyle w:val="Heading1"/></w:pPr><w:r><w:t>A Heading</w:t></w:r></w:p>'
+    styles = f'<w:styles xmlns:w="{WORD}"><w:style w:type="paragraph" w:styleId="Heading1"><w:name w:val="heading 1"/></w:style></w:styles>'
+    with_heading, without = read(a_docx=docx(heading + paragraph("Text."), word__styles__xml=styles), b_docx=docx(paragraph("Text.")))
+    assert (with_heading.title, without.title) == ("A Heading", "b")
+
+
+def test_docx_takes_nothing_from_other_files_or_from_entities():
+    secret = Path("secret.txt")
+    secret.write_text("a secret")
+    document = f'<!DOCTYPE d [<!ENTITY s SYSTEM "{secret.resolve().as_uri()}">]><w:document xmlns:w="{WORD}"><w:body>{paragraph("&s;Text.")}</w:body></w:document>'
+    try:
+        assert "secret" not in read(a_docx=docx("", word__document__xml=document))[0].text
+    except UserError as problem:
+        assert "a.docx: broken" in str(problem)
+
+
+@pytest.mark.parametrize(("data", "why"), [
+    (b"PK\x03\x04 cut off", "broken"),
+    (b"\xd0\xcf\x11\xe0 old", "locked by a password, or in Word's old format"),
+    (docx("").replace(b"word/document.xml", b"word/nothing__.xml"), "broken"),
+    (docx(""), "no text in it"),
+])
+def test_a_docx_that_gives_no_text(data, why):
+    assert error_of(a_docx=data).startswith("texts/a.docx: ") and why in error_of(a_docx=data)
+
+
+# EPUB
+
+
+def test_an_epub_is_read_in_its_own_order_without_its_contents():
+    about = "<dc:title>The Lamp</dc:title><dc:creator>Lee, Ann</dc:creator><dc:creator>Poe, Cy</dc:creator><dc:rights>CC BY 4.0</dc:rights><dc:date>2001</dc:date>"
+    (article,) = read(a_epub=epub("<h1>One</h1><p>The lamp<br/>of Varn.</p>", "<p>The end.</p><img src='http://127.0.0.1/x.png'/>", about=about))
+    assert (article.title, article.author, article.license, article.year) == ("The Lamp", "Ann Lee and Cy Poe", "CC BY 4.0", None)
+    assert paragraphs(article) == ["One", "The lamp of Varn.", "The end."]
+
+
+def test_a_protected_and_an_incomplete_epub(caplog):
+    locked = '<encryption><x:CipherReference xmlns:x="urn:x" URI="OEBPS/c0.xhtml"/></encryption>'
+    assert "a.epub: encrypted (1 of 1 parts)" in error_of(a_epub=epub("<p>x</p>", META__INF="", **{"META-INF__encryption.xml": locked}))
+    read(a_epub=epub("<p>Text.</p>", "<p>Gone.</p>").replace(b"OEBPS/c1.xhtml", b"OEBPS/c9.xhtml"))
+    assert "1 parts that it names and does not hold" in caplog.text
+
+
+def test_an_epub_with_a_bomb_of_entities_is_broken():
+    bomb = '<!DOCTYPE p [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><package>&b;</package>'
+    assert "a.epub: broken" in error_of(a_epub=epub("<p>x</p>", **{"OEBPS__book.opf": bomb}))
+
+
+# HTML
+
+
+def test_html_keeps_what_is_read_and_leaves_menus_and_scripts():
+    page = """<html><head><title>The  Lamp</title><meta name="author" content="Ann Lee"><link rel="license" href="https://example.org/by">
+        <script>document.write('no')</script></head><body><nav>Home</nav><p>The <b>lamp</b> of Varn.<img src="http://127.0.0.1/x.png" alt="no"></p></body></html>"""
+    (article,) = read(a_html=page.encode())
+    assert (article.title, article.author, article.license) == ("The Lamp", "Ann Lee", "https://example.org/by")
+    assert paragraphs(article) == ["The lamp of Varn."]
+
+
+@pytest.mark.parametrize(("data", "text"), [
+    ("<p>Müller</p>".encode(), "Müller"),
+    ("<meta charset=latin-1><p>Müller</p>".encode("latin-1"), "Müller"),
+    ("<p>Müller</p>".encode("utf-16"), "Müller"),
+])
+def test_html_is_decoded_as_it_says(data, text):
+    assert paragraphs(*read(a_htm=data)) == [text]
+
+
+def test_html_of_an_unsaid_or_unknown_encoding_is_not_guessed():
+    message = error_of(a_html="<p>Müller</p>".encode("latin-1"), b_html=b"<meta charset=klingon><p>x</p>", c_html=b"<p> </p>")
+    assert "a.html: byte 4: not utf-8: declare its encoding" in message and "b.html: declares the encoding 'klingon'" in message
+    assert "c.html: no text in it" in message and "3 of 3 files" in message
+
+
+# what is kept
+
+
+def test_a_file_is_converted_once_until_its_bytes_or_the_converter_change(monkeypatch, capsys):
+    def converted(text):
+        read(a_pdf=pdf(lines(text)))
+        return "a.pdf: converted" in capsys.readouterr().err
+
+    assert [converted("One."), converted("One."), converted("Two."), converted("Two.")] == [True, False, True, False]
+    monkeypatch.setattr(formats, "installed", lambda library: "another")
+    assert converted("Two.") and not converted("Two.")
+
+
+def test_what_left_the_folder_is_not_held_on_to():
+    read(a_pdf=pdf(lines("One.")), b_pdf=pdf(lines("Two.")))
+    Path("texts/b.pdf").unlink()
+    (article,) = read()
+    assert [path.stem for path in formats.KEPT.iterdir()] == [article.id]
+
+
+def test_same_bytes_same_text():
+    data = pdf(*[lines("The lamp of Varn was a light-", "house. So it is said.", top=500 - 5 * number) for number in range(4)])
+    assert formats.pdf.convert(data) == formats.pdf.convert(data)
+
+
+def test_without_the_extra_the_command_is_named(monkeypatch):
+    monkeypatch.setattr(formats, "installed", missing)
+    message = error_of(a_docx=docx(paragraph("Text.")))
+    assert "a.docx: .docx files are read by mammoth, which is not installed: pip install --editable '.[formats]'" in message
+
+
+def missing(library):
+    raise ModuleNotFoundError(library)
+
+
+def test_questions_about_a_converted_file():
+    rows = b'{"document": "a.pdf", "question_unique_id": "q", "question": "Who?", "options": ["a", "b", "c", "d"], "gold_label": 1}'
+    (article,) = read(a_pdf=pdf(lines("Text.")), questions_jsonl=rows)
+    assert [question.id for question in article.questions] == ["q"]
