@@ -108,7 +108,7 @@ def answer_to(request: dict) -> str:
         return "\n".join(f"{number}. Way {number} to study \"{fields['title']}\", sentence by sentence." for number in range(1, 11))
     asked = [fields[field] for field in ("first", "second", "third", "way") if field in fields]
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
-    return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:200]
+    return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:60]
 
 
 def _completion(content, finish_reason="stop", usage=True, choices=True) -> str:

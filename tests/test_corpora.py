@@ -207,7 +207,7 @@ def test_a_mixture_beyond_what_one_strategy_has_names_what_exists(world, strateg
 def test_spa_takes_equally_many_tokens_of_each_of_its_prompts(world, tmp_path):
     kinds = list(STRATEGIES["spa"].PROMPTS)
     made = [Passage(id=f"lamp/spa/{kind}{sample}", document="lamp", strategy="spa", kind=kind, entities=[], sample=sample, writer="llm", call=None,
-                    text=" ".join(toys.SENTENCES[: 1 + number % 4])) for number, kind in enumerate(kinds) for sample in range(12)]
+                    text=f"{kind} {sample}. " + " ".join(toys.SENTENCES[: 1 + number % 4])) for number, kind in enumerate(kinds) for sample in range(12)]
     Passages(document="lamp", strategy="spa", passages=made, dropped=[]).write(tmp_path / "lamp.json")
     facts = build(world, tmp_path, 1400, [tmp_path / "lamp.json"], strategy="spa")
     given = [facts["kinds"][kind]["tokens"] for kind in kinds]
