@@ -8,6 +8,7 @@ rule report:
         expand("results/passages/{strategy}/{document}.json", strategy=ARM_STRATEGIES, document=DOCUMENTS),
         expand("results/corpora/{arm}/corpus.json", arm=ARMS),
         scores=expand("results/scores/{run}.json", run=["base", *RUNS]),
+        samples=expand("results/scores/{run}.samples.jsonl", run=["base", *RUNS]),
         runs=expand("results/runs/{run}/run.json", run=RUNS),
         recipe=recipe("report"),
     output:
@@ -27,6 +28,7 @@ rule report:
         " --passages {params.passages:q}"
         " --corpora {params.corpora:q}"
         " --scores {input.scores:q}"
+        " --samples {input.samples:q}"
         " --runs {input.runs:q}"
         " --folder results/report"
         + INTO_LOG

@@ -14,6 +14,7 @@ rule score:
     input:
         expand("results/questions/{document}.json", document=DOCUMENTS),
         recipe=recipe("scores"),
+        replay=PLAN.params.corpora.replay.path,
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
     output:
         score=update("results/scores/{run}.json"),
@@ -31,6 +32,7 @@ rule score:
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --model {params.model:q}"
+        " --replay {input.replay:q}"
         " --questions results/questions"
         " --output {output.score:q}"
         " --samples {output.samples:q}"

@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from closedbook.comparison import command as comparison
     from closedbook.lineage import commands as lineage
     from closedbook.steps import STEPS
 
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
+    comparison.add(commands)
     lineage.add(commands)
     return parser
 

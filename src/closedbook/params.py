@@ -108,6 +108,7 @@ class PassageSettings(Settings):
 class Replay(Settings):
     path: str
     rate: Share
+    held_out: NonNegativeInt
 
 
 class Corpora(Settings):
@@ -154,6 +155,7 @@ class Arm(Settings):
 
 class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
+    forgetting: Annotated[list[str], NoneTwice]
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
@@ -162,6 +164,7 @@ class Scores(Settings):
 
 class Report(Settings):
     examples: NonNegativeInt
+    paper_curve: bool
     notes: list[str]
 
 

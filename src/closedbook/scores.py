@@ -5,8 +5,9 @@ import logging
 import math
 from pathlib import Path
 
-from closedbook import files, models, params
+from closedbook import files, forgetting, models, params
 from closedbook.errors import UserError
+from closedbook.replay import Replay
 
 TASKS = Path("evals/quality")
 NO_QUESTIONS = "no questions: accuracy not measured"
@@ -15,18 +16,21 @@ BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "t
 
 
 def build(
-    *, model: Path, questions: list[Path], settings: params.Scores, output: Path, samples: Path, include_path: Path = TASKS
+    *, model: Path, questions: list[Path], replay: Path, settings: params.Scores, held_out: int, seed: int, output: Path, samples: Path,
+    include_path: Path = TASKS,
 ) -> None:
     """Score one model on the tasks of `settings`: the numbers into `output`, the answers behind them into `samples`.
 
     `model` is the folder of a run, with its run.json, or of a base, with its base.json.
-    A row of `samples` is one question under one task. Where no document has a question there is an output without tasks, and no
-    model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a prompt longer than its
+    A row of `samples` is one question under one task. Where no document has a question there is an output without tasks. What the model
+    has forgotten is measured on the last `held_out` texts of `replay` (in the order that `seed` gives) and on lm_eval's own tasks of
+    `settings`. Where there is nothing to measure no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a prompt longer than its
     context, and a letter that its tokenizer makes two tokens of.
     """
     check_tasks(settings.tasks, include_path)
     rows = [row for path in questions for row in files.read_json(path)]
-    scored = _evaluate(model, questions, settings, include_path) if rows else {}
+    lm = _load(model, settings) if rows or held_out or settings.forgetting else None
+    scored = _evaluate(lm, model, questions, settings, include_path) if rows else {}
     assert all(len(answers) == len(rows) for _, answers in scored.values()), "a question was dropped"
     files.write_json_lines(samples, [answer for _, answers in scored.values() for answer in answers])
     numbers = {
@@ -34,6 +38,7 @@ def build(
         "explanation": None if rows else NO_QUESTIONS,
         "questions_sha256": files.sha256_text(files.canonical(rows)),
         "tasks": {name: summary for name, (summary, _) in scored.items()},
+        "forgetting": forgetting.measure(lm, model, Replay(replay, seed, held_out), settings.forgetting),
     }
     files.write_json(output, {**_facts(model), **numbers})
 
@@ -55,20 +60,25 @@ def check_tasks(tasks: list[str], include_path: Path) -> None:
             raise UserError(f"params.yaml: scores.tasks: {task!r} is not a task of {include_path}; {hint}")
 
 
-def _evaluate(model: Path, questions: list[Path], settings: params.Scores, include_path: Path) -> dict[str, tuple[dict, list[dict]]]:
-    """{task: (summary, answers)}, in the order asked for."""
+def _load(model: Path, settings: params.Scores):
+    """The model as lm_eval's."""
     import torch
-    from lm_eval import evaluate
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its warnings here are all about what is meant, as acc_hard's smaller n
     torch.set_num_threads(settings.threads)
-    metadata = {"data_file": [str(path) for path in questions]}
-    tasks = TaskManager(include_path=str(include_path), include_defaults=False, metadata=metadata).load(settings.tasks)["tasks"]
     models.check_device(settings.device, "scores.device")
     loaded = models.model(model, settings.dtype).to(settings.device)
-    lm = HFLM(pretrained=loaded, tokenizer=models.tokenizer(model), batch_size=settings.batch_size)
+    return HFLM(pretrained=loaded, tokenizer=models.tokenizer(model), batch_size=settings.batch_size)
+
+
+def _evaluate(lm, model: Path, questions: list[Path], settings: params.Scores, include_path: Path) -> dict[str, tuple[dict, list[dict]]]:
+    """{task: (summary, answers)}, in the order asked for."""
+    from lm_eval import evaluate
+    from lm_eval.tasks import TaskManager
+
+    metadata = {"data_file": [str(path) for path in questions]}
+    tasks = TaskManager(include_path=str(include_path), include_defaults=False, metadata=metadata).load(settings.tasks)["tasks"]
     for task in tasks.values():
         _check_requests(task, lm, model)
     scored = {}

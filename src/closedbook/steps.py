@@ -60,7 +60,7 @@ def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> dict:
 def _corpora(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], seed=recipe.seed, **paths)
+    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], held_out=recipe.replay["held_out"], seed=recipe.seed, **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
@@ -72,13 +72,13 @@ def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path)
 def _scores(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import scores
 
-    scores.build(settings=recipe.scores, **paths)
+    scores.build(settings=recipe.scores, held_out=recipe.held_out, seed=recipe.seed, **paths)
 
 
 def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import report
 
-    report.build(tasks=recipe.scores.tasks, notes=recipe.report.notes, examples=recipe.report.examples, seed=recipe.seed, **paths)
+    report.build(tasks=recipe.scores.tasks, settings=recipe.report, seed=recipe.seed, **paths)
 
 
 STEPS = {
@@ -88,7 +88,7 @@ STEPS = {
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
-    "scores": Step(run=_scores, inputs=("model",), per_document=("questions",), outputs=("output", "samples")),
-    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs"),
+    "scores": Step(run=_scores, inputs=("model", "replay"), per_document=("questions",), outputs=("output", "samples")),
+    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "samples", "runs"),
                    outputs=("folder",)),
 }

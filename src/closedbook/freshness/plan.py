@@ -7,7 +7,7 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, params, scores, sources
+from closedbook import files, forgetting, params, scores, sources
 from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.freshness.receipts import FOLDER
@@ -42,6 +42,7 @@ def make(write: bool = True) -> Plan:
     """
     settings = params.load()
     scores.check_tasks(settings.scores.tasks, Path("evals/quality"))
+    forgetting.check_tasks(settings.scores.forgetting)
     _check_replay(settings.corpora.replay.path)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)
     documents = [article.id for article in articles]

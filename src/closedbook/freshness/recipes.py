@@ -17,7 +17,7 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "documents": _recipe("documents", {}),
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
-        "scores": _recipe("scores", {"scores": params.scores.model_dump()}, documents=documents,
+        "scores": _recipe("scores", {**_chosen(params, "seed", "scores"), "held_out": params.corpora.replay.held_out}, documents=documents,
                           assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
         "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),

@@ -1,0 +1,47 @@
+"""Two arms by their names, and the questions that flipped between them in words."""
+
+from pathlib import Path
+
+from closedbook import files, splits
+from closedbook.comparison import answers, overview, paired
+from closedbook.errors import UserError
+
+SCORES, QUESTIONS = Path("results/scores"), Path("results/questions")
+
+
+def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], seed: int, scores=SCORES, questions=QUESTIONS) -> dict:
+    """paired.compare of two arms, with the text of each question that flipped and of what both answered, and where one of the two is the
+    base, the other's 2×2 tables as "shares".
+
+    Raises UserError for an arm without a score, a task that not both have, a split without documents, and scores that do not compare.
+    """
+    found = [{**files.read_json(path), "samples": path.with_suffix(".samples.jsonl")} for path in sorted(scores.glob("*.json"))]
+    if not found:
+        raise UserError(f"{scores}: no scores yet: run make reproduce, or snakemake --cores all")
+    task = task or _common_task(found, a, b, tasks)
+    asked = {row["id"]: row for path in sorted(questions.glob("*.json")) for row in files.read_json(path)}
+    sides = [_of_split(answers.read(found, arm, task), split, asked) for arm in (a, b)]
+    result = {**paired.compare(*sides, seed), "split": split}
+    for flip in (flip for pair in result["seeds"] for kind in ("won", "lost") for flip in pair[kind]):
+        options = asked[flip["id"]]["options"]
+        flip["question"] = asked[flip["id"]]["question"]
+        flip |= {f"answer_{side}": None if flip[f"chosen_{side}"] is None else options[flip[f"chosen_{side}"]] for side in "ab"}
+    arms = {a, b} - {"base"}
+    return result | {"shares": overview.shares(found, seed, *arms) if len(arms) == 1 and split == "all" else []}
+
+
+def _common_task(found: list[dict], a: str, b: str, tasks: list[str]) -> str:
+    of_a, of_b = answers.tasks_of(found, a), answers.tasks_of(found, b)
+    common = [task for task in dict.fromkeys([*tasks, *of_a]) if task in of_a and task in of_b]
+    if not common:
+        raise UserError(f"{a} and {b} were scored under no common task: {a} under {', '.join(of_a) or 'none'}; {b} under {', '.join(of_b) or 'none'}")
+    return common[0]
+
+
+def _of_split(found: answers.Answers, split: str, asked: dict[str, dict]) -> answers.Answers:
+    if split == "all":
+        return found
+    chosen = splits.documents({row["document"]: row["title"] for row in asked.values()}, split)
+    if not chosen:
+        raise UserError(f"--split {split}: there are too few documents with questions for one to be in it: leave --split out")
+    return found.about(chosen)

@@ -1,0 +1,65 @@
+"""The 2×2 table: base and arm, with the book closed and with the text at hand, and how much of the text's gain was won without it."""
+
+import numpy as np
+
+from closedbook.comparison import bootstrap
+from closedbook.comparison.answers import Answers, check_alike
+from closedbook.errors import UserError
+
+CLOSED = "quality_closed_text"
+WITH_TEXT = ("quality_open", "quality_rag")
+"""they ask like CLOSED, option texts by acc_norm, so that only the text in the prompt is different"""
+
+
+def table(closed: dict[str, Answers], with_text: dict[str, Answers], seed: int) -> dict:
+    """`closed` and `with_text` hold the Answers of the "base" and of the "arm" under CLOSED and under one of WITH_TEXT.
+
+    {"arm", "task", "n", "n_documents", "accuracy": {"base": {"closed", "with_text"}, "arm": …}, "gain_closed" (arm closed − base closed),
+    "gain_with_text" (base with the text − base closed), "gain_with_text_interval", "share" (the first over the second), "interval", "why"}.
+    Intervals are of 95%, from resampled documents. Where that of gain_with_text does not lie above 0, or there is one document, no share is defined:
+    "share" and "interval" are None, and "why" says so. Means over training seeds. Raises UserError for answers to different questions.
+    """
+    check_questions(closed["base"], closed["arm"], with_text["base"], with_text["arm"])
+    four = [closed["base"], with_text["base"], closed["arm"], with_text["arm"]]
+    right = np.stack([_right(one) for one in four], axis=1)
+    documents = [row["document"] for row in next(iter(four[0].by_seed.values()))]
+    base_closed, base_with, arm_closed, arm_with = (float(mean) for mean in right.mean(axis=0))
+    return {
+        "arm": closed["arm"].arm,
+        "task": with_text["base"].task,
+        "n": len(documents),
+        "n_documents": len(set(documents)),
+        "accuracy": {"base": {"closed": base_closed, "with_text": base_with}, "arm": {"closed": arm_closed, "with_text": arm_with}},
+        "gain_closed": arm_closed - base_closed,
+        "gain_with_text": base_with - base_closed,
+        **_share(right, documents, seed),
+    }
+
+
+def check_questions(*four: Answers) -> None:
+    for one, other in ((four[0], four[1]), (four[2], four[3])):
+        check_alike(one, other)
+    if four[0].questions_sha256 != four[2].questions_sha256 or four[0].metric != four[2].metric:
+        raise UserError(f"{four[0].task} and {four[2].task} were asked different questions or measured by different metrics, and do not "
+                        "compare: score them again (snakemake --cores all)")  # fmt: skip
+
+
+def _right(answers: Answers) -> np.ndarray:
+    """How often each question was answered rightly, over the seeds."""
+    return np.mean([[row["correct"] for row in rows] for rows in answers.by_seed.values()], axis=0)
+
+
+def _share(right: np.ndarray, documents: list[str], seed: int) -> dict:
+    gains = np.stack([right[:, 2] - right[:, 0], right[:, 1] - right[:, 0]], axis=1)
+    sums, counts = bootstrap.totals(documents, gains)
+    undefined = {"gain_with_text_interval": None, "share": None, "interval": None}
+    if len(counts) < 2:
+        return undefined | {"why": "there is one document, and how sure the gain from the text is shows only over several"}
+    resampled = bootstrap.means(sums, counts, seed, "share")
+    low, high = bootstrap.interval(resampled[:, 1])
+    if low <= 0:
+        why = f"the base may gain nothing from the text (95% interval {low:+.3f} to {high:+.3f}), and a share of nothing is not defined"
+        return undefined | {"gain_with_text_interval": [low, high], "why": why}
+    won, text = gains.mean(axis=0)
+    interval = bootstrap.interval(resampled[:, 0] / resampled[:, 1])
+    return {"gain_with_text_interval": [low, high], "share": float(won / text), "interval": interval, "why": None}
