@@ -126,7 +126,7 @@ def flat(settings, prefix=""):
         yield from flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
 
 
-RENAMED = {"arm": "arms", "name": "arms", "runs": "arms", "replay": "corpora.replay", "run_seed": "training.seeds"}
+RENAMED = {"arm": "arms", "name": "arms", "runs": "arms", "replay": "corpora.replay", "held_out": "corpora.replay.held_out", "run_seed": "training.seeds"}
 """parameters that stand in a recipe under another name than in params.yaml"""
 
 

@@ -117,13 +117,13 @@ def _fresh(options) -> None:
 
 
 def _table(options) -> None:
-    from closedbook import params, report
+    from closedbook import params, table
     from closedbook.errors import UserError
 
     scores = sorted(Path("results/scores").glob("*.json"))
     if not scores:
         raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
-    print(report.table(scores, params.load().scores.tasks))
+    print(table.text(scores, params.load().scores.tasks))
     print("\nreport: results/report/report.html")
 
 

@@ -17,9 +17,9 @@ class Answers:
     by_seed: dict[int | None, list[dict]]
     """training seed (None: the base, or a reader that is not trained here) -> a row a question, as in {run}.samples.jsonl"""
 
-    def about(self, documents: set[str]) -> "Answers":
-        """Only those about these documents."""
-        chosen = {seed: [row for row in rows if row["document"] in documents] for seed, rows in self.by_seed.items()}
+    def of_split(self, split: str) -> "Answers":
+        """Only those to questions of this split."""
+        chosen = {seed: [row for row in rows if row["split"] == split] for seed, rows in self.by_seed.items()}
         return replace(self, by_seed=chosen)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook import files, splits
+from closedbook import files
 from closedbook.comparison import answers, overview, paired
 from closedbook.errors import UserError
 
@@ -13,19 +13,19 @@ def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], s
     """paired.compare of two arms, with the text of each question that flipped and of what both answered, and where one of the two is the
     base, the other's 2×2 tables as "shares".
 
-    Raises UserError for an arm without a score, a task that not both have, a split without documents, and scores that do not compare.
+    Raises UserError for an arm without a score, a task that not both have, a split without questions, and scores that do not compare.
     """
     found = [{**files.read_json(path), "samples": path.with_suffix(".samples.jsonl")} for path in sorted(scores.glob("*.json"))]
     if not found:
         raise UserError(f"{scores}: no scores yet: run make reproduce, or snakemake --cores all")
     task = task or _common_task(found, a, b, tasks)
     asked = {row["id"]: row for path in sorted(questions.glob("*.json")) for row in files.read_json(path)}
-    sides = [_of_split(answers.read(found, arm, task), split, asked) for arm in (a, b)]
+    sides = [answers.read(found, arm, task) for arm in (a, b)]
+    if split != "all":
+        sides = [side.of_split(split) for side in sides]
     result = {**paired.compare(*sides, seed), "split": split}
     for flip in (flip for pair in result["seeds"] for kind in ("won", "lost") for flip in pair[kind]):
-        options = asked[flip["id"]]["options"]
-        flip["question"] = asked[flip["id"]]["question"]
-        flip |= {f"answer_{side}": None if flip[f"chosen_{side}"] is None else options[flip[f"chosen_{side}"]] for side in "ab"}
+        flip |= _in_words(flip, asked)
     arms = {a, b} - {"base"}
     return result | {"shares": overview.shares(found, seed, *arms) if len(arms) == 1 and split == "all" else []}
 
@@ -38,10 +38,10 @@ def _common_task(found: list[dict], a: str, b: str, tasks: list[str]) -> str:
     return common[0]
 
 
-def _of_split(found: answers.Answers, split: str, asked: dict[str, dict]) -> answers.Answers:
-    if split == "all":
-        return found
-    chosen = splits.documents({row["document"]: row["title"] for row in asked.values()}, split)
-    if not chosen:
-        raise UserError(f"--split {split}: there are too few documents with questions for one to be in it: leave --split out")
-    return found.about(chosen)
+def _in_words(flip: dict, asked: dict[str, dict]) -> dict:
+    """What a flipped question and the two answers to it say; None for no valid answer."""
+    if flip["id"] not in asked:
+        raise UserError(f"{QUESTIONS} no longer holds the question {flip['id']} that was scored: score again (snakemake --cores all)")
+    question = asked[flip["id"]]
+    chosen = {f"answer_{side}": flip[f"chosen_{side}"] for side in "ab"}
+    return {"question": question["question"], **{name: None if one is None else question["options"][one] for name, one in chosen.items()}}

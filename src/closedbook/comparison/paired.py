@@ -23,7 +23,7 @@ def compare(a: Answers, b: Answers, seed: int) -> dict:
     pairs = _pairs(a, b)
     documents = [row["document"] for row in a.by_seed[pairs[0][0]]]
     if not documents:
-        raise UserError(f"{a.arm} and {b.arm}: there is no question to compare them on")
+        raise UserError(f"{a.arm} and {b.arm}: there is no question to compare them on: a split has some from five documents on")
     right_a = np.mean([_right(a.by_seed[one]) for one, _ in pairs], axis=0)
     right_b = np.mean([_right(b.by_seed[other]) for _, other in pairs], axis=0)
     seeds = [_pair(one, a.by_seed[one], other, b.by_seed[other]) for one, other in pairs]
