@@ -9,6 +9,7 @@ sys.path.insert(0, "src")
 from closedbook import strategies
 from closedbook.freshness import upkeep, plan, recipes
 from closedbook.errors import UserError
+from closedbook.scores import tasks
 
 if config:
     raise WorkflowError(

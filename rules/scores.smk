@@ -6,6 +6,12 @@ rule scores:
         expand("results/scores/{run}.json", run=["base", *RUNS]),
 
 
+# Questions are always asked; documents and chunks are read where a task shows them, replay text where some is held out.
+SHOWN_DOCUMENTS = DOCUMENTS if any(map(tasks.shows_document, PLAN.params.scores.tasks)) else []
+SHOWN_CHUNKS = ["results/retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, PLAN.params.scores.tasks)) else []
+REPLAY = [PLAN.params.corpora.replay.path] if PLAN.params.corpora.replay.held_out else []
+
+
 def model_folder(wildcards):
     return "results/base" if wildcards.run == "base" else f"results/runs/{wildcards.run}"
 
@@ -13,8 +19,10 @@ def model_folder(wildcards):
 rule score:
     input:
         expand("results/questions/{document}.json", document=DOCUMENTS),
+        expand("results/documents/{document}.json", document=SHOWN_DOCUMENTS),
+        retrieved=SHOWN_CHUNKS,
         recipe=recipe("scores"),
-        replay=PLAN.params.corpora.replay.path,
+        replay=REPLAY,
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
     output:
         score=update("results/scores/{run}.json"),
@@ -22,6 +30,7 @@ rule score:
         receipt=receipt("scores/{run}"),
     params:
         model=model_folder,
+        documents="results/documents" if SHOWN_DOCUMENTS else [],
     log:
         ".closedbook/logs/scores/{run}.log",
     threads: PLAN.params.scores.threads
@@ -32,8 +41,10 @@ rule score:
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --model {params.model:q}"
-        " --replay {input.replay:q}"
         " --questions results/questions"
+        " --documents {params.documents:q}"
+        " --retrieved {input.retrieved:q}"
+        " --replay {input.replay:q}"
         " --output {output.score:q}"
         " --samples {output.samples:q}"
         + INTO_LOG

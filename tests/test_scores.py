@@ -12,11 +12,14 @@ import pytest
 
 from closedbook import documents, files, params, scores, sources
 from closedbook.errors import UserError
+from closedbook.scores import tasks
 
 QUALITY = Path("../shared/quality/QuALITY.sample.htmlstripped.dev")
 WORDS = ["[UNK]", "</s>", "A", "B", "C", "D", "yes", "no"]
 RUN = {"run": "raw-s1", "arm": "raw", "strategy": "raw", "corpus_tokens": 100, "train_tokens": 300, "seed": 1}
-utils = SimpleNamespace(**runpy.run_path(str(scores.TASKS / "utils.py")))
+utils = SimpleNamespace(**runpy.run_path(str(tasks.FOLDER / "utils.py")))
+measures = SimpleNamespace(**runpy.run_path(str(tasks.FOLDER / "measures.py")))
+COT = params.Cot(samples=2, temperature=1.0, max_tokens=6)
 
 
 def question(number=0, **changes) -> dict:
@@ -25,7 +28,8 @@ def question(number=0, **changes) -> dict:
 
 
 def settings(**changes) -> params.Scores:
-    return params.Scores(**dict(tasks=["quality_closed_text", "quality_closed"], batch_size=4, device="cpu", dtype="float32", threads=1) | changes)
+    plain = dict(tasks=["quality_closed_text", "quality_closed"], cot=COT, forgetting=[], batch_size=4, device="cpu", dtype="float32", threads=1)
+    return params.Scores(**plain | changes)
 
 
 def save_model(folder: Path, *, favours: dict[str, float] | None = None, context: int = 64, split_letters: bool = False) -> Path:
@@ -55,9 +59,13 @@ def save_model(folder: Path, *, favours: dict[str, float] | None = None, context
 
 
 def score(folder: Path, rows: list[dict], *, model: Path, name: str = "score", **changes) -> tuple[dict, list[dict]]:
+    """Score on these questions, with whatever documents/*.json and chunks.jsonl lie in `folder`."""
     files.write_json(folder / "questions.json", rows)
     output, samples = folder / f"{name}.json", folder / f"{name}.samples.jsonl"
-    scores.build(model=model, questions=[folder / "questions.json"], settings=settings(**changes), output=output, samples=samples)
+    retrieval = SimpleNamespace(chunks=changes.pop("chunks", [2]), order=changes.pop("order", ["best_last"]))
+    scores.build(model=model, questions=[folder / "questions.json"], documents=sorted(folder.glob("documents/*.json")),
+                 retrieved=list(folder.glob("chunks.jsonl")), replay=[], output=output, samples=samples,
+                 params=SimpleNamespace(scores=settings(**changes), seed=1, retrieval=retrieval))  # fmt: skip
     return files.read_json(output), files.read_json_lines(samples)
 
 
@@ -74,17 +82,20 @@ def test_prompts():
 
 
 def test_length_normalised_accuracy_can_differ_from_summed():
-    row = question(options=["ab", "abcdefgh", "abc", "abcd"], gold=1)
+    row = question(options=["ab", "abcdefgh", "abc", "abcd"], gold=1, split="test")
     results = [(-2.0, False), (-4.0, False), (-6.0, False), (-8.0, False)]
-    assert utils.score_texts(row, results) == {"acc": 0.0, "acc_norm": 1.0}
-    assert utils.score_letters(row | {"gold": 0}, results) == {"acc": 1.0}
+    texts = measures.score_texts(row, results)
+    assert (texts["acc"], texts["acc_norm"]) == (0.0, 1.0)
+    assert measures.score_letters(row | {"gold": 0}, results)["acc"] == 1.0
 
 
-def test_hard_metrics_are_only_of_questions_known_to_be_hard():
+def test_each_subset_has_a_metric_of_its_own_and_a_question_counts_only_where_it_belongs():
     results = [(-1.0, True), (-2.0, False), (-3.0, False), (-4.0, False)]
-    assert utils.score_letters(question(difficult=True, gold=0), results) == {"acc": 1.0, "acc_hard": 1.0}
-    assert utils.score_letters(question(difficult=False, gold=0), results) == {"acc": 1.0}
-    assert utils.score_letters(question(difficult=None, gold=0), results) == {"acc": 1.0}
+    for difficult, subset in ((True, {"acc_hard"}), (False, {"acc_not_hard"}), (None, set())):
+        measured = measures.score_letters(question(difficult=difficult, gold=0, split="test"), results)
+        plain = {name: value for name, value in measured.items() if not name.endswith("_error_by_document")}
+        assert plain == dict.fromkeys({"acc", "acc_test"} | subset, 1.0)
+        assert {name: measured[f"{name}_error_by_document"] for name in plain} == dict.fromkeys(plain, (1.0, "d0"))
 
 
 @pytest.mark.parametrize("changes", [{"gold": 4}, {"options": ["a", "b", "c"]}, {"options": ["a", "b", "c", " "]}])
@@ -95,8 +106,8 @@ def test_question_that_cannot_be_scored_is_refused(tmp_path, changes):
 
 
 def test_files_are_named_after_their_task_and_its_version_is_in_the_log():
-    log = (scores.TASKS / "README.md").read_text(encoding="utf-8")
-    for path in scores.TASKS.glob("*.yaml"):
+    log = (tasks.FOLDER / "README.md").read_text(encoding="utf-8")
+    for path in tasks.FOLDER.glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
         assert f"\ntask: {path.stem}\n" in text
         assert f"| {path.stem} | {text.split('version: ')[1].strip()} |" in log
@@ -133,11 +144,13 @@ def test_choice_and_answer_are_those_of_the_length_normalised_metric(tmp_path):
 
 def test_hard_subset_has_its_own_mean_and_none_where_nobody_says(tmp_path):
     model = save_model(tmp_path / "model", favours={"C": 4})
-    rows = [question(0), question(1, gold=0, difficult=True), question(2, difficult=True), question(3)]
+    rows = [question(0, difficult=False), question(1, gold=0, difficult=True), question(2, difficult=True, document="d1"), question(3)]
     measured = score(tmp_path, rows, model=model, tasks=["quality_closed"])[0]["tasks"]["quality_closed"]
     assert (measured["accuracy"], measured["accuracy_hard"], measured["stderr_hard"]) == (0.75, 0.5, 0.5)
+    assert (measured["accuracy_not_hard"], measured["n_not_hard"]) == (1.0, 1)
     measured = score(tmp_path, rows[:1], model=model, tasks=["quality_closed"])[0]["tasks"]["quality_closed"]
     assert (measured["stderr"], measured["accuracy_hard"], measured["stderr_hard"], measured["n_hard"]) == (None, None, None, 0)
+    assert (measured["validation"]["accuracy"], measured["validation"]["n"]) == (None, 0)
 
 
 def test_same_bytes_again_and_whatever_tasks_stand_beside(tmp_path):
@@ -194,25 +207,49 @@ def test_diverged_model_is_an_error(tmp_path):
         score(tmp_path, [question()], model=model)
 
 
-def test_plain_lm_eval_gives_the_same_numbers_to_the_last_digit(tmp_path):
-    model = save_model(tmp_path / "model")
-    rows = [question(i, options=["no " * (i + 1), "yes", "A B C", "D no yes"], gold=i % 4, difficult=i < 3) for i in range(7)]
-    result, samples = score(tmp_path, rows, model=model, tasks=["quality_closed_text"])
+def plain_lm_eval(folder: Path, model: Path, names: list[str], *more: str) -> dict[str, tuple[dict, dict[str, dict]]]:
+    """What the command line of lm_eval, to which closedbook is nothing, says of each task: its metrics, and its samples by question."""
     command = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--device", "cpu"]
-    command += ["--include_path", str(scores.TASKS), "--tasks", "quality_closed_text", "--batch_size", "4", "--log_samples"]
-    command += ["--metadata", json.dumps({"data_file": str(tmp_path / "questions.json")}), "--output_path", str(tmp_path / "plain")]
+    command += ["--include_path", str(tasks.FOLDER), "--tasks", ",".join(names), "--batch_size", "4", "--log_samples", *more]
+    where = {"data_file": str(folder / "questions.json"), "documents": str(folder / "documents"), "answer_tokens": 6}
+    command += ["--metadata", json.dumps(where), "--output_path", str(folder / "plain")]
     subprocess.run(command, check=True, capture_output=True, env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"})
-    (plain,) = (tmp_path / "plain").rglob("results_*.json")
-    (plain_samples,) = (tmp_path / "plain").rglob("samples_*.jsonl")
-    ours, theirs = result["tasks"]["quality_closed_text"], files.read_json(plain)["results"]["quality_closed_text"]
-    assert ours["metrics"] == {key.removesuffix(",none"): value for key, value in theirs.items() if key.endswith(",none")}
-    plain_rows = {row["doc"]["id"]: row["filtered_resps"] for row in files.read_json_lines(plain_samples)}
+    (results,) = (folder / "plain").rglob("results_*.json")
+    said = {}
+    for name in names:
+        (samples,) = (folder / "plain").rglob(f"samples_{name}_2*.jsonl")
+        measured = files.read_json(results)["results"][name].items()
+        metrics = {key.removesuffix(",none"): value for key, value in measured if key.endswith(",none") and value != "N/A"}
+        said[name] = metrics, {row["doc"]["id"]: row for row in files.read_json_lines(samples)}
+    return said
+
+
+def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tmp_path):
+    """Of an open task with some documents cut, and of a sampled one: they share no batch, so one command can run both."""
+    model = save_model(tmp_path / "model", context=1000)
+    rows = [question(i, options=["no " * (i + 1), "yes", "A B C", "D no yes"], gold=i % 4, difficult=i < 3, document=f"d{i // 2}") for i in range(7)]
+    for i in range(4):
+        files.write_json(tmp_path / "documents" / f"d{i}.json", {"text": "\n\n".join(["yes no A B", "C D", "yes " * 500 * i, "no"])})
+    cot = params.Cot(samples=8, temperature=0.1, max_tokens=6)
+    result, samples = score(tmp_path, rows, model=model, tasks=["quality_open", "quality_cot"], cot=cot)
+    opened, sampled = result["tasks"]["quality_open"], result["tasks"]["quality_cot"]
+    more = ("--seed", f"0,1234,{sampled['torch_seed']},1234", "--gen_kwargs", "max_gen_toks=6")
+    said = plain_lm_eval(tmp_path, model, ["quality_open", "quality_cot"], *more)
+    assert {name: measured["metrics"] for name, measured in result["tasks"].items()} == {name: metrics for name, (metrics, _) in said.items()}
     for row in samples:
-        assert row["log_likelihoods"] == [float(log_likelihood) for log_likelihood, _ in plain_rows[row["id"]]]
+        theirs = said[row["task"]][1][row["id"]]
+        if row["task"] == "quality_open":
+            assert row["log_likelihoods"] == [float(log_likelihood) for log_likelihood, _ in theirs["filtered_resps"]]
+        else:
+            assert row["responses"] == theirs["resps"][0]
+    assert opened["questions_cut"] == 3 and opened["metrics"]["cut"] == 3 / 7
+    for subset in ("", "_hard", "_not_hard"):
+        assert opened["metrics"][f"acc_norm{subset}"] == opened[f"accuracy{subset}"]
+        assert opened["metrics"][f"acc_norm{subset}_error_by_document"] == opened[f"stderr{subset}"]
 
 
 @pytest.mark.skipif(not QUALITY.exists(), reason=f"the real articles are not at {QUALITY}")
-def test_all_119_real_questions_are_scored(tmp_path):
+def test_all_119_real_questions_of_the_text_sample_are_scored(tmp_path):
     asked, of_documents = params.Documents(source="quality", path=str(QUALITY), limit=None), []
     for article in sources.articles(asked, params.load().miniature, 1):
         files.write_json(tmp_path / "sources" / f"{article.id}.json", article.as_dict())
@@ -220,7 +257,8 @@ def test_all_119_real_questions_are_scored(tmp_path):
         source, document = tmp_path / "sources" / f"{article.id}.json", tmp_path / "documents" / f"{article.id}.json"
         documents.build(source=source, document=document, questions=of_documents[-1])
     model, output, samples = save_model(tmp_path / "model", context=512), tmp_path / "score.json", tmp_path / "samples.jsonl"
-    scores.build(model=model, questions=of_documents, settings=settings(batch_size=32), output=output, samples=samples)
+    scores.build(model=model, questions=of_documents, documents=[], retrieved=[], replay=[], params=SimpleNamespace(scores=settings(batch_size=32)),
+                 output=output, samples=samples)  # fmt: skip
     ids = [row["id"] for path in of_documents for row in files.read_json(path)]
     answers = files.read_json_lines(samples)
     for task, measured in files.read_json(output)["tasks"].items():

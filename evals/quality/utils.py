@@ -1,29 +1,40 @@
-"""What the tasks of this folder need of Python. It imports nothing of closedbook, so that lm_eval alone can run them."""
+"""Questions and prompts of the tasks in this folder. Nothing of closedbook is imported here, so that lm_eval alone can run them."""
 
+import bisect
 import json
 from pathlib import Path
 
-import numpy as np
+VALIDATION = 5
+"""one document in so many, the first ones by title, is for validation"""
 
 
-def load(data_file="results/questions", **_):
+def load(data_file="results/questions", reads=None, documents="results/documents", retrieved="results/retrieval/chunks.jsonl",
+         chunks=8, order="best_last", in_words=False, answer_tokens=300, **model):
     """{"test": all questions of `data_file`}: a JSON file of rows, a folder of such files, or a list of files.
 
-    The other arguments are what lm_eval adds to --metadata: the version and the model's arguments.
-    Raises ValueError, which names the file, where there is no question or one that can't be scored.
+    `reads`: what stands before the question: None, "document" (whose text is in `documents`, a folder or a list of files) or "chunks" (of
+    `retrieved`, the best `chunks` of them in `order`). `in_words`: whether the model writes its answer, of up to `answer_tokens`, after
+    worked examples. `model`: what lm_eval knows of the model, and the version. README.md tells how a document is cut.
+    Raises ValueError, which names the file, where there is no question or one that can't be scored, and where a prompt does not fit.
     """
     import datasets
 
-    rows = [row for file in _files(data_file) for row in _rows(file)]
+    rows = _with_split([row for file in _files(data_file) for row in _rows(file)])
     if not rows:
         raise ValueError(f"{data_file}: no questions to score")
+    if reads == "chunks":
+        rows = _with_chunks(rows, Path(retrieved), chunks, order)
+    if reads == "document":
+        rows = _with_document(rows, documents, _fits(in_words and answer_tokens, **model))
+    elif reads or in_words:
+        _check_fits(rows, _fits(in_words and answer_tokens, **model))
     return {"test": datasets.Dataset.from_list(rows)}
 
 
-def _files(data_file) -> list[Path]:
-    if isinstance(data_file, list):
-        return [Path(file) for file in data_file]
-    path = Path(data_file)
+def _files(where) -> list[Path]:
+    if isinstance(where, list):
+        return [Path(file) for file in where]
+    path = Path(where)
     return sorted(path.glob("*.json")) if path.is_dir() else [path]
 
 
@@ -37,40 +48,119 @@ def _rows(file: Path) -> list[dict]:
     return rows
 
 
+def _with_split(rows: list[dict]) -> list[dict]:
+    """"validation" for the first fifth (rounded down) of the documents by title, then by id; "test" for the others."""
+    ordered = sorted({(row["title"], row["document"]) for row in rows})
+    validation = {document for _, document in ordered[: len(ordered) // VALIDATION]}
+    return [{**row, "split": "validation" if row["document"] in validation else "test"} for row in rows]
+
+
+def _fits(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_length=None, max_model_len=None, **_):
+    """A function that tells whether a question's prompt and its answer fit the model's context, counted as lm_eval will; the answer is
+    one of so many tokens, or, without them, any of the options.
+
+    All do where nothing says which tokenizer counts, as of a model behind an API, which refuses what is too long itself.
+    """
+    if pretrained is None:
+        return lambda row: True
+    from lm_eval.models.utils import resolve_max_length
+    from transformers import AutoConfig, AutoTokenizer
+
+    words = AutoTokenizer.from_pretrained(tokenizer or pretrained, revision=revision)
+    limit = max_length or max_model_len or resolve_max_length(AutoConfig.from_pretrained(pretrained, revision=revision), words)
+
+    def needed(row: dict) -> int:
+        if answer_tokens:
+            return len(words.encode(worked_prompt(row))) + answer_tokens
+        longest = max(row["options"], key=lambda option: len(words.encode(f" {option}")))
+        return len(words.encode(f"{text_prompt(row)} {longest}")) - 1  # the last token is predicted, never read
+
+    return lambda row: needed(row) <= limit
+
+
+def _check_fits(rows: list[dict], fits) -> None:
+    for row in rows:
+        if not fits(row):
+            raise ValueError(f"question {row['id']}: its prompt and answer do not fit the model's context: take a model with a longer one,"
+                             " or fewer chunks where there are some; it is never cut")
+
+
+def _with_document(rows: list[dict], documents, fits) -> list[dict]:
+    """Each question with as many of its document's paragraphs, from the first on, as fit."""
+    files = {file.stem: file for file in _files(documents)}
+    texts = {document: json.loads(files[document].read_text(encoding="utf-8"))["text"] for document in {row["document"] for row in rows}}
+    return [row | _cut(row, texts[row["document"]].split("\n\n"), fits) for row in rows]
+
+
+def _cut(row: dict, paragraphs: list[str], fits) -> dict:
+    def with_first(number: int) -> dict:
+        reading = "\n\n".join([f"{byline(row)}.", *paragraphs[:number]])
+        return row | {"reading": reading, "paragraphs_left_out": len(paragraphs) - number}
+
+    if fits(whole := with_first(len(paragraphs))):
+        return whole
+    number = bisect.bisect_left(range(1, len(paragraphs)), True, key=lambda number: not fits(with_first(number)))
+    if not number:
+        raise ValueError(f"question {row['id']}: not even the first paragraph of {row['document']} fits the model's context beside it:"
+                         " take a model with a longer one")
+    return with_first(number)
+
+
+def _with_chunks(rows: list[dict], retrieved: Path, chunks: int, order: str) -> list[dict]:
+    """Each question with the chunks retrieved for it; fewer than asked for where no more were found."""
+    found = [json.loads(line) for line in retrieved.read_text(encoding="utf-8").splitlines()]
+    best = {row["question"]: [chunk["text"] for chunk in row["chunks"][:chunks]] for row in found}
+    if missing := [row["id"] for row in rows if row["id"] not in best]:
+        raise ValueError(f"{retrieved}: has no chunks for {len(missing)} of the {len(rows)} questions, as {missing[0]}: retrieve for these")
+    step = {"best_first": 1, "best_last": -1}[order]
+    return [row | {"reading": "\n\n".join(best[row["id"]][::step]), "chunks": len(best[row["id"]])} for row in rows]
+
+
+def byline(doc: dict) -> str:
+    by = f" by {doc['author']}" if doc["author"] else ""
+    return f'"{doc["title"]}"{by}' + (f", {doc['year']}" if doc["year"] else "")
+
+
 def context_line(doc: dict) -> str:
     """The paper's context line, as far as author and year are known."""
-    byline = ""
+    written = ""
     if doc["author"]:
-        byline = f", written by {doc['author']}" + (f" in {doc['year']}" if doc["year"] else "")
-    return f'In the context of "{doc["title"]}"{byline}, {doc["question"]}'
+        written = f", written by {doc['author']}" + (f" in {doc['year']}" if doc["year"] else "")
+    return f'In the context of "{doc["title"]}"{written}, {doc["question"]}'
+
+
+def _lettered(doc: dict) -> list[str]:
+    return [f"{letter}. {option}" for letter, option in zip("ABCD", doc["options"], strict=True)]
 
 
 def letters_prompt(doc: dict) -> str:
-    options = [f"{letter}. {option}" for letter, option in zip("ABCD", doc["options"], strict=True)]
-    return "\n".join([context_line(doc), *options, "Answer:"])
+    return "\n".join([context_line(doc), *_lettered(doc), "Answer:"])
 
 
 def text_prompt(doc: dict) -> str:
-    return f"{context_line(doc)}\nAnswer:"
+    reading = f"{doc['reading']}\n\n" if doc.get("reading") else ""
+    return f"{reading}{context_line(doc)}\nAnswer:"
 
 
-def score_letters(doc: dict, results: list) -> dict:
-    """`results`: (log-likelihood, is greedy) of each letter."""
-    return _with_hard(doc, {"acc": _correct(doc, [log_likelihood for log_likelihood, _ in results])})
+def cot_prompt(doc: dict) -> str:
+    reading = f"## Text\n{doc['reading']}\n\n" if doc.get("reading") else ""
+    return reading + "\n".join(["## Question", context_line(doc), *_lettered(doc), "Reasoning:"])
 
 
-def score_texts(doc: dict, results: list) -> dict:
-    """`results`: (log-likelihood, is greedy) of each option. acc_norm divides it by the option's characters, as lm_eval's own does."""
-    summed = [log_likelihood for log_likelihood, _ in results]
-    normalised = [value / len(option) for value, option in zip(summed, doc["options"], strict=True)]
-    return _with_hard(doc, {"acc": _correct(doc, summed), "acc_norm": _correct(doc, normalised)})
+def cot_answer(example: dict) -> str:
+    return f"{example['reasoning']}\nAnswer: {'ABCD'[example['gold']]}"
 
 
-def _correct(doc: dict, values: list[float]) -> float:
-    return float(np.argmax(values) == doc["gold"])
+def examples() -> list[dict]:
+    """The five worked examples, without the lines of their books that tell the answer."""
+    return [example | {"reading": None} for example in examples_with_text()]
 
 
-def _with_hard(doc: dict, metrics: dict) -> dict:
-    """Each metric again for a question known to be hard: a key that is not there is in neither mean nor standard error."""
-    hard = {f"{name}_hard": value for name, value in metrics.items()} if doc["difficult"] else {}
-    return metrics | hard
+def examples_with_text() -> list[dict]:
+    return json.loads(Path(__file__).with_name("examples.json").read_text(encoding="utf-8"))
+
+
+def worked_prompt(doc: dict) -> str:
+    """The whole few-shot prompt, as lm_eval puts it together of the worked examples and the question."""
+    shown = examples_with_text() if doc.get("reading") else examples()
+    return "\n\n".join([*(f"{cot_prompt(example)} {cot_answer(example)}" for example in shown), cot_prompt(doc)])

@@ -12,16 +12,16 @@ from closedbook.replay import Replay
 NAMED = re.compile(r"^(?:task|group): *[\"']?([\w.+-]+)", re.MULTILINE)
 
 
-def measure(lm, model: Path, replay: Replay, tasks: list[str], include_path: Path | None = None) -> dict | None:
+def measure(lm, model: Path, replay: Replay | None, tasks: list[str], include_path: Path | None = None) -> dict | None:
     """{"replay": the perplexity on the texts held out of every corpus, None where none are; "tasks": {task: {metric: value}}}; None where
     there is neither.
 
     `lm` is lm_eval's, loaded; `model` the folder it came from; `tasks` are lm_eval's own, or of `include_path`.
     Raises UserError where a run's corpus held out other texts, and where a model has diverged.
     """
-    if not (replay.num_held_out or tasks):
+    if not (replay or tasks):
         return None
-    return {"replay": _perplexity(lm, model, replay) if replay.num_held_out else None, "tasks": _own(lm, tasks, include_path) if tasks else {}}
+    return {"replay": _perplexity(lm, model, replay) if replay else None, "tasks": _own(lm, tasks, include_path) if tasks else {}}
 
 
 def check_tasks(tasks: list[str], folder: Path | None = None) -> None:

@@ -153,8 +153,22 @@ class Arm(Settings):
         return self
 
 
+class Cot(Settings):
+    samples: PositiveInt
+    temperature: Annotated[float, Field(ge=0)]
+    max_tokens: PositiveInt
+
+    @field_validator("temperature")
+    @classmethod
+    def _samples_differ(cls, value, info):
+        if value == 0 and info.data.get("samples", 1) > 1:
+            raise ValueError("must be above 0 where scores.cot.samples is above 1: without it all responses are the same")
+        return value
+
+
 class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
+    cot: Cot
     forgetting: Annotated[list[str], NoneTwice]
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]

@@ -72,7 +72,7 @@ def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path)
 def _scores(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import scores
 
-    scores.build(settings=recipe.scores, held_out=recipe.held_out, seed=recipe.seed, **paths)
+    scores.build(params=recipe, **paths)
 
 
 def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
@@ -88,7 +88,7 @@ STEPS = {
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
-    "scores": Step(run=_scores, inputs=("model", "replay"), per_document=("questions",), outputs=("output", "samples")),
+    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved", "replay"), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "samples", "runs"),
                    outputs=("folder",)),
 }

@@ -3,7 +3,7 @@
 from pathlib import Path
 from statistics import fmean, stdev
 
-from closedbook import files
+from closedbook import comparable, files
 from closedbook.splits import SPLITS
 from closedbook.strategies import STRATEGIES
 
@@ -29,7 +29,11 @@ def _place(strategy: str) -> tuple[int, str]:
 
 def rows(found: list[dict], tasks: list[str]) -> list[dict]:
     """One row a score and task that it has, task by task. "accuracy_mean" and "accuracy_sd" are over the arm's training seeds (sd: None
-    of a single one), "parts" {name in PARTS: {"accuracy", "stderr", "n"}} of what has questions."""
+    of a single one), "parts" {name in PARTS: {"accuracy", "stderr", "n"}} of what has questions.
+
+    Raises UserError for scores that may not stand side by side.
+    """
+    comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
     listed = [
         {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task], "parts": _parts(score["tasks"][task])}

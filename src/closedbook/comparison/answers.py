@@ -1,9 +1,9 @@
-"""The answers of one arm under one task, run by run, and whether those of another arm may be held against them."""
+"""The answers of arms under one task, run by run."""
 
 import difflib
 from dataclasses import dataclass, replace
 
-from closedbook import files
+from closedbook import comparable, files
 from closedbook.errors import UserError
 
 
@@ -11,9 +11,7 @@ from closedbook.errors import UserError
 class Answers:
     arm: str
     task: str
-    version: float
     metric: str
-    questions_sha256: str
     by_seed: dict[int | None, list[dict]]
     """training seed (None: the base, or a reader that is not trained here) -> a row a question, as in {run}.samples.jsonl"""
 
@@ -23,17 +21,19 @@ class Answers:
         return replace(self, by_seed=chosen)
 
 
-def read(scores: list[dict], arm: str, task: str) -> Answers:
-    """Of all `scores`, each with the path of its "samples", those of one arm.
+def read(scores: list[dict], arms: list[str], task: str) -> list[Answers]:
+    """Those of each of these arms, of all `scores`, each with the path of its "samples".
 
-    Raises UserError where it has none under this task, and where its runs answered other questions or other versions of the task.
+    Raises UserError for an arm that has none under this task, and where two of their runs were asked other questions, or by another
+    version of the task.
     """
-    found = [_of_run(score, task) for score in of_arm(scores, arm) if task in score["tasks"]]
-    if not found:
-        raise UserError(f"{arm} has no score under {task}; it has those under: {', '.join(tasks_of(scores, arm)) or 'no task'}")
-    for other in found[1:]:
-        check_alike(found[0], other)
-    return replace(found[0], by_seed={seed: rows for one in found for seed, rows in one.by_seed.items()})
+    found = {arm: [score for score in of_arm(scores, arm) if task in score["tasks"]] for arm in arms}
+    for arm, runs in found.items():
+        if not runs:
+            raise UserError(f"{arm} has no score under {task}; it has those under: {', '.join(tasks_of(scores, arm)) or 'no task'}")
+    comparable.check([score for runs in found.values() for score in runs], [task])
+    return [Answers(arm=arm, task=task, metric=runs[0]["tasks"][task]["metric"], by_seed={score["seed"]: _rows(score, task) for score in runs})
+            for arm, runs in found.items()]  # fmt: skip
 
 
 def of_arm(scores: list[dict], arm: str) -> list[dict]:
@@ -51,20 +51,5 @@ def tasks_of(scores: list[dict], arm: str) -> list[str]:
     return list(dict.fromkeys(task for score in of_arm(scores, arm) for task in score["tasks"]))
 
 
-def check_alike(one: Answers, other: Answers) -> None:
-    """Raises UserError unless both were asked the same questions by the same version of their tasks."""
-    for what, (first, second) in {
-        f"versions of {one.task}": (one.version, other.version),
-        "metrics": (one.metric, other.metric),
-        "questions (questions_sha256)": (one.questions_sha256, other.questions_sha256),
-    }.items():
-        if first != second:
-            raise UserError(f"{one.arm} and {other.arm} were scored by different {what}, {first} and {second}, and do not compare: "
-                            "score both again (snakemake --cores all)")  # fmt: skip
-
-
-def _of_run(score: dict, task: str) -> Answers:
-    rows = [row for row in files.read_json_lines(score["samples"]) if row["task"] == task]
-    measured = score["tasks"][task]
-    return Answers(arm=score["arm"], task=task, version=measured["version"], metric=measured["metric"],
-                   questions_sha256=score["questions_sha256"], by_seed={score["seed"]: rows})  # fmt: skip
+def _rows(score: dict, task: str) -> list[dict]:
+    return [row for row in files.read_json_lines(score["samples"]) if row["task"] == task]

@@ -15,12 +15,14 @@ def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], s
 
     Raises UserError for an arm without a score, a task that not both have, a split without questions, and scores that do not compare.
     """
+    if a == b:
+        raise UserError(f"{a} and {b}: give two different arms to compare")
     found = [{**files.read_json(path), "samples": path.with_suffix(".samples.jsonl")} for path in sorted(scores.glob("*.json"))]
     if not found:
         raise UserError(f"{scores}: no scores yet: run make reproduce, or snakemake --cores all")
     task = task or _common_task(found, a, b, tasks)
     asked = {row["id"]: row for path in sorted(questions.glob("*.json")) for row in files.read_json(path)}
-    sides = [answers.read(found, arm, task) for arm in (a, b)]
+    sides = answers.read(found, [a, b], task)
     if split != "all":
         sides = [side.of_split(split) for side in sides]
     result = {**paired.compare(*sides, seed), "split": split}

@@ -12,7 +12,7 @@ def comparisons(scores: list[dict], task: str, seed: int) -> list[dict]:
     plain = [score for score in arms.values() if score["strategy"] in PLAIN]
     largest = max(plain, key=lambda score: score["corpus_tokens"], default=None)
     references = [name for name in ("base", largest and largest["arm"]) if name in arms]
-    read = {arm: answers.read(scores, arm, task) for arm in arms}
+    read = dict(zip(arms, answers.read(scores, list(arms), task)))
     return [
         paired.compare(read[reference], read[arm], seed)
         for reference in references
@@ -26,7 +26,7 @@ def shares(scores: list[dict], seed: int, arm: str | None = None) -> list[dict]:
     tasks = {one: answers.tasks_of(scores, one) for one in dict.fromkeys(score["arm"] for score in scores)}
     arms = [one for one in tasks if one != "base" and arm in (None, one)]
     return [
-        share.table(*({"base": answers.read(scores, "base", task), "arm": answers.read(scores, one, task)} for task in (share.CLOSED, task)), seed)
+        share.table(answers.read(scores, ["base", one], share.CLOSED), answers.read(scores, ["base", one], task), seed)
         for one in arms
         for task in share.WITH_TEXT
         if all({share.CLOSED, task} <= set(tasks.get(side, ())) for side in ("base", one))

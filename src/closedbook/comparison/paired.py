@@ -6,7 +6,7 @@ import numpy as np
 
 from closedbook import clustered
 from closedbook.comparison import bootstrap
-from closedbook.comparison.answers import Answers, check_alike
+from closedbook.comparison.answers import Answers
 from closedbook.errors import UserError
 
 
@@ -17,9 +17,8 @@ def compare(a: Answers, b: Answers, seed: int) -> dict:
     "interval" (95%, from resampled documents; None for one document), "spread" (standard deviation over seeds; None for one), "seeds",
     "left_out" (seeds that only one of them has)}. A row of "seeds" is one pair of runs: their seeds, accuracies and difference,
     "p" (McNemar's exact test, two-sided), and the questions that b "won" and "lost", each with what both chose.
-    Raises UserError where the two do not compare.
+    Raises UserError where they have no question, or no seed, in common.
     """
-    check_alike(a, b)
     pairs = _pairs(a, b)
     documents = [row["document"] for row in a.by_seed[pairs[0][0]]]
     if not documents:

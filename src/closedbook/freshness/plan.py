@@ -7,10 +7,11 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, forgetting, params, scores, sources
+from closedbook import files, forgetting, params, sources
 from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.freshness.receipts import FOLDER
+from closedbook.scores import tasks
 
 WORK = Path(".closedbook")
 LIMITS = WORK / "limits.json"
@@ -41,7 +42,7 @@ def make(write: bool = True) -> Plan:
     Raises UserError for everything wrong with either, before any work begins.
     """
     settings = params.load()
-    scores.check_tasks(settings.scores.tasks, Path("evals/quality"))
+    tasks.check_tasks(settings.scores.tasks)
     forgetting.check_tasks(settings.scores.forgetting)
     _check_replay(settings.corpora.replay.path)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)

@@ -5,6 +5,7 @@ from pathlib import Path
 from closedbook import files, prompts
 from closedbook.freshness import code
 from closedbook.params import Params
+from closedbook.scores import tasks
 from closedbook.strategies import STRATEGIES
 
 PACKAGE = Path(__file__).parent.parent
@@ -17,8 +18,8 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "documents": _recipe("documents", {}),
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
-        "scores": _recipe("scores", {**_chosen(params, "seed", "scores"), "held_out": params.corpora.replay.held_out}, documents=documents,
-                          assets=_digests(path for path in Path("evals/quality").glob("*") if path.suffix != ".md")),
+        "scores": _recipe("scores", _scores(params), documents=documents,
+                          assets=_digests(path for path in tasks.FOLDER.glob("*") if path.suffix != ".md")),
         "report": _recipe("report", {**_chosen(params, "seed", "report", scores={"tasks"}), "runs": run_names(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
     }
@@ -85,6 +86,19 @@ def _passages(params: Params, strategy: str) -> dict:
         return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
     chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
     return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=code.WRITER)
+
+
+def _scores(params: Params) -> dict:
+    """What is read: how responses are sampled and which chunks are shown only where some are, replay text only where some is held out."""
+    in_words = any(map(tasks.answers_in_words, params.scores.tasks))
+    chosen = {"scores": params.scores.model_dump(exclude=set() if in_words else {"cot"})}
+    if in_words or params.corpora.replay.held_out:
+        chosen |= _chosen(params, "seed")
+    if params.corpora.replay.held_out:
+        chosen["held_out"] = params.corpora.replay.held_out
+    if any(map(tasks.shows_chunks, params.scores.tasks)):
+        chosen |= _chosen(params, retrieval={"chunks", "order"})
+    return chosen
 
 
 def _author(params: Params) -> dict:

@@ -1,0 +1,28 @@
+"""What a model's several responses to one question amount to."""
+
+import hashlib
+import re
+from collections import Counter
+
+ANSWER = re.compile(r"^\W*Answer:\W*([A-D])(?:[.):*\]].*)?\s*$", re.MULTILINE)
+"""a line that gives one letter, alone or before a full stop, a bracket, a colon or an asterisk and whatever follows it"""
+
+
+def choose(resps: list[list[str]], docs: list[dict]) -> list[dict]:
+    """A filter of lm_eval: each question's responses become {"answers", "paper", "first", "majority"}, options by their index, None for none."""
+    return [_choices(doc["id"], [answer(text) for text in texts]) for texts, doc in zip(resps, docs, strict=True)]
+
+
+def answer(response: str) -> int | None:
+    """The option that a response gives; None makes it invalid. What follows the first answer is no part of it."""
+    match = ANSWER.search(response)
+    return "ABCD".index(match[1]) if match else None
+
+
+def _choices(question: str, answers: list[int | None]) -> dict:
+    valid = [index for index in answers if index is not None]
+    if not valid:
+        return {"answers": answers, "paper": None, "first": None, "majority": None}
+    pick = int.from_bytes(hashlib.sha256(question.encode("utf-8")).digest()) % len(valid)
+    majority = Counter(valid).most_common(1)[0][0]  # of several with most votes the one that came first
+    return {"answers": answers, "paper": valid[pick], "first": valid[0], "majority": majority}

@@ -1,0 +1,56 @@
+"""The scores step: what lm-evaluation-harness measures of a model that answers with the book closed, open, or searched.
+
+    PYTHONPATH=src python -m closedbook step scores --recipe .closedbook/recipes/scores.json \\
+        --receipt results/receipts/scores/RUN.json --model results/runs/RUN --questions results/questions --documents --retrieved --replay \\
+        --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from closedbook import files, forgetting
+from closedbook.replay import Replay
+from closedbook.scores import harness
+from closedbook.scores.tasks import FOLDER, check_tasks
+
+NO_QUESTIONS = "no questions: accuracy not measured"
+BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
+"""what a score says of the base in an arm's place: it has read nothing of the documents"""
+
+
+def build(
+    *, model: Path, questions: list[Path], documents: list[Path], retrieved: list[Path], replay: list[Path], params: SimpleNamespace,
+    output: Path, samples: Path, include_path: Path = FOLDER,
+) -> None:
+    """Score one model on the tasks of `params.scores`: the numbers into `output`, the answers behind them into `samples`.
+
+    `model` is the folder of a run, with its run.json, or of a base, with its base.json. `documents` are read by the tasks that show the
+    document, `retrieved` (chunks.jsonl) by those that show chunks of it; forgetting is measured on what is held out of `replay`. `params`
+    has, beside `scores`, `seed` where a task samples, `retrieval` where one shows chunks, and `held_out` and `seed` beside `replay`. A row of `samples` is one question under one task. Where no document has a question there is an
+    output without tasks; where there is nothing to measure no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a
+    prompt that its context does not hold, and a letter that its tokenizer makes two tokens of: all but diverged before any task runs.
+    """
+    check_tasks(params.scores.tasks, include_path)
+    rows = [row for path in questions for row in files.read_json(path)]
+    where = {"data_file": [str(path) for path in questions], "documents": [str(path) for path in documents]}
+    where |= {"retrieved": str(path) for path in retrieved}
+    lm = harness.loaded(model, params.scores) if rows or replay or params.scores.forgetting else None
+    scored = harness.evaluate(lm, model, params, where, include_path) if rows else {}
+    kept_out = Replay(replay[0], params.seed, params.held_out) if replay else None
+    assert all(len(answers) == len(rows) for _, answers in scored.values()), "a question was dropped"
+    files.write_json_lines(samples, [answer for _, answers in scored.values() for answer in answers])
+    numbers = {
+        "n": len(rows),
+        "explanation": None if rows else NO_QUESTIONS,
+        "questions_sha256": files.sha256_text(files.canonical(rows)),
+        "tasks": {name: summary for name, (summary, _) in scored.items()},
+        "forgetting": forgetting.measure(lm, model, kept_out, params.scores.forgetting),
+    }
+    files.write_json(output, {**_facts(model), **numbers})
+
+
+def _facts(model: Path) -> dict:
+    if (model / "base.json").exists():
+        return BASE
+    run = files.read_json(model / "run.json")
+    return {name: run[name] for name in BASE}

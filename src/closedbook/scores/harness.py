@@ -1,0 +1,138 @@
+"""lm-evaluation-harness at work: tasks loaded and checked before any of them runs, then each scored on its own."""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from closedbook import models, seeds
+from closedbook.errors import UserError
+from closedbook.params import Scores
+from closedbook.scores import summaries, tasks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A task under one choice of its settings, ready to run."""
+
+    task: object
+    """lm_eval's"""
+    settings: dict
+    """which chunks are shown, how responses are sampled: what the summary says beside the figures"""
+
+
+def evaluate(lm, model: Path, params: SimpleNamespace, where: dict, include_path: Path) -> dict[str, tuple[dict, list[dict]]]:
+    """{task: (summary, answers)} of the model `loaded` from a folder, in the order asked for; `where` lie questions, documents and chunks."""
+    name, revision = models.source(model)
+    metadata = where | {"pretrained": name, "revision": revision, "max_length": lm.max_length}
+    return measure(lm, params, metadata, include_path, what=str(model))
+
+
+def loaded(model: Path, settings: Scores):
+    """The model in a folder as lm_eval's."""
+    import torch
+    from lm_eval.models.huggingface import HFLM
+
+    torch.set_num_threads(settings.threads)
+    models.check_device(settings.device, "scores.device")
+    tokenizer = models.tokenizer(model)
+    loaded = models.model(model, settings.dtype).to(settings.device)
+    return HFLM(pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
+
+
+def measure(lm, params: SimpleNamespace, metadata: dict, include_path: Path, what: str) -> dict[str, tuple[dict, list[dict]]]:
+    """{task: (summary, answers)} of any model of lm_eval's; `metadata` is what `lm_eval --metadata` takes, `what` the model's name in errors."""
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its warnings here are all about what is meant, as acc_hard's smaller n
+    forms = {name: _forms(name, params, metadata, include_path, what) for name in params.scores.tasks}
+    for form in (form for several in forms.values() for form in several):
+        _check_requests(form.task, lm, what)
+    scored = {}
+    for name, several in forms.items():  # one at a time: the last digits depend on the batch, so a task's would on the tasks beside it
+        print(f"{what}: {len(several[0].task.eval_docs):,} questions under {name}", flush=True)
+        scored[name] = _best(lm, several, what)
+    return scored
+
+
+def _forms(name: str, params: SimpleNamespace, metadata: dict, include_path: Path, what: str) -> list[Form]:
+    """The task under each choice of how many chunks are shown and in which order; mostly there is but one."""
+    shown = [{}]
+    if tasks.shows_chunks(name):
+        shown = [{"chunks": chunks, "order": order} for chunks in params.retrieval.chunks for order in params.retrieval.order]
+    sampling, metadata = {}, metadata | {}
+    if tasks.answers_in_words(name):
+        sampling = params.scores.cot.model_dump() | {"torch_seed": seeds.derive(params.seed, "scores", name)}
+        metadata["answer_tokens"] = params.scores.cot.max_tokens
+    return [Form(task=_task(name, metadata | choice, sampling, include_path, what), settings=choice | sampling) for choice in shown]
+
+
+def _task(name: str, metadata: dict, sampling: dict, include_path: Path, what: str):
+    from lm_eval.tasks import TaskManager
+
+    try:
+        task = TaskManager(include_path=str(include_path), include_defaults=False, metadata=metadata).load([name])["tasks"][name]
+    except ValueError as error:  # of evals/quality/utils.py: it knows nothing of UserError
+        raise UserError(f"{what}: {name}: {error}") from error
+    if sampling:
+        task.set_config("repeats", sampling["samples"])
+        given = {"temperature": sampling["temperature"], "max_gen_toks": sampling["max_tokens"], "do_sample": sampling["temperature"] > 0}
+        task.set_config("generation_kwargs", given, update=True)
+    return task
+
+
+def _check_requests(task, lm, what: str) -> None:
+    """Prompt and choice must fit the context, or lm_eval cuts them from the left; a letter must be one token, as the task means it."""
+    if task.OUTPUT_TYPE == "generate_until":
+        return  # evals/quality/utils.py has counted these
+    task.build_all_requests()
+    for request in task.instances:
+        prompt, choice = request.args
+        num_tokens = len(lm.tok_encode(prompt + choice))
+        if num_tokens - 1 > lm.max_length:  # the last token is predicted, never read
+            raise UserError(
+                f"{what}: question {request.doc['id']} needs {num_tokens - 1} tokens under {task.task_name}, and the model's context"
+                f" holds {lm.max_length}: take a base.model with a longer context, or leave {task.task_name} out of scores.tasks"
+            )
+        num_choice = num_tokens - len(lm.tok_encode(prompt))
+        if isinstance(task.config.doc_to_choice, list) and num_choice != 1:
+            raise UserError(
+                f"{what}: its tokenizer makes {num_choice} tokens of the letter {choice!r}, and {task.task_name} compares letters of"
+                f" one token: leave {task.task_name} out of scores.tasks, or take another base.model"
+            )
+
+
+def _best(lm, forms: list[Form], what: str) -> tuple[dict, list[dict]]:
+    """A task's summary and answers, under the settings that did best on the validation questions where there are several."""
+    if len(forms) == 1:
+        return _scored(lm, forms[0], what)
+    validation = [number for number, doc in enumerate(forms[0].task.eval_docs) if doc["split"] == "validation"]
+    if not validation:
+        raise UserError(f"{forms[0].task.task_name}: retrieval.chunks and retrieval.order are chosen on the validation questions, and fewer"
+                        " than five documents have none: give one number and one order")
+    tried = [_scored(lm, form, what, validation)[0] for form in forms]
+    best = max(range(len(forms)), key=lambda number: tried[number]["accuracy"])  # of equals the first
+    summary, answers = _scored(lm, forms[best], what)
+    grid = [form.settings | {name: one[name] for name in ("accuracy", "stderr", "n")} for form, one in zip(forms, tried, strict=True)]
+    return summary | {"grid": grid}, answers
+
+
+def _scored(lm, form: Form, what: str, only: list[int] | None = None) -> tuple[dict, list[dict]]:
+    import torch
+    from lm_eval import evaluate
+
+    if "torch_seed" in form.settings:
+        torch.manual_seed(form.settings["torch_seed"])  # transformers samples from the one global generator
+    name = form.task.task_name
+    results = evaluate(lm, {"tasks": {name: form.task}}, samples={name: only} if only else None)
+    summary, answers = summaries.of(form.task, results)
+    for answer in answers:
+        _check_finite(answer, what)
+    return summary | form.settings, answers
+
+
+def _check_finite(answer: dict, what: str) -> None:
+    if not all(map(math.isfinite, answer["log_likelihoods"] or [])):
+        raise UserError(
+            f"{what}: question {answer['id']}: log-likelihoods {answer['log_likelihoods']} are not all numbers: the training has"
+            " diverged; lower training.learning_rate and train again"
+        )
