@@ -1,10 +1,12 @@
 import csv
+import math
 import re
 
 import pytest
 import toys
 
 from closedbook import files, params, report, seeds, table
+from closedbook.errors import UserError
 from closedbook.records import EntityList, Passage, Passages
 
 TASKS = ["quality_closed_text", "quality_closed"]
@@ -269,6 +271,8 @@ def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tm
     with open(inputs["folder"] / "losses.csv") as handle:
         rows = [tuple(row.values()) for row in csv.DictReader(handle)]
     assert rows == [("raw", "1", "4.5"), ("raw", "2", "2.0"), ("raw", "3", "1.0"), ("entigraph", "1", "4.0"), ("entigraph", "2", "3.0")]
+    assert "raw 0.350, sd 0.071 mean of 2" in words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
+    assert "0.350, sd 0.071" in table.text(inputs["scores"], TASKS) and "mean of 2" in table.text(inputs["scores"], TASKS)
     assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.070711\n" in (inputs["folder"] / "table.csv").read_text()
 
 
@@ -282,6 +286,76 @@ def test_parts_of_the_questions_are_shown_where_there_are_any(inputs, tmp_path):
     assert first[0].endswith("accuracy_sd,accuracy_validation,stderr_validation,n_validation,accuracy_hard,stderr_hard,n_hard")
     assert first[1].endswith(",,,,,,") and first[2].endswith(",0.125,,8,0.21,0.07,30")
     assert table.text(inputs["scores"], TASKS).splitlines()[2].split()[:6] == ["raw", "0.300", "±", "0.050", "0.125", "0.210"]
+
+
+def test_each_arm_is_held_against_the_base_and_the_largest_plain_one(inputs):
+    seen = words(built(inputs))
+    assert "raw base +0.037" in seen and "entigraph base +0.338" in seen and "entigraph raw +0.300" in seen
+    compared = files.read_json(inputs["folder"] / "comparisons.json")
+    (pair,) = compared["comparisons"]["quality_closed_text"][1]["seeds"]
+    assert len(pair["won"]) == 27 and pair["lost"] == [] and pair["won"][0]["document"].startswith("varn-")
+    assert compared["shares"] == [] and "text’s gain" not in seen
+
+
+def test_versions_and_questions_that_differ_are_not_put_side_by_side(inputs, tmp_path):
+    score(tmp_path, "raw", "raw", 1000, 0.3, version=2.0)
+    with pytest.raises(UserError, match="other versions of quality_closed_text"):
+        built(inputs)
+    path = score(tmp_path, "raw", "raw", 1000, 0.3)
+    files.write_json(path, {**files.read_json(path), "questions_sha256": "ef" * 32})
+    with pytest.raises(UserError, match="other questions"):
+        table.text(inputs["scores"], TASKS)
+
+
+def test_the_share_of_the_gain_is_shown_where_the_text_was_at_hand(inputs):
+    right = {"base": 0.75, "raw": 0.7, "entigraph": 0.8}
+    for path in inputs["scores"]:
+        found = files.read_json(path)
+        accuracy = right[found["arm"]]
+        found["tasks"]["quality_open"] = {**found["tasks"]["quality_closed_text"], "accuracy": accuracy}
+        files.write_json(path, found)
+        rows = files.read_json_lines(path.with_suffix(".samples.jsonl"))
+        rows += [row | {"task": "quality_open", "correct": int(row["id"][1:]) < 80 * accuracy} for row in rows[:80]]
+        files.write_json_lines(path.with_suffix(".samples.jsonl"), rows)
+    seen = words(built(inputs))
+    assert "base 0.263 0.750 raw 0.300 0.700 8%" in seen and "entigraph 0.600 0.800 69%" in seen
+
+
+def test_the_curve_is_fitted_by_strategy_and_words_stand_where_it_is_not(inputs, tmp_path):
+    inputs["scores"] += [score(tmp_path, f"entigraph-{size}", "entigraph", size, accuracy) for size, accuracy in ((40, 0.4), (400, 0.5))]
+    seen = words(built(inputs))
+    fits = files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
+    assert fits["entigraph"]["log_linear"]["parameters"]["b"]["value"] == pytest.approx(0.1)
+    assert "b = 0.1" in seen and "raw a + b·log10(tokens) Not fitted: a line needs arms of at least two sizes, and there is one." in seen
+    assert "the lines fitted to a strategy’s arms" in seen and "0.8961" not in seen
+    plain = (inputs["folder"] / "accuracy.png").read_bytes()
+    inputs["settings"] = SETTINGS.model_copy(update={"paper_curve": True})
+    assert "0.8961^x" in words(built(inputs)) and (inputs["folder"] / "accuracy.png").read_bytes() != plain
+
+
+def test_what_was_forgotten_stands_beside_the_base(inputs, tmp_path):
+    assert "What was forgotten" not in words(built(inputs))
+    for arm, nats, seed in (("base", 10.0, None), ("raw", 15.0, 1), ("entigraph", 12.0, 1)):
+        texts = [{"id": str(number), "tokens": 10, "bytes": 40, "log_likelihood": -nats} for number in range(3)]
+        replay = {"sha256": "x", "perplexity": math.exp(nats / 10), "bits_per_byte": 0.5, "texts": texts}
+        score(tmp_path, arm, arm, 1000, 0.3, seed=seed, forgetting={"replay": replay, "tasks": {"hellaswag": {"acc": nats / 100}}})
+    seen = words(built(inputs))
+    assert "base – 2.718 1.000 – 0.500" in seen and "raw 1 4.482 1.649 1.649 to 1.649 0.500" in seen
+    assert "hellaswag arm seed acc base – 0.1000 raw 1 0.1500 entigraph 1 0.1200" in seen
+    assert files.read_json(inputs["folder"] / "metrics.json")["raw"]["replay_perplexity"] == 4.4817
+
+
+def test_a_reader_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
+    inputs["scores"].append(score(tmp_path, "reader-large", "reader", 0, 0.7, seed=None))
+    path = inputs["scores"][-1]
+    found = files.read_json(path)
+    del found["tasks"]["quality_closed"], found["forgetting"]
+    files.write_json(path, found)
+    seen = words(built(inputs))
+    assert "reader-large 0.700 ± 0.050 reader" in seen and "the best of 2 runs, entigraph" in seen
+    assert "reader-large base +0.438" in seen and "reader" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
+    first, second = table.text(inputs["scores"], TASKS).split("\n\n")
+    assert first.splitlines()[-1].startswith("reader-large") and "reader-large" not in second
 
 
 def test_a_single_question_has_no_standard_error(inputs, tmp_path):

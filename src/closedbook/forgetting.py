@@ -79,8 +79,8 @@ def _own(lm, tasks: list[str], include_path: Path | None) -> dict[str, dict]:
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager(include_path=include_path and str(include_path), include_defaults=include_path is None)
-    results = simple_evaluate(model=lm, tasks=tasks, task_manager=manager, log_samples=False)["results"]
-    return {task: _metrics(results[task]) for task in tasks}
+    one_by_one = {task: simple_evaluate(model=lm, tasks=[task], task_manager=manager, log_samples=False) for task in tasks}
+    return {task: _metrics(found["results"][task]) for task, found in one_by_one.items()}
 
 
 def _metrics(measured: dict) -> dict[str, float | None]:
