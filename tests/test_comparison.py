@@ -15,17 +15,17 @@ HOSTILE = "what did\x1b[31m Ada <b>see</b>?"
 
 
 def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="ab" * 32, documents=4, strategy=None, tokens=100):
-    """A score of len(right) questions, about `documents` documents in turn, of which these were answered rightly; more than one task by calls."""
+    """A score of as many questions, about `documents` documents in turn, and which were answered rightly; a call a task."""
     run = f"{arm}-s{seed}" if seed else arm
     path, samples = folder / "scores" / f"{run}.json", folder / "scores" / f"{run}.samples.jsonl"
-    rows = [{"task": task, "id": f"q{i}", "document": f"d{i % documents}", "split": "validation" if i % documents == 0 else "test", "gold": 0,
-             "chosen": 0 if one else 1, "correct": bool(one)} for i, one in enumerate(right)]  # fmt: skip
+    rows = [{"task": task, "id": f"q{i}", "document": f"d{i % documents}", "split": "test" if i % documents else "validation",
+             "gold": 0, "chosen": 0 if one else 1, "correct": bool(one)} for i, one in enumerate(right)]  # fmt: skip
     old = files.read_json(path)["tasks"] if path.exists() else {}
     rows = (files.read_json_lines(samples) if old else []) + rows
     facts = {"run": run, "arm": arm, "strategy": strategy or arm, "corpus_tokens": tokens, "seed": seed, "questions_sha256": questions}
     files.write_json(path, {**facts, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
     files.write_json_lines(samples, rows)
-    asked = [{"id": f"q{i}", "document": f"d{i % documents}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(len(right))]
+    asked = [{"id": f"q{i}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(len(right))]
     files.write_json(folder / "questions" / "all.json", asked)
 
 
@@ -215,7 +215,8 @@ def test_no_table_without_the_text_at_hand(tmp_path):
 
 def test_the_report_holds_each_arm_against_the_base_and_the_largest_plain_one(tmp_path):
     scored(tmp_path, "base", [0, 0], seed=None)
-    for arm, strategy, tokens in (("raw", "raw", 10), ("rephrase", "rephrase", 90), ("rephrase-half", "rephrase", 45), ("qa", "qa+active_reading", 99)):
+    arms = (("raw", "raw", 10), ("rephrase", "rephrase", 90), ("rephrase-half", "rephrase", 45), ("qa", "qa+active_reading", 99))
+    for arm, strategy, tokens in arms:
         scored(tmp_path, arm, [1, 0], strategy=strategy, tokens=tokens)
     scored(tmp_path, "reader-large", [1, 1], seed=None, strategy="reader", tokens=0)
     found = overview.comparisons(scores_in(tmp_path), CLOSED, seed=1)

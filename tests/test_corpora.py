@@ -24,7 +24,8 @@ def world(tmp_path_factory):
 def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, held_out=0, seed=1, **length):
     corpora.build(
         name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, **(length or {"epochs": 1})),
-        passages=passages or sorted(world.glob("entigraph/*.json")), replay=replay or world / "base" / "replay.jsonl", replay_rate=rate, held_out=held_out,
+        passages=passages or sorted(world.glob("entigraph/*.json")), replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
+        held_out=held_out,
         base=world / "base", seed=seed, folder=folder,
     )  # fmt: skip
     return files.read_json(folder / "corpus.json")

@@ -28,10 +28,13 @@ def world(tmp_path_factory):
 
 def replayed(world, folder, held_out, replay=None, seed=1):
     """The texts of replay in a corpus that reads all it may, more than once."""
-    corpora.build(name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=200), passages=[world / "entigraph/lamp.json"],
-                  replay=replay or world / "base/replay.jsonl", replay_rate=0.5, held_out=held_out, base=world / "base", seed=seed, folder=folder)  # fmt: skip
+    path = replay or world / "base/replay.jsonl"
+    corpora.build(
+        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=200), passages=[world / "entigraph/lamp.json"],
+        replay=path, replay_rate=0.5, held_out=held_out, base=world / "base", seed=seed, folder=folder,
+    )  # fmt: skip
     ids = {row["id"] for row in files.read_json_lines(folder / "replay.jsonl")}
-    return {row["text"] for row in files.read_json_lines(replay or world / "base/replay.jsonl") if row["id"] in ids}
+    return {row["text"] for row in files.read_json_lines(path) if row["id"] in ids}
 
 
 def held_texts(path, number, seed=1):
@@ -135,7 +138,8 @@ def own_tasks(tmp_path):
 
 
 def test_own_tasks_are_scored_as_lm_eval_does(world, own_tasks):
-    measured = forgetting.measure(harness.loaded(world / "base", SETTINGS), world / "base", None, ["ships", "fleet"], include_path=own_tasks)
+    lm = harness.loaded(world / "base", SETTINGS)
+    measured = forgetting.measure(lm, world / "base", None, ["ships", "fleet"], include_path=own_tasks)
     assert measured["replay"] is None and measured["tasks"].keys() == {"ships", "fleet"}
     assert measured["tasks"]["ships"]["acc"] in {number / 6 for number in range(7)} and "acc_stderr" in measured["tasks"]["ships"]
     assert measured["tasks"]["fleet"]["acc"] == measured["tasks"]["ships"]["acc"]
@@ -156,7 +160,8 @@ def score(run, nats, sha256="x"):
 
 
 def test_base_and_runs_side_by_side_by_hand():
-    base, same, worse = forgotten.rows([score("base", [10, 20]), {"run": "reader"}, score("same", [10, 20]), score("worse", [15, 25])], seed=1)
+    scores = [score("base", [10, 20]), {"run": "reader"}, score("same", [10, 20]), score("worse", [15, 25])]
+    base, same, worse = forgotten.rows(scores, seed=1)
     assert (base["ratio"], base["interval"], same["ratio"]) == (1.0, None, 1.0)
     assert worse["ratio"] == pytest.approx(math.exp(0.5)) and worse["interval"] == pytest.approx([math.exp(0.5)] * 2)
     assert worse["tasks"] == {"hellaswag": {"acc": 0.3}}

@@ -25,8 +25,9 @@ def score(folder, arm, strategy, corpus_tokens, accuracy, seed=1, forgetting=Non
     path = folder / "scores" / f"{run}.json"
     numbers = {"n": 80, "explanation": None, "questions_sha256": "cd" * 32, "tasks": tasks, "forgetting": forgetting}
     files.write_json(path, {**facts, **numbers})
-    answered = [{"task": name, "id": f"q{number}", "document": f"varn-{1 + number % 2}", "gold": 0, "chosen": int(number >= 80 * measured["accuracy"]),
-                 "correct": number < 80 * measured["accuracy"]} for name, measured in tasks.items() for number in range(80)]  # fmt: skip
+    answered = [(name, number, number < 80 * measured["accuracy"]) for name, measured in tasks.items() for number in range(80)]
+    answered = [{"task": name, "id": f"q{number}", "document": f"varn-{1 + number % 2}", "gold": 0, "chosen": int(not right), "correct": right}
+                for name, number, right in answered]  # fmt: skip
     files.write_json_lines(path.with_suffix(".samples.jsonl"), answered)
     return path
 

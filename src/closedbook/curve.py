@@ -1,4 +1,4 @@
-"""The curve: how accuracy grows with tokens under a strategy, as a line in their logarithm and, given points enough, as a mixture of exponentials."""
+"""The curve: how accuracy grows with tokens under a strategy, as a line in their logarithm and as a mixture of exponentials."""
 
 import math
 import warnings
@@ -61,8 +61,8 @@ def _mixture(millions: np.ndarray, accuracies: np.ndarray) -> dict:
 
     left_over = len(millions) - NUM_PARAMETERS
     if left_over < 1:
-        return _none(f"{NUM_PARAMETERS} parameters need more than {NUM_PARAMETERS} points, and there {'is' if len(millions) == 1 else 'are'} "
-                     f"{len(millions) or 'none'}")  # fmt: skip
+        there = {0: "are none", 1: "is 1"}.get(len(millions), f"are {len(millions)}")
+        return _none(f"{NUM_PARAMETERS} parameters need more than {NUM_PARAMETERS} points, and there {there}")
     start = _start(millions, accuracies)
     try:
         with warnings.catch_warnings(action="ignore", category=OptimizeWarning), np.errstate(over="ignore"):  # both are told by `why`
@@ -104,7 +104,8 @@ def _intervals(values: np.ndarray, errors: np.ndarray, left_over: int) -> list[l
     from scipy.stats import t
 
     width = float(t.ppf((1 + LEVEL) / 2, left_over))
-    return [[float(value - width * error), float(value + width * error)] if math.isfinite(error) else None for value, error in zip(values, errors)]
+    ends = [[float(value - width * error), float(value + width * error)] for value, error in zip(values, errors)]
+    return [pair if all(map(math.isfinite, pair)) else None for pair in ends]
 
 
 def _fitted(values: dict, intervals: dict, residuals: np.ndarray, why: str | None) -> dict:

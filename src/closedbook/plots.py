@@ -53,7 +53,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         for row in levels:
             axes.axhspan(*_bar(row), color=COLOURS[row["strategy"]], alpha=0.13, linewidth=0)
             axes.axhline(row["accuracy"], color=COLOURS[row["strategy"]], linestyle="--", linewidth=1.4)
-        ends = [_line(axes, strategy, of_strategy, fits[strategy]["log_linear"]) for strategy, of_strategy in _by(points, "strategy").items()]
+        ends = [_line(axes, strategy, runs, fits[strategy]["log_linear"]) for strategy, runs in _by(points, "strategy").items()]
         ends += [_paper(axes, min(tokens), max(tokens))] if paper else []
         gap = 0.055 * (high - low)
         _label_ends(axes, ends, gap)

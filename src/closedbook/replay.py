@@ -1,4 +1,4 @@
-"""Replay data: general text that is mixed into a corpus against forgetting, and the part of it that is kept out to measure forgetting on."""
+"""Replay data: general text that is mixed into a corpus against forgetting, and the part kept out of it to measure forgetting on."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The report step: how much is known with the book closed and how sure that is, what was taught, and what was dropped, fell back and was paid."""
+"""The report step: how much is known with the book closed, how sure that is, and what was taught, was dropped, fell back and was paid."""
 
 import base64
 import csv
@@ -31,7 +31,9 @@ def build(
     fits = {task: _fits([row for row in rows if row["task"] == task]) for task in tasks}
     _write_numbers(folder, found, rows, curves, compared, fits)
     headline = [row for row in rows if row["task"] == tasks[0]]
-    plots.accuracy(folder / "accuracy.png", rows=headline, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"])
+    plots.accuracy(
+        folder / "accuracy.png", rows=headline, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
+    )
     plots.losses(folder / "losses.png", curves=curves)
     page = _page(
         headline=headline,
@@ -69,8 +71,10 @@ def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
 def _fits(rows: list[dict]) -> dict[str, dict]:
     """curve.fit of each strategy's arms, the mean over seeds a point."""
     arms = [runs[0] for runs in table.by_arm(rows).values() if runs[0]["strategy"] not in table.UNTAUGHT]
-    strategies = dict.fromkeys(row["strategy"] for row in arms)
-    return {name: curve.fit([(row["corpus_tokens"], row["accuracy_mean"]) for row in arms if row["strategy"] == name]) for name in strategies}
+    points = {row["strategy"]: [] for row in arms}
+    for row in arms:
+        points[row["strategy"]].append((row["corpus_tokens"], row["accuracy_mean"]))
+    return {strategy: curve.fit(of_strategy) for strategy, of_strategy in points.items()}
 
 
 def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fits: dict) -> None:

@@ -60,7 +60,8 @@ def _passages(recipe: SimpleNamespace, limits: Limits, **options) -> dict:
 def _corpora(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, replay_rate=recipe.replay["rate"], held_out=recipe.replay["held_out"], seed=recipe.seed, **paths)
+    replay = {"replay_rate": recipe.replay["rate"], "held_out": recipe.replay["held_out"]}
+    corpora.build(name=recipe.name, arm=recipe.arm, seed=recipe.seed, **replay, **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
@@ -88,7 +89,8 @@ STEPS = {
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages",), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
-    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved", "replay"), outputs=("output", "samples")),
+    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved", "replay"),
+                   outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "samples", "runs"),
                    outputs=("folder",)),
 }

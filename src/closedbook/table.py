@@ -9,7 +9,8 @@ from closedbook.strategies import STRATEGIES
 
 UNTAUGHT = ("base", "reader")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
-COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents", "accuracy_mean", "accuracy_sd")
+COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
+           "accuracy_mean", "accuracy_sd")  # fmt: skip
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 

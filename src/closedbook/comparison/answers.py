@@ -32,8 +32,12 @@ def read(scores: list[dict], arms: list[str], task: str) -> list[Answers]:
         if not runs:
             raise UserError(f"{arm} has no score under {task}; it has those under: {', '.join(tasks_of(scores, arm)) or 'no task'}")
     comparable.check([score for runs in found.values() for score in runs], [task])
-    return [Answers(arm=arm, task=task, metric=runs[0]["tasks"][task]["metric"], by_seed={score["seed"]: _rows(score, task) for score in runs})
-            for arm, runs in found.items()]  # fmt: skip
+    return [_answers(arm, task, runs) for arm, runs in found.items()]
+
+
+def _answers(arm: str, task: str, runs: list[dict]) -> Answers:
+    by_seed = {score["seed"]: [row for row in files.read_json_lines(score["samples"]) if row["task"] == task] for score in runs}
+    return Answers(arm=arm, task=task, metric=runs[0]["tasks"][task]["metric"], by_seed=by_seed)
 
 
 def of_arm(scores: list[dict], arm: str) -> list[dict]:
@@ -49,7 +53,3 @@ def of_arm(scores: list[dict], arm: str) -> list[dict]:
 def tasks_of(scores: list[dict], arm: str) -> list[str]:
     """The tasks under which any run of an arm was scored."""
     return list(dict.fromkeys(task for score in of_arm(scores, arm) for task in score["tasks"]))
-
-
-def _rows(score: dict, task: str) -> list[dict]:
-    return [row for row in files.read_json_lines(score["samples"]) if row["task"] == task]

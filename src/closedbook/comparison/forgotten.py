@@ -25,7 +25,8 @@ def _row(score: dict, base: dict, seed: int) -> dict:
     measured = dict.fromkeys(("perplexity", "bits_per_byte", "ratio", "interval"))
     if read:
         if read["sha256"] != before["sha256"]:
-            raise UserError(f"{base['run']} and {score['run']}: forgetting was measured on different texts: score both again (snakemake --cores all)")
+            raise UserError(f"{base['run']} and {score['run']}: forgetting was measured on different texts: score both again "
+                            "(snakemake --cores all)")  # fmt: skip
         measured |= {name: read[name] for name in ("perplexity", "bits_per_byte")}
         measured |= {"ratio": read["perplexity"] / before["perplexity"], "interval": _interval(read["texts"], before["texts"], seed)}
     return {**named, **measured, "tasks": score["forgetting"]["tasks"]}

@@ -36,7 +36,8 @@ def _common_task(found: list[dict], a: str, b: str, tasks: list[str]) -> str:
     of_a, of_b = answers.tasks_of(found, a), answers.tasks_of(found, b)
     common = [task for task in dict.fromkeys([*tasks, *of_a]) if task in of_a and task in of_b]
     if not common:
-        raise UserError(f"{a} and {b} were scored under no common task: {a} under {', '.join(of_a) or 'none'}; {b} under {', '.join(of_b) or 'none'}")
+        under = [f"{arm} under {', '.join(tasks_of) or 'none'}" for arm, tasks_of in ((a, of_a), (b, of_b))]
+        raise UserError(f"{a} and {b} were scored under no common task: {'; '.join(under)}")
     return common[0]
 
 

@@ -50,8 +50,8 @@ def _pairs(a: Answers, b: Answers) -> list[tuple[int | None, int | None]]:
         return [(one, other) for one in a.by_seed for other in b.by_seed]
     pairs = [(seed, seed) for seed in a.by_seed if seed in b.by_seed]
     if not pairs:
-        raise UserError(f"{a.arm} was trained from the seeds {sorted(a.by_seed)} and {b.arm} from {sorted(b.by_seed)}, and runs are compared seed "
-                        "by seed: give both a common one in training.seeds")  # fmt: skip
+        raise UserError(f"{a.arm} was trained from the seeds {sorted(a.by_seed)} and {b.arm} from {sorted(b.by_seed)}, and runs are compared "
+                        "seed by seed: give both a common one in training.seeds")  # fmt: skip
     return pairs
 
 

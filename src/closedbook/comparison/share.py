@@ -15,8 +15,8 @@ def table(closed: list[Answers], with_text: list[Answers], seed: int) -> dict:
 
     {"arm", "task", "n", "n_documents", "accuracy": {"base": {"closed", "with_text"}, "arm": …}, "gain_closed" (arm closed − base closed),
     "gain_with_text" (base with the text − base closed), "gain_with_text_interval", "share" (the first over the second), "interval", "why"}.
-    Intervals are of 95%, from resampled documents. Where that of gain_with_text does not lie above 0, or there is one document, no share is defined:
-    "share" and "interval" are None, and "why" says so. Means over training seeds.
+    Intervals are of 95%, from resampled documents. Where that of gain_with_text does not lie above 0, or there is one document, no share
+    is defined: "share" and "interval" are None, and "why" says so. Means over training seeds.
     """
     base, arm = closed
     right = np.stack([_right(one) for one in (base, with_text[0], arm, with_text[1])], axis=1)

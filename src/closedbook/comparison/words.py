@@ -1,6 +1,7 @@
 """A comparison as lines for a person."""
 
 from closedbook.comparison.bootstrap import RESAMPLES
+from closedbook.table import aligned
 
 SHOWN = 10
 """flipped questions of one kind that are listed"""
@@ -31,7 +32,8 @@ def _error(found: dict) -> str:
 
 
 def _seeds(found: dict) -> list[str]:
-    left_out = [f"{arm}'s seeds {', '.join(map(str, seeds))} have no partner and are left out" for arm, seeds in found["left_out"].items() if seeds]
+    alone = {arm: ", ".join(map(str, seeds)) for arm, seeds in found["left_out"].items() if seeds}
+    left_out = [f"{arm}'s seeds {seeds} have no partner and are left out" for arm, seeds in alone.items()]
     if found["spread"] is None:
         return left_out
     return [f"mean of {len(found['seeds'])} pairs of runs, whose differences have a standard deviation of {found['spread']:.3f}", *left_out]
@@ -43,18 +45,16 @@ def _flips(flips: list[dict], summary: str, a: str, b: str) -> list[str]:
     shown = ["", f"  {summary}:"]
     for flip in flips[:SHOWN]:
         shown += [f"  {flip['id']}  {flip['document']}", f"    {flip['question']}"]
-        shown += [f"    {arm}: {answer if answer is not None else 'no answer'}" for arm, answer in ((a, flip["answer_a"]), (b, flip["answer_b"]))]
+        shown += [f"    {arm}: {'no answer' if flip[side] is None else flip[side]}" for arm, side in ((a, "answer_a"), (b, "answer_b"))]
     return shown + ([f"  and {len(flips) - SHOWN} more: --json lists all"] if len(flips) > SHOWN else [])
 
 
 def _share(table: dict) -> list[str]:
     """A 2×2 table and its share in words."""
     rows = [("", "book closed", table["task"])]
-    rows += [(name, *(f"{table['accuracy'][side][column]:.3f}" for column in ("closed", "with_text"))) for side, name in
-             (("base", "base"), ("arm", table["arm"]))]  # fmt: skip
-    width = max(len(row[0]) for row in rows)
-    return [*(f"{name.ljust(width)}  {closed.rjust(11)}  {with_text.rjust(len(table['task']))}".rstrip() for name, closed, with_text in rows),
-            in_words(table)]  # fmt: skip
+    for side, name in (("base", "base"), ("arm", table["arm"])):
+        rows.append((name, *(f"{table['accuracy'][side][column]:.3f}" for column in ("closed", "with_text"))))
+    return [*aligned(rows).splitlines(), in_words(table)]
 
 
 def in_words(table: dict) -> str:

@@ -1,8 +1,8 @@
 """The scores step: what lm-evaluation-harness measures of a model that answers with the book closed, open, or searched.
 
     PYTHONPATH=src python -m closedbook step scores --recipe .closedbook/recipes/scores.json \\
-        --receipt results/receipts/scores/RUN.json --model results/runs/RUN --questions results/questions --documents --retrieved --replay \\
-        --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
+        --receipt results/receipts/scores/RUN.json --model results/runs/RUN --questions results/questions --documents --retrieved \\
+        --replay --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
 """
 
 from pathlib import Path
@@ -26,9 +26,10 @@ def build(
 
     `model` is the folder of a run, with its run.json, or of a base, with its base.json. `documents` are read by the tasks that show the
     document, `retrieved` (chunks.jsonl) by those that show chunks of it; forgetting is measured on what is held out of `replay`. `params`
-    has, beside `scores`, `seed` where a task samples, `retrieval` where one shows chunks, and `held_out` and `seed` beside `replay`. A row of `samples` is one question under one task. Where no document has a question there is an
-    output without tasks; where there is nothing to measure no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a
-    prompt that its context does not hold, and a letter that its tokenizer makes two tokens of: all but diverged before any task runs.
+    has, beside `scores`, `seed` where a task samples, `retrieval` where one shows chunks, and `seed` and `held_out` beside `replay`. A row
+    of `samples` is one question under one task. Where no document has a question there is an output without tasks; where there is nothing
+    to measure no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a prompt that its
+    context does not hold, and a letter that its tokenizer makes two tokens of: all but diverged before any task runs.
     """
     check_tasks(params.scores.tasks, include_path)
     rows = [row for path in questions for row in files.read_json(path)]

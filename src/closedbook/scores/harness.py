@@ -23,7 +23,7 @@ class Form:
 
 
 def evaluate(lm, model: Path, params: SimpleNamespace, where: dict, include_path: Path) -> dict[str, tuple[dict, list[dict]]]:
-    """{task: (summary, answers)} of the model `loaded` from a folder, in the order asked for; `where` lie questions, documents and chunks."""
+    """{task: (summary, answers)} of the model in a folder, `loaded`, in the order asked for; `where` lie questions, documents and chunks."""
     name, revision = models.source(model)
     metadata = where | {"pretrained": name, "revision": revision, "max_length": lm.max_length}
     return measure(lm, params, metadata, include_path, what=str(model))
