@@ -70,6 +70,15 @@ def test_the_first_difference_of_two_revisions_is_the_one_that_was_made(project,
     assert "Ahab" not in "".join(diff.lines(answer)), "a document goes by its id"
 
 
+def test_scores_of_other_versions_of_a_task_are_marked(project):
+    revision("old")
+    revision("new", accuracy=0.75)
+    answer = asked("old", "new")
+    assert not any("not comparable" in line for line in diff.lines(answer))
+    answer["results"][0]["b"]["version"] = 2.0
+    assert any("closed_text (versions 1.0 and 2.0: not comparable)" in line for line in diff.lines(answer))
+
+
 def test_what_only_follows_is_not_called_a_difference(project):
     revision("old")
     revision("new", learning_rate=0.02)

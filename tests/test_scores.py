@@ -14,7 +14,7 @@ from closedbook import documents, files, params, scores, sources
 from closedbook.errors import UserError
 from closedbook.scores import tasks
 
-QUALITY = Path("../shared/quality/QuALITY.sample.htmlstripped.dev")
+QUALITY = Path("../shared/quality")
 WORDS = ["[UNK]", "</s>", "A", "B", "C", "D", "yes", "no"]
 RUN = {"run": "raw-s1", "arm": "raw", "strategy": "raw", "corpus_tokens": 100, "train_tokens": 300, "seed": 1}
 utils = SimpleNamespace(**runpy.run_path(str(tasks.FOLDER / "utils.py")))
@@ -227,7 +227,8 @@ def plain_lm_eval(folder: Path, model: Path, names: list[str], *more: str) -> di
 def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tmp_path):
     """Of an open task with some documents cut, and of a sampled one: they share no batch, so one command can run both."""
     model = save_model(tmp_path / "model", context=1000)
-    rows = [question(i, options=["no " * (i + 1), "yes", "A B C", "D no yes"], gold=i % 4, difficult=i < 3, document=f"d{i // 2}") for i in range(7)]
+    options = ["yes", "A B C", "D no yes"]
+    rows = [question(i, options=["no " * (i + 1), *options], gold=i % 4, difficult=i < 3, document=f"d{i // 2}") for i in range(7)]
     for i in range(4):
         files.write_json(tmp_path / "documents" / f"d{i}.json", {"text": "\n\n".join(["yes no A B", "C D", "yes " * 500 * i, "no"])})
     cot = params.Cot(samples=8, temperature=0.1, max_tokens=6)
@@ -235,7 +236,7 @@ def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tm
     opened, sampled = result["tasks"]["quality_open"], result["tasks"]["quality_cot"]
     more = ("--seed", f"0,1234,{sampled['torch_seed']},1234", "--gen_kwargs", "max_gen_toks=6")
     said = plain_lm_eval(tmp_path, model, ["quality_open", "quality_cot"], *more)
-    assert {name: measured["metrics"] for name, measured in result["tasks"].items()} == {name: metrics for name, (metrics, _) in said.items()}
+    assert (opened["metrics"], sampled["metrics"]) == (said["quality_open"][0], said["quality_cot"][0])
     for row in samples:
         theirs = said[row["task"]][1][row["id"]]
         if row["task"] == "quality_open":
@@ -248,20 +249,26 @@ def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tm
         assert opened["metrics"][f"acc_norm{subset}_error_by_document"] == opened[f"stderr{subset}"]
 
 
-@pytest.mark.skipif(not QUALITY.exists(), reason=f"the real articles are not at {QUALITY}")
-def test_all_119_real_questions_of_the_text_sample_are_scored(tmp_path):
-    asked, of_documents = params.Documents(source="quality", path=str(QUALITY), limit=None), []
-    for article in sources.articles(asked, params.load().miniature, 1):
-        files.write_json(tmp_path / "sources" / f"{article.id}.json", article.as_dict())
-        of_documents.append(tmp_path / "questions" / f"{article.id}.json")
-        source, document = tmp_path / "sources" / f"{article.id}.json", tmp_path / "documents" / f"{article.id}.json"
-        documents.build(source=source, document=document, questions=of_documents[-1])
+@pytest.mark.skipif(not QUALITY.exists(), reason=f"the real articles are not in {QUALITY}")
+def test_all_124_real_questions_are_scored_with_their_options_as_given(tmp_path):
+    """119 of the ten articles as text and 5 of the one as HTML."""
+    given, of_documents = {}, []
+    for name in ("QuALITY.sample.htmlstripped.dev", "QuALITY.sample.html.dev"):
+        given |= {row["question_unique_id"]: row["options"] for line in files.read_json_lines(QUALITY / name) for row in line["questions"]}
+        asked = params.Documents(source="quality", path=str(QUALITY / name), limit=None)
+        for article in sources.articles(asked, params.load().miniature, 1):
+            source, document = tmp_path / "sources" / f"{article.id}.json", tmp_path / "documents" / f"{article.id}.json"
+            of_documents.append(tmp_path / "questions" / f"{article.id}.json")
+            files.write_json(source, article.as_dict())
+            documents.build(source=source, document=document, questions=of_documents[-1])
     model, output, samples = save_model(tmp_path / "model", context=512), tmp_path / "score.json", tmp_path / "samples.jsonl"
-    scores.build(model=model, questions=of_documents, documents=[], retrieved=[], replay=[], params=SimpleNamespace(scores=settings(batch_size=32)),
+    scores.build(model=model, questions=of_documents, documents=[], retrieved=[], replay=[],
+                 params=SimpleNamespace(scores=settings(batch_size=32)),
                  output=output, samples=samples)  # fmt: skip
-    ids = [row["id"] for path in of_documents for row in files.read_json(path)]
+    rows = [row for path in of_documents for row in files.read_json(path)]
+    assert {row["id"]: row["options"] for row in rows} == {id: [option.strip() for option in options] for id, options in given.items()}
     answers = files.read_json_lines(samples)
     for task, measured in files.read_json(output)["tasks"].items():
-        assert (measured["n"], measured["n_documents"], measured["n_hard"], measured["accuracy_hard"]) == (119, 10, 0, None)
-        assert [answer["id"] for answer in answers if answer["task"] == task] == ids
+        assert (measured["n"], measured["n_documents"], measured["n_hard"]) == (124, 11, sum(row["difficult"] is True for row in rows))
+        assert [answer["id"] for answer in answers if answer["task"] == task] == [row["id"] for row in rows]
     assert all(len(answer["log_likelihoods"]) == 4 for answer in answers)

@@ -25,9 +25,9 @@ def load(data_file="results/questions", reads=None, documents="results/documents
     if reads == "chunks":
         rows = _with_chunks(rows, Path(retrieved), chunks, order)
     if reads == "document":
-        rows = _with_document(rows, documents, _fits(in_words and answer_tokens, **model))
+        rows = _with_document(rows, documents, _excess(in_words and answer_tokens, **model))
     elif reads or in_words:
-        _check_fits(rows, _fits(in_words and answer_tokens, **model))
+        _check_fits(rows, _excess(in_words and answer_tokens, **model))
     return {"test": datasets.Dataset.from_list(rows)}
 
 
@@ -55,14 +55,14 @@ def _with_split(rows: list[dict]) -> list[dict]:
     return [{**row, "split": "validation" if row["document"] in validation else "test"} for row in rows]
 
 
-def _fits(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_length=None, max_model_len=None, **_):
-    """A function that tells whether a question's prompt and its answer fit the model's context, counted as lm_eval will; the answer is
-    one of so many tokens, or, without them, any of the options.
+def _excess(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_length=None, max_model_len=None, **_):
+    """A function that tells how many tokens too many for the model's context a question's prompt and answer are, counted as lm_eval will.
 
-    All do where nothing says which tokenizer counts, as of a model behind an API, which refuses what is too long itself.
+    The answer is one of `answer_tokens`, or, where they are 0, any of the options. Nothing is too long where nothing says which tokenizer
+    counts, as of a model behind an API: its server refuses what is.
     """
     if pretrained is None:
-        return lambda row: True
+        return lambda row: 0
     from lm_eval.models.utils import resolve_max_length
     from transformers import AutoConfig, AutoTokenizer
 
@@ -75,31 +75,33 @@ def _fits(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_len
         longest = max(row["options"], key=lambda option: len(words.encode(f" {option}")))
         return len(words.encode(f"{text_prompt(row)} {longest}")) - 1  # the last token is predicted, never read
 
-    return lambda row: needed(row) <= limit
+    return lambda row: max(0, needed(row) - limit)
 
 
-def _check_fits(rows: list[dict], fits) -> None:
+def _check_fits(rows: list[dict], excess) -> None:
     for row in rows:
-        if not fits(row):
-            raise ValueError(f"question {row['id']}: its prompt and answer do not fit the model's context: take a model with a longer one,"
-                             " or fewer chunks where there are some; it is never cut")
+        if over := excess(row):
+            raise ValueError(f"question {row['id']}: its prompt and answer are {over} tokens longer than the model's context, and are never"
+                             " cut: take a model with a longer one, or show fewer chunks where there are some")
 
 
-def _with_document(rows: list[dict], documents, fits) -> list[dict]:
+def _with_document(rows: list[dict], documents, excess) -> list[dict]:
     """Each question with as many of its document's paragraphs, from the first on, as fit."""
     files = {file.stem: file for file in _files(documents)}
-    texts = {document: json.loads(files[document].read_text(encoding="utf-8"))["text"] for document in {row["document"] for row in rows}}
-    return [row | _cut(row, texts[row["document"]].split("\n\n"), fits) for row in rows]
+    if missing := sorted({row["document"] for row in rows} - files.keys()):
+        raise ValueError(f"{documents}: has no {missing[0]}.json, the document of some questions")
+    texts = {document: json.loads(file.read_text(encoding="utf-8"))["text"] for document, file in files.items()}
+    return [_cut(row, texts[row["document"]].split("\n\n"), excess) for row in rows]
 
 
-def _cut(row: dict, paragraphs: list[str], fits) -> dict:
+def _cut(row: dict, paragraphs: list[str], excess) -> dict:
     def with_first(number: int) -> dict:
         reading = "\n\n".join([f"{byline(row)}.", *paragraphs[:number]])
         return row | {"reading": reading, "paragraphs_left_out": len(paragraphs) - number}
 
-    if fits(whole := with_first(len(paragraphs))):
+    if not excess(whole := with_first(len(paragraphs))):
         return whole
-    number = bisect.bisect_left(range(1, len(paragraphs)), True, key=lambda number: not fits(with_first(number)))
+    number = bisect.bisect_right(range(1, len(paragraphs)), 0, key=lambda number: excess(with_first(number)))
     if not number:
         raise ValueError(f"question {row['id']}: not even the first paragraph of {row['document']} fits the model's context beside it:"
                          " take a model with a longer one")

@@ -9,7 +9,7 @@ ANSWER = re.compile(r"^\W*Answer:\W*([A-D])(?:[.):*\]].*)?\s*$", re.MULTILINE)
 
 
 def choose(resps: list[list[str]], docs: list[dict]) -> list[dict]:
-    """A filter of lm_eval: each question's responses become {"answers", "paper", "first", "majority"}, options by their index, None for none."""
+    """A filter of lm_eval: each question's responses become {"answers", "paper", "first", "majority"}, options by index, None for none."""
     return [_choices(doc["id"], [answer(text) for text in texts]) for texts, doc in zip(resps, docs, strict=True)]
 
 

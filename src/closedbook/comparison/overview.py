@@ -26,8 +26,8 @@ def shares(scores: list[dict], seed: int, arm: str | None = None) -> list[dict]:
     tasks = {one: answers.tasks_of(scores, one) for one in dict.fromkeys(score["arm"] for score in scores)}
     arms = [one for one in tasks if one != "base" and arm in (None, one)]
     return [
-        share.table(answers.read(scores, ["base", one], share.CLOSED), answers.read(scores, ["base", one], task), seed)
+        share.table(answers.read(scores, ["base", one], closed), answers.read(scores, ["base", one], task), seed)
         for one in arms
-        for task in share.WITH_TEXT
-        if all({share.CLOSED, task} <= set(tasks.get(side, ())) for side in ("base", one))
+        for task, closed in share.CLOSED.items()
+        if all({closed, task} <= set(tasks.get(side, ())) for side in ("base", one))
     ]

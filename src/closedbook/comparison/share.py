@@ -5,16 +5,21 @@ import numpy as np
 from closedbook.comparison import bootstrap
 from closedbook.comparison.answers import Answers
 
-CLOSED = "quality_closed_text"
-WITH_TEXT = ("quality_open", "quality_rag")
-"""they ask like CLOSED, option texts by acc_norm, so that only the text in the prompt is different"""
+CLOSED = {
+    "quality_open": "quality_closed_text",
+    "quality_rag": "quality_closed_text",
+    "quality_open_cot": "quality_cot",
+    "quality_rag_cot": "quality_cot",
+}
+"""a task with the text at hand -> the one that asks the same way with the book closed, so that only the text in the prompt is different"""
 
 
 def table(closed: list[Answers], with_text: list[Answers], seed: int) -> dict:
-    """`closed` and `with_text` hold the answers of the base and of an arm, under CLOSED and under one of WITH_TEXT.
+    """`closed` and `with_text` hold the answers of the base and of an arm, under a task with the text at hand and under its CLOSED one.
 
-    {"arm", "task", "n", "n_documents", "accuracy": {"base": {"closed", "with_text"}, "arm": …}, "gain_closed" (arm closed − base closed),
-    "gain_with_text" (base with the text − base closed), "gain_with_text_interval", "share" (the first over the second), "interval", "why"}.
+    {"arm", "task", "closed_task", "n", "n_documents", "accuracy": {"base": {"closed", "with_text"}, "arm": …}, "gain_closed" (arm closed −
+    base closed), "gain_with_text" (base with the text − base closed), "gain_with_text_interval", "share" (the first gain over the second),
+    "interval", "why"}.
     Intervals are of 95%, from resampled documents. Where that of gain_with_text does not lie above 0, or there is one document, no share
     is defined: "share" and "interval" are None, and "why" says so. Means over training seeds.
     """
@@ -25,6 +30,7 @@ def table(closed: list[Answers], with_text: list[Answers], seed: int) -> dict:
     return {
         "arm": arm.arm,
         "task": with_text[0].task,
+        "closed_task": base.task,
         "n": len(documents),
         "n_documents": len(set(documents)),
         "accuracy": {"base": {"closed": base_closed, "with_text": base_with}, "arm": {"closed": arm_closed, "with_text": arm_with}},

@@ -51,7 +51,7 @@ def _flips(flips: list[dict], summary: str, a: str, b: str) -> list[str]:
 
 def _share(table: dict) -> list[str]:
     """A 2×2 table and its share in words."""
-    rows = [("", "book closed", table["task"])]
+    rows = [("", table["closed_task"], table["task"])]
     for side, name in (("base", "base"), ("arm", table["arm"])):
         rows.append((name, *(f"{table['accuracy'][side][column]:.3f}" for column in ("closed", "with_text"))))
     return [*aligned(rows).splitlines(), in_words(table)]

@@ -106,8 +106,9 @@ def _results(a: Side, b: Side, one: str, other: str) -> Iterator[dict]:
     """Accuracy a task, and the numbers of the trainings; None for what is not to be had."""
     pair = {"run_a": one, "run_b": other}
     scores = [(record(from_, f"results/scores/{run}.json") or {}).get("tasks", {}) for from_, run in ((a, one), (b, other))]
+    told = ("accuracy", "stderr", "n", "version")
     for task in dict.fromkeys([*scores[0], *scores[1]]):
-        yield {**pair, "what": task, **{label: {name: score[task][name] for name in ("accuracy", "stderr", "n")} if task in score else None
+        yield {**pair, "what": task, **{label: {name: score[task][name] for name in told} if task in score else None
                                         for label, score in zip(("a", "b"), scores)}}
     runs = [record(from_, f"results/runs/{run}/run.json") or {} for from_, run in ((a, one), (b, other))]
     if any(runs):
@@ -155,7 +156,12 @@ def _short(value: str | None) -> str:
 
 def _row(row: dict, kind: str) -> tuple[str, str, str]:
     runs = " ↔ ".join(dict.fromkeys((row["run_a"], row["run_b"])))
-    return row["what"] if kind == "run" else f"{runs}: {row['what']}", _number(row["a"]), _number(row["b"])
+    what = row["what"] + _versions([side["version"] for side in (row["a"], row["b"]) if isinstance(side, dict)])
+    return what if kind == "run" else f"{runs}: {what}", _number(row["a"]), _number(row["b"])
+
+
+def _versions(versions: list) -> str:
+    return f" (versions {' and '.join(map(str, versions))}: not comparable)" if len(set(versions)) > 1 else ""
 
 
 def _number(value) -> str:

@@ -34,6 +34,7 @@ def loaded(model: Path, settings: Scores):
     import torch
     from lm_eval.models.huggingface import HFLM
 
+    _quiet()
     torch.set_num_threads(settings.threads)
     models.check_device(settings.device, "scores.device")
     tokenizer = models.tokenizer(model)
@@ -41,9 +42,13 @@ def loaded(model: Path, settings: Scores):
     return HFLM(pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
 
 
-def measure(lm, params: SimpleNamespace, metadata: dict, include_path: Path, what: str) -> dict[str, tuple[dict, list[dict]]]:
-    """{task: (summary, answers)} of any model of lm_eval's; `metadata` is what `lm_eval --metadata` takes, `what` the model's name in errors."""
+def _quiet() -> None:
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its warnings here are all about what is meant, as acc_hard's smaller n
+
+
+def measure(lm, params: SimpleNamespace, metadata: dict, include_path: Path, what: str) -> dict[str, tuple[dict, list[dict]]]:
+    """{task: (summary, answers)} of any model of lm_eval's; `metadata` is what `lm_eval --metadata` takes, `what` names it in errors."""
+    _quiet()
     forms = {name: _forms(name, params, metadata, include_path, what) for name in params.scores.tasks}
     for form in (form for several in forms.values() for form in several):
         _check_requests(form.task, lm, what)

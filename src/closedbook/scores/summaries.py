@@ -15,8 +15,7 @@ def of(task, results: dict) -> tuple[dict, list[dict]]:
         "version": task.VERSION,
         "metric": metric,
         **figures(answers),
-        **({"documents_cut": len({row["document"] for row in answers if row["paragraphs_left_out"]}),
-            "questions_cut": sum(row["paragraphs_left_out"] > 0 for row in answers)} if "paragraphs_left_out" in answers[0] else {}),
+        **_cut(answers),
         **(_conventions(answers) if in_words else {}),
         "metrics": metrics,
         **{split: figures([row for row in answers if row["split"] == split]) for split in SPLITS},
@@ -26,14 +25,23 @@ def of(task, results: dict) -> tuple[dict, list[dict]]:
 
 def figures(rows: list[dict]) -> dict:
     """How many of the questions of `rows` are right, over all, hard and not hard ones; None where there are none."""
-    difficult = {"": rows, "_hard": [row for row in rows if row["difficult"]], "_not_hard": [row for row in rows if row["difficult"] is False]}
+    subsets = {"": rows}
+    subsets |= {name: [row for row in rows if row["difficult"] is hard] for name, hard in (("_hard", True), ("_not_hard", False))}
     result = {}
-    for subset, some in difficult.items():
+    for subset, some in subsets.items():
         values, documents = [float(row["correct"]) for row in some], [row["document"] for row in some]
         result[f"accuracy{subset}"] = sum(values) / len(values) if values else None
         result[f"stderr{subset}"] = clustered.stderr(values, documents) if values else None
-    counts = {f"n{subset}": len(some) for subset, some in difficult.items()}
+    counts = {f"n{subset}": len(some) for subset, some in subsets.items()}
     return {**result, **counts, "n_documents": len({row["document"] for row in rows})}
+
+
+def _cut(answers: list[dict]) -> dict:
+    """How many documents were shown without all of their paragraphs, and to how many questions, where the task shows documents."""
+    if "paragraphs_left_out" not in answers[0]:
+        return {}
+    cut = [row["document"] for row in answers if row["paragraphs_left_out"]]
+    return {"documents_cut": len(set(cut)), "questions_cut": len(cut)}
 
 
 def _conventions(answers: list[dict]) -> dict:
@@ -66,4 +74,5 @@ def _in_words(task, sample: dict, metric: str) -> dict:
     """One question's answer: the option that the responses amount to (None: no valid one), and all responses."""
     (votes,), (responses,) = sample["filtered_resps"], sample["resps"]
     chosen = {"chosen": votes["paper"], "correct": bool(sample[metric]), "log_likelihoods": None}
-    return {**_row(task, sample["doc"]), **chosen, **{name: votes[name] for name in ("first", "majority", "answers")}, "responses": responses}
+    others = {name: votes[name] for name in ("first", "majority", "answers")}
+    return {**_row(task, sample["doc"]), **chosen, **others, "responses": responses}
