@@ -53,7 +53,7 @@ def _answers(model: Path, questions: Path, batch_size: int) -> list[dict]:
     settings = params.load().scores.model_copy(update={"batch_size": batch_size})
     with tempfile.TemporaryDirectory() as folder:
         output, samples = Path(folder) / "score.json", Path(folder) / "samples.jsonl"
-        scores.build(model=model, questions=sorted(questions.glob("*.json")), documents=[], retrieved=[], output=output, samples=samples,
+        scores.build(model=model, questions=sorted(questions.glob("*.json")), documents=[], retrieved=[], replay=[], output=output, samples=samples,
                      params=SimpleNamespace(scores=settings))
         return files.read_json_lines(samples)
 

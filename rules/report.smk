@@ -8,6 +8,7 @@ rule report:
         expand("results/passages/{strategy}/{document}.json", strategy=ARM_STRATEGIES, document=DOCUMENTS),
         expand("results/corpora/{arm}/corpus.json", arm=ARMS),
         scores=expand("results/scores/{run}.json", run=SCORES),
+        samples=expand("results/scores/{run}.samples.jsonl", run=SCORES),
         runs=expand("results/runs/{run}/run.json", run=RUNS),
         judgements=JUDGEMENTS,
         recipe=recipe("report"),
@@ -28,6 +29,7 @@ rule report:
         " --passages {params.passages:q}"
         " --corpora {params.corpora:q}"
         " --scores {input.scores:q}"
+        " --samples {input.samples:q}"
         " --runs {input.runs:q}"
         " --judgements {input.judgements:q}"
         " --folder results/report"

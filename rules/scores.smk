@@ -6,8 +6,9 @@ rule scores:
         expand("results/scores/{run}.json", run=SCORES),
 
 
-# Questions are always asked; documents and chunks are read where a task shows them.
+# Questions are always asked; documents and chunks are read where a task shows them, replay text where some is held out.
 SHOWN_DOCUMENTS = DOCUMENTS if any(map(tasks.shows_document, PLAN.params.scores.tasks)) else []
+REPLAY = [PLAN.params.corpora.replay.path] if PLAN.params.corpora.replay.held_out else []
 
 
 def chunks(shown):
@@ -24,6 +25,7 @@ rule score:
         expand("results/documents/{document}.json", document=SHOWN_DOCUMENTS),
         retrieved=chunks(PLAN.params.scores.tasks),
         recipe=recipe("scores"),
+        replay=REPLAY,
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
     output:
         score=update("results/scores/{run}.json"),
@@ -45,6 +47,7 @@ rule score:
         " --questions results/questions"
         " --documents {params.documents:q}"
         " --retrieved {input.retrieved:q}"
+        " --replay {input.replay:q}"
         " --output {output.score:q}"
         " --samples {output.samples:q}"
         + INTO_LOG

@@ -22,12 +22,12 @@ def world(tmp_path_factory):
     return folder
 
 
-def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, seed=1, strategy="entigraph", **length):
+def build(world, folder, corpus_tokens="all", passages=None, rate=0.0, replay=None, held_out=0, seed=1, strategy="entigraph", **length):
     arm = {"strategy": mixture.label(strategy), "corpus_tokens": corpus_tokens, "train_tokens": None, "epochs": None, **(length or {"epochs": 1})}
     corpora.build(
         name="toy", arm=params.typed({"arm": arm}).arm, shares=mixture.shares(strategy), filters=toys.FILTERS,
         passages=passages or sorted(world.glob("entigraph/*.json")), questions=[], documents=[],
-        replay=replay or world / "base" / "replay.jsonl", replay_rate=rate,
+        replay=replay or world / "base" / "replay.jsonl", replay_rate=rate, held_out=held_out,
         base=world / "base", seed=seed, folder=folder,
     )  # fmt: skip
     return files.read_json(folder / "corpus.json")

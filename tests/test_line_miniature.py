@@ -13,7 +13,7 @@ SMALL = {
     "miniature": {"books": 2, "questions": 3, "base_books": 8, "base_steps": 3},
     "base": {"model": "miniature"},
     "llm": {"model": "miniature/author"},
-    "corpora": {"replay": {"path": "results/base/replay.jsonl", "rate": 0.1}},
+    "corpora": {"replay": {"path": "results/base/replay.jsonl", "rate": 0.1, "held_out": 2}},
     "arms": {"entigraph": {"strategy": "entigraph", "corpus_tokens": 600, "train_tokens": 900}},
     "scores": {"tasks": ["quality_closed_text", "quality_closed"], "batch_size": 16},
 }

@@ -6,21 +6,31 @@ import re
 import pytest
 import toys
 
-from closedbook import files, plots, report, seeds
+from closedbook import files, params, plots, report, seeds, table
+from closedbook.errors import UserError
 from closedbook.records import EntityList, Passage, Passages
 from closedbook.strategies import STRATEGIES
 
 TASKS = ["quality_closed_text", "quality_closed"]
+SETTINGS = params.Report(examples=2, paper_curve=False, notes=["A toy: believe nothing."])
 HOSTILE = """<script>alert("1")</script><img src=x onerror='2'>{{ 7 * 7 }}"""
 
 
-def score(folder, arm, strategy, corpus_tokens, accuracy, seed=1, **changes):
-    task = {"metric": "acc", "accuracy": accuracy, "stderr": 0.05, "accuracy_hard": None, "stderr_hard": None, "n": 80, "n_hard": 0}
+def score(folder, arm, strategy, corpus_tokens, accuracy, seed=1, forgetting=None, **changes):
+    """A score of 80 questions about two documents, and the answers behind it: right from the first question on."""
+    nothing = {f"{key}{part}": 0 if key == "n" else None for key in ("accuracy", "stderr", "n") for part in ("_hard", "_not_hard")}
+    splits = {split: {"accuracy": None, "stderr": None, "n": 0} for split in ("validation", "test")}
+    task = {"version": 1.0, "metric": "acc", "accuracy": accuracy, "stderr": 0.05, "n": 80, "n_documents": 2, **nothing, **splits}
     run = f"{arm}-s{seed}" if seed else arm
     facts = {"run": run, "arm": arm, "strategy": strategy, "corpus_tokens": corpus_tokens, "train_tokens": 2 * corpus_tokens, "seed": seed}
-    tasks = {"quality_closed_text": {**task, "n_documents": 2, **changes}, "quality_closed": {**task, "n_documents": 2, "accuracy": 0.25}}
+    tasks = {"quality_closed_text": {**task, **changes}, "quality_closed": {**task, "accuracy": 0.25}}
     path = folder / "scores" / f"{run}.json"
-    files.write_json(path, {**facts, "n": 80, "explanation": None, "questions_sha256": "cd" * 32, "tasks": tasks})
+    numbers = {"n": 80, "explanation": None, "questions_sha256": "cd" * 32, "tasks": tasks, "forgetting": forgetting}
+    files.write_json(path, {**facts, **numbers})
+    answered = [(name, number, number < 80 * measured["accuracy"]) for name, measured in tasks.items() for number in range(80)]
+    answered = [{"task": name, "id": f"q{number}", "document": f"varn-{1 + number % 2}", "gold": 0, "chosen": int(not right), "correct": right}
+                for name, number, right in answered]  # fmt: skip
+    files.write_json_lines(path.with_suffix(".samples.jsonl"), answered)
     return path
 
 
@@ -80,8 +90,7 @@ def inputs(tmp_path):
         "passages": written,
         "judgements": [],
         "tasks": TASKS,
-        "notes": ["A toy: believe nothing."],
-        "examples": 2,
+        "settings": SETTINGS,
         "seed": 1,
         "folder": tmp_path / "report",
     }
@@ -89,7 +98,8 @@ def inputs(tmp_path):
 
 def built(inputs):
     documents = [toys.document(inputs["folder"].parent, path.stem) for path in inputs["entities"]]
-    report.build(documents=documents, **inputs)
+    samples = [path.with_suffix(".samples.jsonl") for path in inputs["scores"]]
+    report.build(documents=documents, samples=samples, **inputs)
     return (inputs["folder"] / "report.html").read_text(encoding="utf-8")
 
 
@@ -106,13 +116,13 @@ def assert_inert(page):
 def test_the_table_has_a_row_an_arm_seed_and_task(inputs):
     built(inputs)
     assert (inputs["folder"] / "table.csv").read_text() == (
-        "strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents\n"
-        "base,0,0,,quality_closed_text,0.2625,0.05,80,2\n"
-        "raw,1000,2000,1,quality_closed_text,0.3,0.05,80,2\n"
-        "entigraph,4000,8000,1,quality_closed_text,0.6,0.05,80,2\n"
-        "base,0,0,,quality_closed,0.25,0.05,80,2\n"
-        "raw,1000,2000,1,quality_closed,0.25,0.05,80,2\n"
-        "entigraph,4000,8000,1,quality_closed,0.25,0.05,80,2\n"
+        "arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,accuracy_mean,accuracy_sd\n"
+        "base,base,0,0,,quality_closed_text,0.2625,0.05,80,2,0.2625,\n"
+        "raw,raw,1000,2000,1,quality_closed_text,0.3,0.05,80,2,0.3,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed_text,0.6,0.05,80,2,0.6,\n"
+        "base,base,0,0,,quality_closed,0.25,0.05,80,2,0.25,\n"
+        "raw,raw,1000,2000,1,quality_closed,0.25,0.05,80,2,0.25,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed,0.25,0.05,80,2,0.25,\n"
     )
 
 
@@ -125,7 +135,7 @@ def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
 
 
 def test_the_terminal_gets_the_arms_by_name(inputs):
-    first, second = report.table(inputs["scores"], TASKS).split("\n\n")
+    first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
         "quality_closed_text       accuracy  corpus tokens  train tokens  seed",
         "base                 0.263 ± 0.050              0             0     –",
@@ -144,7 +154,7 @@ def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(input
     built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]})
     names = sorted(str(path.relative_to(inputs["folder"])) for path in inputs["folder"].rglob("*") if path.is_file())
     assert [name for name in names if not name.startswith("lineage")] == [
-        "accuracy.png", "losses.csv", "losses.png", "metrics.json", "report.html", "table.csv"
+        "accuracy.png", "comparisons.json", "curve.json", "losses.csv", "losses.png", "metrics.json", "report.html", "table.csv"
     ]
     assert {"lineage.html", "lineage/data/index.js", "lineage/data/passages/entigraph/varn-1.js"} <= set(names)
     for name in names:
@@ -162,7 +172,7 @@ def test_pictures_follow_the_numbers(inputs, tmp_path):
 
 @pytest.fixture
 def hostile(inputs, tmp_path):
-    inputs["notes"] = [HOSTILE]
+    inputs["settings"] = SETTINGS.model_copy(update={"notes": [HOSTILE]})
     inputs["entities"] = [entity_list(tmp_path, HOSTILE.replace("/", ""), why=HOSTILE)]
     inputs["passages"] = [passages(tmp_path, "x", "entigraph", [HOSTILE], entities=[HOSTILE], dropped=[HOSTILE])]
     return inputs
@@ -234,7 +244,7 @@ def test_without_questions_it_says_so_and_shows_the_rest(inputs):
     assert page.count("data:image/png") == 1  # the losses
     assert (inputs["folder"] / "table.csv").read_text().count("\n") == 1
     assert files.read_json(inputs["folder"] / "metrics.json") == {}
-    assert report.table(inputs["scores"], TASKS).splitlines()[1:] == [
+    assert table.text(inputs["scores"], TASKS).splitlines()[1:] == [
         "base                   0             0     –",
         "raw                1,000         2,000     1",
         "entigraph          4,000         8,000     1",
@@ -314,13 +324,91 @@ def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tm
     with open(inputs["folder"] / "losses.csv") as handle:
         rows = [tuple(row.values()) for row in csv.DictReader(handle)]
     assert rows == [("raw", "1", "4.5"), ("raw", "2", "2.0"), ("raw", "3", "1.0"), ("entigraph", "1", "4.0"), ("entigraph", "2", "3.0")]
-    assert "raw,1000,2000,2,quality_closed_text,0.4," in (inputs["folder"] / "table.csv").read_text()
+    assert "raw 0.350, sd 0.071 mean of 2" in words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
+    assert "0.350, sd 0.071" in table.text(inputs["scores"], TASKS) and "mean of 2" in table.text(inputs["scores"], TASKS)
+    assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.070711\n" in (inputs["folder"] / "table.csv").read_text()
 
 
-def test_the_hard_subset_is_shown_where_it_is_known(inputs, tmp_path):
-    assert "hard subset" not in words(built(inputs))
-    score(tmp_path, "raw", "raw", 1000, 0.3, accuracy_hard=0.21, stderr_hard=0.07, n_hard=30)
-    assert "0.210 ± 0.070" in words(built(inputs))
+def test_parts_of_the_questions_are_shown_where_there_are_any(inputs, tmp_path):
+    assert "Validation and test" not in words(built(inputs))
+    validation = {"accuracy": 0.125, "stderr": None, "n": 8}
+    score(tmp_path, "raw", "raw", 1000, 0.3, accuracy_hard=0.21, stderr_hard=0.07, n_hard=30, validation=validation)
+    seen = words(built(inputs))
+    assert "base – – – raw 1 0.125 (8) 0.210 ± 0.070 (30)" in seen
+    first = (inputs["folder"] / "table.csv").read_text().splitlines()
+    assert first[0].endswith("accuracy_sd,accuracy_validation,stderr_validation,n_validation,accuracy_hard,stderr_hard,n_hard")
+    assert first[1].endswith(",,,,,,") and first[2].endswith(",0.125,,8,0.21,0.07,30")
+    assert table.text(inputs["scores"], TASKS).splitlines()[2].split()[:6] == ["raw", "0.300", "±", "0.050", "0.125", "0.210"]
+
+
+def test_each_arm_is_held_against_the_base_and_the_largest_plain_one(inputs):
+    seen = words(built(inputs))
+    assert "raw base +0.037" in seen and "entigraph base +0.338" in seen and "entigraph raw +0.300" in seen
+    compared = files.read_json(inputs["folder"] / "comparisons.json")
+    (pair,) = compared["comparisons"]["quality_closed_text"][1]["seeds"]
+    assert len(pair["won"]) == 27 and pair["lost"] == [] and pair["won"][0]["document"].startswith("varn-")
+    assert compared["shares"] == [] and "text’s gain" not in seen
+
+
+def test_versions_and_questions_that_differ_are_not_put_side_by_side(inputs, tmp_path):
+    score(tmp_path, "raw", "raw", 1000, 0.3, version=2.0)
+    with pytest.raises(UserError, match="other versions of quality_closed_text"):
+        built(inputs)
+    path = score(tmp_path, "raw", "raw", 1000, 0.3)
+    files.write_json(path, {**files.read_json(path), "questions_sha256": "ef" * 32})
+    with pytest.raises(UserError, match="other questions"):
+        table.text(inputs["scores"], TASKS)
+
+
+def test_the_share_of_the_gain_is_shown_where_the_text_was_at_hand(inputs):
+    right = {"base": 0.75, "raw": 0.7, "entigraph": 0.8}
+    for path in inputs["scores"]:
+        found = files.read_json(path)
+        accuracy = right[found["arm"]]
+        found["tasks"]["quality_open"] = {**found["tasks"]["quality_closed_text"], "accuracy": accuracy}
+        files.write_json(path, found)
+        rows = files.read_json_lines(path.with_suffix(".samples.jsonl"))
+        rows += [row | {"task": "quality_open", "correct": int(row["id"][1:]) < 80 * accuracy} for row in rows[:80]]
+        files.write_json_lines(path.with_suffix(".samples.jsonl"), rows)
+    seen = words(built(inputs))
+    assert "base 0.263 0.750 raw 0.300 0.700 8%" in seen and "entigraph 0.600 0.800 69%" in seen
+
+
+def test_the_curve_is_fitted_by_strategy_and_words_stand_where_it_is_not(inputs, tmp_path):
+    inputs["scores"] += [score(tmp_path, f"entigraph-{size}", "entigraph", size, accuracy) for size, accuracy in ((40, 0.4), (400, 0.5))]
+    seen = words(built(inputs))
+    fits = files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
+    assert fits["entigraph"]["log_linear"]["parameters"]["b"]["value"] == pytest.approx(0.1)
+    assert "b = 0.1" in seen and "raw a + b·log10(tokens) Not fitted: a line needs arms of at least two sizes, and there is one." in seen
+    assert "the lines fitted to a strategy’s arms" in seen and "0.8961" not in seen
+    plain = (inputs["folder"] / "accuracy.png").read_bytes()
+    inputs["settings"] = SETTINGS.model_copy(update={"paper_curve": True})
+    assert "0.8961^x" in words(built(inputs)) and (inputs["folder"] / "accuracy.png").read_bytes() != plain
+
+
+def test_what_was_forgotten_stands_beside_the_base(inputs, tmp_path):
+    assert "What was forgotten" not in words(built(inputs))
+    for arm, nats, seed in (("base", 10.0, None), ("raw", 15.0, 1), ("entigraph", 12.0, 1)):
+        texts = [{"id": str(number), "tokens": 10, "bytes": 40, "log_likelihood": -nats} for number in range(3)]
+        replay = {"sha256": "x", "perplexity": math.exp(nats / 10), "bits_per_byte": 0.5, "texts": texts}
+        score(tmp_path, arm, arm, 1000, 0.3, seed=seed, forgetting={"replay": replay, "tasks": {"hellaswag": {"acc": nats / 100}}})
+    seen = words(built(inputs))
+    assert "base – 2.718 1.000 – 0.500" in seen and "raw 1 4.482 1.649 1.649 to 1.649 0.500" in seen
+    assert "hellaswag arm seed acc base – 0.1000 raw 1 0.1500 entigraph 1 0.1200" in seen
+    assert files.read_json(inputs["folder"] / "metrics.json")["raw"]["replay_perplexity"] == 4.4817
+
+
+def test_a_reader_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
+    inputs["scores"].append(score(tmp_path, "reader-large", "reader", 0, 0.7, seed=None))
+    path = inputs["scores"][-1]
+    found = files.read_json(path)
+    del found["tasks"]["quality_closed"], found["forgetting"]
+    files.write_json(path, found)
+    seen = words(built(inputs))
+    assert "reader-large 0.700 ± 0.050 reader" in seen and "the best of 2 runs, entigraph" in seen
+    assert "reader-large base +0.438" in seen and "reader" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
+    first, second = table.text(inputs["scores"], TASKS).split("\n\n")
+    assert first.splitlines()[-1].startswith("reader-large") and "reader-large" not in second
 
 
 def test_a_single_question_has_no_standard_error(inputs, tmp_path):

@@ -16,8 +16,8 @@ def world(tmp_path_factory):
     passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
     corpora.build(
         name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), shares={"entigraph": 1}, filters=toys.FILTERS,
-        passages=[passages], questions=[], documents=[], replay=folder / "base" / "replay.jsonl", replay_rate=0.1, base=folder / "base",
-        seed=1, folder=folder / "corpus",
+        passages=[passages], questions=[], documents=[], replay=folder / "base" / "replay.jsonl", replay_rate=0.1, held_out=0,
+        base=folder / "base", seed=1, folder=folder / "corpus",
     )  # fmt: skip
     return folder
 

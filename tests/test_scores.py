@@ -28,7 +28,7 @@ def question(number=0, **changes) -> dict:
 
 
 def settings(**changes) -> params.Scores:
-    plain = dict(tasks=["quality_closed_text", "quality_closed"], cot=COT, batch_size=4, device="cpu", dtype="float32", threads=1)
+    plain = dict(tasks=["quality_closed_text", "quality_closed"], cot=COT, forgetting=[], batch_size=4, device="cpu", dtype="float32", threads=1)
     return params.Scores(**plain | changes)
 
 
@@ -64,7 +64,7 @@ def score(folder: Path, rows: list[dict], *, model: Path, name: str = "score", *
     output, samples = folder / f"{name}.json", folder / f"{name}.samples.jsonl"
     retrieval = SimpleNamespace(chunks=changes.pop("chunks", [2]), order=changes.pop("order", ["best_last"]))
     scores.build(model=model, questions=[folder / "questions.json"], documents=sorted(folder.glob("documents/*.json")),
-                 retrieved=list(folder.glob("chunks.jsonl")), output=output, samples=samples,
+                 retrieved=list(folder.glob("chunks.jsonl")), replay=[], output=output, samples=samples,
                  params=SimpleNamespace(scores=settings(**changes), seed=1, retrieval=retrieval))  # fmt: skip
     return files.read_json(output), files.read_json_lines(samples)
 
@@ -262,7 +262,8 @@ def test_all_124_real_questions_are_scored_with_their_options_as_given(tmp_path)
             files.write_json(source, article.as_dict())
             documents.build(source=source, document=document, questions=of_documents[-1])
     model, output, samples = save_model(tmp_path / "model", context=512), tmp_path / "score.json", tmp_path / "samples.jsonl"
-    scores.build(model=model, questions=of_documents, documents=[], retrieved=[], params=SimpleNamespace(scores=settings(batch_size=32)),
+    scores.build(model=model, questions=of_documents, documents=[], retrieved=[], replay=[],
+                 params=SimpleNamespace(scores=settings(batch_size=32)),
                  output=output, samples=samples)  # fmt: skip
     rows = [row for path in of_documents for row in files.read_json(path)]
     assert {row["id"]: row["options"] for row in rows} == {id: [option.strip() for option in options] for id, options in given.items()}

@@ -270,11 +270,13 @@ def test_scores_of_other_versions_or_questions_are_not_compared():
 
 
 def test_recipe_of_scores_names_what_the_tasks_read_and_no_more():
-    def recipe(*names, **changes):
+    def recipe(*names, held_out=0, **changes):
         settings = params.load()
         chosen = settings.scores.model_copy(update={"tasks": list(names), "cot": COT, **changes})
-        return recipes.recipes(settings.model_copy(update={"scores": chosen}), [])["scores"]["params"]
+        corpora = params.Corpora(replay=settings.corpora.replay.model_copy(update={"held_out": held_out}))
+        return recipes.recipes(settings.model_copy(update={"scores": chosen, "corpora": corpora}), [])["scores"]["params"]
 
+    assert recipe("quality_closed", held_out=3).keys() == {"scores", "seed", "held_out"}
     assert recipe("quality_closed").keys() == {"scores"} and "cot" not in recipe("quality_closed")["scores"]
     assert recipe("quality_cot")["scores"]["cot"] == COT.model_dump() and "seed" in recipe("quality_cot")
 

@@ -34,7 +34,7 @@ def made(tmp_path_factory):
             _document(document)
         paths = sorted(Path("results/passages").glob("*/*.json"))
         corpora.build(name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=2), shares={"entigraph": 1},
-                      filters=toys.FILTERS, passages=paths, questions=[], documents=[], replay_rate=0.2, seed=1,
+                      filters=toys.FILTERS, passages=paths, questions=[], documents=[], replay_rate=0.2, held_out=0, seed=1,
                       replay=Path("results/base/replay.jsonl"), base=Path("results/base"), folder=Path("results/corpora/toy"))  # fmt: skip
         toys.receipt("corpora/toy", [*paths, "results/base/base.json", "results/base/replay.jsonl"], ["results/corpora/toy"],
                      {"replay": {"path": "results/base/replay.jsonl"}})  # fmt: skip

@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from closedbook.comparison import command as comparison
     from closedbook.lineage import commands as lineage
     from closedbook.spending import commands as spending
     from closedbook.steps import STAGES, STEPS
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
     spending.add(commands)
+    comparison.add(commands)
     lineage.add(commands)
     return parser
 
@@ -117,14 +119,14 @@ def _fresh(options) -> None:
 
 
 def _table(options) -> None:
-    from closedbook import params, report
+    from closedbook import params, table
     from closedbook.errors import UserError
     from closedbook.freshness import recipes
 
     scores = sorted(Path("results/scores").glob("*.json"))
     if not scores:
         raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
-    print(report.table(scores, recipes.all_tasks(params.load())))
+    print(table.text(scores, recipes.all_tasks(params.load())))
     print("\nreport: results/report/report.html")
 
 

@@ -4,7 +4,6 @@ Only passages and replay text come in; questions and documents are read for one 
 is a prefix of a larger one, token by token.
 """
 
-import json
 import math
 import sys
 import time
@@ -19,6 +18,7 @@ from tokenizers import Tokenizer
 from closedbook import care, files, mixing, params, seeds
 from closedbook.errors import UserError
 from closedbook.records import Passages
+from closedbook.replay import Replay
 
 CHARACTERS_A_BATCH = 2_000_000
 """enough to keep all cores busy, little enough to hold as encodings (about 100 bytes a token)"""
@@ -27,7 +27,7 @@ SECONDS_BETWEEN_LINES = 30
 
 def build(
     *, name: str, arm: params.Arm, shares: dict[str, int], filters: params.Filters, passages: list[Path], questions: list[Path],
-    documents: list[Path], replay: Path, replay_rate: float, base: Path, seed: int, folder: Path,
+    documents: list[Path], replay: Path, replay_rate: float, held_out: int, base: Path, seed: int, folder: Path,
 ) -> None:
     """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1],
     passages.jsonl and lines.npy int64 [passages], the byte at which each of its lines begins; replay_tokens.npy, replay_offsets.npy,
@@ -39,8 +39,9 @@ def build(
     group has no passage left to keep its share.
 
     Each passage ends with the tokenizer's eos token, which counts as one of its tokens; the last one is cut where the budget ends.
-    `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads.
-    Raises UserError for a budget beyond what exists, and for a rate of replay without text to replay.
+    `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads, and
+    nothing of the `held_out` texts on which forgetting is measured.
+    Raises UserError for a budget beyond what exists, and for a rate of replay without text to replay or too little to hold some out.
     """
     tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
     eos = pinned["eos_token_id"]
@@ -68,7 +69,7 @@ def build(
         "strategies": strategies,
         "kinds": _kinds(corpus),
         "cut": {"passage": corpus.rows[-1]["id"], "tokens_left_out": corpus.num_cut} if corpus.num_cut else None,
-        **_replay(replay, replay_rate, train_tokens, tokenizer, eos, seed, folder, rules["question"]),
+        **_replay(Replay(replay, seed, held_out), replay_rate, train_tokens, tokenizer, eos, folder, rules["question"]),
         "tokenizer_sha256": pinned["tokenizer_sha256"],
         "eos_token_id": eos,
     }
@@ -192,17 +193,16 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
     return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
 
 
-def _replay(path: Path, rate: float, train_tokens: int, tokenizer: Tokenizer, eos: int, seed: int, folder: Path,
-            rule: care.Rule) -> dict:  # fmt: skip
+def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, eos: int, folder: Path, rule: care.Rule) -> dict:
     """Write the replay data, but what holds a question; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
     quarantine = care.Quarantine({"question": rule})
-    tokenised = _tokenised(quarantine.kept(_replay_rows(path, seed)), tokenizer, eos) if wanted else ()
+    tokenised = _tokenised(quarantine.kept(source.rows()), tokenizer, eos) if wanted else ()
     replay = _write(folder, "replay_", "replay.jsonl", tokenised, wanted)
     files.write_json_lines(folder / "replay_quarantine.jsonl", quarantine.rows)
     if wanted and not replay.rows:
         raise UserError(
-            f"params.yaml: corpora.replay.path: {path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "
+            f"params.yaml: corpora.replay.path: {source.path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "
             'give a file with a row {"text": ...} a line, or corpora.replay.rate: 0'
         )
     return {
@@ -212,27 +212,5 @@ def _replay(path: Path, rate: float, train_tokens: int, tokenizer: Tokenizer, eo
         "replay_epochs": wanted / replay.num_tokens if wanted else 0,
         "num_replay_passages": len(replay.rows),
         "num_replay_quarantined": len(quarantine.rows),
+        "held_out_sha256": source.held_out_sha256,
     }
-
-
-def _replay_rows(path: Path, seed: int) -> Iterator[tuple[dict, str]]:
-    """({"id"}, text) of each line in seeded order. Only the places of the lines are held: the file may be larger than memory."""
-    if not Path(path).exists():
-        return
-    with open(path, "rb") as handle:
-        places = []
-        while line := handle.readline():
-            places.append(handle.tell() - len(line))
-        for number in sorted(range(len(places)), key=lambda number: seeds.derive(seed, "replay", number)):
-            handle.seek(places[number])
-            yield _replay_row(handle.readline(), path, number + 1)
-
-
-def _replay_row(line: bytes, path: Path, number: int) -> tuple[dict, str]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f'{path}:{number}: not JSON ({error}): corpora.replay.path needs a row {{"text": ...}} a line') from None
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise UserError(f'{path}:{number}: no "text" in this row: corpora.replay.path needs a row {{"text": ...}} a line')
-    return {"id": str(row.get("id", number))}, row["text"]

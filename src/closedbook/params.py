@@ -143,6 +143,7 @@ class PassageSettings(Settings):
 class Replay(Settings):
     path: str
     rate: Share
+    held_out: NonNegativeInt
 
 
 class Filters(Settings):
@@ -271,6 +272,7 @@ class Cot(Settings):
 class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
     cot: Cot
+    forgetting: Annotated[list[str], NoneTwice]
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
@@ -284,6 +286,7 @@ class Reader(Endpoint):
 
 class Report(Settings):
     examples: NonNegativeInt
+    paper_curve: bool
     notes: list[str]
 
 

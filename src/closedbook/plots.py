@@ -7,7 +7,7 @@ from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 
-from closedbook import files
+from closedbook import curve, files, table
 from closedbook.strategies import STRATEGIES
 
 CHANCE = 0.25
@@ -36,33 +36,38 @@ STYLE = {
 
 
 def looks(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """(colour, marker) of the base, of every strategy, and of the mixtures among these lines in alphabetical order."""
-    names = [*STRATEGIES, *sorted({*lines} - {*STRATEGIES, "base"})]
-    return {"base": (GREY, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
+    """(colour, marker) of the base and of readers, of every strategy, and of the mixtures among these lines in alphabetical order."""
+    names = [*STRATEGIES, *sorted({*lines} - {*STRATEGIES, *table.UNTAUGHT})]
+    return {"base": (GREY, ""), "reader": (INK, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
 
 
-def accuracy(path: Path, *, points: list[dict], base: list[dict], otherwise: str | None) -> None:
-    """Accuracy against distinct tokens: a line a strategy through the means of its arms, a point a run, bars of one standard error.
+def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool, otherwise: str | None) -> None:
+    """Accuracy against distinct tokens: a line a strategy through its arms, with bars of one standard error; small points are single seeds.
 
-    Points and base: {"arm", "strategy", "corpus_tokens", "accuracy", "stderr"}. Where there are none, the picture says `otherwise`.
+    Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two arms have been fitted is dotted. The base and readers
+    are levels, and with `paper` the paper's own curve is dashed. Where no arm has an accuracy, the picture says `otherwise`.
     """
+    points = [row for row in rows if row["strategy"] not in table.UNTAUGHT]
+    levels = [row for row in rows if row["strategy"] in table.UNTAUGHT]
     with _axes(path) as axes:
         if not points:
             _nothing(axes, otherwise)
             return
-        _log_tokens(axes, [point["corpus_tokens"] for point in points])
-        low, high = _limits(points + base)
+        tokens = [point["corpus_tokens"] for point in points]
+        _log_tokens(axes, tokens)
+        low, high = _limits(rows, [curve.paper(end) for end in (min(tokens), max(tokens))] if paper else [])
         axes.set_ylim(low, high)
         _title(axes, "accuracy with the book closed")
         axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
-        for row in base:
-            axes.axhspan(*_bar(row), color=GREY, alpha=0.13, linewidth=0)
-            axes.axhline(row["accuracy"], color=GREY, linestyle="--", linewidth=1.4)
-        look = looks(point["strategy"] for point in points)
-        ends = [_line(axes, strategy, rows, *look[strategy]) for strategy, rows in _by(points, "strategy").items()]
+        look = looks(row["strategy"] for row in rows)
+        for row in levels:
+            axes.axhspan(*_bar(row), color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
+            axes.axhline(row["accuracy"], color=look[row["strategy"]][0], linestyle="--", linewidth=1.4)
+        ends = [_line(axes, strategy, runs, fits[strategy]["log_linear"], *look[strategy]) for strategy, runs in _by(points, "strategy").items()]
+        ends += [_paper(axes, min(tokens), max(tokens))] if paper else []
         gap = 0.055 * (high - low)
         _label_ends(axes, ends, gap)
-        margin = [(1.0, row["accuracy"], "base", GREY) for row in base] + [(1.0, CHANCE, "chance", GREY)]
+        margin = [(1.0, row["accuracy"], row["arm"], COLOURS[row["strategy"]]) for row in levels] + [(1.0, CHANCE, "chance", GREY)]
         _label_ends(axes, margin, gap, transform=axes.get_yaxis_transform())
 
 
@@ -110,16 +115,38 @@ def _axes(path: Path):
             figure.savefig(handle, format="png", metadata={"Software": None})
 
 
-def _line(axes, strategy: str, rows: list[dict], colour: str, marker: str) -> tuple:
+def _line(axes, strategy: str, rows: list[dict], fitted: dict, colour: str, marker: str) -> tuple:
     """Draw one strategy and return its label: (x, y, text, colour) at its largest arm."""
+    arms = list(_by(rows, "arm").values())
+    tokens, means = [runs[0]["corpus_tokens"] for runs in arms], [runs[0]["accuracy_mean"] for runs in arms]
     axes.errorbar(
-        [row["corpus_tokens"] for row in rows], [row["accuracy"] for row in rows], [row["stderr"] or 0 for row in rows],
-        fmt=marker, color=colour, markersize=8, markeredgecolor="white", markeredgewidth=0.6, elinewidth=1.6, capsize=2.5,
-        zorder=3,
+        tokens, means, [fmean(run["stderr"] or 0 for run in runs) for runs in arms], fmt=marker, color=colour, markersize=8,
+        markeredgecolor="white", markeredgewidth=0.6, elinewidth=1.6, capsize=2.5, zorder=3,
     )  # fmt: skip
-    means = [(runs[0]["corpus_tokens"], fmean(run["accuracy"] for run in runs)) for runs in _by(rows, "arm").values()]
-    axes.plot(*zip(*means), color=colour, linewidth=1.8, zorder=2)
-    return (*means[-1], strategy, colour)
+    axes.plot(tokens, means, color=colour, linewidth=1.8, zorder=2)
+    _seeds(axes, [run for runs in arms if len(runs) > 1 for run in runs], colour)
+    if len(arms) > 2 and fitted["parameters"]:
+        ends = [min(tokens), max(tokens)]
+        axes.plot(ends, [curve.line(fitted, end) for end in ends], color=colour, linestyle=":", linewidth=1.4, alpha=0.8, zorder=2)
+    return (tokens[-1], means[-1], strategy, colour)
+
+
+def _seeds(axes, rows: list[dict], colour: str) -> None:
+    """Single runs as small points, beside the mean that they belong to."""
+    from matplotlib.transforms import offset_copy
+
+    beside = offset_copy(axes.transData, axes.figure, x=-8, units="points")
+    tokens, accuracies = [row["corpus_tokens"] for row in rows], [row["accuracy"] for row in rows]
+    axes.plot(tokens, accuracies, "o", color=colour, alpha=0.55, markersize=4, markeredgewidth=0, transform=beside, zorder=2)
+
+
+def _paper(axes, first: int, last: int) -> tuple:
+    """Draw the paper's own curve between two numbers of tokens and return its label."""
+    import numpy as np
+
+    tokens = np.geomspace(first, last, 200)
+    axes.plot(tokens, curve.paper(tokens), color=INK, linestyle="--", linewidth=1.2, alpha=0.7, zorder=1)
+    return (last, curve.paper(last), "paper’s fit", INK)
 
 
 def _label_ends(axes, labels: list[tuple], gap: float, transform=None) -> None:
@@ -159,8 +186,8 @@ def _short(tokens: float) -> str:
     return f"{tokens:g}"
 
 
-def _limits(rows: list[dict]) -> tuple[float, float]:
-    ends = [CHANCE, *(end for row in rows for end in _bar(row))]
+def _limits(rows: list[dict], others: list[float]) -> tuple[float, float]:
+    ends = [CHANCE, *others, *(end for row in rows for end in _bar(row))]
     return max(0.0, min(ends) - 0.06), min(1.02, max(ends) + 0.06)
 
 

@@ -1,116 +1,92 @@
-"""The report step: how much is known with the book closed, what was taught, and what was dropped, fell back and was paid."""
+"""The report step: how much is known with the book closed, how sure that is, and what was taught, was dropped, fell back and was paid."""
 
 import base64
 import csv
 from pathlib import Path
 from statistics import fmean
 
-from closedbook import files, plots, tally
+from closedbook import curve, files, params, plots, table, tally
+from closedbook.comparison import forgotten, overview
 from closedbook.lineage import page as lineage
-from closedbook.strategies import STRATEGIES
 
-COLUMNS = ("strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents")
-ORDER = ("base", *STRATEGIES)
-"""of the lines; mixtures come after them, by name"""
 EXCERPT = 1200
 """characters shown of an example; a whole document is longer than anybody reads here"""
 
 
 def build(
-    *, scores: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path], passages: list[Path],
-    judgements: list[Path], tasks: list[str], notes: list[str], examples: int, seed: int, folder: Path,
+    *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path],
+    passages: list[Path], judgements: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
 ) -> None:
-    """Write report.html, accuracy.png, losses.png, table.csv, metrics.json and losses.csv into `folder`, and the lineage page.
+    """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, metrics.json and losses.csv into `folder`, and
+    the lineage page.
 
-    `judgements` is their one file, or nothing. `runs` are run.json files, each with its losses.csv beside it; `corpora` are folders. The first of `tasks` is the headline; `notes` are
-    caveats in plain words; `examples` passages a strategy are shown, chosen by `seed`.
+    `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
+    folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages and draws the resamples behind intervals.
     """
     folder = Path(folder)
-    found = _in_order(scores)
-    rows = _rows(found, tasks)
-    curves = [_with_losses(run) for run in _in_order(runs)]
+    found = _with_samples(table.in_order(scores), samples)
+    rows = table.rows(found, tasks)
+    curves = [_with_losses(run) for run in table.in_order(runs)]
+    compared = _compared(found, tasks, seed)
+    fits = {task: _fits([row for row in rows if row["task"] == task]) for task in tasks}
+    _write_numbers(folder, found, rows, curves, compared, fits)
     headline = [row for row in rows if row["task"] == tasks[0]]
-    _write_csv(folder / "table.csv", COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
-    _write_csv(folder / "losses.csv", ("arm", "step", "loss"), _loss_rows(curves))
-    files.write_json(folder / "metrics.json", _metrics(rows))
     plots.accuracy(
-        folder / "accuracy.png",
-        points=[row for row in headline if row["corpus_tokens"]],
-        base=[row for row in headline if row["strategy"] == "base"],
-        otherwise=found[0]["explanation"],
+        folder / "accuracy.png", rows=headline, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
     )
     plots.losses(folder / "losses.png", curves=curves)
     judged = files.read_json(judgements[0]) if judgements else None
     page = _page(
         headline=headline,
-        others={task: [row for row in rows if row["task"] == task] for task in tasks[1:]} if rows else {},
+        others={task: listed for task in tasks[1:] if (listed := [row for row in rows if row["task"] == task])},
         explanation=found[0]["explanation"],
+        compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
+        fits=fits[tasks[0]],
+        paper_curve=settings.paper_curve,
         curves=curves,
-        tally=tally.take(entities=entities, passages=passages, judged=judged, examples=examples, seed=seed),
+        tally=tally.take(entities=entities, passages=passages, judged=judged, examples=settings.examples, seed=seed),
         judged=judged,
         corpora=[files.read_json(Path(folder) / "corpus.json") for folder in corpora],
-        notes=notes,
+        notes=settings.notes,
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )
     files.write_text(folder / "report.html", page)
     lineage.build(
         scores=[score["path"] for score in found if score["strategy"] != "reader"],  # whom nothing here has taught
-        runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents,
-        entities=entities, passages=passages, folder=folder,
+        runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents, entities=entities, passages=passages,
+        folder=folder,
     )
 
 
-def table(scores: list[Path], tasks: list[str]) -> str:
-    """The arms as plain text, one block a task, the way a terminal shows them."""
-    found = _in_order(scores)
-    rows = _rows(found, tasks)
-    if not rows:
-        lines = [("arm", "corpus tokens", "train tokens", "seed")]
-        lines += [(row["arm"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}", _seed(row)) for row in found]
-        return f"{_aligned(lines)}\n{found[0]['explanation']}"
-    return "\n\n".join(_task_block(task, [row for row in rows if row["task"] == task]) for task in tasks)
+def _with_samples(scores: list[dict], samples: list[Path]) -> list[dict]:
+    by_run = {path.name.removesuffix(".samples.jsonl"): path for path in samples}
+    return [{**score, "samples": by_run[score["run"]]} for score in scores]
 
 
-def _task_block(task: str, rows: list[dict]) -> str:
-    lines = [(task, "accuracy", "corpus tokens", "train tokens", "seed")]
-    for row in rows:
-        accuracy = _with_error(row["accuracy"], row["stderr"])
-        lines.append((row["arm"], accuracy, f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}", _seed(row)))
-    return _aligned(lines)
+def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
+    """What comparisons.json holds."""
+    return {
+        "comparisons": {task: overview.comparisons(found, task, seed) for task in tasks},
+        "shares": overview.shares(found, seed),
+        "forgetting": forgotten.rows(found, seed),
+    }
 
 
-def _aligned(lines: list[tuple]) -> str:
-    """The first column to the left, the others to the right, two spaces apart."""
-    first, *others = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join([line[0].ljust(first), *(cell.rjust(n) for cell, n in zip(line[1:], others))]) for line in lines)
+def _fits(rows: list[dict]) -> dict[str, dict]:
+    """curve.fit of each strategy's arms, the mean over seeds a point."""
+    arms = [runs[0] for runs in table.by_arm(rows).values() if runs[0]["strategy"] not in table.UNTAUGHT]
+    points = {row["strategy"]: [] for row in arms}
+    for row in arms:
+        points[row["strategy"]].append((row["corpus_tokens"], row["accuracy_mean"]))
+    return {strategy: curve.fit(of_strategy) for strategy, of_strategy in points.items()}
 
 
-def _seed(row: dict) -> str:
-    return "–" if row["seed"] is None else str(row["seed"])
-
-
-def _with_error(value: float, stderr: float | None) -> str:
-    """The mean ± its standard error, which a single question has none of."""
-    return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"
-
-
-def _in_order(records: list[Path]) -> list[dict]:
-    """Scores or runs: the base first, then strategy by strategy and mixture by mixture, each from its smallest arm to its largest."""
-    found = [{**files.read_json(path), "path": Path(path)} for path in records]
-    sizes = ("corpus_tokens", "train_tokens", "arm")
-    order = [*ORDER, *sorted({one["strategy"] for one in found} - {*ORDER})]
-    return sorted(found, key=lambda one: (order.index(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
-
-
-def _rows(found: list[dict], tasks: list[str]) -> list[dict]:
-    """One row a score and task, task by task; none where there were no questions."""
-    facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
-    return [
-        {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task]}
-        for task in tasks
-        for score in found
-        if task in score["tasks"]
-    ]
+def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fits: dict) -> None:
+    _write_csv(folder / "table.csv", *table.csv_rows(rows))
+    _write_csv(folder / "losses.csv", ("arm", "step", "loss"), _loss_rows(curves))
+    files.write_json(folder / "comparisons.json", compared)
+    files.write_json(folder / "curve.json", fits)
+    files.write_json(folder / "metrics.json", table.metrics(found, rows))
 
 
 def _with_losses(run: dict) -> dict:
@@ -127,14 +103,6 @@ def _loss_rows(curves: list[dict]):
     for arm, seeds in arms.items():
         for step, *losses in zip(seeds[0]["steps"], *(curve["losses"] for curve in seeds), strict=True):
             yield arm, step, fmean(losses)
-
-
-def _metrics(rows: list[dict]) -> dict:
-    """{arm: {task: accuracy}}; over several seeds, their mean."""
-    values = {}
-    for row in rows:
-        values.setdefault(row["arm"], {}).setdefault(row["task"], []).append(row["accuracy"])
-    return {arm: {task: round(fmean(seeds), 4) for task, seeds in tasks.items()} for arm, tasks in values.items()}
 
 
 def _write_csv(path: Path, header: tuple, rows) -> None:
@@ -157,6 +125,7 @@ def _page(**facts) -> str:
     )
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
-        **facts, with_error=_with_error, shown_seed=_seed, excerpt=EXCERPT,
+        **facts, with_error=table.with_error, shown_seed=table.seed_of, parts=table.parts, part_names=table.PARTS, by_arm=table.by_arm,
+        untaught=table.UNTAUGHT, excerpt=EXCERPT,
         colours={line: colour for line, (colour, _) in plots.looks(row["strategy"] for row in facts["headline"]).items()},
     )

@@ -48,6 +48,7 @@ def build(
         **{name: facts[name] for name in ("arm", "strategy")},
         "seed": run_seed,
         **_counts(facts, settings, dataset, history),
+        "held_out_sha256": facts["held_out_sha256"],
         "num_parameters": model.num_parameters(),
         "base": base,
         "data_sha256": data_sha256,

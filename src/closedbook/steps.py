@@ -66,8 +66,8 @@ def _judgements(recipe: SimpleNamespace, limits: Limits, **paths) -> dict:
 def _corpora(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import corpora
 
-    corpora.build(name=recipe.name, arm=recipe.arm, shares=recipe.shares, filters=recipe.filters, replay_rate=recipe.replay["rate"],
-                  seed=recipe.seed, **paths)
+    corpora.build(name=recipe.name, arm=recipe.arm, shares=recipe.shares, filters=recipe.filters, seed=recipe.seed,
+                  replay_rate=recipe.replay["rate"], held_out=recipe.replay["held_out"], **paths)
 
 
 def _runs(recipe: SimpleNamespace, limits: Limits, *, base: Path, **paths: Path) -> None:
@@ -97,7 +97,7 @@ def _readers(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
 def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
     from closedbook import report
 
-    report.build(tasks=recipe.scores.tasks, notes=recipe.report.notes, examples=recipe.report.examples, seed=recipe.seed, **paths)
+    report.build(tasks=recipe.scores.tasks, settings=recipe.report, seed=recipe.seed, **paths)
 
 
 STEPS = {
@@ -109,10 +109,11 @@ STEPS = {
     "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages", "questions", "documents"), outputs=("folder",)),
     "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
     "retrieval": Step(run=_retrieval, per_document=("documents", "questions"), outputs=("folder",)),
-    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved",),
+    "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved", "replay"),
                    outputs=("output", "samples")),
     "readers": Step(run=_readers, per_document=("questions", "documents"), lists=("retrieved",), outputs=("output", "samples")),
-    "report": Step(run=_report, per_document=("documents", "entities", "passages"), lists=("corpora", "scores", "runs", "judgements"),
+    "report": Step(run=_report, per_document=("documents", "entities", "passages"),
+                   lists=("corpora", "scores", "samples", "runs", "judgements"),
                    outputs=("folder",)),
 }
 STAGES = tuple(name for name in STEPS if name != "readers")

@@ -7,7 +7,7 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, params, sources
+from closedbook import files, forgetting, params, sources
 from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.freshness.receipts import FOLDER
@@ -49,6 +49,7 @@ def make(write: bool = True) -> Plan:
     for name, reader in settings.readers.items():
         tasks.check_tasks(reader.tasks, field=f"readers.{name}.tasks")
         tasks.check_in_words(reader.tasks, reader.model)
+    forgetting.check_tasks(settings.scores.forgetting)
     _check_replay(settings.corpora.replay.path)
     check.check(settings)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed)

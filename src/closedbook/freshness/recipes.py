@@ -18,7 +18,7 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
         "documents": _recipe("documents", {}),
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
-        "scores": _recipe("scores", _scores(params, params.scores), documents=documents, assets=_task_files()),
+        "scores": _recipe("scores", _scores(params, params.scores) | _held_out(params), documents=documents, assets=_task_files()),
         "report": _recipe("report", {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)},
                                      "runs": score_names(params), "judged": judged_strategies(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
@@ -121,10 +121,17 @@ def _passages(params: Params, strategy: str) -> dict:
     return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=code.WRITER)
 
 
+def _held_out(params: Params) -> dict:
+    """What says which replay text forgetting is measured on, where some is held out."""
+    held_out = params.corpora.replay.held_out
+    return {"seed": params.seed, "held_out": held_out} if held_out else {}
+
+
 def _scores(params: Params, scores: Scores, names: set[str] | None = None) -> dict:
     """What the chosen tasks read: how responses are sampled only where some are, which chunks are shown only where some are.
 
-    `names`: the settings of `scores` that count, where not all of them do."""
+    `names`: the settings of `scores` that count, where not all of them do.
+    """
     in_words = any(map(tasks.answers_in_words, scores.tasks))
     chosen = {"scores": scores.model_dump(include=names, exclude=None if in_words else {"cot"})}
     if in_words:

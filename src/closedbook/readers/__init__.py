@@ -24,14 +24,13 @@ def build(
     Raises UserError for a task that measures log-likelihoods, and where the model can't be reached or used at all.
     """
     tasks.check_in_words(params.scores.tasks, params.reader.model)
-    name = f"reader-{params.name}"
-
-    def measure(where: dict) -> dict:
+    name, asked = f"reader-{params.name}", scores.rows(questions)
+    scored = {}
+    if asked:
         from closedbook.readers.model import Reader
 
         texts = {document.id: document for document in map(Document.read, documents)}
-        reader = Reader(name, params.reader, limits, texts, params.seed)
-        return harness.measure(reader, params, where, include_path, what=f"readers.{params.name}")
-
+        where, reader = scores.places(questions, documents, retrieved), Reader(name, params.reader, limits, texts, params.seed)
+        scored = harness.measure(reader, params, where, include_path, what=f"readers.{params.name}")
     facts = {"run": name, "arm": name, "strategy": "reader", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
-    scores.write(facts, measure, questions=questions, documents=documents, retrieved=retrieved, output=output, samples=samples)
+    scores.write(facts, asked, scored, output, samples)

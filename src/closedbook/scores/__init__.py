@@ -2,14 +2,14 @@
 
     PYTHONPATH=src python -m closedbook step scores --recipe .closedbook/recipes/scores.json \\
         --receipt results/receipts/scores/RUN.json --model results/runs/RUN --questions results/questions --documents --retrieved \\
-        --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
+        --replay --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook import files
+from closedbook import files, forgetting
+from closedbook.replay import Replay
 from closedbook.scores import harness
 from closedbook.scores.tasks import FOLDER, check_tasks
 
@@ -19,38 +19,50 @@ BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "t
 
 
 def build(
-    *, model: Path, questions: list[Path], documents: list[Path], retrieved: list[Path], params: SimpleNamespace, output: Path,
-    samples: Path, include_path: Path = FOLDER,
+    *, model: Path, questions: list[Path], documents: list[Path], retrieved: list[Path], replay: list[Path], params: SimpleNamespace,
+    output: Path, samples: Path, include_path: Path = FOLDER,
 ) -> None:
     """Score one model on the tasks of `params.scores`: the numbers into `output`, the answers behind them into `samples`.
 
     `model` is the folder of a run, with its run.json, or of a base, with its base.json. `documents` are read by the tasks that show the
-    document, `retrieved` (chunks.jsonl) by those that show chunks of it. `params` has, beside `scores`, `seed` where a task samples and
-    `retrieval` where one shows chunks. A row of `samples` is one question under one task. Where no document has a question there is an
-    output without tasks, and no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a
-    prompt that its context does not hold, and a letter that its tokenizer makes two tokens of: all but diverged before any task runs.
+    document, `retrieved` (chunks.jsonl) by those that show chunks of it; forgetting is measured on what is held out of `replay`. `params`
+    has, beside `scores`, `seed` where a task samples, `retrieval` where one shows chunks, and `seed` and `held_out` beside `replay`. A row
+    of `samples` is one question under one task. Where no document has a question there is an output without tasks; where there is nothing
+    to measure no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a prompt that its
+    context does not hold, and a letter that its tokenizer makes two tokens of: all but diverged before any task runs.
     """
     check_tasks(params.scores.tasks, include_path)
-    paths = {"questions": questions, "documents": documents, "retrieved": retrieved, "output": output, "samples": samples}
-    write(_facts(model), lambda where: harness.evaluate(model, params, where, include_path), **paths)
+    asked, where = rows(questions), places(questions, documents, retrieved)
+    lm = harness.loaded(model, params.scores) if asked or replay or params.scores.forgetting else None
+    scored = harness.evaluate(lm, model, params, where, include_path) if asked else {}
+    held_out = Replay(replay[0], params.seed, params.held_out) if replay else None
+    forgotten = {"forgetting": forgetting.measure(lm, model, held_out, params.scores.forgetting)}
+    write(_facts(model), asked, scored, output, samples, **forgotten)
 
 
-def write(facts: dict, measure: Callable[[dict], dict], *, questions: list[Path], documents: list[Path], retrieved: list[Path],
-          output: Path, samples: Path) -> None:
-    """Write what `measure` finds, told where questions, documents and chunks lie; `facts` say whose score it is."""
-    rows = [row for path in questions for row in files.read_json(path)]
-    where = {"data_file": [str(path) for path in questions], "documents": [str(path) for path in documents]}
-    where |= {"retrieved": str(path) for path in retrieved}
-    scored = measure(where) if rows else {}
-    assert all(len(answers) == len(rows) for _, answers in scored.values()), "a question was dropped"
+def rows(questions: list[Path]) -> list[dict]:
+    """All questions of these files."""
+    return [row for path in questions for row in files.read_json(path)]
+
+
+def places(questions: list[Path], documents: list[Path], retrieved: list[Path]) -> dict:
+    """Where a task finds questions, documents and chunks, in the words of lm_eval's metadata."""
+    found = {"data_file": [str(path) for path in questions], "documents": [str(path) for path in documents]}
+    return found | {"retrieved": str(path) for path in retrieved}
+
+
+def write(facts: dict, asked: list[dict], scored: dict[str, tuple[dict, list[dict]]], output: Path, samples: Path, **more) -> None:
+    """Write what was measured of the questions asked; `facts` say whose score it is."""
+    assert all(len(answers) == len(asked) for _, answers in scored.values()), "a question was dropped"
     files.write_json_lines(samples, [answer for _, answers in scored.values() for answer in answers])
-    numbers = {
-        "n": len(rows),
-        "explanation": None if rows else NO_QUESTIONS,
-        "questions_sha256": files.sha256_text(files.canonical(rows)),
+    files.write_json(output, {
+        **facts,
+        "n": len(asked),
+        "explanation": None if asked else NO_QUESTIONS,
+        "questions_sha256": files.sha256_text(files.canonical(asked)),
         "tasks": {name: summary for name, (summary, _) in scored.items()},
-    }
-    files.write_json(output, {**facts, **numbers})
+        **more,
+    })  # fmt: skip
 
 
 def _facts(model: Path) -> dict:

@@ -23,15 +23,15 @@ class Form:
     """which chunks are shown, how responses are sampled: what the summary says beside the figures"""
 
 
-def evaluate(model: Path, params: SimpleNamespace, where: dict, include_path: Path) -> dict[str, tuple[dict, list[dict]]]:
-    """{task: (summary, answers)} of the model in a folder, in the order asked for; `where` lie questions, documents and chunks."""
-    lm = loaded(model, params.scores)
+def evaluate(lm, model: Path, params: SimpleNamespace, where: dict, include_path: Path) -> dict[str, tuple[dict, list[dict]]]:
+    """{task: (summary, answers)} of the model in a folder, `loaded`, in the order asked for; `where` lie questions, documents and chunks."""
     name, revision = models.source(model)
     metadata = where | {"pretrained": name, "revision": revision, "max_length": lm.max_length}
     return measure(lm, params, metadata, include_path, what=str(model))
 
 
 def loaded(model: Path, settings: Scores):
+    """The model in a folder as lm_eval's."""
     import torch
     from lm_eval.models.huggingface import HFLM
 

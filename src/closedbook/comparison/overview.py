@@ -1,0 +1,33 @@
+"""What the report compares: each arm with the base and with the largest of the plain ones, and each arm's 2×2 tables."""
+
+from closedbook.comparison import answers, paired, share
+
+PLAIN = ("raw", "rephrase")
+"""the strategies that the paper holds its own against"""
+
+
+def comparisons(scores: list[dict], task: str, seed: int) -> list[dict]:
+    """paired.compare of each arm with each of its references, under one task; `scores` in the order of the table."""
+    arms = {score["arm"]: score for score in scores if task in score["tasks"]}
+    plain = [score for score in arms.values() if score["strategy"] in PLAIN]
+    largest = max(plain, key=lambda score: score["corpus_tokens"], default=None)
+    references = [name for name in ("base", largest and largest["arm"]) if name in arms]
+    read = dict(zip(arms, answers.read(scores, list(arms), task)))
+    return [
+        paired.compare(read[reference], read[arm], seed)
+        for reference in references
+        for arm in arms
+        if arm not in ("base", reference)
+    ]
+
+
+def shares(scores: list[dict], seed: int, arm: str | None = None) -> list[dict]:
+    """share.table of each arm (of this one), for each way to have the text at hand under which the base and the arm were scored."""
+    tasks = {one: answers.tasks_of(scores, one) for one in dict.fromkeys(score["arm"] for score in scores)}
+    arms = [one for one in tasks if one != "base" and arm in (None, one)]
+    return [
+        share.table(answers.read(scores, ["base", one], closed), answers.read(scores, ["base", one], task), seed)
+        for one in arms
+        for task, closed in share.CLOSED.items()
+        if all({closed, task} <= set(tasks.get(side, ())) for side in ("base", one))
+    ]

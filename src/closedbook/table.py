@@ -1,0 +1,128 @@
+"""The table of arms: one row a run and task, the base first, with means over training seeds; as plain text, as CSV, as DVC's metrics."""
+
+from pathlib import Path
+from statistics import fmean, stdev
+
+from closedbook import comparable, files
+from closedbook.splits import SPLITS
+from closedbook.strategies import STRATEGIES
+
+UNTAUGHT = ("base", "reader")
+"""strategies of models that were not trained here: they have no tokens to be plotted against"""
+COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
+           "accuracy_mean", "accuracy_sd")  # fmt: skip
+PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
+"""of the questions of a task, and how they are called"""
+
+
+def in_order(records: list[Path]) -> list[dict]:
+    """Scores or runs: the base first, then strategy by strategy, each from its smallest arm to its largest, readers last."""
+    found = [{**files.read_json(path), "path": Path(path)} for path in records]
+    sizes = ("corpus_tokens", "train_tokens", "arm")
+    return sorted(found, key=lambda one: (_place(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
+
+
+def _place(strategy: str) -> tuple[int, str]:
+    """Mixtures come after the strategies that they are of."""
+    known = ("base", *STRATEGIES)
+    return (known.index(strategy) if strategy in known else len(known) + (strategy == "reader"), strategy)
+
+
+def rows(found: list[dict], tasks: list[str]) -> list[dict]:
+    """One row a score and task that it has, task by task. "accuracy_mean" and "accuracy_sd" are over the arm's training seeds (sd: None
+    of a single one), "parts" {name in PARTS: {"accuracy", "stderr", "n"}} of what has questions.
+
+    Raises UserError for scores that may not stand side by side.
+    """
+    comparable.check(found, tasks)
+    facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
+    listed = [
+        {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task], "parts": _parts(score["tasks"][task])}
+        for task in tasks
+        for score in found
+        if task in score["tasks"]
+    ]
+    for runs in by_arm(listed).values():
+        accuracies = [row["accuracy"] for row in runs]
+        spread = {"accuracy_mean": fmean(accuracies), "accuracy_sd": stdev(accuracies) if len(runs) > 1 else None}
+        for row in runs:
+            row |= spread
+    return listed
+
+
+def _parts(measured: dict) -> dict[str, dict]:
+    found = {split: measured[split] for split in SPLITS}
+    found |= {name: {key: measured[f"{key}_{name}"] for key in ("accuracy", "stderr", "n")} for name in PARTS if name not in SPLITS}
+    return {name: {key: part[key] for key in ("accuracy", "stderr", "n")} for name, part in found.items() if part["n"]}
+
+
+def by_arm(listed: list[dict]) -> dict[tuple[str, str], list[dict]]:
+    """(task, arm) -> its rows, one a seed."""
+    arms = {}
+    for row in listed:
+        arms.setdefault((row["task"], row["arm"]), []).append(row)
+    return arms
+
+
+def parts(listed: list[dict]) -> list[str]:
+    """Those of PARTS that any of these rows has."""
+    return [name for name in PARTS if any(name in row["parts"] for row in listed)]
+
+
+def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
+    """Header and cells of table.csv."""
+    shown = [(name, key) for name in parts(listed) for key in ("accuracy", "stderr", "n")]
+    header = [*COLUMNS, *(f"{key}_{name}" for name, key in shown)]
+    return header, [[*(row[name] for name in COLUMNS), *(row["parts"].get(name, {}).get(key) for name, key in shown)] for row in listed]
+
+
+def metrics(found: list[dict], listed: list[dict]) -> dict:
+    """{arm: {task: accuracy, "replay_perplexity": …}}; over several seeds, their mean."""
+    values = {}
+    for row in listed:
+        values.setdefault(row["arm"], {}).setdefault(row["task"], []).append(row["accuracy"])
+    for score in found:
+        if (score.get("forgetting") or {}).get("replay"):
+            values.setdefault(score["arm"], {}).setdefault("replay_perplexity", []).append(score["forgetting"]["replay"]["perplexity"])
+    return {arm: {name: round(fmean(seeds), 4) for name, seeds in of_arm.items()} for arm, of_arm in values.items()}
+
+
+def text(scores: list[Path], tasks: list[str]) -> str:
+    """The arms as plain text, one block a task, the way a terminal shows them."""
+    found = in_order(scores)
+    listed = rows(found, tasks)
+    if not listed:
+        lines = [("arm", "corpus tokens", "train tokens", "seed")]
+        lines += [(row["arm"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}", seed_of(row)) for row in found]
+        return f"{aligned(lines)}\n{found[0]['explanation']}"
+    blocks = [(task, [row for row in listed if row["task"] == task]) for task in tasks]
+    return "\n\n".join(_block(task, of_task) for task, of_task in blocks if of_task)
+
+
+def _block(task: str, listed: list[dict]) -> str:
+    shown = parts(listed)
+    lines = [(task, "accuracy", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seed")]
+    for runs in by_arm(listed).values():
+        for row in runs:
+            cells = [f"{row['parts'][name]['accuracy']:.3f}" if name in row["parts"] else "–" for name in shown]
+            sizes = [f"{row[name]:,}" for name in ("corpus_tokens", "train_tokens")]
+            lines.append((row["arm"], with_error(row["accuracy"], row["stderr"]), *cells, *sizes, seed_of(row)))
+        if len(runs) > 1:
+            mean = f"{row['accuracy_mean']:.3f}, sd {row['accuracy_sd']:.3f}"
+            lines.append((row["arm"], mean, *[""] * len(shown), *sizes, f"mean of {len(runs)}"))
+    return aligned(lines)
+
+
+def aligned(lines: list[tuple]) -> str:
+    """The first column to the left, the others to the right, two spaces apart."""
+    first, *others = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join([line[0].ljust(first), *(cell.rjust(n) for cell, n in zip(line[1:], others))]) for line in lines)
+
+
+def seed_of(row: dict) -> str:
+    return "–" if row["seed"] is None else str(row["seed"])
+
+
+def with_error(value: float, stderr: float | None) -> str:
+    """The mean ± its standard error, which a single document has none of."""
+    return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"

@@ -1,0 +1,249 @@
+"""Comparison: paired differences, their intervals and tests against numbers worked out by hand, and what may not be compared."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from closedbook import cli, clustered, files
+from closedbook.comparison import answers, bootstrap, named, overview, paired, words
+from closedbook.errors import UserError
+
+CLOSED, OPEN = "quality_closed_text", "quality_open"
+HOSTILE = "what did\x1b[31m Ada <b>see</b>?"
+
+
+def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="ab" * 32, documents=4, strategy=None, tokens=100):
+    """A score of as many questions, about `documents` documents in turn, and which were answered rightly; a call a task."""
+    run = f"{arm}-s{seed}" if seed else arm
+    path, samples = folder / "scores" / f"{run}.json", folder / "scores" / f"{run}.samples.jsonl"
+    rows = [{"task": task, "id": f"q{i}", "document": f"d{i % documents}", "split": "test" if i % documents else "validation",
+             "gold": 0, "chosen": 0 if one else 1, "correct": bool(one)} for i, one in enumerate(right)]  # fmt: skip
+    old = files.read_json(path)["tasks"] if path.exists() else {}
+    rows = (files.read_json_lines(samples) if old else []) + rows
+    facts = {"run": run, "arm": arm, "strategy": strategy or arm, "corpus_tokens": tokens, "seed": seed, "questions_sha256": questions}
+    files.write_json(path, {**facts, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
+    files.write_json_lines(samples, rows)
+    asked = [{"id": f"q{i}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(len(right))]
+    files.write_json(folder / "questions" / "all.json", asked)
+
+
+def compare(folder, a, b, task=None, split="all"):
+    return named.compare(a, b, task=task, split=split, tasks=[CLOSED], seed=1, scores=folder / "scores", questions=folder / "questions")
+
+
+def scores_in(folder):
+    return [{**files.read_json(path), "samples": path.with_suffix(".samples.jsonl")} for path in sorted((folder / "scores").glob("*.json"))]
+
+
+def test_clustered_error_by_hand():
+    # mean 0.5; the sums of what is left are 1 and −1: √(2/1 · (1 + 1)) / 4 = 0.5
+    assert clustered.stderr([1, 1, 0, 0], ["a", "a", "b", "b"]) == 0.5
+    assert clustered.stderr([1, 0, 1, 0], ["a", "a", "b", "b"]) == 0.0
+    assert clustered.stderr([1, 0], ["a", "a"]) is None
+    values = [0.0, 1.0, 1.0, 0.0, 1.0]  # each its own cluster: the ordinary standard error
+    assert math.isclose(clustered.stderr(values, list("abcde")), np.std(values, ddof=1) / math.sqrt(5))
+
+
+def test_difference_flips_and_p_by_hand(tmp_path):
+    scored(tmp_path, "raw", [1, 0, 0, 0, 0, 0, 0, 1])
+    scored(tmp_path, "entigraph", [0, 1, 1, 1, 1, 1, 0, 1])
+    found = compare(tmp_path, "raw", "entigraph")
+    assert (found["accuracy_a"], found["accuracy_b"], found["difference"]) == (0.25, 0.75, 0.5)
+    (pair,) = found["seeds"]
+    assert [flip["id"] for flip in pair["won"]] == ["q1", "q2", "q3", "q4", "q5"] and [flip["id"] for flip in pair["lost"]] == ["q0"]
+    assert math.isclose(pair["p"], 2 * (1 + 6) / 2**6)  # 5 or more of 6 fair coins alike, either way
+    # differences by document: d0 (−1, 1), d1 (1, 1), d2 (1, 0), d3 (1, 0), mean 0.5: the sums of what is left are −1, 1, 0, 0
+    assert math.isclose(found["stderr"], math.sqrt(4 / 3 * 2) / 8)
+    assert pair["won"][0] | {"question": HOSTILE, "answer_a": "wrong", "answer_b": "right"} == pair["won"][0]
+
+
+def test_no_flip_is_no_evidence():
+    assert paired.mcnemar(0, 0) == 1.0
+    assert paired.mcnemar(3, 3) == 1.0
+
+
+def test_interval_covers_as_often_as_it_says(monkeypatch):
+    """Of 400 sets of 40 documents whose true mean is known, nearly 95% of the intervals hold it."""
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 1000)
+    draws, covered = np.random.default_rng(0), 0
+    for number in range(400):
+        of_documents = draws.normal(0.1, 0.2, 40)
+        values = np.repeat(of_documents, 5) + draws.normal(0, 0.3, 200)
+        sums, counts = bootstrap.totals([f"d{i // 5:02}" for i in range(200)], values[:, None])
+        low, high = bootstrap.interval(bootstrap.means(sums, counts, number, "test")[:, 0])
+        covered += low <= 0.1 <= high
+    assert 0.90 <= covered / 400 <= 0.97  # a little less than 95%: the fewer the documents, the more the percentiles flatter
+
+
+def test_interval_that_took_questions_as_independent_would_be_too_narrow():
+    """The planted fault: the same values, each question its own cluster."""
+    of_documents = np.repeat(np.random.default_rng(1).normal(0, 1, 20), 10)[:, None]
+    widths = []
+    for names in ([f"d{i // 10}" for i in range(200)], [f"q{i}" for i in range(200)]):
+        low, high = bootstrap.interval(bootstrap.means(*bootstrap.totals(names, of_documents), 1, "test")[:, 0])
+        widths.append(high - low)
+    assert widths[0] > 2 * widths[1]
+
+
+def test_one_draw_serves_all_columns_and_the_seed_decides_it():
+    sums, counts = np.array([[1.0, 2.0], [3.0, 6.0], [0.0, 0.0]]), np.array([2, 3, 1])
+    first = bootstrap.means(sums, counts, 1, "x")
+    assert first.shape == (bootstrap.RESAMPLES, 2) and np.allclose(first[:, 1], 2 * first[:, 0])
+    assert (first == bootstrap.means(sums, counts, 1, "x")).all() and (first != bootstrap.means(sums, counts, 2, "x")).any()
+
+
+def test_one_document_has_no_interval(tmp_path):
+    for arm, right in (("raw", [1, 0, 0]), ("entigraph", [1, 1, 0])):
+        scored(tmp_path, arm, right, documents=1)
+    found = compare(tmp_path, "raw", "entigraph")
+    assert (found["interval"], found["stderr"]) == (None, None)
+    assert "how sure that is cannot be said" in "\n".join(words.lines(found))
+
+
+def test_seeds_are_paired_and_spread(tmp_path):
+    for seed, raw, entigraph in ((1, [0, 0, 0, 0], [1, 1, 0, 0]), (2, [1, 0, 0, 0], [1, 1, 1, 1]), (3, [0, 0, 0, 0], None)):
+        scored(tmp_path, "raw", raw, seed=seed)
+        if entigraph:
+            scored(tmp_path, "entigraph", entigraph, seed=seed)
+    found = compare(tmp_path, "raw", "entigraph")
+    assert [(pair["seed_a"], pair["seed_b"], pair["difference"]) for pair in found["seeds"]] == [(1, 1, 0.5), (2, 2, 0.75)]
+    assert found["difference"] == 0.625 and math.isclose(found["spread"], 0.25 / math.sqrt(2))
+    assert found["left_out"] == {"raw": [3], "entigraph": []}
+    shown = "\n".join(words.lines(found))
+    assert "raw's seeds 3 have no partner" in shown and "seed 2: entigraph won 3 questions" in shown
+
+
+def test_the_base_is_held_against_each_seed(tmp_path):
+    scored(tmp_path, "base", [0, 0, 0, 1], seed=None)
+    for seed in (1, 2):
+        scored(tmp_path, "raw", [1, 0, 0, 1], seed=seed)
+    assert [(pair["seed_a"], pair["seed_b"]) for pair in compare(tmp_path, "base", "raw")["seeds"]] == [(None, 1), (None, 2)]
+    assert compare(tmp_path, "raw", "base")["difference"] == -0.25
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"version": 2.0}, r"versions of quality_closed_text \(raw-s1: 1.0, entigraph-s1: 2.0\)"),
+    ({"questions": "cd" * 32}, "other questions"),
+    ({"seed": 7}, r"seeds \[1\] and entigraph from \[7\].*training.seeds"),
+    ({"task": "quality_cot"}, "no common task: raw under quality_closed_text; entigraph under quality_cot"),
+])  # fmt: skip
+def test_what_does_not_compare_is_refused(tmp_path, changes, message):
+    scored(tmp_path, "raw", [1, 0, 0, 1])
+    scored(tmp_path, "entigraph", [1, 0, 1, 1], **changes)
+    with pytest.raises(UserError, match=message):
+        compare(tmp_path, "raw", "entigraph")
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"b": "entigraf"}, "'entigraf' is no arm with a score; did you mean entigraph?"),
+    ({"task": "quality_rag"}, "raw has no score under quality_rag; it has those under: quality_closed_text"),
+    ({"b": "raw"}, "two different arms"),
+])  # fmt: skip
+def test_names_that_mean_nothing(tmp_path, options, message):
+    for arm in ("raw", "entigraph"):
+        scored(tmp_path, arm, [1, 0, 0, 1])
+    with pytest.raises(UserError, match=message):
+        compare(tmp_path, **{"a": "raw", "b": "entigraph", **options})
+
+
+def test_split_takes_its_documents_only_and_none_is_refused(tmp_path):
+    scored(tmp_path, "raw", [1, 0, 0, 0, 1, 0, 0, 0])
+    scored(tmp_path, "entigraph", [0, 1, 0, 0, 0, 1, 0, 1])
+    validation, test = (compare(tmp_path, "raw", "entigraph", split=split) for split in ("validation", "test"))
+    assert (validation["n"], validation["difference"], test["n"], test["difference"]) == (2, -1.0, 6, 0.5)
+    for arm in ("raw", "entigraph"):
+        rows = files.read_json_lines(tmp_path / f"scores/{arm}-s1.samples.jsonl")
+        files.write_json_lines(tmp_path / f"scores/{arm}-s1.samples.jsonl", [row | {"split": "test"} for row in rows])
+    with pytest.raises(UserError, match="no question to compare them on"):
+        compare(tmp_path, "raw", "entigraph", split="validation")
+
+
+def test_questions_that_are_gone_are_said(tmp_path):
+    scored(tmp_path, "raw", [1, 0])
+    scored(tmp_path, "entigraph", [0, 1])
+    files.write_json(tmp_path / "questions" / "all.json", [])
+    with pytest.raises(UserError, match="no longer holds the question q1"):
+        compare(tmp_path, "raw", "entigraph")
+
+
+def test_an_answer_in_no_valid_form_is_none(tmp_path):
+    scored(tmp_path, "raw", [0, 0])
+    scored(tmp_path, "entigraph", [1, 0])
+    rows = files.read_json_lines(tmp_path / "scores/raw-s1.samples.jsonl")
+    files.write_json_lines(tmp_path / "scores/raw-s1.samples.jsonl", [row | {"chosen": None} for row in rows])
+    found = compare(tmp_path, "raw", "entigraph")
+    assert found["seeds"][0]["won"][0]["answer_a"] is None and "    raw: no answer" in words.lines(found)
+
+
+def two_by_two(folder, base_closed, base_open, arm_closed, arm_open, documents=4):
+    for task, base, arm in ((CLOSED, base_closed, arm_closed), (OPEN, base_open, arm_open)):
+        scored(folder, "base", base, seed=None, task=task, documents=documents)
+        scored(folder, "entigraph", arm, task=task, documents=documents)
+
+
+def test_share_of_the_gain_by_hand(tmp_path):
+    two_by_two(tmp_path, [0, 0, 0, 0] * 5, [1, 1, 1, 1] * 4 + [0, 0, 0, 0], [1, 1, 1, 0] * 4 + [0, 0, 0, 0], [1] * 20)
+    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    assert table["accuracy"] == {"base": {"closed": 0.0, "with_text": 0.8}, "arm": {"closed": 0.6, "with_text": 1.0}}
+    assert math.isclose(table["share"], 0.75) and table["why"] is None
+    low, high = table["interval"]
+    assert low <= 0.25 and high == 1.0  # one document of four is all lost: a draw may hold it more than twice, or not at all
+    assert "won 75% of what the text at hand gives the base" in words.in_words(table)
+    assert compare(tmp_path, "base", "entigraph")["shares"] == [table]
+
+
+def test_share_of_nothing_is_not_defined(tmp_path):
+    two_by_two(tmp_path, [1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1])
+    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    assert table["share"] is None and table["interval"] is None and table["gain_with_text_interval"][0] < 0
+    assert "is not defined: the base may gain nothing from the text" in words.in_words(table)
+
+
+def test_share_over_one_document_is_not_defined(tmp_path):
+    two_by_two(tmp_path, [0, 0], [1, 1], [1, 0], [1, 1], documents=1)
+    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    assert table["share"] is None and "one document" in table["why"]
+
+
+def test_no_table_without_the_text_at_hand(tmp_path):
+    scored(tmp_path, "base", [0, 0], seed=None)
+    scored(tmp_path, "entigraph", [1, 0])
+    assert overview.shares(scores_in(tmp_path), seed=1) == []
+
+
+def test_the_report_holds_each_arm_against_the_base_and_the_largest_plain_one(tmp_path):
+    scored(tmp_path, "base", [0, 0], seed=None)
+    arms = (("raw", "raw", 10), ("rephrase", "rephrase", 90), ("rephrase-half", "rephrase", 45), ("qa", "qa+active_reading", 99))
+    for arm, strategy, tokens in arms:
+        scored(tmp_path, arm, [1, 0], strategy=strategy, tokens=tokens)
+    scored(tmp_path, "reader-large", [1, 1], seed=None, strategy="reader", tokens=0)
+    found = overview.comparisons(scores_in(tmp_path), CLOSED, seed=1)
+    assert [(one["a"], one["b"]) for one in found] == [
+        *(("base", arm) for arm in ("qa", "raw", "reader-large", "rephrase-half", "rephrase")),
+        *(("rephrase", arm) for arm in ("qa", "raw", "reader-large", "rephrase-half")),
+    ]
+    assert overview.comparisons(scores_in(tmp_path), "quality_rag", seed=1) == []
+
+
+def test_the_command_prints_what_no_terminal_obeys_and_json(tmp_path, monkeypatch, capsys):
+    scored(tmp_path / "results", "raw", [0] * 12)
+    scored(tmp_path / "results", "entigraph", [1] * 12)
+    files.write_text(tmp_path / "params.yaml", open("params.yaml", encoding="utf-8").read())
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", "raw", "entigraph"]) == 0
+    shown = capsys.readouterr().out
+    assert "difference +1.000 ± 0.000" in shown and "and 2 more: --json lists all" in shown
+    assert "\x1b" not in shown and "\\x1b[31m" in shown
+    assert cli.main(["compare", "raw", "entigraph", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["seeds"][0]["won"]) == 12
+    assert cli.main(["compare", "raw", "entigraphs"]) == 2
+    assert "did you mean entigraph?" in capsys.readouterr().err
+
+
+def test_answers_of_one_arm_come_seed_by_seed(tmp_path):
+    for seed in (2, 1):
+        scored(tmp_path, "raw", [1, 0], seed=seed)
+    (found,) = answers.read(scores_in(tmp_path)[::-1], ["raw"], CLOSED)
+    assert list(found.by_seed) == [1, 2]
