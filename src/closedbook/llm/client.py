@@ -87,7 +87,7 @@ class Client:
         if key not in self._asking:
             if known := self._ledger.find(key):
                 if known["outcome"] == ANSWERED:
-                    await self._sender.purse.serve()
+                    self._sender.purse.serve()
                 return known
             self._may_ask(question, request)
             self._asking[key] = asyncio.create_task(self._sender.send(request, question, schema))

@@ -36,10 +36,10 @@ class Purse:
         """Looked up when something is to be asked: LiteLLM takes seconds to load, and what the ledger has needs it not."""
         return prices.FREE if self._free else prices.of(self._llm, self._limits)
 
-    async def serve(self) -> None:
+    def serve(self) -> None:
         """Count an answer that the ledger had."""
         if self._account:
-            await self._account.serve()
+            self._account.serve()
 
     async def reserve(self, question: Question) -> Reserved | None:
         """Wait until the most that a request can cost is within the limits: the answers to others make room, for they cost less.
@@ -51,7 +51,7 @@ class Purse:
             return None
         most = self._most(question)
         self._stop.check()
-        while isinstance(request := await self._account.reserve(most, self._limits), Reached):
+        while isinstance(request := self._account.reserve(most, self._limits), Reached):
             if request.limit == "max_calls" or not self._open:
                 raise request.error()
             self._settled.clear()
@@ -60,9 +60,9 @@ class Purse:
         self._open += 1
         return Reserved(request, most)
 
-    async def settle(self, reserved: Reserved | None, line: dict) -> None:
+    def settle(self, reserved: Reserved | None, line: dict) -> None:
         if reserved:
-            await self._account.settle(reserved.request, line["outcome"], Amount(**line["counted"]))
+            self._account.settle(reserved.request, line["outcome"], Amount(**line["counted"]))
             self._open -= 1
             self._settled.set()
 

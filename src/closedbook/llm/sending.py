@@ -8,7 +8,7 @@ from itertools import count
 
 from closedbook.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
 from closedbook.llm import answers, errors, library, prices
-from closedbook.llm.purse import Purse, Reserved
+from closedbook.llm.purse import Purse
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots
 from closedbook.llm.stopping import Stop
@@ -45,7 +45,9 @@ class Sender:
             wait = self._wait(trouble, tries, deadline)
             line = {**request, "try": tries, "time": round(started, 3), "seconds": round(time.time() - started, 3), **came,
                     **self._outcome(came, question, trouble, wait), "counted": self.purse.counted(came, reserved)}  # fmt: skip
-            await self._keep(line, reserved)
+            self._ledger.append(line, self._document.text)
+            self.purse.settle(reserved, line)
+            await self._ledger.on_disk()  # before anybody uses it
             if line["outcome"] not in UNDECIDED:
                 return line
             if wait is None:
@@ -103,11 +105,6 @@ class Sender:
             reason = self.too_long(question, sure=True) if trouble.kind == errors.TOO_LONG else f"the provider refuses: {trouble.kind}"
             return {"outcome": GIVEN_UP, "reason": reason}
         return {"outcome": STOPPED if trouble.what_next == errors.STOP else FAILED if wait is None else RETRIED, "reason": None}
-
-    async def _keep(self, line: dict, reserved: Reserved | None) -> None:
-        """On disk and chained, and on the account, before anybody uses it."""
-        self._ledger.append(line, self._document.text)
-        await asyncio.gather(self._ledger.on_disk(), self.purse.settle(reserved, line))
 
     def too_long(self, question: Question, sure: bool = False) -> str | None:
         """Why a model can't read a question: LiteLLM knows the length of its context, or the provider said so (`sure`)."""
