@@ -10,10 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from closedbook import prompts
 
 
+ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half", "no_usage", "echo", "filtered")
+"""troubles that cost what an answer costs"""
+
+
 class Server(ThreadingHTTPServer):
     """`trouble` maps the number of a request, counted from 0 as received, to a name in TROUBLES; use it as a context manager."""
 
     daemon_threads = True
+    request_queue_size = 256
 
     def __init__(self, trouble: dict[int, str] | None = None):
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -24,6 +29,7 @@ class Server(ThreadingHTTPServer):
         self.delay = 0.0
         self._answered_at: list[float | None] = []
         self.lock = threading.Lock()
+        self.arrived = threading.Condition(self.lock)
 
     @property
     def url(self) -> str:
@@ -45,6 +51,7 @@ class Server(ThreadingHTTPServer):
             self.requests.append(json.loads(body))
             self.bodies[hashlib.sha256(body).hexdigest()] += 1
             self._answered_at.append(None)
+            self.arrived.notify_all()
             return self.received - 1
 
     def went(self, number: int) -> None:
@@ -70,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.keys.add(self.headers.get("Authorization"))
             trouble = server.trouble.get(number, "none")
-            if trouble in ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half"):
+            if trouble in ANSWERS:
                 server.answered[hashlib.sha256(body).hexdigest()] += 1
         time.sleep(server.delay)
         try:
@@ -104,10 +111,11 @@ def answer_to(request: dict) -> str:
     return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:200]
 
 
-def _completion(content, finish_reason="stop") -> str:
+def _completion(content, finish_reason="stop", usage=True, choices=True) -> str:
     choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": content}}
-    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-    return json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "toy-0001", "choices": [choice], "usage": usage})
+    counted = {"usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}} if usage else {}
+    whole = {"id": "x", "object": "chat.completion", "created": 0, "model": "toy-0001", "choices": [choice] if choices else [], **counted}
+    return json.dumps(whole)
 
 
 def _error(status, message, code=None, headers=()):
@@ -117,6 +125,13 @@ def _error(status, message, code=None, headers=()):
 TROUBLES = {
     "none": lambda handler, request: handler.reply(200, _completion(answer_to(request))),
     "fenced": lambda handler, request: handler.reply(200, _completion(f"Here it is:\n```json\n{answer_to(request)}\n```")),
+    "no_usage": lambda handler, request: handler.reply(200, _completion(answer_to(request), usage=False)),
+    "no_choices": lambda handler, _: handler.reply(200, _completion("", choices=False)),
+    "echo": lambda handler, request: handler.reply(200, _completion(request["messages"][-1]["content"])),
+    "filter": _error(400, "invalid_request_error: against our policy", "content_policy_violation"),
+    "filtered": lambda handler, _: handler.reply(200, _completion("", "content_filter")),
+    "403": _error(403, "Not allowed", "permission_denied"),
+    "503": _error(503, "overloaded"),
     "not_json": lambda handler, _: handler.reply(200, _completion("The entities are: several.")),
     "empty": lambda handler, _: handler.reply(200, _completion("")),
     "refusal": lambda handler, _: handler.reply(200, _completion("I'm sorry, but I can't help with that.")),

@@ -1,17 +1,21 @@
 """The client, against a loopback server that misbehaves in every way that providers do."""
 
 import asyncio
+import json
 import os
 import socket
+import time
+from dataclasses import replace
 
 import pytest
 from openai_server import Server
 
-from closedbook import files, llm, params
+from closedbook import files, llm, params, prompts
+from closedbook import ledger as ledgers
 from closedbook.entities import Answer, parse
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
-from closedbook.llm import account, stopping
+from closedbook.llm import answers, requests, stopping
 from closedbook.records import Document
 
 DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mira Oldan lives in Varn. The Council of Varn met Mira.")
@@ -36,7 +40,7 @@ def ask(url, folder, prompt="entities", check=parse, attempts=2, document=DOCUME
         return asyncio.run(client.ask(prompt, attempts=attempts, check=check, **options))
 
 
-@pytest.mark.parametrize("trouble, requests", [("none", 1), ("fenced", 1), ("429", 2), ("500", 2), ("broken", 2), ("not_json", 2),
+@pytest.mark.parametrize("trouble, requests", [("none", 1), ("fenced", 1), ("429", 2), ("500", 2), ("broken", 2), ("503", 2), ("no_choices", 2), ("no_usage", 1), ("not_json", 2),
                                                ("empty", 2), ("refusal", 2), ("cut", 2), ("blank", 2), ("no_schema", 2)])
 def test_every_trouble_that_may_pass_ends_in_a_good_answer_asked_once(tmp_path, trouble, requests):
     with Server({0: trouble}) as server:
@@ -46,7 +50,7 @@ def test_every_trouble_that_may_pass_ends_in_a_good_answer_asked_once(tmp_path, 
         assert ask(server.url, tmp_path) == (answer, call), "the ledger answers the second time"
         assert server.received == requests
         assert "response_format" in server.requests[0] and ("response_format" in server.requests[-1]) is (trouble != "no_schema")
-    assert call.model == "openai/toy" and call.model_answered == "toy-0001" and call.usage["prompt_tokens"] == 100
+    assert call.model == "openai/toy" and call.model_answered == "toy-0001" and call.usage == ({} if trouble == "no_usage" else {"prompt_tokens": 100, "completion_tokens": 20})
 
 
 def no_pauses(monkeypatch) -> list[float]:
@@ -67,8 +71,8 @@ def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
     assert waited == [1.0]
 
 
-@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"), ("credit", "quota")])
-def test_trouble_that_stays_stops_the_run_at_once_and_is_not_recorded(tmp_path, trouble, words):
+@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("403", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"), ("credit", "quota")])
+def test_trouble_that_stays_stops_the_run_at_once_and_is_asked_again_when_mended(tmp_path, trouble, words):
     with Server({0: trouble}) as server:
         with pytest.raises(UserError, match=words):
             ask(server.url, tmp_path)
@@ -119,19 +123,157 @@ def test_bad_answers_are_asked_again_a_bounded_number_of_times_and_never_the_sam
         assert server.received == 6
 
 
-OTHER = Document(id="varn-1", title="Varn", author=None, year=None, text="Another text.")
+def changed(**fields):
+    return {"document": replace(DOCUMENT, **fields)}
 
 
-@pytest.mark.parametrize("change", [{"document": OTHER}, {"seed": 2}, {"sample": 1}, {"llm_changes": {"temperature": 0.6}},
-                                    {"llm_changes": {"max_tokens": 99}}, {"llm_changes": {"model": "openai/toy2"}}, {"first": "the Council"}])
-def test_whatever_decides_an_answer_makes_another_request(tmp_path, change):
-    common = {"prompt": "single", "check": str, "first": "Mira"}
+class Other(Answer):
+    """Another schema."""
+
+    number: int = 0
+
+
+DECIDES = {
+    "model": {"llm_changes": {"model": "openai/toy2"}}, "temperature": {"llm_changes": {"temperature": 0.6}},
+    "max_tokens": {"llm_changes": {"max_tokens": 99}}, "api_base": None, "seed": {"seed": 2},
+    "sample": {"sample": 1}, "prompt": {"prompt": "easy"}, "field": {"first": "the Council"}, "schema": {"schema": Answer},
+    "text": changed(text="Another text."), "title": changed(title="Varn again"), "author": changed(author="A. Mor"), "year": changed(year=1956),
+}  # fmt: skip
+DECIDES_NOTHING = {"max_calls": 999, "max_usd": 9.0, "max_tokens": 99999, "concurrency": 1, "timeout": 9.0, "retries": 1, "deadline": 99.0,
+                   "input_usd_per_million": 1.0, "output_usd_per_million": 2.0}  # fmt: skip
+COMMON = {"prompt": "single", "check": str, "first": "Mira"}
+
+
+@pytest.mark.parametrize("field", DECIDES)
+def test_each_field_that_decides_an_answer_makes_another_request(tmp_path, field):
     with Server() as server:
-        ask(server.url, tmp_path, **common)
-        ask(server.url, tmp_path, **common, limit_changes={"concurrency": 1, "timeout": 9})
-        assert server.received == 1, "what decides nothing must not"
-        ask(server.url, tmp_path, **{**common, **change})
+        ask(server.url, tmp_path, **COMMON)
+        change = DECIDES[field]
+        if field == "api_base":
+            change = {"llm_changes": {"api_base": server.url + "/"}}
+        ask(server.url, tmp_path, **{**COMMON, **change})
         assert server.received == 2
+
+
+def test_the_key_covers_all_that_is_sent_or_known_of_who_answers(monkeypatch):
+    def key(**changes):
+        return llm.asked(settings(None), 1, "single", [{"role": "user", "content": "?"}], **{"sample": 0, "attempt": 0, **changes})["key"]
+
+    first = key()
+    assert key(attempt=1) != first and key(schema=Answer) != key(schema=Other) != first
+    monkeypatch.setattr(requests, "_provider_version", lambda model: "another author")
+    assert key() != first
+
+
+@pytest.mark.parametrize("field", params.Limits.model_fields)
+def test_no_limit_and_no_price_makes_another_request(tmp_path, field):
+    prices = {"input_usd_per_million": 1.0, "output_usd_per_million": 1.0}  # one alone is refused
+    with Server() as server:
+        ask(server.url, tmp_path, **COMMON, limit_changes=prices)
+        ask(server.url, tmp_path, **COMMON, limit_changes={**prices, field: DECIDES_NOTHING[field]})
+        assert server.received == 1
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "test" / f"{DOCUMENT.id}.jsonl").read_text().splitlines()]
+
+
+def test_every_try_is_a_line_and_the_key_can_be_proved(tmp_path, monkeypatch):
+    no_pauses(monkeypatch)
+    with Server({0: "500", 1: "no_choices", 2: "empty"}) as server:
+        ask(server.url, tmp_path)
+        found = lines(tmp_path)
+    assert [(line["outcome"], line["error.type"], line["try"]) for line in found] == [
+        ("retried", "server", 1), ("retried", "no_choices", 2), ("quarantined", None, 3), ("answered", None, 1)]  # fmt: skip
+    assert found[2]["reason"] == "the answer is empty" and found[0]["key"] == found[2]["key"] != found[3]["key"]
+    assert all(line["key"] == files.sha256_text(files.canonical(line["request"])) for line in found)
+    last = found[3]
+    assert last["gen_ai.response.model"] == "toy-0001" and last["gen_ai.response.finish_reasons"] == ["stop"]
+    assert last["gen_ai.usage.input_tokens"] == 100 and last["request"]["gen_ai.provider.name"] == "openai"
+    assert last["response_sha256"] == files.sha256_text(last["text"]) and len(server.requests) == 4
+
+
+@pytest.mark.parametrize("trouble, reason", [("empty", "empty"), ("cut", "cut off"), ("refusal", "refused"), ("filtered", "refused"),
+                                             ("not_json", "JSON"), ("filter", "content_filter"), ("echo", "repeats what was sent")])  # fmt: skip
+def test_an_answer_of_no_use_is_kept_apart_with_its_reason_and_asked_for_otherwise(tmp_path, trouble, reason):
+    with Server({0: trouble}) as server:
+        ask(server.url, tmp_path)
+        first, second = lines(tmp_path)
+        assert reason in first["reason"] and first["outcome"] in ("quarantined", "given up") and second["outcome"] == "answered"
+        assert server.received == 2 and server.repeated() == 0 and ask(server.url, tmp_path) and server.received == 2
+
+
+def test_an_echo_is_a_copy_in_long_runs_and_a_quotation_is_none():
+    document = " ".join(f"word{number}" for number in range(400))
+    copy = document[:900]
+    own = " ".join(f"other{number}" for number in range(100))
+    assert answers.echoes(copy.replace(" word9 ", "\n word9 "), (document, "Write."))
+    assert not answers.echoes(f"{own} {copy[:300]}", (document,)) and not answers.echoes(own, (document,)) and not answers.echoes("", (document,))
+
+
+def test_a_document_that_the_provider_finds_too_long_is_given_up_at_once_and_may_be_asked_about_again(tmp_path):
+    with Server({0: "context"}) as server:
+        for _ in range(2):
+            with pytest.raises(llm.NotAnswered, match="has 18 tokens.*larger model.*llm.sections"):
+                ask(server.url, tmp_path, attempts=3)
+            assert server.received == 1
+        with Ledger("test", DOCUMENT.id, tmp_path) as ledger:
+            ledger.reopen()
+        ask(server.url, tmp_path, attempts=3)
+        assert server.received == 2 and lines(tmp_path)[-1]["request"]["attempt"] == 3
+
+
+def test_a_deadline_ends_a_request_with_all_its_tries(tmp_path, monkeypatch):
+    waited = no_pauses(monkeypatch)
+    with Server(dict.fromkeys(range(9), "429")) as server:
+        with pytest.raises(UserError, match="after 1 tries.*limits.deadline"):
+            ask(server.url, tmp_path, limit_changes={"deadline": 0.9})  # the server asks to wait a second
+        assert server.received == 1 and waited == [] and lines(tmp_path)[0]["outcome"] == "failed"
+
+
+def test_the_same_thing_asked_twice_at_once_is_sent_once(tmp_path):
+    async def twice(client):
+        return await asyncio.gather(*(client.ask("single", attempts=1, check=str, first="Mira") for _ in range(3)))
+
+    with Server() as server, Ledger("test", DOCUMENT.id, tmp_path) as ledger:
+        client = llm.Client(llm=settings(server.url), limits=limits(), ledger=ledger, document=DOCUMENT, seed=1)
+        first, second, third = asyncio.run(twice(client))
+        assert first == second == third and server.received == 1
+
+
+def test_answers_that_come_together_are_flushed_to_disk_together_before_use(tmp_path, monkeypatch):
+    flushed, real = [], os.fsync
+
+    def fsync(descriptor):
+        with open(f"/proc/self/fd/{descriptor}", "rb") as written:
+            flushed.append(len(written.read().splitlines()))
+        time.sleep(0.05)
+        real(descriptor)
+
+    async def use(client, number):
+        await client.ask("single", attempts=1, check=str, first=f"thing {number}")
+        assert len(flushed) > 1 or flushed[0] >= 1, "used before it was on disk"
+
+    async def many(client):
+        await asyncio.gather(*(use(client, number) for number in range(32)))
+
+    with Server() as server, Ledger("test", DOCUMENT.id, tmp_path) as ledger:
+        client = llm.Client(llm=settings(server.url), limits=limits(concurrency=32), ledger=ledger, document=DOCUMENT, seed=1)
+        monkeypatch.setattr(ledgers.os, "fsync", fsync)
+        asyncio.run(many(client))
+        monkeypatch.undo()
+    assert max(flushed) == 32 and len(flushed) < 16
+    assert not [problem for _, _, problem in ledgers.verified(tmp_path / "test" / f"{DOCUMENT.id}.jsonl") if problem]
+
+
+def test_messages_of_one_s_own_are_asked_and_kept_under_their_name(tmp_path):
+    messages = prompts.messages("single", DOCUMENT, first="Mira")
+    with Server() as server, Ledger("test", DOCUMENT.id, tmp_path) as ledger:
+        client = llm.Client(llm=settings(server.url), limits=limits(), ledger=ledger, document=DOCUMENT, seed=1)
+        text, call = asyncio.run(client.converse("reading", messages, attempts=1, check=str))
+    assert "Mira" in text and call.prompt == "reading" and call.prompt_sha256 is None
+    (line,) = lines(tmp_path)
+    assert "[text " in line["messages"][-1]["content"] and DOCUMENT.text not in str(line["messages"])
 
 
 def test_one_failure_that_stops_the_run_loses_no_answer_in_flight(tmp_path):

@@ -6,7 +6,7 @@ from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.freshness.plan import Plan
 from closedbook.freshness.receipts import FOLDER
-from closedbook.ledger import Ledger
+from closedbook.ledger import Ledger, decided, verified
 from closedbook.records import EntityList, Passages
 
 
@@ -39,7 +39,7 @@ def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     if found and found.why:
         failures.append(("entities", entities, f"fell back to {found.maker}: {found.why}"))
     segment = Ledger("entities", document).path
-    if not found and segment.exists() and segment.stat().st_size:
+    if not found and segment.exists() and any(decided(record) for _, record, _ in verified(segment)):
         failures.append(("entities", entities, "asked, and no valid list given"))
     for strategy in recipes.strategies(plan.params):
         path = Path("results/passages") / strategy / f"{document}.json"

@@ -1,7 +1,8 @@
 """The ledger: an append-only record, on this machine, of every call to a language model and its response.
 
-Every try at a request is a line, those that failed too. One segment (JSON lines) a document and step. A job holds its segment's lock as long as it works, so that two jobs that want the
-same document written ask each thing once between them. The text of a document, long and in every request, is stored once by hash.
+Every try at a request is a line, those that failed too. One segment (JSON lines) a document and step. A job holds its segment's
+lock as long as it works, so that two jobs that want the same document written ask each thing once between them. The text of a document,
+long and in every request, is stored once by hash.
 
 Each line holds a chain: a hash over the chain of the line before and over the record, its texts replaced by their hashes. So a changed
 byte and a missing line show, and a record whose texts were struck out (`redact`) still chains.
@@ -14,6 +15,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -121,9 +123,11 @@ class Ledger:
         return UserError(f"{self.path}: cannot be written ({error.strerror}), so nothing more is asked: make room, then run again")
 
     def _store(self, content: str, text: str) -> str:
-        digest = files.sha256_text(text)
+        if text not in content:
+            return content
+        digest = _digest(text)
         place = self.folder / "texts" / f"{digest}.txt"
-        if text in content and not place.exists():
+        if not place.exists():
             files.write_text(place, text)
         return content.replace(text, f"[text {digest}]")
 
@@ -179,6 +183,12 @@ def struck(record: dict) -> dict:
 def _without_texts(record: dict) -> list[tuple]:
     """Fields in their order; as a list, so that a text put in beside the hash of a struck one counts too."""
     return [(f"{name}_sha256", _sha256(value)) if name in TEXTS else (name, value) for name, value in record.items()]
+
+
+@lru_cache(maxsize=16)
+def _digest(text: str) -> str:
+    """Of a document hashed once, however often it is asked about."""
+    return files.sha256_text(text)
 
 
 def _sha256(value) -> str:

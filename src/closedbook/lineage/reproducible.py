@@ -14,7 +14,7 @@ from closedbook.freshness import plan as planning
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import here
-from closedbook.llm.errors import SCHEMA_REFUSED
+from closedbook.llm.errors import SCHEMA_REFUSED, TOO_LONG
 from closedbook.records import Document, EntityList, Passages
 from closedbook.strategies import Wanted
 
@@ -72,13 +72,18 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
     those that it holds, and before them those that were of no use."""
     settings = params.typed(job.recipe["params"])
     document = Document.read(Path("results/documents") / f"{Path(job.name).name}.json")
+    attempts = (settings.entities if job.step == "entities" else settings.passages).attempts
     for prompt, fields, sample, tries, schema in _requests(job, settings, 1 + known[""]["reopened"]):
-        messages = prompts.messages(prompt, document, **fields)
+        messages, over = prompts.messages(prompt, document, **fields), None
         for attempt in range(tries):
+            if attempt // attempts == over:
+                continue  # a document found too long ended this round
             key = llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)["key"]
             yield key
             if known.get(key, {}).get("error.type") == SCHEMA_REFUSED:
                 yield llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt)["key"]
+            if known.get(key, {}).get("error.type") == TOO_LONG:
+                over = attempt // attempts
 
 
 def _requests(job: Job, settings, rounds: int) -> Iterator[tuple]:

@@ -4,7 +4,6 @@ from closedbook.llm.answers import Invalid as Invalid
 from closedbook.llm.client import NO_CALLS as NO_CALLS
 from closedbook.llm.client import Client as Client
 from closedbook.llm.client import NotAnswered as NotAnswered
-from closedbook.llm.client import rounds as rounds
 from closedbook.llm.gathering import gather as gather
 from closedbook.llm.library import check_key as check_key
 from closedbook.llm.requests import Call as Call

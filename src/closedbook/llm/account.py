@@ -51,9 +51,9 @@ class Reached(NamedTuple):
     spent: float
 
     def error(self) -> UserError:
-        return UserError(f"limits.{self.limit}: the limit of {self.allowed:,} is reached ({self.spent:,.6g} spent, what is in flight counted "
-                         f"in full; the next request needs more): raise limits.{self.limit} in params.yaml, then run snakemake --cores all; "
-                         "what was answered is kept")
+        return UserError(f"limits.{self.limit}: the limit of {self.allowed:,} is reached ({self.spent:,.6g} spent, and the next request may "
+                         f"need more than the rest): raise limits.{self.limit} in params.yaml, then run snakemake --cores all; what was "
+                         "answered is kept")
 
 
 class Account:
@@ -119,8 +119,10 @@ def _reserve(about: tuple, most: Amount, limits: Limits, database: sqlite3.Conne
 
 def _settle(request: int, outcome: str, spent: Amount, database: sqlite3.Connection) -> None:
     most = Amount(*database.execute("SELECT input_tokens, output_tokens, usd FROM requests WHERE id = ?", (request,)).fetchone())
-    database.execute("UPDATE requests SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?", (outcome, *spent, request))
-    database.execute("UPDATE total SET tokens = tokens + ?, usd = usd + ?", (spent.tokens - most.tokens, (spent.usd or 0.0) - (most.usd or 0.0)))
+    now = (outcome, *spent, request)
+    database.execute("UPDATE requests SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?", now)
+    less = (most.tokens - spent.tokens, (most.usd or 0.0) - (spent.usd or 0.0))
+    database.execute("UPDATE total SET tokens = tokens - ?, usd = usd - ?", less)
 
 
 def _serve(about: tuple, database: sqlite3.Connection) -> None:

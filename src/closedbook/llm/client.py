@@ -52,7 +52,7 @@ class Client:
         sent = tuple(part for message in messages for part in self._parts(message["content"]))
         question = Question(name=name, messages=messages, sent=sent, sample=sample, schema=schema, check=check)
         reasons = []
-        for attempt_numbers in rounds(attempts, self._ledger.reopened):
+        for attempt_numbers in _rounds(attempts, self._ledger.reopened):
             for attempt in attempt_numbers:
                 line = await self._line(question, attempt)
                 result, reason = answers.judged(line, check, sent)
@@ -100,6 +100,6 @@ class Client:
             raise NotAnswered([reason])
 
 
-def rounds(attempts: int, reopened: int) -> Iterator[range]:
+def _rounds(attempts: int, reopened: int) -> Iterator[range]:
     """The numbers of the attempts that are allowed at one question: a round at first, and one for each time that it was reopened."""
     yield from (range(first, first + attempts) for first in range(0, attempts * (1 + reopened), attempts))

@@ -19,25 +19,15 @@ SCHEMA = re.compile(r"response_format|schema")
 
 RETRY, GIVE_UP, STOP = "retry", "give up", "stop"
 TOO_LONG, SCHEMA_REFUSED = "context_length", "schema_refused"
-SORTS = [
-    ("ContextWindowExceededError", TOO_LONG, GIVE_UP),
-    ("ContentPolicyViolationError", "content_filter", GIVE_UP),
-    ("AuthenticationError", "key_refused", STOP),
-    ("PermissionDeniedError", "key_refused", STOP),
-    ("NotFoundError", "unknown_model", STOP),
-    ("RateLimitError", "rate_limit", RETRY),
-    ("PaymentRequiredError", "quota", STOP),
-    ("BadRequestError", "bad_request", STOP),
-    ("UnprocessableEntityError", "bad_request", STOP),
-    ("Timeout", "timeout", RETRY),
-    ("APIConnectionError", "connection", RETRY),
-    ("InternalServerError", "server", RETRY),
-    ("ServiceUnavailableError", "server", RETRY),
-    ("BadGatewayError", "server", RETRY),
-    ("APIError", "server", RETRY),
-]
-"""LiteLLM's classes, a more special one first, what the ledger calls them, and what is done; a broken body is an InternalServerError too"""
-REFUSED = frozenset({TOO_LONG, "content_filter", "key_refused", "unknown_model", "quota", "rate_limit", "bad_request", SCHEMA_REFUSED})
+BY_CLASS = {"ContextWindowExceededError": TOO_LONG, "ContentPolicyViolationError": "content_filter", "Timeout": "timeout",
+            "APIConnectionError": "connection"}  # fmt: skip
+"""what the ledger calls LiteLLM's errors; a more special class comes first"""
+BY_STATUS = {401: "key_refused", 402: "quota", 403: "key_refused", 404: "unknown_model", 408: "timeout", 429: "rate_limit"}
+"""the same of other errors by HTTP status; of the rest, those under 500 are a bad_request, the others (a broken body too) the server's"""
+WHAT_NEXT = {TOO_LONG: GIVE_UP, "content_filter": GIVE_UP, SCHEMA_REFUSED: GIVE_UP, "key_refused": STOP, "unknown_model": STOP,
+             "quota": STOP, "bad_request": STOP}  # fmt: skip
+"""all else is asked again"""
+REFUSED = frozenset({*WHAT_NEXT, "rate_limit"})
 """what a provider turned down before it did anything: it costs nothing"""
 
 
@@ -51,25 +41,27 @@ class Trouble(NamedTuple):
 
 def sorted_out(error: Exception, schema) -> Trouble:
     """Raises `error` again where no provider is to blame for it."""
-    kind, what_next = _sort(error, schema)
+    kind = _kind(error, schema)
     headers = getattr(error, "litellm_response_headers", None) or {}
     asked = headers.get("retry-after", "")
-    return Trouble(kind, what_next, scrubbed(error), float(asked) if re.fullmatch(r"\d+(\.\d+)?", asked) else 0.0)
+    retry_after = float(asked) if re.fullmatch(r"\d+(\.\d+)?", asked) else 0.0
+    return Trouble(kind, WHAT_NEXT.get(kind, RETRY), scrubbed(error), retry_after)
 
 
-def _sort(error: Exception, schema) -> tuple[str, str]:
+def _kind(error: Exception, schema) -> str:
+    from openai import APIError  # LiteLLM's errors of all providers are its children
+
     if isinstance(error, TimeoutError):
-        return "timeout", RETRY
+        return "timeout"
     if isinstance(error, IndexError):
-        return "no_choices", RETRY
-    kinds = [(kind, what_next) for name, kind, what_next in SORTS if isinstance(error, getattr(library.litellm().exceptions, name))]
-    if not kinds:
+        return "no_choices"
+    if not isinstance(error, APIError):
         raise error
     if QUOTA.search(str(error)):
-        return "quota", STOP
-    if schema and kinds[0][0] == "bad_request" and SCHEMA.search(str(error)):
-        return SCHEMA_REFUSED, GIVE_UP
-    return kinds[0]
+        return "quota"
+    kind = next((kind for name, kind in BY_CLASS.items() if isinstance(error, getattr(library.litellm(), name))), None)
+    kind = kind or BY_STATUS.get(error.status_code, "bad_request" if error.status_code < 500 else "server")
+    return SCHEMA_REFUSED if schema and kind == "bad_request" and SCHEMA.search(str(error)) else kind
 
 
 def stopping(trouble: Trouble, llm: Llm, tries: int) -> UserError:

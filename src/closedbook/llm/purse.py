@@ -1,6 +1,7 @@
 """The money side of requests: the most that one can cost, what it did cost, and both on the account."""
 
 import asyncio
+from functools import cached_property
 from typing import NamedTuple
 
 from closedbook import files
@@ -9,6 +10,7 @@ from closedbook.llm import errors, prices
 from closedbook.llm.account import Account, Amount, Reached
 from closedbook.llm.library import OURS
 from closedbook.llm.requests import Question
+from closedbook.llm.stopping import Stop
 from closedbook.params import Limits, Llm
 
 
@@ -19,19 +21,20 @@ class Reserved(NamedTuple):
 
 
 class Purse:
-    """For the requests about one document at one step. A model that is code of ours costs nothing and is not counted.
+    """For the requests about one document at one step. A model that is code of ours costs nothing and is not counted."""
 
-    Raises UserError where dollars are limited and nobody knows a price.
-    """
-
-    def __init__(self, llm: Llm, limits: Limits, ledger: Ledger):
-        self._llm, self._limits = llm, limits
+    def __init__(self, llm: Llm, limits: Limits, ledger: Ledger, stop: Stop):
+        self._llm, self._limits, self._stop = llm, limits, stop
         self._free = llm.model.startswith(OURS)
-        self.prices = prices.FREE if self._free else prices.of(llm, limits)
         self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)
         if self._account:
             ledger.closing.callback(self._account.close)
         self._open, self._settled = 0, asyncio.Event()
+
+    @cached_property
+    def prices(self) -> prices.Prices:
+        """Looked up when something is to be asked: LiteLLM takes seconds to load, and what the ledger has needs it not."""
+        return prices.FREE if self._free else prices.of(self._llm, self._limits)
 
     async def serve(self) -> None:
         """Count an answer that the ledger had."""
@@ -41,16 +44,19 @@ class Purse:
     async def reserve(self, question: Question) -> Reserved | None:
         """Wait until the most that a request can cost is within the limits: the answers to others make room, for they cost less.
 
-        Raises UserError where a limit is reached.
+        Raises UserError where a limit is reached, and where dollars are limited and nobody knows a price; and CancelledError where no
+        more is to be asked.
         """
         if self._free:
             return None
         most = self._most(question)
+        self._stop.check()
         while isinstance(request := await self._account.reserve(most, self._limits), Reached):
             if request.limit == "max_calls" or not self._open:
                 raise request.error()
             self._settled.clear()
             await self._settled.wait()
+            self._stop.check()
         self._open += 1
         return Reserved(request, most)
 

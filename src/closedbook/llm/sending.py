@@ -23,14 +23,15 @@ class Sender:
 
     def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document):
         self._llm, self._limits, self._ledger, self._document = llm, limits, ledger, document
-        self._slots, self._stop, self.purse = Slots(ledger.folder, limits.concurrency), Stop(), Purse(llm, limits, ledger)
+        self._slots, self._stop = Slots(ledger.folder, limits.concurrency), Stop()
+        self.purse = Purse(llm, limits, ledger, self._stop)
 
     async def send(self, request: dict, question: Question, schema) -> dict:
         """The ledger's line of the answer, or of why there is none; it is on disk.
 
         Raises UserError where asking on makes no sense, and CancelledError where that was so for another request before this one left.
         """
-        async with self._slots.one(unless=self._stop.is_set):
+        async with self._slots.one(self._stop):
             with self._stop.in_flight():
                 return await self._tried(request, question, schema)
 
@@ -52,11 +53,9 @@ class Sender:
 
     async def _try(self, settings: dict, messages: list[dict], schema, seconds: float) -> tuple[dict, errors.Trouble | None]:
         """(what came back in the ledger's terms, what was wrong with it)."""
-        litellm = library.litellm()
-        limit = min(seconds, self._limits.timeout)
+        asking = library.litellm().acompletion(model=self._llm.model, messages=messages, **self._options(settings, schema))
         try:
-            asking = litellm.acompletion(model=self._llm.model, messages=messages, **self._options(settings, schema, limit))
-            response = await asyncio.wait_for(asking, limit)  # LiteLLM's own limit is one of each read
+            response = await asyncio.wait_for(asking, min(seconds, self._limits.timeout))
             came = answers.read(response)
         except Exception as error:
             trouble = errors.sorted_out(error, schema)
@@ -64,9 +63,14 @@ class Sender:
         cost = self.purse.cost(came, response)
         return {**came, "cost_usd": cost, "prices": self.purse.prices.version, "error.type": None, "error": None}, None
 
-    def _options(self, settings: dict, schema, seconds: float) -> dict:
-        options = {"temperature": settings["gen_ai.request.temperature"], "max_tokens": settings["gen_ai.request.max_tokens"], "max_retries": 0,
-                   "api_base": settings["api_base"], "timeout": seconds}  # fmt: skip
+    def _options(self, settings: dict, schema) -> dict:
+        options = {
+            "temperature": settings["gen_ai.request.temperature"],
+            "max_tokens": settings["gen_ai.request.max_tokens"],
+            "api_base": settings["api_base"],
+            "max_retries": 0,  # the only number that means one try
+            "timeout": self._limits.timeout,  # of each read; always the same, for LiteLLM keeps a connection pool for each
+        }
         takes = library.takes(self._llm.model)
         if "seed" in takes:
             options["seed"] = settings["gen_ai.request.seed"]
@@ -88,7 +92,8 @@ class Sender:
             reason = answers.judged({**came, "outcome": ANSWERED}, question.check, question.sent)[1]
             return {"outcome": QUARANTINED if reason else ANSWERED, "reason": reason}
         if trouble.what_next == errors.GIVE_UP:
-            return {"outcome": GIVEN_UP, "reason": self.too_long(question, sure=True) if trouble.kind == errors.TOO_LONG else f"given up: {trouble.kind}"}
+            reason = self.too_long(question, sure=True) if trouble.kind == errors.TOO_LONG else f"the provider refuses: {trouble.kind}"
+            return {"outcome": GIVEN_UP, "reason": reason}
         return {"outcome": STOPPED if trouble.what_next == errors.STOP else FAILED if wait is None else RETRIED, "reason": None}
 
     async def _keep(self, line: dict, reserved: Reserved | None) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import fcntl
-from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+
+from closedbook.llm.stopping import Stop
 
 POLL = 0.005
 """seconds between looks for a free slot: a hundredth of the fastest answer that is worth waiting for"""
@@ -19,13 +20,13 @@ class Slots:
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def one(self, unless: Callable[[], bool]):
-        """Wait for a slot and hold it; `unless` something says to wait no more: then CancelledError."""
+    async def one(self, stop: Stop):
+        """Wait for a slot and hold it; raises CancelledError as soon as no more is to be asked."""
         async with self._turn:
-            while not unless() and (slot := self._file.take(self._number)) is None:
+            stop.check()
+            while (slot := self._file.take(self._number)) is None:
                 await asyncio.sleep(POLL)
-        if unless():
-            raise asyncio.CancelledError
+                stop.check()
         try:
             yield
         finally:

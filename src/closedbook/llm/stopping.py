@@ -22,13 +22,17 @@ class Stop:
     def is_set(self) -> bool:
         return self._stopped.is_set()
 
+    def check(self) -> None:
+        """Raises CancelledError where no more is to be asked."""
+        if self.is_set():
+            raise asyncio.CancelledError
+
     async def pause(self, seconds: float) -> None:
         """Wait; raises CancelledError as soon as no more is to be asked."""
         waiting = asyncio.create_task(self._stopped.wait())
         await asyncio.wait([waiting], timeout=seconds)
         waiting.cancel()
-        if self.is_set():
-            raise asyncio.CancelledError
+        self.check()
 
     @contextmanager
     def in_flight(self):

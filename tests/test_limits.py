@@ -1,0 +1,203 @@
+"""The account and the limits on it: what providers were ever sent from here never costs more than was allowed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from openai_server import Server
+from test_llm import DOCUMENT, limits, settings
+
+from closedbook import files, llm
+from closedbook.errors import UserError
+from closedbook.ledger import Ledger
+from closedbook.llm import account, library, slots
+
+PRICES = {"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0}
+FREE = {"input_usd_per_million": 0.0, "output_usd_per_million": 0.0}
+
+
+def many(url, folder, number=64, llm_changes=None, step="test", **limit_changes):
+    """Ask for so many things at once."""
+
+    async def all_of_them(client):
+        asking = [client.ask("single", attempts=1, check=str, first=f"thing {place}") for place in range(number)]
+        return await llm.gather(asking, "toy")
+
+    with Ledger(step, DOCUMENT.id, folder) as ledger:
+        client = llm.Client(llm=settings(url, **(llm_changes or {})), limits=limits(**{"concurrency": 64, **limit_changes}), ledger=ledger,
+                            document=DOCUMENT, seed=1)
+        return asyncio.run(all_of_them(client))
+
+
+def spent(folder, *outcomes):
+    rows = [row for row in account.rows(folder) if row["outcome"] in outcomes or not outcomes]
+    return {name: sum(row[name] for row in rows) for name in ("calls", "input_tokens", "output_tokens", "usd", "unpriced")}
+
+
+@pytest.mark.parametrize("trouble, changes", [
+    ("none", {"max_calls": 10}), ("none", {"max_tokens": 3000}), ("none", {"max_usd": 3.0}), ("no_usage", {"max_usd": 3.0}),
+    ("no_usage", {"max_tokens": 3000}), ("no_usage", {"max_calls": 10})])  # fmt: skip
+def test_64_in_flight_do_not_overspend_also_where_the_server_counts_no_tokens(tmp_path, trouble, changes):
+    ((name, allowed),) = changes.items()
+    with Server(dict.fromkeys(range(64), trouble)) as server:
+        server.delay = 0.02
+        with pytest.raises(UserError, match=rf"limits\.{name}.* is reached .*raise limits\.{name} .*snakemake --cores all"):
+            many(server.url, tmp_path, **PRICES, **changes)
+        by_the_server = server.received * {"max_calls": 1, "max_tokens": 120, "max_usd": 0.12}[name]
+        assert allowed / 4 < by_the_server <= allowed
+        kept = server.received
+        many(server.url, tmp_path, number=64, **{**PRICES, name: None}, **({} if name == "max_calls" else {"max_calls": 1000}))
+        assert server.received == 64 and server.repeated() == 0, f"what was answered before the limit ({kept}) is kept"
+
+
+def test_what_answers_cost_less_than_reserved_makes_room_for_others(tmp_path):
+    with Server() as server:
+        with pytest.raises(UserError, match="max_tokens"):
+            many(server.url, tmp_path, max_tokens=3000, llm_changes={"max_tokens": 1500})
+        assert server.received > 3000 // 1500, "one at a time fits, again and again"
+        assert spent(tmp_path)["input_tokens"] + spent(tmp_path)["output_tokens"] == 120 * server.received <= 3000
+
+
+ONE = (
+    "import sys; from pathlib import Path; from test_limits import many\n"
+    "url, folder, number, most = sys.argv[1:]\n"
+    "many(url, Path(folder), number=int(number), concurrency=4, max_calls=int(most))\n"
+)
+
+
+def child(*arguments):
+    environment = {**os.environ, "PYTHONPATH": "src:tests"}
+    return subprocess.Popen([sys.executable, "-c", ONE, *arguments], stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_two_processes_share_one_limit(tmp_path):
+    with Server() as server:
+        server.delay = 0.05
+        other = child(server.url, str(tmp_path), "40", "10")
+        _until_received(server, 1)
+        with pytest.raises(UserError, match="limits.max_calls"):
+            many(server.url, tmp_path, step="another", max_calls=10)
+        _, said = other.communicate(timeout=60)
+        assert "limits.max_calls" in said and server.received == 10 == spent(tmp_path)["calls"]
+
+
+def _until_received(server, number):
+    with server.lock:
+        assert server.arrived.wait_for(lambda: server.received >= number, timeout=60), f"{server.received} of {number}"
+
+
+
+
+def test_a_killed_job_s_requests_in_flight_stay_counted_in_full(tmp_path):
+    with Server() as server:
+        server.delay = 30
+        job = child(server.url, str(tmp_path), "9", "99")
+        _until_received(server, 4)
+        pool = slots._File(tmp_path / "slots")
+        assert pool.take(4) is None and pool.take(5) == 4, "the slots are for all processes together"
+        job.kill()
+        job.communicate()
+        assert [pool.take(5) for _ in range(5)] == [0, 1, 2, 3, None], "the kernel gave them back"
+    for slot in range(5):
+        pool.give_back(slot)
+    left = spent(tmp_path, account.OPEN)
+    assert left["calls"] == 4 and left["output_tokens"] == 4 * 100 and left["input_tokens"] > 4 * 50
+    with Server() as server:
+        with pytest.raises(UserError, match="max_calls"):
+            many(server.url, tmp_path, number=9, max_calls=8)
+        assert server.received == 4
+        many(server.url, tmp_path, number=9)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_for_what_is_in_flight_and_keeps_it(tmp_path, number):
+    with Server() as server:
+        server.delay = 0.5
+        job = child(server.url, str(tmp_path), "40", "99")
+        _until_received(server, 4)
+        job.send_signal(number)
+        _, said = job.communicate(timeout=60)
+        assert job.returncode == -number, said
+        received = server.received
+        assert received <= 8 and "answers that are in flight" in said
+        many(server.url, tmp_path, number=40, concurrency=40)
+        assert server.received == 40 and server.repeated() == 0, "nothing that was answered is lost"
+    assert received == 4 or spent(tmp_path, account.OPEN)["calls"] == 0
+
+
+def test_what_is_open_is_counted_in_full_until_it_is_answered(tmp_path):
+    with Server({0: "500", 1: "429"}) as server:
+        many(server.url, tmp_path, number=1, **PRICES)
+    full, refused, answered = (spent(tmp_path, outcome) for outcome in ("retried", "retried", "answered"))
+    assert full["calls"] == refused["calls"] == 2 and full["output_tokens"] == 100, "a 500 may have cost anything, a 429 nothing"
+    assert (answered["input_tokens"], answered["output_tokens"], answered["usd"]) == (100, 20, pytest.approx(0.12))
+
+
+def test_a_lost_account_is_made_again_from_the_ledger(tmp_path):
+    with Server({1: "500", 2: "empty", 3: "no_usage"}) as server:
+        with pytest.raises(UserError):
+            many(server.url, tmp_path, number=20, max_calls=10, **PRICES)
+        before = account.rows(tmp_path)
+        (tmp_path / "account.sqlite3").unlink()
+        assert account.rows(tmp_path) == before and spent(tmp_path)["calls"] == server.received
+        with pytest.raises(UserError, match="max_calls"):
+            many(server.url, tmp_path, number=30, max_calls=10, **PRICES)
+        assert server.received == 10
+
+
+def test_answers_that_the_ledger_had_are_counted_apart_and_cost_nothing(tmp_path):
+    with Server() as server:
+        for _ in range(2):
+            many(server.url, tmp_path, number=5)
+        assert server.received == 5
+    assert spent(tmp_path, "served") == {"calls": 5, "input_tokens": 0, "output_tokens": 0, "usd": 0.0, "unpriced": 0}
+    assert spent(tmp_path, "answered")["unpriced"] == 5
+    assert {(row["step"], row["document"], row["model"]) for row in account.rows(tmp_path)} == {("test", DOCUMENT.id, "openai/toy")}
+
+
+def test_an_unpriced_model_under_a_dollar_limit_is_refused_before_anything_is_asked(tmp_path):
+    with Server() as server:
+        with pytest.raises(UserError, match="nobody knows what openai/toy costs.*limits.input_usd_per_million"):
+            many(server.url, tmp_path, max_usd=1.0)
+        assert server.received == 0
+        many(server.url, tmp_path, number=2, max_usd=1.0, **FREE)
+        assert server.received == 2
+
+
+def test_the_miniatures_author_is_never_counted(tmp_path):
+    with pytest.raises(llm.NotAnswered):
+        with Ledger("test", DOCUMENT.id, tmp_path) as ledger:
+            client = llm.Client(llm=settings(None, model="miniature/author"), limits=limits(max_calls=0), ledger=ledger, document=DOCUMENT, seed=1)
+            asyncio.run(client.ask("single", attempts=1, check=str, first="Mira"))
+    assert not (tmp_path / "account.sqlite3").exists()
+
+
+def test_a_document_longer_than_a_known_context_is_not_sent(tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "known", lambda model: {"max_input_tokens": 30})
+    with Server() as server:
+        (answer,) = many(server.url, tmp_path, number=1)
+        assert server.received == 0
+    assert isinstance(answer, llm.NotAnswered) and "18 tokens" in str(answer) and "(30)" in str(answer)
+    assert "larger model" in str(answer) and "llm.sections" in str(answer)
+
+
+def test_known_prices_come_from_litellm_and_long_prompts_cost_what_it_says(tmp_path):
+    from closedbook.llm import prices
+
+    known = prices.of(settings(None, model="openai/gpt-4.1-mini"), limits(max_usd=1.0))
+    assert known.version.startswith("litellm ") and known.usd(1_000_000, 0) == pytest.approx(0.4)
+    assert files.canonical(known.usd(0, 0)) == "0"
+
+
+def test_text_of_an_account_holds_no_secret_and_no_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")
+    with Server({0: "telling", 1: "401"}) as server, pytest.raises(UserError):
+        many(server.url, tmp_path, number=1)
+    from secrets_in import holding
+
+    assert holding("canary-0123456789", tmp_path) == [] and Path(tmp_path / "account.sqlite3").exists()
+    assert not [path for path in holding("Council", tmp_path) if "account" in path]
