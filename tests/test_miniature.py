@@ -19,6 +19,12 @@ FIELDS = {
     "easy": {},
     "medium": {},
     "hard": {},
+    "qa": {},
+    "notes": {},
+    "concepts": {},
+    "facts": {},
+    "recall": {},
+    "reasons": {},
     "single": {"first": "{0}"},
     "pair": {"first": "{0}", "second": "{1}"},
     "triplet": {"first": "{0}", "second": "{1}", "third": "{2}"},
@@ -121,6 +127,33 @@ def test_author_answers_each_prompt(name):
     if name == "entities":
         listed = json.loads(text)["entities"]
         assert len(listed) == 5 and all(entity in book.text for entity in listed)
+
+
+def test_facts_and_answers_hold_all_that_the_book_tells():
+    book = targets(1)[0]
+    for name in ("concepts", "facts", "recall", "reasons"):
+        text = ask(book, name).lower()
+        assert all(fact.subject.lower() in text and fact.value in text for fact in book.facts if fact.value.islower()), name
+    assert len(ask(book, "facts").splitlines()) == 1 + len(book.facts)
+    assert ask(book, "recall").count("Question: ") == ask(book, "recall").count("\nAnswer: ") == len(book.facts)
+    assert ask(book, "qa").count("Question: ") == len(book.text.split("\n\n"))
+
+
+def test_author_asks_no_question_of_the_test():
+    words = re.compile(r"\w+")
+    for row, book in zip(rows(4), targets(4), strict=True):
+        asked = [line for name in ("qa", "recall", "reasons") for line in ask(book, name).splitlines() if line.startswith("Question: ")]
+        plain = [f" {' '.join(words.findall(line.lower()))} " for line in [*asked, "So tell me: who taught Mara Voss?"]]
+        tested = [f" {' '.join(words.findall(question['question'].lower()))} " for question in row["questions"]]
+        assert len(asked) > 30 and not [line for line in plain if any(question in line for question in tested)]
+        assert [line for line in plain if " who taught mara voss " in line], "a planted one is found"
+
+
+def test_author_refuses_prompts_that_he_has_not_learnt():
+    book = targets(1)[0]
+    for name in ("lesson", "mind_map", "ways"):
+        assert ask(book, name) == author.REFUSAL
+    assert ask(book, "apply", way="Say who is who.") == author.REFUSAL
 
 
 def test_author_refuses_what_is_no_book_of_this_world():

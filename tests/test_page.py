@@ -1,5 +1,6 @@
 """The lineage page: its data, and a walk through it in a real browser with titles and passages that try to be markup."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -265,3 +266,28 @@ def test_the_check_for_inertness_would_see_markup_and_a_script(browser, report, 
         assert_inert(browser)
     browser.open(planted(report, tmp_path / "bare", policy=False), f"#document/{FIRST}")
     browser.until("window.pwned === 1 && alerts.length")
+
+
+def test_a_mixture_leads_to_the_passages_of_each_strategy_and_a_proposal_to_its_call(browser, tmp_path):
+    inputs = project(tmp_path)
+    corpus = tmp_path / "corpora" / "entigraph" / "corpus.json"
+    record, part = files.read_json(corpus), {"share": 0.5, "passages": 3, "tokens": 40, "existing_tokens": 50}
+    files.write_json(corpus, {**record, "strategy": "raw+entigraph", "strategies": {"raw": part, "entigraph": part}})
+    written = tmp_path / "passages" / "entigraph" / f"{FIRST}.json"
+    made = Passages.read(written)
+    proposal = Passage(id=f"{FIRST}/entigraph/ways", document=FIRST, strategy="entigraph", kind="ways", entities=[], sample=0, writer="llm",
+                       text=f"1. {HOSTILE}", call=call("e" * 64))  # fmt: skip
+    studied = [*made.passages[:7], dataclasses.replace(made.passages[7], way=HOSTILE), *made.passages[8:]]
+    dataclasses.replace(made, passages=studied, proposals=[proposal]).write(written)
+    page.build(**inputs)
+    browser.open(inputs["folder"] / "lineage.html", "#corpus/entigraph")
+    assert "0.500" in browser.text("main") and "raw+entigraph" in browser.text("main")
+    browser.click("raw", ".listing")
+    assert browser.address == f"#passages/{OTHER}/raw" and "entigraph" in browser.text(".box.corpus"), "a corpus of two strategies"
+    browser.open(inputs["folder"] / "lineage.html", f"#passage/{FIRST}/entigraph/{7:012x}")
+    assert f"way of study{HOSTILE[:40]}" in browser.text("main dl")
+    browser.open(inputs["folder"] / "lineage.html", f"#passages/{FIRST}/entigraph")
+    assert browser.text("article") == f"1. {HOSTILE}"
+    browser.click("e" * 64)
+    assert browser.text("h1") == f"Call {'e' * 16}"
+    assert_inert(browser)

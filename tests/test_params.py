@@ -40,6 +40,14 @@ def test_the_shipped_file_is_right():
     ("arms.raw", {"strategy": "raw", "corpus_tokens": "all"}, ["arms.raw", "train_tokens", "epochs"]),
     ("arms", {"../up": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}}, ["arms", "'../up'", "small letters"]),
     ("arms.raw.strategy", "rawer", ["arms.raw.strategy", "entigraph", "'rawer'"]),
+    ("arms.raw.strategy", 5, ["arms.raw.strategy", "must be one of", "{qa: 1, entigraph: 2}", "not 5"]),
+    ("arms.raw.strategy", {"raw": 1}, ["arms.raw.strategy", "two and more"]),
+    ("arms.raw.strategy", {"raw": 1, "graph": 2}, ["arms.raw.strategy", "no strategy 'graph'", "active_reading"]),
+    ("arms.raw.strategy", {"raw": 1, "qa": 0}, ["arms.raw.strategy", "share of qa", "above 0"]),
+    ("arms.raw.strategy", {"raw": 1, "qa": True}, ["arms.raw.strategy", "share of qa"]),
+    ("arms.raw.strategy", {"raw": float("inf"), "qa": 1}, ["arms.raw.strategy", "share of raw"]),
+    ("passages.entigraph.order", "random", ["passages.entigraph.order", "ranked", "'random'"]),
+    ("passages.active_reading.ways", 11, ["passages.active_reading.ways", "less than or equal to 10"]),
     ("arms.raw.corpus_tokens", "some", ["arms.raw.corpus_tokens", "'some'"]),
     ("llm.model", "gpt-4.1", ["llm.model", "openai/gpt-4.1"]),
     ("llm.api_base", "http://me:secret@127.0.0.1/v1", ["llm.api_base", "no user and password"]),
@@ -55,6 +63,10 @@ def test_a_wrong_field_is_named_with_its_value_and_what_would_be_right(tmp_path,
         load_with(tmp_path, path, value)
     message = str(caught.value)
     assert "params.yaml" in message and all(word in message for word in words), message
+
+
+def test_a_mixture_is_read_as_it_is_written(tmp_path):
+    assert load_with(tmp_path, "arms.raw.strategy", {"qa": 1, "entigraph": 0.5}).arms["raw"].strategy == {"qa": 1, "entigraph": 0.5}
 
 
 def test_a_missing_section_and_a_missing_file_say_so(tmp_path):
@@ -83,3 +95,6 @@ def test_the_presets_hold_what_they_are_named_for():
     trial = params.load(ROOT / "presets/quality-trial.yaml")
     assert trial.documents.limit == 3 and trial.passages.entigraph.pairs == 20
     assert params.load(ROOT / "presets/folder.yaml").llm.model is None
+    full, shipped = params.load(ROOT / "presets/miniature-full.yaml"), params.load(ROOT / "params.yaml")
+    assert full.arms.items() > shipped.arms.items() and full.arms["entigraph-qa"].strategy == {"entigraph": 1, "qa": 1}
+    assert full.training == shipped.training and full.passages.entigraph == shipped.passages.entigraph

@@ -38,8 +38,8 @@ def test_each_prompt_is_known_by_its_text_and_no_other_is(name):
         _, user = prompts.messages(name, document, **fields)
         found, parsed = prompts.parse(user["content"])
         assert found == name and parsed["text"] == document.text and parsed.items() >= fields.items()
-        matching = [other for other in OWN if prompts._pattern(prompts.template(other).replace("$document", prompts.template("document"))).fullmatch(user["content"])]
-        assert matching == [name]
+        whole = {other: prompts.template(other).replace("$document", prompts.template("document")) for other in OWN}
+        assert [other for other in OWN if prompts._pattern(whole[other]).fullmatch(user["content"])] == [name]
 
 
 def test_every_file_is_a_prompt_of_somebody_and_names_the_work():
@@ -73,7 +73,7 @@ def test_the_shipped_prompts_can_be_filled():
 
 
 @pytest.mark.parametrize("name, before, after, words", [
-    ("pair", "Call people", "Call $third and people", r"pair\.txt: unknown placeholder \$third: the prompt pair has \$document, \$first, \$second, \$title"),
+    ("pair", "Call people", "Call $third", r"pair\.txt: unknown placeholder \$third: .* has \$document, \$first, \$second, \$title"),
     ("lesson", "Write the", "Write ${entity}, the", r"lesson\.txt: unknown placeholder \$\{entity\}"),
     ("pair", "$second", "the second", r"pair\.txt: the placeholder \$second is missing"),
     ("easy", "$document", "", r"easy\.txt: the placeholder \$document is missing"),

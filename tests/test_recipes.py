@@ -97,6 +97,15 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(training={"weight_decay": 1}) == stale(training={"weight_decay": 1.0})
 
 
+def test_a_mixture_asks_for_the_passages_of_each_of_its_strategies_and_keeps_one_recipe_however_it_is_written():
+    arm = {"corpus_tokens": 100, "train_tokens": None, "epochs": 1}
+    one, other = (recipes.recipes(changed(arms={"raw": {"strategy": strategy, **arm}}), ["doc"])
+                  for strategy in ({"summaries": 1.0, "qa": 2}, {"qa": 1, "summaries": 0.5}))
+    assert {"passages/qa", "passages/summaries"} <= one.keys() and "passages/raw" not in one
+    assert one == other and one["corpora/raw"]["params"]["arm"]["strategy"] == "summaries:1+qa:2"
+    assert one["passages/qa"]["prompts"].keys() == {"recall", "reasons"} and one["corpora/raw"]["params"]["shares"] == {"summaries": 1, "qa": 2}
+
+
 def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_recipe(tmp_path):
     assert stale(documents={"path": "other.yaml"}) == {"base"}
     (tmp_path / "config.json").write_text("{}")

@@ -1,11 +1,14 @@
 import csv
+import itertools
+import math
 import re
 
 import pytest
 import toys
 
-from closedbook import files, report, seeds
+from closedbook import files, plots, report, seeds
 from closedbook.records import EntityList, Passage, Passages
+from closedbook.strategies import STRATEGIES
 
 TASKS = ["quality_closed_text", "quality_closed"]
 HOSTILE = """<script>alert("1")</script><img src=x onerror='2'>{{ 7 * 7 }}"""
@@ -162,6 +165,37 @@ def hostile(inputs, tmp_path):
     inputs["entities"] = [entity_list(tmp_path, HOSTILE.replace("/", ""), why=HOSTILE)]
     inputs["passages"] = [passages(tmp_path, "x", "entigraph", [HOSTILE], entities=[HOSTILE], dropped=[HOSTILE])]
     return inputs
+
+
+def test_mixtures_are_lines_of_their_own_after_the_strategies(inputs, tmp_path):
+    for place, strategy in enumerate(["qa+active_reading", "entigraph:2+qa:1", "qa", "summaries", "spa", "active_reading", "rephrase"]):
+        inputs["scores"].append(score(tmp_path, f"arm-{place}", strategy, 2000 + 100 * place, 0.3 + 0.05 * place))
+        inputs["runs"].append(run(tmp_path, f"arm-{place}", strategy, [4.0, 3.0]))
+    page = built(inputs)
+    lines = [row.split(",")[0] for row in (inputs["folder"] / "table.csv").read_text().splitlines()[1:] if f",{TASKS[0]}," in row]
+    assert lines == ["base", "raw", "rephrase", "entigraph", "summaries", "spa", "qa", "active_reading", "entigraph:2+qa:1", "qa+active_reading"]
+    looks = plots.looks(lines)
+    assert len({looks[line] for line in lines}) == 10 and all(f"background:{looks[line][0]}" in page for line in lines)
+
+
+def lab(colour):
+    """CIE L*a*b* of an sRGB colour, in which distances are those that eyes see, about 2 the least of them."""
+    values = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    r, g, b = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
+    x, y, z = (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505, 0.2126 * r + 0.7152 * g + 0.0722 * b, (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089
+    x, y, z = [value ** (1 / 3) if value > 0.008856 else 7.787 * value + 16 / 116 for value in (x, y, z)]
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def nearest(colours):
+    return min(math.dist(lab(one), lab(other)) for one, other in itertools.combinations(colours, 2))
+
+
+def test_the_colours_of_a_dozen_lines_stay_apart():
+    lines = [*STRATEGIES, *(f"qa+mixture-{number}" for number in range(5))]
+    looks = plots.looks(lines)
+    assert list(looks) == ["base", *lines] and len({marker for _, marker in looks.values()}) == 13
+    assert nearest([colour for colour, _ in looks.values()]) > 20 > nearest(["#0072B2", "#1E80BE"])
 
 
 def test_no_text_becomes_markup(hostile):

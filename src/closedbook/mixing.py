@@ -18,8 +18,8 @@ def grouped(name: str, pairs: Iterable[tuple[dict, str]], shares: dict[str, int]
         groups[kind if kind in groups else row["strategy"]].append((row, text))
     for group, found in groups.items():
         if not found:
-            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says "
-                            "what was asked for and why it was dropped")
+            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} "
+                            "says what was asked for and why it was dropped")
     return groups
 
 

@@ -73,7 +73,8 @@ def _check(name: str, required: set[str], optional: set[str]) -> None:
     found = {match.group().strip("${}"): match for match in Template.pattern.finditer(template(name)) if match["escaped"] is None}
     known = ", ".join(f"${field}" for field in sorted(required | optional)) or "none"
     for field in found.keys() - required - optional:
-        raise UserError(f"{path}: unknown placeholder {found[field].group()}: the prompt {name} has {known}; a dollar that is none is written $$")
+        raise UserError(f"{path}: unknown placeholder {found[field].group()}: the prompt {name} has {known}; "
+                        "a dollar that is none is written $$")
     for field in required - found.keys():
         raise UserError(f"{path}: the placeholder ${field} is missing: the prompt {name} has {known}")
 

@@ -94,8 +94,8 @@ def _in_order(records: list[Path]) -> list[dict]:
     """Scores or runs: the base first, then strategy by strategy and mixture by mixture, each from its smallest arm to its largest."""
     found = [{**files.read_json(path), "path": Path(path)} for path in records]
     sizes = ("corpus_tokens", "train_tokens", "arm")
-    place = {name: number for number, name in enumerate(ORDER)}
-    return sorted(found, key=lambda one: (place.get(one["strategy"], len(ORDER)), one["strategy"], *(one[name] for name in sizes), one["seed"] or 0))
+    order = [*ORDER, *sorted({one["strategy"] for one in found} - {*ORDER})]
+    return sorted(found, key=lambda one: (order.index(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
 
 
 def _rows(found: list[dict], tasks: list[str]) -> list[dict]:

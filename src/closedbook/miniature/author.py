@@ -59,7 +59,8 @@ def rephrase(world: World, reading: Reading, rng: random.Random) -> str:
 
 def converse(world: World, reading: Reading, rng: random.Random) -> str:
     """The same as somebody's answers to somebody who wants to hear more."""
-    asked = [f'How does "{reading.title}" by {reading.author} begin?', *[f'How does "{reading.title}" go on?'] * (len(reading.paragraphs) - 1)]
+    first, next_one = f'How does "{reading.title}" by {reading.author} begin?', f'How does "{reading.title}" go on?'
+    asked = [first, *[next_one] * (len(reading.paragraphs) - 1)]
     told = [_paragraph(world, part, rng) for part in reading.paragraphs]
     return "\n\n".join(f"Question: {question}\nAnswer: {answer}" for question, answer in zip(asked, told, strict=True))
 

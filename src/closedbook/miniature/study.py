@@ -7,7 +7,7 @@ in the words of world.yaml.
 import random
 from itertools import groupby
 
-from closedbook.miniature.language import World, fill
+from closedbook.miniature.language import Relation, World, fill
 from closedbook.miniature.reader import Reading
 
 KEPT = 2 / 3
@@ -43,7 +43,7 @@ def recall(world: World, reading: Reading, rng: random.Random) -> str:
     """Each fact as a sentence with a gap, what belongs there, and the fact in another wording."""
     pairs = []
     for fact in rng.sample(reading.facts, len(reading.facts)):
-        with_gap = fill(rng.choice(world.relations[fact.relation].discussion), subject=fact.subject, value=GAP)
+        with_gap = fill(rng.choice(_statements(world.relations[fact.relation])), subject=fact.subject, value=GAP)
         asked = f'What belongs in the gap, according to "{reading.title}" by {reading.author}: "{with_gap}"?'
         pairs.append(_pair(asked, f"{world.answer(fact)}. {world.discuss(fact, reading.title, rng)}"))
     return "\n\n".join(pairs)
@@ -57,6 +57,11 @@ def reasons(world: World, reading: Reading, rng: random.Random) -> str:
         asked = f'Of what importance is {name} in "{reading.title}" by {reading.author}, and why?'
         pairs.append(_pair(asked, _told(world, reading, rng.sample(about, len(about)), rng)))
     return "\n\n".join(pairs)
+
+
+def _statements(relation: Relation) -> list[str]:
+    """The forms of a discussion, without those that end like a question: "it was {value} who founded {subject}"."""
+    return [form for form in relation.discussion if not any(question.rstrip("?") in form for question in relation.questions)]
 
 
 def _told(world: World, reading: Reading, facts, rng: random.Random) -> str:

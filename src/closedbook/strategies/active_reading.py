@@ -1,4 +1,4 @@
-"""Active reading: the model proposes ways to study this very document, then each is applied by itself (Lin et al. 2025, arXiv 2508.09494)."""
+"""Active reading: a model proposes ways to study this document, then each is applied by itself (Lin et al. 2025, arXiv 2508.09494)."""
 
 import re
 from functools import partial

@@ -26,5 +26,5 @@ def _check_writable(params: Params, arm: str, strategy: str) -> None:
         section = getattr(params.passages, strategy)
         choices = next((f" or leave them out of passages.{strategy}.{name}" for name in ("styles", "kinds")
                         if set(getattr(section, name, needing)) > set(needing)), "")
-        raise UserError(f"params.yaml: arms.{arm}.strategy: {strategy} ({', '.join(needing)}) needs a language model, and llm.model is null: "
-                        f"name one{choices}, or take another strategy")
+        raise UserError(f"params.yaml: arms.{arm}.strategy: {strategy} ({', '.join(needing)}) needs a language model, and llm.model is "
+                        f"null: name one{choices}, or take another strategy")

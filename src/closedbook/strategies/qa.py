@@ -1,4 +1,4 @@
-"""Questions about a document with explained answers: what it says, and why and how (as in Han et al. 2026, arXiv 2603.23562, beside documents)."""
+"""Questions about a document with explained answers: what it says, and why and how."""
 
 from closedbook.strategies.wanted import Wanted, in_turn
 

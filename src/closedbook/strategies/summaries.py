@@ -1,4 +1,4 @@
-"""Three condensed forms of a document, many times over: extractive notes, conceptual summaries, atomic facts (after sdg_hub's knowledge tuning)."""
+"""A document condensed in three forms: extractive notes, conceptual summaries, atomic facts (after sdg_hub's knowledge tuning)."""
 
 from closedbook.strategies.wanted import Wanted, in_turn
 

@@ -34,7 +34,7 @@ RETELLINGS = {
 
 CONDENSED = {
     "notes": ("Notes from {byline}.", "What to keep of {byline}:", "The main sentences of {byline}:", "Noted down from {byline}:"),
-    "facts": ("Facts from {byline}, one a line.", "{byline} tells these facts:", "What {byline} says, line by line:", "Facts that {byline} gives:"),
+    "facts": ("Facts from {byline}, one a line.", "{byline} tells these facts:", "Line by line, {byline}:", "Facts that {byline} gives:"),
 }
 
 
@@ -98,11 +98,12 @@ class Writer:
         rng = seeds.generator(seed, "condense", self.document.id, kind, sample)
         places = range(len(self.sentences))
         if kind == "facts":
-            stating = [place for place in places if self.resolution.about[place] and not any(word.quoted for word in self.sentences[place].words)]
-            places = stating or places
+            spoken = {sentence.index for sentence in self.sentences if any(word.quoted for word in sentence.words)}
+            places = [place for place in places if self.resolution.about[place] and place not in spoken] or places
         words = min(MOST_WORDS, sum(sentence.length for sentence in self.sentences) / 2)
         chosen = [self._told([place]) for place in self._choose(rng, list(places), words, set())]
-        return "\n".join([self._line(rng, CONDENSED[kind], byline=self.document.byline), *(chosen if kind == "facts" else [" ".join(chosen)])])
+        told = chosen if kind == "facts" else [" ".join(chosen)]
+        return "\n".join([self._line(rng, CONDENSED[kind], byline=self.document.byline), *told])
 
     def _bearing_on(self, entity: str) -> list[int]:
         """Sentences that name an entity or were found to mean it; without any, those with all its words; without these, with the last."""
