@@ -1,6 +1,6 @@
 """What generation costs beside the model's own time, and that it neither repeats nor overspends, against a server on this machine.
 
-    python benchmarks/generation.py throughput [REQUESTS]    64 in flight in all, beside bare aiohttp and beside the authors' way
+    python benchmarks/generation.py throughput [DOCUMENTS]   64 in flight in all, beside bare aiohttp and beside the authors' way
     python benchmarks/generation.py killed [KILLS]           kill -9 at so many seeded instants of the passages step
     python benchmarks/generation.py overspend                limits under 64 in flight, and under answers that omit what they used
     python benchmarks/generation.py added [DOCUMENTS]        one document more
@@ -10,6 +10,7 @@ benchmarks/ledger.py measures the ledger itself.
 
 import asyncio
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -33,24 +34,35 @@ from model_server import ModelServer  # noqa: E402
 from closedbook.freshness import plan  # noqa: E402
 
 IN_FLIGHT, JOBS = 64, 2
-LATENCIES = (0.5, 2.0)
+PASSAGES = {0.5: 1_800, 2.0: 900}
+"""seconds that an answer takes, and passages a document then: EntiGraph's authors have 1,800"""
+ASKED_ALONE = {"bare aiohttp": 1_280, "one at a time in 8 processes": 120}
 WORDS_A_DOCUMENT, ENTITIES = 5_000, 40
 SYLLABLES = "ka lo mi ren tas vel dor an eth ru".split()
-ON_ITS_WAY = 0.5
+MAX_TOKENS = 1_500
+USD = (1.0, 4.0)
+"""for a million tokens of input and of output"""
+UNLIMITED = {"max_calls": None, "max_usd": None, "max_tokens": None, "input_usd_per_million": USD[0], "output_usd_per_million": USD[1]}
+LIMITS = {"max_calls": 300, "max_tokens": 3_000_000, "max_usd": 3.0}
+"""each reached after a few hundred requests"""
+ON_ITS_WAY = 0.2
 """seconds that an answer may take from the server to the ledger"""
 
 
-def throughput(requests: int = 3_840) -> None:
-    """`requests` of each latency by closedbook and by bare aiohttp; the authors' way gets fewer, for it would take hours."""
+def throughput(documents: int = 4) -> None:
+    """The rate from the first request to the last answer, starts of jobs in between counted; the authors' way gets few requests, for
+    it would take hours."""
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
-        for latency in LATENCIES:
+        for latency, passages in PASSAGES.items():
             ideal = IN_FLIGHT / latency
-            line = _line(Path(folder) / f"line-{latency}", server, documents=JOBS * 4, pairs=requests // (JOBS * 4))
+            line = _line(Path(folder) / f"line-{latency}", server, documents, passages)
             body = _body(line)
+            server.begin(0.0)
+            line.snakemake("entities")
             print(f"latency {latency} s, ideal with {IN_FLIGHT} in flight: {ideal:.0f} requests a second", flush=True)
-            for name, ask in (("bare aiohttp", lambda: asyncio.run(_bare(server.url, body, requests))),
+            for name, ask in (("bare aiohttp", lambda: asyncio.run(_bare(server.url, body, ASKED_ALONE["bare aiohttp"]))),
                               ("closedbook", lambda: line.snakemake("passages")),
-                              ("one at a time in 8 processes", lambda: _authors_way(server.url, body, Path(folder), requests // 32))):
+                              ("one at a time in 8 processes", lambda: _authors_way(server.url, body, Path(folder)))):
                 server.begin(latency)
                 started = time.monotonic()
                 ask()
@@ -73,8 +85,9 @@ async def _bare(url: str, body: bytes, requests: int) -> None:
         await asyncio.gather(*(ask_on(session, numbers) for _ in range(IN_FLIGHT)))
 
 
-def _authors_way(url: str, body: bytes, folder: Path, requests: int) -> None:
+def _authors_way(url: str, body: bytes, folder: Path) -> None:
     """A process a document, its requests one after the other, all that it has written anew after each."""
+    requests = ASKED_ALONE["one at a time in 8 processes"]
     with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_one_by_one, [url] * 8, [body] * 8, [folder / f"{number}.json" for number in range(8)], [requests // 8] * 8))
 
@@ -97,7 +110,7 @@ def killed(kills: int = 20) -> None:
     """Passages of 4 documents, killed whole (snakemake and its jobs) after seeded numbers of requests, then run to the end."""
     draw = random.Random(1)
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
-        line = _line(Path(folder) / "line", server, documents=4, pairs=400)
+        line = _line(Path(folder) / "line", server, documents=4, passages=400)
         whole = line.copy(Path(folder) / "whole")
         server.begin(0.0)
         whole.snakemake("passages")
@@ -132,21 +145,23 @@ def _kill(line: Line, server: ModelServer, requests: int, seconds: float) -> int
 def overspend() -> None:
     """Each limit alone, with answers that tell what they used and with such that do not; what the server would bill against it."""
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        fresh = _line(Path(folder) / "line", server, documents=4, passages=400)
         for usage in (True, False):
             for name, limit in LIMITS.items():
-                line = _line(Path(folder) / f"{name}-{usage}", server, documents=4, pairs=400, **{name: limit})
+                line = fresh.copy(Path(folder) / f"{name}-{usage}")
+                line.set(limits={name: limit})
                 server.begin(0.1, usage)
                 line.snakemake("passages", status=1)
                 counts = server.counts()
                 billed = {"max_calls": counts["received"], "max_tokens": counts["prompt_tokens"] + counts["completion_tokens"],
                           "max_usd": (USD[0] * counts["prompt_tokens"] + USD[1] * counts["completion_tokens"]) / 1e6}[name]
                 print(f"{name} {limit:,}, usage {'told' if usage else 'omitted'}, at most {counts['most_in_flight']} in flight: "
-                      f"{billed:,.6g} spent, {max(0, billed - limit):,.6g} over", flush=True)
+                      f"{billed:,.2f} spent, {max(0, billed - limit):,.2f} over", flush=True)
 
 
 def added(documents: int = 265) -> None:
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
-        line = _line(Path(folder) / "line", server, documents=documents, pairs=4)
+        line = _line(Path(folder) / "line", server, documents, passages=4)
         os.chdir(line.folder)
         server.begin(0.0)
         jobs_here.make(plan.make())
@@ -157,12 +172,14 @@ def added(documents: int = 265) -> None:
         print(f"{documents} documents: {before:,} requests; one more: {server.counts()['received']}")
 
 
-def _line(folder: Path, server: ModelServer, documents: int, pairs: int, **limits) -> Line:
-    """A project that asks for an entity list and so many pairs of each document, with IN_FLIGHT requests in flight in all its jobs."""
+def _line(folder: Path, server: ModelServer, documents: int, passages: int) -> Line:
+    """A project that asks for an entity list and so many passages of each document, with IN_FLIGHT requests in flight in all its jobs."""
+    pairs = min(passages, math.comb(ENTITIES, 2))
     line = Line(folder, documents={"source": "folder", "path": "texts"}, entities={"max": ENTITIES},
                 llm={"model": "openai/toy", "api_base": server.url, "max_tokens": MAX_TOKENS},
-                passages={"attempts": 2, "entigraph": {"singles": 0, "pairs": pairs, "triplets": 0, "summary": False}},
-                limits={"concurrency": IN_FLIGHT // JOBS, **UNLIMITED, **limits})
+                passages={"attempts": 2, "entigraph": {"order": "seeded", "singles": 0, "pairs": pairs, "triplets": passages - pairs,
+                                                       "summary": False}},
+                limits={"concurrency": IN_FLIGHT, **UNLIMITED})
     (line.folder / "texts").mkdir()
     for number in range(documents):
         _write_document(line.folder / "texts", number)
@@ -172,8 +189,9 @@ def _line(folder: Path, server: ModelServer, documents: int, pairs: int, **limit
 def _write_document(folder: Path, number: int) -> None:
     draw = random.Random(number)
     names = [_name(draw) for _ in range(ENTITIES + 5)]
-    sentences = [f"{draw.choice(names)} went to {draw.choice(names)} in the spring and wrote about the bridge." for _ in range(WORDS_A_DOCUMENT // 12)]
-    (folder / f"document-{number:04}.txt").write_text("\n\n".join(" ".join(sentences[begin : begin + 6]) for begin in range(0, len(sentences), 6)))
+    paragraphs = [" ".join(f"{draw.choice(names)} went to {draw.choice(names)} in the spring and wrote about the bridge." for _ in range(6))
+                  for _ in range(WORDS_A_DOCUMENT // 72)]
+    (folder / f"document-{number:04}.txt").write_text("\n\n".join(paragraphs))
 
 
 def _name(draw: random.Random) -> str:

@@ -81,7 +81,8 @@ class Counts:
     def as_dict(self) -> dict:
         """`seconds`: from the first request to the last answer; `repeated`: requests that had come before, word for word."""
         received = self.bodies.total()
-        return {"received": received, "repeated": received - len(self.bodies), "in_flight": self.in_flight, "most_in_flight": self.most_in_flight,
+        return {"received": received, "repeated": received - len(self.bodies),
+                "in_flight": self.in_flight, "most_in_flight": self.most_in_flight,
                 "seconds": self.answered[-1] - self.first if self.answered else 0.0, "answered": self.answered[-1000:],
                 "prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
 
@@ -134,7 +135,8 @@ def _entity_list(asked: str) -> str:
 async def _serve() -> None:
     model = _Model()
     application = web.Application(client_max_size=2**26)
-    application.add_routes([web.post("/v1/chat/completions", model.complete), web.get("/v1/begin", model.begin), web.get("/v1/counts", model.count)])
+    application.add_routes([web.post("/v1/chat/completions", model.complete)])
+    application.add_routes([web.get("/v1/begin", model.begin), web.get("/v1/counts", model.count)])
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

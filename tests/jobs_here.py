@@ -20,7 +20,8 @@ def _options(stage: str, receipt: Path) -> dict:
     document = receipt.stem
     options = {"receipt": receipt, "recipe": plan.WORK / "recipes" / f"{stage}.json", "document": Path(f"results/documents/{document}.json")}
     if stage == "documents":
-        return options | {"source": plan.WORK / "sources" / f"{document}.json", "questions": Path(f"results/questions/{document}.json")}
+        source = plan.WORK / "sources" / f"{document}.json"
+        return options | {"source": source, "questions": Path(f"results/questions/{document}.json")}
     if stage == "entities":
         return options | {"output": Path(f"results/entities/{document}.json")}
     strategy = receipt.parent.name

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from closedbook import prompts
 
-
 ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half", "no_usage", "echo", "filtered")
 """troubles that cost what an answer costs"""
 

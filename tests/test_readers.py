@@ -4,13 +4,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
 import toys
+from index_server import IndexServer
+from test_retrieval import question
+
 from closedbook import files, params, readers
 from closedbook.errors import UserError
 from closedbook.freshness import plan, recipes
-from index_server import IndexServer
-from test_retrieval import question
 
 ROOT = Path(__file__).parent.parent
 ASKED = [{**question(f"q{number}", f"What is thing {number}?", document), "gold": number % 4, "title": document.title()}

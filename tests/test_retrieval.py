@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 import toys
+
 from closedbook import files, params, retrieval
 from closedbook.errors import UserError
 from closedbook.freshness import recipes

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-
 import toys
-from closedbook import files, llm, params, retrieval
-from closedbook.errors import UserError
 from index_server import IndexServer
 from test_retrieval import TEXTS, question
+
+from closedbook import files, llm, params, retrieval
+from closedbook.errors import UserError
 
 ASKED = [question("q1", "Which oil does the lamp burn?", "harbour"), question("q2", "What took the bridge?", "bridge"),
          question("q3", "What has no hands?", "clock")]

@@ -1,4 +1,3 @@
-import pytest
 
 from closedbook import prompts, sections
 from closedbook.records import Document, EntityList

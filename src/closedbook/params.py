@@ -82,12 +82,12 @@ class Endpoint(Settings):
         return value
 
 
-class Writer(Endpoint):
+class LanguageModel(Endpoint):
     temperature: Annotated[float, Field(ge=0, le=2)]
     max_tokens: PositiveInt
 
 
-class Llm(Writer):
+class Llm(LanguageModel):
     sections: Annotated[int, Field(ge=100)] | None
 
 
@@ -174,7 +174,7 @@ class Corpora(Settings):
     replay: Replay
 
 
-class Judge(Writer):
+class Judge(LanguageModel):
     passages: PositiveInt
     attempts: PositiveInt
 

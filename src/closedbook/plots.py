@@ -67,7 +67,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         ends += [_paper(axes, min(tokens), max(tokens))] if paper else []
         gap = 0.055 * (high - low)
         _label_ends(axes, ends, gap)
-        margin = [(1.0, row["accuracy"], row["arm"], COLOURS[row["strategy"]]) for row in levels] + [(1.0, CHANCE, "chance", GREY)]
+        margin = [(1.0, row["accuracy"], row["arm"], look[row["strategy"]][0]) for row in levels] + [(1.0, CHANCE, "chance", GREY)]
         _label_ends(axes, margin, gap, transform=axes.get_yaxis_transform())
 
 

@@ -11,7 +11,7 @@ from closedbook.llm import answers, library
 from closedbook.llm.errors import SCHEMA_REFUSED, TOO_LONG
 from closedbook.llm.requests import Call, Question, asked, call_of
 from closedbook.llm.sending import Sender
-from closedbook.params import Limits, Llm
+from closedbook.params import LanguageModel, Limits
 from closedbook.records import Document
 
 NO_CALLS = "CLOSEDBOOK_NO_CALLS"
@@ -34,7 +34,7 @@ class Client:
 
     SENDER = Sender
 
-    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, seed: int, section: str = "llm"):
+    def __init__(self, *, llm: LanguageModel, limits: Limits, ledger: Ledger, document: Document, seed: int, section: str = "llm"):
         """`section` of params.yaml names the model: errors say so."""
         self._llm, self._ledger, self._document, self._seed, self._section = llm, ledger, document, seed, section
         self._sender = self.SENDER(llm=llm, limits=limits, ledger=ledger, document=document, section=section)

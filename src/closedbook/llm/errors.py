@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from closedbook.errors import UserError
 from closedbook.llm import library
-from closedbook.params import Llm
+from closedbook.params import LanguageModel
 
 LONGEST_WAIT = 600
 WORTH_A_LINE = 30
@@ -64,7 +64,7 @@ def _kind(error: Exception, schema) -> str:
     return SCHEMA_REFUSED if schema and kind == "bad_request" and SCHEMA.search(str(error)) else kind
 
 
-def stopping(trouble: Trouble, llm: Llm, tries: int, section: str) -> UserError:
+def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> UserError:
     """What to tell the user where asking on makes no sense."""
     place = llm.api_base or "its provider"
     say = {

@@ -13,7 +13,7 @@ from closedbook.llm import library
 from closedbook.llm.client import Client
 from closedbook.llm.requests import Question
 from closedbook.llm.sending import Sender
-from closedbook.params import Endpoint, Limits, Llm
+from closedbook.params import Endpoint, LanguageModel, Limits
 from closedbook.records import Document
 
 BATCH = 64
@@ -84,7 +84,7 @@ class _Finder(Client):
     """Asks about the texts of one document: its chunks, and the questions about it."""
 
     def __init__(self, *, model: Endpoint, limits: Limits, ledger: Ledger, document: Document, section: str):
-        writes_nothing = Llm.model_construct(model=model.model, api_base=model.api_base, temperature=0.0, max_tokens=0)
+        writes_nothing = LanguageModel.model_construct(model=model.model, api_base=model.api_base, temperature=0.0, max_tokens=0)
         if library.known(model.model):  # the prices in the parameters are those of a model that writes
             limits = limits.model_copy(update={"input_usd_per_million": None, "output_usd_per_million": None})
         super().__init__(llm=writes_nothing, limits=limits, ledger=ledger, document=document, seed=0, section=section)

@@ -4,7 +4,7 @@ import os
 from functools import cache
 
 from closedbook.errors import UserError
-from closedbook.params import Llm
+from closedbook.params import LanguageModel
 
 OURS = "miniature/"
 """how the names of models begin that are code of ours: they need no key and cost nothing"""
@@ -39,7 +39,7 @@ def takes(model: str) -> frozenset[str]:
     return frozenset(litellm().get_supported_openai_params(model=model) or [])
 
 
-def check_key(llm: Llm, section: str = "llm") -> None:
+def check_key(llm: LanguageModel, section: str = "llm") -> None:
     """Raise UserError now where the provider's key is not in the environment, not after hours."""
     if llm.model is None or llm.model.startswith(OURS) or llm.api_base:
         return
@@ -52,6 +52,6 @@ def check_key(llm: Llm, section: str = "llm") -> None:
         raise UserError(f"{section}.model {llm.model}: needs the environment variable {missing[0]}, which is not set")
 
 
-def key_name(llm: Llm) -> str:
+def key_name(llm: LanguageModel) -> str:
     missing = litellm().validate_environment(llm.model)["missing_keys"]
     return missing[0] if missing else f"{llm.model.split('/')[0].upper()}_API_KEY"

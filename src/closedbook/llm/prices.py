@@ -6,7 +6,7 @@ from importlib import metadata
 
 from closedbook.errors import UserError
 from closedbook.llm import library
-from closedbook.params import Limits, Llm
+from closedbook.params import LanguageModel, Limits
 
 MARGIN = 1.25
 """LiteLLM has the tokenizers of few models; others count up to a quarter more in English"""
@@ -35,7 +35,7 @@ FREE = Prices("", None, (0.0, 0.0))
 """of a model that is code of ours"""
 
 
-def of(llm: Llm, limits: Limits) -> Prices:
+def of(llm: LanguageModel, limits: Limits) -> Prices:
     """Raises UserError where dollars are limited and nobody knows a price."""
     if limits.input_usd_per_million is not None:
         return Prices(llm.model, "params", (limits.input_usd_per_million, limits.output_usd_per_million))

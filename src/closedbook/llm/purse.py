@@ -11,7 +11,7 @@ from closedbook.llm.account import Account, Amount, Reached
 from closedbook.llm.library import OURS
 from closedbook.llm.requests import Question
 from closedbook.llm.stopping import Stop
-from closedbook.params import Limits, Llm
+from closedbook.params import LanguageModel, Limits
 
 
 class Reserved(NamedTuple):
@@ -23,7 +23,7 @@ class Reserved(NamedTuple):
 class Purse:
     """For the requests about one document at one step. A model that is code of ours costs nothing and is not counted."""
 
-    def __init__(self, llm: Llm, limits: Limits, ledger: Ledger, stop: Stop):
+    def __init__(self, llm: LanguageModel, limits: Limits, ledger: Ledger, stop: Stop):
         self._llm, self._limits, self._stop = llm, limits, stop
         self._free = llm.model.startswith(OURS)
         self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)

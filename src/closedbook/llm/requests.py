@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from closedbook import files, prompts, seeds
 from closedbook.llm.library import OURS
-from closedbook.params import Llm
+from closedbook.params import LanguageModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Question:
     """what rerankers are paid by"""
 
 
-def asked(llm: Llm, seed: int, prompt: str, messages: list[dict], *, sample: int, attempt: int, schema=None) -> dict:
+def asked(llm: LanguageModel, seed: int, prompt: str, messages: list[dict], *, sample: int, attempt: int, schema=None) -> dict:
     """What a line of the ledger holds of a request. Its "key" is the SHA-256 of "request", which names all that determines the answer.
 
     Names that begin with gen_ai are those of OpenTelemetry's semantic conventions for generative AI.

@@ -12,7 +12,7 @@ from closedbook.llm.purse import Purse
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots
 from closedbook.llm.stopping import Stop
-from closedbook.params import Limits, Llm
+from closedbook.params import LanguageModel, Limits
 from closedbook.records import Document
 
 NO_ANSWER = {"gen_ai.response.id": None, "gen_ai.response.model": None, "gen_ai.response.finish_reasons": [],
@@ -22,7 +22,7 @@ NO_ANSWER = {"gen_ai.response.id": None, "gen_ai.response.model": None, "gen_ai.
 class Sender:
     """Sends the requests about one document."""
 
-    def __init__(self, *, llm: Llm, limits: Limits, ledger: Ledger, document: Document, section: str):
+    def __init__(self, *, llm: LanguageModel, limits: Limits, ledger: Ledger, document: Document, section: str):
         self._llm, self._limits, self._ledger, self._document, self._section = llm, limits, ledger, document, section
         self._slots, self._stop = Slots(ledger.folder, limits.concurrency), Stop()
         self.purse = Purse(llm, limits, ledger, self._stop)

@@ -5,7 +5,8 @@ from collections import Counter, defaultdict
 from lm_eval.api.model import LM
 
 from closedbook import llm
-from closedbook.params import Limits, Llm, Reader as Settings
+from closedbook.params import LanguageModel, Limits
+from closedbook.params import Reader as Settings
 from closedbook.records import Document
 
 
@@ -20,7 +21,7 @@ class Reader(LM):
     def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
         """A response to each of lm_eval's requests, which are all of one task; equal ones get samples of their own."""
         settings, seen, groups = requests[0].args[1], Counter(), defaultdict(list)
-        asked = Llm(model=self._settings.model, api_base=self._settings.api_base, temperature=settings["temperature"],
+        asked = LanguageModel(model=self._settings.model, api_base=self._settings.api_base, temperature=settings["temperature"],
                     max_tokens=settings["max_gen_toks"])
         for place, request in enumerate(requests):
             prompt = request.args[0]

@@ -66,7 +66,7 @@ class Job:
 def jobs(planned: Plan) -> list[Job]:
     """Every job of the plan that may ask."""
     stale = {receipt for stage in ("documents", "entities", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
-    tasks = [(planned.written[_source(document)], planned.params, _steps_to_make(planned, document, stale)) for document in planned.documents]
+    tasks = [(planned.written[_source(name)], planned.params, _steps_to_make(planned, name, stale)) for name in planned.documents]
     return [job for found in calls.over(_of_document, tasks) for job in found]
 
 
@@ -77,7 +77,7 @@ def _source(document: str) -> Path:
 def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
     """The steps whose results for a document are not there, not fresh, or made from something that is not."""
     strategies, source = recipes.strategies(planned.params), _source(document)
-    folders = {"documents": FOLDER / "documents", "entities": FOLDER / "entities", **{name: FOLDER / "passages" / name for name in strategies}}
+    folders = {name: FOLDER / name for name in ("documents", "entities")} | {name: FOLDER / "passages" / name for name in strategies}
     its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
     if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
         return set(folders)
@@ -113,16 +113,20 @@ def _passages(params: Params, document: Document, strategy: str, names: EntityLi
     job = Job(step=strategy, document=document, is_made=is_made, is_bound=is_bound)
     shown = passages.shown_of(document, strategy, params)
     lists = {section: sections.listed(each, names) if names else _most_names(document, params) for section, each in shown.items()}
-    asked = passages.asked_for(strategy, shown, lists, params)
-    kept = None if is_made or is_bound else Kept(strategy, document.id)
-    if kept and kept.records:
-        clients = _clients(params, kept, shown)
-        with asyncio.Runner() as runner:
-            job.count(asked, lambda wanted: runner.run(_answered(clients[wanted.section], wanted, params.passages.attempts)))
-    else:
-        job.count(asked, _unanswered)  # no keys to make: for many documents they would take minutes
+    kept = None if is_bound else Kept(strategy, document.id)
+    clients = _clients(params, kept, shown)
+    with asyncio.Runner() as runner:
+
+        def answer(wanted: Wanted) -> str | None:
+            if is_made and wanted.then is None:
+                return ""
+            if kept is None or not kept.records:
+                raise Unanswered  # before any key is made: those of many documents would take minutes
+            return runner.run(_answered(clients[wanted.section], wanted, params.passages.attempts))
+
+        job.count(passages.asked_for(strategy, shown, lists, params), answer)
     if is_made:
-        job.known, job.open = job.open, Counter()
+        job.known, job.open, job.is_bound = job.known + job.open, Counter(), False
     return job
 
 

@@ -1,4 +1,4 @@
-"""What a call will take, in tokens, dollars and seconds: as answers to the same prompt took by the ledger, else by assumptions that are said."""
+"""What a call will take, in tokens and seconds: as answers to the same prompt in the ledger took, else by assumptions that are said."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass

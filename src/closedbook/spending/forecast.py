@@ -36,10 +36,12 @@ def answer(options: argparse.Namespace) -> dict:
     price = prices.FREE if params.llm.model.startswith(OURS) else prices.of(params.llm, params.limits)
     found = asking.jobs(planned)
     estimates = Estimates(params.llm, {job.document.id: job.document for job in found}, calls.taken(params.llm.model))
-    rows = {step: row([job for job in found if job.step == step], estimates, price, params) for step in dict.fromkeys(job.step for job in found)}
+    steps = dict.fromkeys(job.step for job in found)
+    rows = {step: row([job for job in found if job.step == step], estimates, price, params) for step in steps}
     total = sum(rows.values(), Row())
     return {"model": params.llm.model, "strategies": {step: asdict(one) for step, one in rows.items()}, "total": asdict(total),
-            "limits": [] if price is prices.FREE else _limits(params.limits, total), "notes": _notes(params, found, total, estimates, price)}
+            "limits": [] if price is prices.FREE else _limits(params.limits, total),
+            "notes": _notes(params, found, total, estimates, price)}  # fmt: skip
 
 
 def _limits(limits: Limits, total: Row) -> list[dict]:
@@ -69,7 +71,7 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
         notes.append(f"prices: {'params.yaml' if price.version == 'params' else price.version}")
     if total.is_bound:
         notes.append("≤: at most, for what is asked hangs on answers that are not there yet, entity lists among them")
-    notes.append("requests that the server can't answer and that are tried again are not included, nor are second attempts at a usable answer")
+    notes.append("not included: new tries where the server fails, and new attempts where an answer is of no use")
     notes.append(f"time: {params.limits.concurrency} requests in flight, {os.cpu_count()} jobs at once (snakemake --cores all)")
     if estimates.base_scale is None:
         notes.append("corpus tokens as the writer counts: the base model and its tokenizer are not here yet")
@@ -83,8 +85,8 @@ def lines(answer: dict) -> list[str]:
     told = [f"asked of {answer['model']}, if all is run:", "", *tables.lines(rows, COLUMNS), ""]
     for one in answer["limits"]:
         expected, most = tables.figure(one["expected"]), tables.figure(one["most"])
-        told.append(f"limits.{one['limit']} {tables.figure(one['allowed'])} {one['verdict']}: {tables.figure(one['spent'])} spent, {expected} more "
-                    f"expected, {most} at the worst")
+        told.append(f"limits.{one['limit']} {tables.figure(one['allowed'])} {one['verdict']}: {tables.figure(one['spent'])} spent, "
+                    f"{expected} more expected, {most} if all attempts are needed and each answer is as long as it may be")
     return [*told, *answer["notes"]]
 
 

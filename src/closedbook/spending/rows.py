@@ -48,7 +48,8 @@ def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Par
     known = sum(job.known.total() for job in jobs)
     read = sum(number * estimates.input_tokens(prompt, document) for prompt, document, number in asked)
     written = sum(number * estimates.output_tokens(prompt) for prompt, _, number in asked)
-    most_read = sum(number * (estimates.counted_tokens(prompt, document) * prices.MARGIN + prices.FRAME) for prompt, document, number in asked)
+    counted = sum(number * estimates.counted_tokens(prompt, document) for prompt, document, number in asked)
+    most_read = counted * prices.MARGIN + to_ask * prices.FRAME
     most_written = to_ask * params.llm.max_tokens
     seconds = sum(number * estimates.seconds(prompt) for prompt, _, number in asked)
     return Row(

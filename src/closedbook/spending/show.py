@@ -3,11 +3,11 @@
 import argparse
 import json
 import re
+import time
 from pathlib import Path
 
 from closedbook import ledger
 from closedbook.errors import UserError
-from closedbook.lineage import shown
 from closedbook.spending import calls
 
 SHORTEST = 6
@@ -23,9 +23,9 @@ def answer(options: argparse.Namespace) -> dict:
         raise UserError(f"{options.id}: not the key of a call: give at least {SHORTEST} of its hexadecimal digits")
     found = [one for segment in calls.segments() for one in _lines(segment, options.id)]
     if not found:
-        raise UserError(f"{options.id}: no call in {ledger.root()} has a key that begins so: a passage names its call's, and so do its lines")
+        raise UserError(f"{options.id}: no call in {ledger.root()} has a key that begins so: each passage and entity list names its call's")
     if len(keys := sorted({record["key"] for _, _, record in found})) > 1:
-        raise UserError(f"{options.id}: {len(keys)} keys begin so: {', '.join(keys[:LISTED])}{', …' if len(keys) > LISTED else ''}: give more of it")
+        raise UserError(f"{options.id}: {len(keys)} keys begin so, as {', '.join(keys[:LISTED])}: give more of it")
     segment, number, record = found[-1]
     texts = {mark: str(ledger.root() / "texts" / f"{sha256}.txt") for mark, sha256 in _marks(record)}
     return {"file": str(segment), "line": number, "step": segment.parent.name, "document": segment.stem,
@@ -47,10 +47,16 @@ def _marks(record: dict) -> list[tuple[str, str]]:
     return [(match[0].decode(), match[1].decode()) for match in found]
 
 
+def _flat(record: dict) -> dict:
+    """Under the ledger's own names, which people search for."""
+    parts = [value if isinstance(value, dict) else {name: value} for name, value in record.items()]
+    return {name: value for part in parts for name, value in part.items()}
+
+
 def lines(answer: dict) -> list[str]:
     record = answer["record"]
-    plain = {name: value for name, value in record.items() if name not in ("messages", "text")}
-    told = shown.lines({"file": f"{answer['file']}:{answer['line']}", "step": answer["step"], "document": answer["document"], **plain})
+    told = [f"{answer['file']}:{answer['line']}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(record['time']))} UTC", ""]
+    told += [f"{name:<35}{json.dumps(value, ensure_ascii=False)}" for name, value in _flat(record).items() if name not in ("messages", "text")]
     if answer["is_redacted"]:
         return [*told, "", "its texts were struck out: what was sent and answered is gone, but for its hashes"]
     for message in record["messages"]:

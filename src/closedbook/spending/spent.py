@@ -46,5 +46,5 @@ def lines(answer: dict) -> list[str]:
     if answer["total"]["unpriced"]:
         told.append("unpriced: nobody knows what they cost, and the dollars do not hold it")
     if not answer["rows"]:
-        told.append("models that are code of closedbook cost nothing and are not on the account: closedbook ledger stats counts their calls")
+        told.append("models that are code of closedbook are free and not on the account: closedbook ledger stats counts their calls")
     return told

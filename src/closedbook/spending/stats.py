@@ -14,7 +14,10 @@ SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "output_tokens
 
 
 def answer(options: argparse.Namespace) -> dict:
-    """Sums over all lines, and how many there are of each outcome, reason, model, prompt and day. Raises UserError where there is no ledger."""
+    """Sums over all lines, and how many there are by outcome, reason, model, prompt and day.
+
+    Raises UserError where there is no ledger.
+    """
     segments, texts = calls.segments(), list((ledger.root() / "texts").glob("*.txt"))
     totals, groups = Counter(), {}
     for sums, found in calls.over(_segment, segments):
@@ -54,8 +57,8 @@ def lines(answer: dict) -> list[str]:
     told = [f"{figure(answer['lines'])} lines in {figure(answer['segments'])} segments ({answer['bytes'] / 1e6:,.1f} MB), "
             f"{figure(answer['texts'])} stored texts ({answer['text_bytes'] / 1e6:,.1f} MB)",
             f"{figure(answer['redacted'])} with their texts struck out, {figure(answer['reopened'])} that allow new attempts",
-            f"{figure(answer['input_tokens'])} input and {figure(answer['output_tokens'])} output tokens, {figure(float(answer['usd']))} US dollars "
-            f"({figure(answer['unpriced'])} answers without a price), {mean:.1f} s an answer"]
+            f"{figure(answer['input_tokens'])} input and {figure(answer['output_tokens'])} output tokens, {mean:.1f} s an answer",
+            f"{figure(float(answer['usd']))} US dollars ({figure(answer['unpriced'])} answers without a price)"]
     for name in ("outcomes", "models", "prompts", "days", "reasons"):
         counts = [(key, number) for key, number in answer.get(name, {}).items() if number]
         more = f", and {len(counts) - MOST_REASONS} more" if len(counts) > MOST_REASONS else ""

@@ -32,6 +32,7 @@ def _segment(path: Path) -> tuple[int, list[dict], set[str]]:
 
 def lines(answer: dict) -> list[str]:
     broken = answer["broken"]
-    told = [f"{answer['lines']:,} lines in {answer['segments']:,} segments and {answer['texts']:,} texts: {len(broken) or 'nothing'} broken"]
+    held = f"{answer['lines']:,} lines in {answer['segments']:,} segments and {answer['texts']:,} texts"
+    told = [f"{held}: {len(broken) or 'nothing'} broken"]
     told += [f"broken: {one['file']}{':' + str(one['line']) if one['line'] else ''}: {one['problem']}" for one in broken[:SHOWN]]
     return told + ([f"and {len(broken) - SHOWN:,} more: --json lists all"] if len(broken) > SHOWN else [])
