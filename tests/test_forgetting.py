@@ -30,8 +30,8 @@ def replayed(world, folder, held_out, replay=None, seed=1):
     """The texts of replay in a corpus that reads all it may, more than once."""
     path = replay or world / "base/replay.jsonl"
     corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=200), passages=[world / "entigraph/lamp.json"],
-        replay=path, replay_rate=0.5, held_out=held_out, base=world / "base", seed=seed, folder=folder,
+        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=200), shares={"entigraph": 1}, filters=toys.FILTERS,
+        passages=[world / "entigraph/lamp.json"], questions=[], documents=[], replay=path, replay_rate=0.5, held_out=held_out, base=world / "base", seed=seed, folder=folder,
     )  # fmt: skip
     ids = {row["id"] for row in files.read_json_lines(folder / "replay.jsonl")}
     return {row["text"] for row in files.read_json_lines(path) if row["id"] in ids}

@@ -44,7 +44,7 @@ def test_each_prompt_is_known_by_its_text_and_no_other_is(name):
 
 def test_every_file_is_a_prompt_of_somebody_and_names_the_work():
     assert {path.stem for path in prompts.FOLDER.glob("*.txt")} == {*OWN, "system", "document"}
-    assert not [name for name in OWN if "$title" not in prompts.template(name)]
+    assert not [name for name in OWN if name != "judge" and "$title" not in prompts.template(name)]
 
 
 def test_a_missing_field_is_an_error():

@@ -183,7 +183,7 @@ def test_mixtures_are_lines_of_their_own_after_the_strategies(inputs, tmp_path):
         inputs["scores"].append(score(tmp_path, f"arm-{place}", strategy, 2000 + 100 * place, 0.3 + 0.05 * place))
         inputs["runs"].append(run(tmp_path, f"arm-{place}", strategy, [4.0, 3.0]))
     page = built(inputs)
-    lines = [row.split(",")[0] for row in (inputs["folder"] / "table.csv").read_text().splitlines()[1:] if f",{TASKS[0]}," in row]
+    lines = [row.split(",")[1] for row in (inputs["folder"] / "table.csv").read_text().splitlines()[1:] if f",{TASKS[0]}," in row]
     assert lines == ["base", "raw", "rephrase", "entigraph", "summaries", "spa", "qa", "active_reading", "entigraph:2+qa:1", "qa+active_reading"]
     looks = plots.looks(lines)
     assert len({looks[line] for line in lines}) == 10 and all(f"background:{looks[line][0]}" in page for line in lines)
@@ -205,8 +205,8 @@ def nearest(colours):
 def test_the_colours_of_a_dozen_lines_stay_apart():
     lines = [*STRATEGIES, *(f"qa+mixture-{number}" for number in range(5))]
     looks = plots.looks(lines)
-    assert list(looks) == ["base", *lines] and len({marker for _, marker in looks.values()}) == 13
-    assert nearest([colour for colour, _ in looks.values()]) > 20 > nearest(["#0072B2", "#1E80BE"])
+    assert list(looks) == ["base", "reader", *lines] and len({marker for _, marker in looks.values()}) == 13
+    assert nearest([looks[line][0] for line in ["base", *lines]]) > 20 > nearest(["#0072B2", "#1E80BE"])
 
 
 def test_no_text_becomes_markup(hostile):
@@ -426,17 +426,10 @@ def test_examples_are_the_seeds_choice_and_cut_openly(inputs, tmp_path):
     assert "aa … (34 more characters)" in words(built(inputs))
 
 
-def test_a_reader_is_a_row_of_its_own_and_no_point_of_the_curve(inputs, tmp_path):
-    inputs["scores"].append(score(tmp_path, "reader-gpt", "reader", 0, 0.9, seed=None))
-    page = built(inputs)
-    assert "reader-gpt" in report.table(inputs["scores"], TASKS) and "reader-gpt" in page and "<b>reader-gpt</b>" not in page
-    assert files.read_json(inputs["folder"] / "metrics.json")["reader-gpt"]["quality_closed_text"] == 0.9
-
-
 def test_a_task_that_only_a_reader_answered_has_his_row_alone(inputs, tmp_path):
     path = score(tmp_path, "reader-gpt", "reader", 0, 0.9, seed=None)
     answered = files.read_json(path)
     files.write_json(path, {**answered, "tasks": {"quality_cot": answered["tasks"]["quality_closed"]}})
-    blocks = report.table([*inputs["scores"], path], [*TASKS, "quality_cot"]).split("\n\n")
+    blocks = table.text([*inputs["scores"], path], [*TASKS, "quality_cot"]).split("\n\n")
     assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "reader-gpt"]
     assert not any("reader-gpt" in block for block in blocks[:-1])

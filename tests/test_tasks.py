@@ -273,7 +273,7 @@ def test_recipe_of_scores_names_what_the_tasks_read_and_no_more():
     def recipe(*names, held_out=0, **changes):
         settings = params.load()
         chosen = settings.scores.model_copy(update={"tasks": list(names), "cot": COT, **changes})
-        corpora = params.Corpora(replay=settings.corpora.replay.model_copy(update={"held_out": held_out}))
+        corpora = settings.corpora.model_copy(update={"replay": settings.corpora.replay.model_copy(update={"held_out": held_out})})
         return recipes.recipes(settings.model_copy(update={"scores": chosen, "corpora": corpora}), [])["scores"]["params"]
 
     assert recipe("quality_closed", held_out=3).keys() == {"scores", "seed", "held_out"}

@@ -98,10 +98,10 @@ def _with_losses(run: dict) -> dict:
 def _loss_rows(curves: list[dict]):
     """(arm, step, loss); over several seeds, which train for as many steps, their mean."""
     arms = {}
-    for curve in curves:
-        arms.setdefault(curve["arm"], []).append(curve)
+    for run in curves:
+        arms.setdefault(run["arm"], []).append(run)
     for arm, seeds in arms.items():
-        for step, *losses in zip(seeds[0]["steps"], *(curve["losses"] for curve in seeds), strict=True):
+        for step, *losses in zip(seeds[0]["steps"], *(run["losses"] for run in seeds), strict=True):
             yield arm, step, fmean(losses)
 
 
