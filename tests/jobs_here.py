@@ -18,7 +18,8 @@ def make(planned: plan.Plan) -> None:
 
 def _options(stage: str, receipt: Path) -> dict:
     document = receipt.stem
-    options = {"receipt": receipt, "recipe": plan.WORK / "recipes" / f"{stage}.json", "document": Path(f"results/documents/{document}.json")}
+    recipe = plan.WORK / "recipes" / f"{stage}.json"
+    options = {"receipt": receipt, "recipe": recipe, "document": Path(f"results/documents/{document}.json")}
     if stage == "documents":
         source = plan.WORK / "sources" / f"{document}.json"
         return options | {"source": source, "questions": Path(f"results/questions/{document}.json")}

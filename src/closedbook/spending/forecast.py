@@ -64,7 +64,7 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
     """What a reader must know beside the figures."""
     notes = []
     if price is prices.FREE:
-        notes.append(f"{params.llm.model} is code of closedbook: nothing leaves this machine, and nothing costs anything")
+        notes.append(f"{params.llm.model} is code of closedbook: nothing leaves this machine, nothing costs anything, and no time is told")
     elif price.version is None:
         notes.append(f"nobody knows what {params.llm.model} costs: give limits.input_usd_per_million and limits.output_usd_per_million")
     else:
@@ -72,7 +72,8 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
     if total.is_bound:
         notes.append("≤: at most, for what is asked hangs on answers that are not there yet, entity lists among them")
     notes.append("not included: new tries where the server fails, and new attempts where an answer is of no use")
-    notes.append(f"time: {params.limits.concurrency} requests in flight, {os.cpu_count()} jobs at once (snakemake --cores all)")
+    if price is not prices.FREE:
+        notes.append(f"time: {params.limits.concurrency} requests in flight, {os.cpu_count()} jobs at once (snakemake --cores all)")
     if estimates.base_scale is None:
         notes.append("corpus tokens as the writer counts: the base model and its tokenizer are not here yet")
     return notes + estimates.bases(list(dict.fromkeys(prompt for job in found for prompt in job.open)))

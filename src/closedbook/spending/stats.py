@@ -35,6 +35,9 @@ def _segment(path: Path) -> tuple[Counter, dict[str, Counter]]:
         if "reopened" in line:
             sums["reopened"] += 1
             continue
+        if "outcome" not in line:  # from before every try was a line
+            groups["outcomes"]["of an older form"] += 1
+            continue
         outcome = line["outcome"]
         sums["redacted"] += "messages" not in line
         sums["answers"] += outcome in (ANSWERED, QUARANTINED)
