@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def many(url, folder, number=64, llm_changes=None, step="test", **limit_changes)
         client = llm.Client(llm=settings(url, **(llm_changes or {})), limits=limits(**{"concurrency": 64, **limit_changes}), ledger=ledger,
                             document=DOCUMENT, seed=1)
         return asyncio.run(all_of_them(client))
+
+
+def of_several(url, folder, number=64, documents=5, **limit_changes):
+    """The same spread over documents in one loop, as a judge, a reader and an embedder ask."""
+
+    async def one(ledger, document):
+        client = llm.Client(llm=settings(url), limits=limits(**{"concurrency": 64, **limit_changes}), ledger=ledger,
+                            document=replace(DOCUMENT, id=document), seed=1)
+        asking = [client.ask("single", attempts=1, check=str, first=f"{document} {place}") for place in range(number // documents)]
+        return await llm.gather(asking, document)
+
+    os.environ["DVC_ROOT"] = str(folder.parent)  # below which the ledger is
+    return llm.in_segments("test", [f"varn-{place}" for place in range(documents)], one)
 
 
 def spent(folder, *outcomes):
@@ -63,15 +77,15 @@ def test_what_answers_cost_less_than_reserved_makes_room_for_others(tmp_path):
 
 
 ONE = (
-    "import sys; from pathlib import Path; from test_limits import many\n"
-    "url, folder, number, most = sys.argv[1:]\n"
-    "many(url, Path(folder), number=int(number), concurrency=4, max_calls=int(most))\n"
+    "import sys; from pathlib import Path; import test_limits\n"
+    "url, folder, number, most, how = sys.argv[1:]\n"
+    "getattr(test_limits, how)(url, Path(folder), number=int(number), concurrency=4, max_calls=int(most))\n"
 )
 
 
-def child(*arguments):
+def child(*arguments, how="many"):
     environment = {**os.environ, "PYTHONPATH": "src:tests"}
-    return subprocess.Popen([sys.executable, "-c", ONE, *arguments], stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen([sys.executable, "-c", ONE, *arguments, how], stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def test_two_processes_share_one_limit(tmp_path):
@@ -113,20 +127,46 @@ def test_a_killed_job_s_requests_in_flight_stay_counted_in_full(tmp_path):
         many(server.url, tmp_path, number=9)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_waits_for_what_is_in_flight_and_keeps_it(tmp_path, number):
+@pytest.mark.parametrize("number, ask", [(signal.SIGINT, many), (signal.SIGTERM, many), (signal.SIGINT, of_several)])
+def test_an_interrupt_waits_for_what_is_in_flight_and_keeps_it(tmp_path, monkeypatch, number, ask):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    folder = tmp_path / "ledger"
     with Server() as server:
         server.delay = 0.5
-        job = child(server.url, str(tmp_path), "40", "99")
+        job = child(server.url, str(folder), "40", "99", how=ask.__name__)
         _until_received(server, 4)
         job.send_signal(number)
         _, said = job.communicate(timeout=60)
         assert job.returncode == -number, said
         received = server.received
         assert received <= 8 and "answers that are in flight" in said
-        many(server.url, tmp_path, number=40, concurrency=40)
+        ask(server.url, folder, number=40, concurrency=40)
         assert server.received == 40 and server.repeated() == 0, "nothing that was answered is lost"
-    assert received == 4 or spent(tmp_path, account.OPEN)["calls"] == 0
+    assert received == 4 or spent(folder, account.OPEN)["calls"] == 0
+
+
+def test_trouble_that_stays_stops_the_asking_about_all_documents(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with Server({0: "401"}) as server, pytest.raises(UserError, match="the key was refused"):
+        of_several(server.url, tmp_path / "ledger", number=40, concurrency=1)
+    assert server.received == 1
+
+
+def test_who_waits_for_room_under_a_limit_does_not_wait_for_what_failed(tmp_path, monkeypatch):
+    def fails(*_):
+        raise UserError("make room")
+
+    monkeypatch.setattr(Ledger, "append", fails)
+
+    async def both(client):
+        async with asyncio.timeout(20):
+            return await llm.gather([client.ask("single", attempts=1, check=str, first=name) for name in ("Mira", "Varn")], "toy")
+
+    with Server() as server, Ledger("test", DOCUMENT.id, tmp_path) as ledger:
+        client = llm.Client(llm=settings(server.url, max_tokens=1000), limits=limits(max_tokens=1800), ledger=ledger, document=DOCUMENT, seed=1)
+        with pytest.raises(UserError, match="make room"):
+            asyncio.run(both(client))
+        assert server.received == 1
 
 
 def test_what_is_open_is_counted_in_full_until_it_is_answered(tmp_path):
