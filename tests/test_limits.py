@@ -233,6 +233,14 @@ def test_known_prices_come_from_litellm_and_long_prompts_cost_what_it_says(tmp_p
     assert files.canonical(known.usd(0, 0)) == "0"
 
 
+def test_prices_of_the_parameters_are_for_models_that_litellm_has_none_for():
+    from closedbook.llm import prices
+
+    known, unknown = (prices.of(settings(None, model=model), limits(max_usd=1.0, **FREE)) for model in ("openai/gpt-4.1-mini", "openai/toy"))
+    assert known.usd(1_000_000, 0) == pytest.approx(0.4), "a server of one's own that is free makes no other one free"
+    assert (unknown.version, unknown.usd(1_000_000, 0)) == ("params", 0.0)
+
+
 def test_text_of_an_account_holds_no_secret_and_no_words(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "canary-0123456789")
     with Server({0: "telling", 1: "401"}) as server, pytest.raises(UserError):
