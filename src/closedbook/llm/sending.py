@@ -113,4 +113,4 @@ class Sender:
             return None
         tokens = prices.tokens(self._llm.model, self._document.text)
         return (f"the document has {tokens:,} tokens, too many for the context of {self._llm.model}{f' ({context:,})' if context else ''}: "
-                "name a larger model in llm.model, or set llm.sections")
+                f"name a larger model in {self._section}.model{', or set llm.sections' if self._section == 'llm' else ''}")
