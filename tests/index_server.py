@@ -76,8 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         if request.get("encoding_format") == "base64":
             vectors = [base64.b64encode(np.array(each, dtype=np.float32).tobytes()).decode() for each in vectors]
         data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(vectors)]
-        return {"object": "list", "model": self.server.model, "data": data[:-1] if self.server.trouble == "one short" else data,
-                "usage": {"prompt_tokens": 10 * len(texts), "total_tokens": 10 * len(texts)}}
+        counted = {"usage": {"prompt_tokens": 10 * len(texts), "total_tokens": 10 * len(texts)}} if self.server.trouble != "no usage" else {}
+        return {"object": "list", "model": self.server.model, "data": data[:-1] if self.server.trouble == "one short" else data, **counted}
 
     def reranking(self, request: dict) -> dict:
         """Longer texts first."""

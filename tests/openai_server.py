@@ -137,6 +137,7 @@ TROUBLES = {
     "cut": lambda handler, _: handler.reply(200, _completion('{"summary": "half a', "length")),
     "broken": lambda handler, _: handler.reply(200, '{"id": "x", "choi'),
     "429": _error(429, "slow down", "rate_limit_exceeded", [("Retry-After", "1")]),
+    "later": _error(503, "later", headers=[("Retry-After", "Wed, 01 Jan 2200 00:00:00 GMT")]),
     "quota": _error(429, "You exceeded your current quota", "insufficient_quota"),
     "500": _error(500, "it is our fault"),
     "401": lambda handler, _: _error(401, f"Incorrect API key provided: {handler.headers.get('Authorization')}", "invalid_api_key")(handler, _),

@@ -154,6 +154,16 @@ def test_an_answer_other_than_a_judgement_carries_is_named():
     assert broken() == {path: ["judgements/judgements"]}
 
 
+@pytest.mark.parametrize("step, name, path", [("retrieval", "retrieval/retrieval", "results/retrieval/retrieval.json"),
+                                              ("reader-big", "scores/reader-big", "results/scores/reader-big.json")])
+def test_a_changed_call_makes_what_was_found_or_read_by_it_untrusted(step, name, path):
+    called(step, "k9", "all is well")
+    job(name, PASSAGES, **{path: {}})
+    segment = Path(f"ledger/{step}/d.jsonl")
+    segment.write_text(segment.read_text().replace("all is well", "all is lost"))
+    assert broken() == {f"{segment}:1": [name]}
+
+
 def test_a_documents_text_in_the_ledger_is_its_name():
     (text,) = Path("ledger/texts").iterdir()
     text.write_text("Another text.")

@@ -162,4 +162,14 @@ def test_a_model_of_ours_or_none_costs_nothing_and_that_is_said(project, server,
     project.set(llm={"model": model, "api_base": None})
     found = forecast(capsys)
     assert found["total"]["usd"] == 0 and found["limits"] == [] and words in " ".join(found["notes"])
-    assert "nothing leaves this machine" in " ".join(found["notes"]) and server.received == 0
+    assert server.received == 0
+
+
+def test_what_is_asked_of_other_models_is_not_forecast_and_that_is_said(project, capsys):
+    project.set(llm={"model": None, "api_base": None})
+    assert "nothing leaves this machine" in " ".join(forecast(capsys)["notes"])
+    project.set(judge={"model": "openai/judging"}, readers={"small": {"model": "openai/small", "api_base": None, "tasks": ["quality_rag_cot"]}},
+                retrieval={"embedder": {"model": "openai/finding", "api_base": None}})
+    notes = " ".join(forecast(capsys)["notes"])
+    assert "nothing leaves this machine" not in notes
+    assert "not included: what is asked of readers.small (openai/small), judge (openai/judging), retrieval.embedder (openai/finding)" in notes

@@ -9,8 +9,10 @@ import toys
 from openai_server import Server
 
 from closedbook import files, judgements, params, prompts
+from closedbook.errors import UserError
 from closedbook.freshness import recipes
-from closedbook.llm import Invalid
+from closedbook.ledger import Ledger
+from closedbook.llm import Invalid, segments
 
 FALSE = "Varn has no lighthouse."
 
@@ -64,6 +66,21 @@ def test_a_judge_is_asked_again_and_nothing_twice(judge):
     first = judge(texts, troubles={0: "refusal"}, attempts=2)
     assert judge.received == 5 and first["rates"]["entigraph"]["unusable"] == 0
     assert judge(texts, attempts=2) != first, "another server is another provider"
+
+
+def test_a_judge_that_can_not_be_asked_is_named_and_not_the_writer(judge):
+    with pytest.raises(UserError, match="judge.model openai/toy: the key was refused"):
+        judge({"varn": toys.SENTENCES}, troubles={0: "401"})
+
+
+def test_no_more_segments_are_open_at_a_time_than_files_may_be(judge, monkeypatch):
+    opened, most = [], []
+    enter, leave = Ledger.__enter__, Ledger.__exit__
+    monkeypatch.setattr(Ledger, "__enter__", lambda ledger: (opened.append(ledger), most.append(len(opened)), enter(ledger))[-1])
+    monkeypatch.setattr(Ledger, "__exit__", lambda ledger, *error: (opened.remove(ledger), leave(ledger, *error))[-1])
+    monkeypatch.setattr(segments, "AT_ONCE", 2)
+    found = judge({f"doc-{number}": toys.SENTENCES[:1] for number in range(4)})
+    assert len(found["passages"]) == 4 and max(most) == 2
 
 
 def test_more_is_a_superset_spread_over_the_documents(judge, tmp_path):

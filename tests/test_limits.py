@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,9 +35,27 @@ def many(url, folder, number=64, llm_changes=None, step="test", **limit_changes)
         return asyncio.run(all_of_them(client))
 
 
+def of_several(url, folder, number=64, documents=5, **limit_changes):
+    """The same spread over documents in one loop, as a judge, a reader and an embedder ask."""
+
+    async def one(ledger, document):
+        client = llm.Client(llm=settings(url), limits=limits(**{"concurrency": 64, **limit_changes}), ledger=ledger,
+                            document=replace(DOCUMENT, id=document), seed=1)
+        asking = [client.ask("single", attempts=1, check=str, first=f"{document} {place}") for place in range(number // documents)]
+        return await llm.gather(asking, document)
+
+    os.environ["DVC_ROOT"] = str(folder.parent)  # below which the ledger is
+    return llm.in_segments("test", [f"varn-{place}" for place in range(documents)], one)
+
+
 def spent(folder, *outcomes):
-    rows = [row for row in account.rows(folder) if row["outcome"] in outcomes or not outcomes]
-    return {name: sum(row[name] for row in rows) for name in ("calls", "input_tokens", "output_tokens", "usd", "unpriced")}
+    found = [row for row in account.rows(folder) if row["outcome"] in outcomes or not outcomes]
+    return {name: sum(row[name] for row in found) for name in ("calls", "input_tokens", "output_tokens", "usd", "unpriced")}
+
+
+def rows(folder):
+    """The account's rows; the last bits of a sum hang on the order in which answers came."""
+    return [{**row, "usd": round(row["usd"], 9)} for row in account.rows(folder)]
 
 
 @pytest.mark.parametrize("trouble, changes", [
@@ -63,15 +83,15 @@ def test_what_answers_cost_less_than_reserved_makes_room_for_others(tmp_path):
 
 
 ONE = (
-    "import sys; from pathlib import Path; from test_limits import many\n"
-    "url, folder, number, most = sys.argv[1:]\n"
-    "many(url, Path(folder), number=int(number), concurrency=4, max_calls=int(most))\n"
+    "import sys; from pathlib import Path; import test_limits\n"
+    "url, folder, number, most, how = sys.argv[1:]\n"
+    "getattr(test_limits, how)(url, Path(folder), number=int(number), concurrency=4, max_calls=int(most))\n"
 )
 
 
-def child(*arguments):
+def child(*arguments, how="many"):
     environment = {**os.environ, "PYTHONPATH": "src:tests"}
-    return subprocess.Popen([sys.executable, "-c", ONE, *arguments], stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen([sys.executable, "-c", ONE, *arguments, how], stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def test_two_processes_share_one_limit(tmp_path):
@@ -113,20 +133,46 @@ def test_a_killed_job_s_requests_in_flight_stay_counted_in_full(tmp_path):
         many(server.url, tmp_path, number=9)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_waits_for_what_is_in_flight_and_keeps_it(tmp_path, number):
+@pytest.mark.parametrize("number, ask", [(signal.SIGINT, many), (signal.SIGTERM, many), (signal.SIGINT, of_several)])
+def test_an_interrupt_waits_for_what_is_in_flight_and_keeps_it(tmp_path, monkeypatch, number, ask):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    folder = tmp_path / "ledger"
     with Server() as server:
         server.delay = 0.5
-        job = child(server.url, str(tmp_path), "40", "99")
+        job = child(server.url, str(folder), "40", "99", how=ask.__name__)
         _until_received(server, 4)
         job.send_signal(number)
         _, said = job.communicate(timeout=60)
         assert job.returncode == -number, said
         received = server.received
         assert received <= 8 and "answers that are in flight" in said
-        many(server.url, tmp_path, number=40, concurrency=40)
+        ask(server.url, folder, number=40, concurrency=40)
         assert server.received == 40 and server.repeated() == 0, "nothing that was answered is lost"
-    assert received == 4 or spent(tmp_path, account.OPEN)["calls"] == 0
+    assert received == 4 or spent(folder, account.OPEN)["calls"] == 0
+
+
+def test_trouble_that_stays_stops_the_asking_about_all_documents(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with Server({0: "401"}) as server, pytest.raises(UserError, match="the key was refused"):
+        of_several(server.url, tmp_path / "ledger", number=40, concurrency=1)
+    assert server.received == 1
+
+
+def test_who_waits_for_room_under_a_limit_does_not_wait_for_what_failed(tmp_path, monkeypatch):
+    def fails(*_):
+        raise UserError("make room")
+
+    monkeypatch.setattr(Ledger, "append", fails)
+
+    async def both(client):
+        async with asyncio.timeout(20):
+            return await llm.gather([client.ask("single", attempts=1, check=str, first=name) for name in ("Mira", "Varn")], "toy")
+
+    with Server() as server, Ledger("test", DOCUMENT.id, tmp_path) as ledger:
+        client = llm.Client(llm=settings(server.url, max_tokens=1000), limits=limits(max_tokens=1800), ledger=ledger, document=DOCUMENT, seed=1)
+        with pytest.raises(UserError, match="make room"):
+            asyncio.run(both(client))
+        assert server.received == 1
 
 
 def test_what_is_open_is_counted_in_full_until_it_is_answered(tmp_path):
@@ -141,12 +187,24 @@ def test_a_lost_account_is_made_again_from_the_ledger(tmp_path):
     with Server({1: "500", 2: "empty", 3: "no_usage"}) as server:
         with pytest.raises(UserError):
             many(server.url, tmp_path, number=20, max_calls=10, **PRICES)
-        before = account.rows(tmp_path)
+        before = rows(tmp_path)
         (tmp_path / "account.sqlite3").unlink()
-        assert account.rows(tmp_path) == before and spent(tmp_path)["calls"] == server.received
+        assert rows(tmp_path) == before and spent(tmp_path)["calls"] == server.received
         with pytest.raises(UserError, match="max_calls"):
             many(server.url, tmp_path, number=30, max_calls=10, **PRICES)
         assert server.received == 10
+
+
+def test_what_a_lost_account_leaves_beside_it_is_not_taken_for_the_new_one_s(tmp_path):
+    with Server() as server:
+        many(server.url, tmp_path, number=3)
+    before = rows(tmp_path)
+    another = account.Account(tmp_path / "another", step="test", document="kell-1", model="openai/toy")
+    another.reserve(account.Amount(10, 10, None), limits())
+    shutil.copy(tmp_path / "another" / "account.sqlite3-wal", tmp_path)
+    another.close()
+    (tmp_path / "account.sqlite3").unlink()
+    assert rows(tmp_path) == before
 
 
 def test_answers_that_the_ledger_had_are_counted_apart_and_cost_nothing(tmp_path):
@@ -191,6 +249,14 @@ def test_known_prices_come_from_litellm_and_long_prompts_cost_what_it_says(tmp_p
     known = prices.of(settings(None, model="openai/gpt-4.1-mini"), limits(max_usd=1.0))
     assert known.version.startswith("litellm ") and known.usd(1_000_000, 0) == pytest.approx(0.4)
     assert files.canonical(known.usd(0, 0)) == "0"
+
+
+def test_prices_of_the_parameters_are_for_models_that_litellm_has_none_for():
+    from closedbook.llm import prices
+
+    known, unknown = (prices.of(settings(None, model=model), limits(max_usd=1.0, **FREE)) for model in ("openai/gpt-4.1-mini", "openai/toy"))
+    assert known.usd(1_000_000, 0) == pytest.approx(0.4), "a server of one's own that is free makes no other one free"
+    assert (unknown.version, unknown.usd(1_000_000, 0)) == ("params", 0.0)
 
 
 def test_text_of_an_account_holds_no_secret_and_no_words(tmp_path, monkeypatch):

@@ -72,6 +72,13 @@ def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
     assert waited == [1.0]
 
 
+def test_a_server_that_asks_to_wait_beyond_the_deadline_is_not_asked_before(tmp_path):
+    with Server({0: "later"}) as server:
+        with pytest.raises(UserError, match="no answer from .* after 1 tries"):
+            ask(server.url, tmp_path)
+        assert server.received == 1
+
+
 @pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("403", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"),
                                             ("credit", "quota")])  # fmt: skip
 def test_trouble_that_stays_stops_the_run_at_once_and_is_asked_again_when_mended(tmp_path, trouble, words):

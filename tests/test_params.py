@@ -50,6 +50,8 @@ def test_the_shipped_file_is_right():
     ("passages.active_reading.ways", 11, ["passages.active_reading.ways", "less than or equal to 10"]),
     ("arms.raw.corpus_tokens", "some", ["arms.raw.corpus_tokens", "'some'"]),
     ("llm.model", "gpt-4.1", ["llm.model", "openai/gpt-4.1"]),
+    ("llm.model", "openai/", ["llm.model", "must name its provider first"]),
+    ("llm.model", "/gpt-4.1", ["llm.model", "openai/gpt-4.1"]),
     ("llm.api_base", "http://me:secret@127.0.0.1/v1", ["llm.api_base", "no user and password"]),
     ("limits.input_usd_per_million", -1.0, ["limits.input_usd_per_million", "greater than or equal to 0", "-1.0"]),
     ("limits.output_usd_per_million", 2.0, ["limits", "both prices"]),

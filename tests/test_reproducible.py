@@ -69,6 +69,15 @@ def test_what_the_ledger_holds_is_replayable_and_what_asks_nobody_is_rebuilt(pro
     assert "the source is not here" in found["documents/varn-1"]["against"][0]
 
 
+def test_chunks_that_a_provider_found_are_not_rebuilt_here(project):
+    models = {"embedder": {"model": "openai/finds", "api_base": None}, "reranker": {"model": None, "api_base": None}}
+    files.write_text("results/retrieval/retrieval.json", "{}")
+    _job("scores/a-s1", {"scores": {"device": "cpu"}}, ["results/retrieval/retrieval.json"], ["results/scores/a-s1.json"])
+    for settings, by in ((models, "provider"), (dict.fromkeys(models, models["reranker"]), "rebuilding")):
+        _job("retrieval/retrieval", {"retrieval": settings}, ["results/documents/varn-1.json"], ["results/retrieval/retrieval.json"])
+        assert claims()["retrieval/retrieval"]["by"] == by
+
+
 def test_a_lost_answer_needs_a_provider_one_that_was_of_no_use_too(project):
     segment = Path("ledger/rephrase/varn-1.jsonl")
     lines = segment.read_text().splitlines()

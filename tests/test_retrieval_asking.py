@@ -9,6 +9,7 @@ from test_retrieval import TEXTS, question
 
 from closedbook import files, llm, params, retrieval
 from closedbook.errors import UserError
+from closedbook.llm import account
 
 ASKED = [question("q1", "Which oil does the lamp burn?", "harbour"), question("q2", "What took the bridge?", "bridge"),
          question("q3", "What has no hands?", "clock")]
@@ -168,3 +169,12 @@ def test_a_search_is_reserved_at_its_price_and_prices_of_writing_are_not_those_o
     built(server, embedder=None, reranker="cohere/rerank-english-v3.0", limit={
         "max_usd": 0.0061, "input_usd_per_million": 1e6, "output_usd_per_million": 1e6})
     assert server.reranked.total() == 3
+
+
+@pytest.mark.parametrize("models", [{}, {"embedder": None, "reranker": REORDERED}])
+def test_where_the_server_counts_no_tokens_what_was_reserved_counts(server, models):
+    server.trouble = "no usage"
+    built(server, limit={"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0}, **models)
+    spent = account.rows(Path("ledger"))
+    assert server.requests == sum(row["calls"] for row in spent)
+    assert all(row["input_tokens"] > 50 * row["calls"] and row["usd"] == pytest.approx(row["input_tokens"] / 1000) for row in spent)

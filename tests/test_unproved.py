@@ -50,6 +50,15 @@ def test_nothing_is_said_where_everything_can_be_proved(records):
     assert about(records) == []
 
 
+def test_who_embeds_reranks_and_reads_is_a_provider_too(records):
+    found = {"retrieval": {"embedder": {"model": "openai/finds", "api_base": None}, "reranker": {"model": None, "api_base": None}}}
+    records["retrieval/retrieval"] = receipt("retrieval", outputs=["results/retrieval/retrieval.json"], params=found)
+    records["scores/reader-a"] = receipt("readers", ["results/retrieval/retrieval.json"], ["results/scores/reader-a.json"],
+                                         {"reader": {"model": "openai/reads", "api_base": None}})
+    assert about(records, "scores/reader-a") == [f"openai/{name}: a provider's model, and no receipt says which version answered"
+                                                 for name in ("finds", "reads")]
+
+
 def test_a_providers_model_is_never_proved_and_least_of_all_without_a_date(records):
     for name, facts in (("entities/d", {"made_by": "llm", "maker": "big-0001"}), ("passages/rephrase/d", {"answered": {"big-0001": 2}})):
         records[name]["recipe"]["params"], records[name]["facts"] = {"llm": {"model": "openai/big-1"}}, facts

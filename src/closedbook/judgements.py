@@ -5,10 +5,9 @@
         --folder results/judgements
 """
 
-import asyncio
 import json
 import re
-from contextlib import ExitStack
+from collections import defaultdict
 from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
@@ -17,7 +16,6 @@ from types import SimpleNamespace
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from closedbook import clustered, files, llm, seeds
-from closedbook.ledger import Ledger
 from closedbook.params import Limits
 from closedbook.records import Document, Passage, Passages
 
@@ -41,7 +39,7 @@ def build(*, documents: list[Path], passages: list[Path], folder: Path, params: 
     for path in passages:
         strategies.setdefault(path.parent.name, []).append(path)
     chosen = [passage for paths in strategies.values() for passage in sample(paths, params.judge.passages, params.seed)]
-    rows = _judged(chosen, {name: Document.read(sources[name]) for name in {passage.document for passage in chosen}}, params, limits)
+    rows = _judged(chosen, sources, params, limits)
     answered = sorted({row["call"]["model_answered"] for row in rows if row["call"]})
     files.write_json(folder / "judgements.json", {
         "model": params.judge.model, "answered": answered,
@@ -94,21 +92,22 @@ def _mean(name: str, values: list[tuple[float, str]]) -> dict:
     return {name: fmean(numbers), f"{name}_stderr": clustered.stderr(numbers, documents)}
 
 
-def _judged(passages: list[Passage], documents: dict[str, Document], params: SimpleNamespace, limits: Limits) -> list[dict]:
+def _judged(passages: list[Passage], sources: dict[str, Path], params: SimpleNamespace, limits: Limits) -> list[dict]:
     """A row a passage: {"id", "document", "strategy", "supported", "unsupported", "reason", "call"}; the reason is why no verdict is usable."""
+    about = defaultdict(list)
+    for passage in passages:
+        about[passage.document].append(passage)
 
-    async def all_of_them(clients):
-        return await llm.gather([
-            clients[passage.document].ask(PROMPT, attempts=params.judge.attempts, check=parse, schema=Verdict, passage=passage.text)
-            for passage in passages
-        ], "judgements")  # fmt: skip
+    async def of_one(ledger, document: str) -> dict[str, dict]:
+        client = llm.Client(llm=params.judge, limits=limits, ledger=ledger, document=Document.read(sources[document]), seed=params.seed,
+                            section="judge")
+        asked = [client.ask(PROMPT, attempts=params.judge.attempts, check=parse, schema=Verdict, passage=passage.text)
+                 for passage in about[document]]
+        answers = await llm.gather(asked, f"judgements/{document}")
+        return {passage.id: _row(answer) for passage, answer in zip(about[document], answers, strict=True)}
 
-    with ExitStack() as stack:
-        clients = {name: llm.Client(llm=params.judge, limits=limits, ledger=stack.enter_context(Ledger("judgements", name)), document=document,
-                                    seed=params.seed) for name, document in sorted(documents.items())}  # fmt: skip
-        answers = asyncio.run(all_of_them(clients))
-    return [{"id": passage.id, "document": passage.document, "strategy": passage.strategy, **_row(answer)}
-            for passage, answer in zip(passages, answers, strict=True)]  # fmt: skip
+    found = {identity: row for of_document in llm.in_segments("judgements", list(about), of_one) for identity, row in of_document.items()}
+    return [{"id": passage.id, "document": passage.document, "strategy": passage.strategy, **found[passage.id]} for passage in passages]
 
 
 def _row(answer) -> dict:

@@ -70,8 +70,8 @@ class Endpoint(Settings):
     @field_validator("model")
     @classmethod
     def _provider_first(cls, value):
-        if value is not None and "/" not in value:
-            raise ValueError(f"must name its provider first, as in openai/{value or 'gpt-4.1'}")
+        if value is not None and not re.fullmatch("[^/]+/.+", value):
+            raise ValueError(f"must name its provider first, as in openai/{value.strip('/') or 'gpt-4.1'}")
         return value
 
     @field_validator("api_base")

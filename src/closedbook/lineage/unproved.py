@@ -33,10 +33,17 @@ def _models(jobs: list[Job]) -> list[str]:
     """Whoever answers behind a provider's name is the provider's to choose; the miniature's author is code of ours, and so is pinned."""
     answered: dict[str, set[str]] = {}
     for job in jobs:
-        asked = job.recipe["params"].get("judge" if job.step == "judgements" else "llm", {}).get("model")
-        if asked and not asked.startswith("miniature/"):
-            answered.setdefault(asked, set()).update(_who_answered(job))
+        for model in providers(job):
+            answered.setdefault(model, set()).update(_who_answered(job))
     return [f"{asked}: {_pinned(names)}" for asked, names in sorted(answered.items())]
+
+
+def providers(job: Job) -> list[str]:
+    """The models that a job asks and that are no code of ours: who writes, judges, reads, embeds or reranks."""
+    settings = job.recipe["params"]
+    finding = settings.get("retrieval", {})
+    sections = [settings.get("llm"), settings.get("judge"), settings.get("reader"), finding.get("embedder"), finding.get("reranker")]
+    return [section["model"] for section in sections if section and section["model"] and not section["model"].startswith("miniature/")]
 
 
 def _who_answered(job: Job) -> Iterable[str]:

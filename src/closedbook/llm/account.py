@@ -4,6 +4,7 @@ Before a request leaves, the most that it can cost is reserved, in one transacti
 can't overspend. What it did cost replaces that when it is answered. A request without an answer stays as it was reserved.
 """
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -137,9 +138,14 @@ def _opened(folder: Path) -> sqlite3.Connection:
 
 
 def _rebuild(path: Path) -> None:
-    """From what the ledger has, which is nothing at the start. It appears whole, and where two jobs do this at once, once."""
+    """From what the ledger has, which is nothing at the start. It appears whole, and where two jobs do this at once, once.
+
+    SQLite takes what lies beside it for its own, so what a lost database has left there goes first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as place:
+    with _alone(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as place:
+        if path.exists():
+            return  # another job was quicker
         made = Path(place) / path.name
         with closing(sqlite3.connect(made, isolation_level=None)) as database:
             database.executescript(TABLES)
@@ -148,10 +154,20 @@ def _rebuild(path: Path) -> None:
                 _insert(database, row)
             database.execute("INSERT INTO total SELECT count(*), coalesce(sum(input_tokens + output_tokens), 0), total(usd) FROM requests")
             database.execute("COMMIT")
-        try:
-            os.link(made, path)
-        except FileExistsError:
-            pass  # another job was quicker, and made the same
+        for beside in ("-wal", "-shm"):
+            path.with_name(path.name + beside).unlink(missing_ok=True)
+        os.rename(made, path)
+
+
+@contextmanager
+def _alone(folder: Path):
+    """No other job gets past this at the same time."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _recorded(ledger: Path) -> Iterator[tuple]:

@@ -52,7 +52,7 @@ def _usable(record: dict, sent: tuple[str, ...]) -> str:
     if not text:
         raise Invalid("the answer is empty")
     if finish_reason == "length":
-        raise Invalid("the answer is cut off at llm.max_tokens")
+        raise Invalid("the answer is cut off at max_tokens")
     if echoes(text, sent):
         raise Invalid("the answer repeats what was sent")
     return text

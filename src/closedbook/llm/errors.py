@@ -4,13 +4,13 @@ import os
 import re
 import sys
 import time
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from closedbook.errors import UserError
 from closedbook.llm import library
 from closedbook.params import LanguageModel
 
-LONGEST_WAIT = 600
 WORTH_A_LINE = 30
 """seconds of a wait that is told"""
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
@@ -43,9 +43,17 @@ def sorted_out(error: Exception, schema) -> Trouble:
     """Raises `error` again where no provider is to blame for it."""
     kind = _kind(error, schema)
     headers = getattr(error, "litellm_response_headers", None) or {}
-    asked = headers.get("retry-after", "")
-    retry_after = float(asked) if re.fullmatch(r"\d+(\.\d+)?", asked) else 0.0
-    return Trouble(kind, WHAT_NEXT.get(kind, RETRY), scrubbed(error), retry_after)
+    return Trouble(kind, WHAT_NEXT.get(kind, RETRY), scrubbed(error), _asked_to_wait(headers.get("retry-after", "")))
+
+
+def _asked_to_wait(retry_after: str) -> float:
+    """Seconds, by a header that gives them or a date; 0 where it is neither."""
+    if re.fullmatch(r"\d+(\.\d+)?", retry_after):
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return 0.0
 
 
 def _kind(error: Exception, schema) -> str:
@@ -80,7 +88,7 @@ def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> 
 def wait(trouble: Trouble, tries: int) -> float:
     """Seconds: what the server asks for, else 0.5, 1, 2 … up to 30, jittered so that many requests do not come back as one."""
     own = min(30, 0.5 * 2 ** (tries - 1)) * (0.5 + time.monotonic_ns() % 1000 / 2000)
-    seconds = min(max(trouble.retry_after, own), LONGEST_WAIT)
+    seconds = max(trouble.retry_after, own)
     if seconds > WORTH_A_LINE:
         print(f"the server asks to wait {seconds:.0f} seconds", file=sys.stderr, flush=True)
     return seconds

@@ -26,7 +26,7 @@ async def gather(tasks: list, label: str) -> list:
         _, open_ones = await asyncio.wait(open_ones, timeout=SECONDS_BETWEEN_LINES)
         if not open_ones:
             break
-        print(f"{label}: {len(started) - len(open_ones):,} of {len(started):,} passages", file=sys.stderr, flush=True)
+        print(f"{label}: {len(started) - len(open_ones):,} of {len(started):,}", file=sys.stderr, flush=True)
     results = await asyncio.gather(*started, return_exceptions=True)
     for kind in (UserError, Exception, asyncio.CancelledError):
         for result in results:

@@ -36,10 +36,10 @@ class _Sender(Sender):
 
     def _came(self, response, text: str) -> dict:
         """`text`: the response as the ledger keeps it."""
-        usage = getattr(response, "usage", None)
+        usage = getattr(response, "usage", None)  # rerankers, paid by searches, count no tokens
         return {"gen_ai.response.id": getattr(response, "id", None),
                 "gen_ai.response.model": getattr(response, "model", None) or self._llm.model,
-                "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": usage.prompt_tokens if usage else 0,
+                "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": usage.prompt_tokens or None if usage else None,
                 "gen_ai.usage.output_tokens": 0, "text": text, "refusal": None, "response_sha256": files.sha256_text(text)}
 
 
@@ -85,8 +85,6 @@ class _Finder(Client):
 
     def __init__(self, *, model: Endpoint, limits: Limits, ledger: Ledger, document: Document, section: str):
         writes_nothing = LanguageModel.model_construct(model=model.model, api_base=model.api_base, temperature=0.0, max_tokens=0)
-        if library.known(model.model):  # the prices in the parameters are those of a model that writes
-            limits = limits.model_copy(update={"input_usd_per_million": None, "output_usd_per_million": None})
         super().__init__(llm=writes_nothing, limits=limits, ledger=ledger, document=document, seed=0, section=section)
 
     async def _found(self, operation: str, texts: list[str], query: str | None = None) -> dict:

@@ -1,4 +1,4 @@
-"""What requests cost: by the prices in the parameters, else by LiteLLM's; and how many tokens they have."""
+"""What requests cost: by LiteLLM's prices, else by those in the parameters; and how many tokens they have."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,9 +18,9 @@ FRAME = 50
 class Prices:
     model: str
     version: str | None
-    """whose prices: "params", LiteLLM's version, or None where neither has one"""
+    """whose prices: LiteLLM's version, "params", or None where neither has one"""
     per_million: tuple[float, float] | None
-    """US dollars for a million tokens of input and of output, where the parameters say"""
+    """US dollars for a million tokens of input and of output, where LiteLLM does not know them"""
 
     def usd(self, input_tokens: int, output_tokens: int, searches: int = 0) -> float | None:
         if self.per_million:
@@ -36,12 +36,15 @@ FREE = Prices("", None, (0.0, 0.0))
 
 
 def of(llm: LanguageModel, limits: Limits) -> Prices:
-    """Raises UserError where dollars are limited and nobody knows a price."""
-    if limits.input_usd_per_million is not None:
-        return Prices(llm.model, "params", (limits.input_usd_per_million, limits.output_usd_per_million))
+    """The parameters' are those of the models that LiteLLM does not know: a judge beside a server of one's own is paid as it is sold.
+
+    Raises UserError where dollars are limited and nobody knows a price.
+    """
     known = library.known(llm.model)
     if known and {"input_cost_per_token", "output_cost_per_token"} <= known.keys():
         return Prices(llm.model, f"litellm {metadata.version('litellm')}", None)
+    if limits.input_usd_per_million is not None:
+        return Prices(llm.model, "params", (limits.input_usd_per_million, limits.output_usd_per_million))
     if limits.max_usd is not None:
         raise UserError(f"limits.max_usd {limits.max_usd:g}: nobody knows what {llm.model} costs, so dollars can't be limited: give "
                         "limits.input_usd_per_million and limits.output_usd_per_million, or set limits.max_usd to null")

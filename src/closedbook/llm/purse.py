@@ -1,6 +1,5 @@
 """The money side of requests: the most that one can cost, what it did cost, and both on the account."""
 
-import asyncio
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,6 +13,10 @@ from closedbook.llm.stopping import Stop
 from closedbook.params import LanguageModel, Limits
 
 
+LOOK = 0.05
+"""seconds between looks whether answers to others have made room"""
+
+
 class Reserved(NamedTuple):
     request: int
     """its number on the account"""
@@ -23,13 +26,13 @@ class Reserved(NamedTuple):
 class Purse:
     """For the requests about one document at one step. A model that is code of ours costs nothing and is not counted."""
 
-    def __init__(self, llm: LanguageModel, limits: Limits, ledger: Ledger, stop: Stop):
-        self._llm, self._limits, self._stop = llm, limits, stop
+    def __init__(self, llm: LanguageModel, limits: Limits, ledger: Ledger):
+        self._llm, self._limits = llm, limits
         self._free = llm.model.startswith(OURS)
         self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)
         if self._account:
             ledger.closing.callback(self._account.close)
-        self._open, self._settled = 0, asyncio.Event()
+        self._open = 0
 
     @cached_property
     def prices(self) -> prices.Prices:
@@ -41,7 +44,7 @@ class Purse:
         if self._account:
             self._account.serve()
 
-    async def reserve(self, question: Question) -> Reserved | None:
+    async def reserve(self, question: Question, stop: Stop) -> Reserved | None:
         """Wait until the most that a request can cost is within the limits: the answers to others make room, for they cost less.
 
         Raises UserError where a limit is reached, and where dollars are limited and nobody knows a price; and CancelledError where no
@@ -50,13 +53,11 @@ class Purse:
         if self._free:
             return None
         most = self._most(question)
-        self._stop.check()
+        stop.check()
         while isinstance(request := self._account.reserve(most, self._limits), Reached):
             if request.limit == "max_calls" or not self._open:
                 raise request.error()
-            self._settled.clear()
-            await self._settled.wait()
-            self._stop.check()
+            await stop.pause(LOOK)
         self._open += 1
         return Reserved(request, most)
 
@@ -64,7 +65,6 @@ class Purse:
         if reserved:
             self._account.settle(reserved.request, line["outcome"], Amount(**line["counted"]))
             self._open -= 1
-            self._settled.set()
 
     def _most(self, question: Question) -> Amount:
         schema = files.canonical(question.schema.model_json_schema()) if question.schema else ""

@@ -7,11 +7,10 @@ from collections.abc import Awaitable
 from itertools import count
 
 from closedbook.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
-from closedbook.llm import answers, errors, library, prices
+from closedbook.llm import answers, errors, library, prices, stopping
 from closedbook.llm.purse import Purse
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots
-from closedbook.llm.stopping import Stop
 from closedbook.params import LanguageModel, Limits
 from closedbook.records import Document
 
@@ -24,22 +23,23 @@ class Sender:
 
     def __init__(self, *, llm: LanguageModel, limits: Limits, ledger: Ledger, document: Document, section: str):
         self._llm, self._limits, self._ledger, self._document, self._section = llm, limits, ledger, document, section
-        self._slots, self._stop = Slots(ledger.folder, limits.concurrency), Stop()
-        self.purse = Purse(llm, limits, ledger, self._stop)
+        self._slots = Slots(ledger.folder, limits.concurrency)
+        self.purse = Purse(llm, limits, ledger)
 
     async def send(self, request: dict, question: Question, schema) -> dict:
         """The ledger's line of the answer, or of why there is none; it is on disk.
 
         Raises UserError where asking on makes no sense, and CancelledError where that was so for another request before this one left.
         """
-        async with self._slots.one(self._stop):
-            with self._stop.in_flight():
-                return await self._tried(request, question, schema)
+        stop = stopping.of_this_loop()
+        async with self._slots.one(stop):
+            with stop.in_flight():
+                return await self._tried(request, question, schema, stop)
 
-    async def _tried(self, request: dict, question: Question, schema) -> dict:
+    async def _tried(self, request: dict, question: Question, schema, stop: stopping.Stop) -> dict:
         deadline = time.monotonic() + self._limits.deadline
         for tries in count(1):
-            reserved = await self.purse.reserve(question)
+            reserved = await self.purse.reserve(question, stop)
             started = time.time()
             came, trouble = await self._try(request["request"], question.messages, schema, deadline - time.monotonic())
             wait = self._wait(trouble, tries, deadline)
@@ -52,7 +52,7 @@ class Sender:
                 return line
             if wait is None:
                 raise errors.stopping(trouble, self._llm, tries, self._section)
-            await self._stop.pause(wait)
+            await stop.pause(wait)
 
     async def _try(self, settings: dict, messages: list[dict], schema, seconds: float) -> tuple[dict, errors.Trouble | None]:
         """(what came back in the ledger's terms, what was wrong with it)."""
@@ -113,4 +113,4 @@ class Sender:
             return None
         tokens = prices.tokens(self._llm.model, self._document.text)
         return (f"the document has {tokens:,} tokens, too many for the context of {self._llm.model}{f' ({context:,})' if context else ''}: "
-                "name a larger model in llm.model, or set llm.sections")
+                f"name a larger model in {self._section}.model{', or set llm.sections' if self._section == 'llm' else ''}")

@@ -5,8 +5,20 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def of_this_loop() -> "Stop":
+    """The one for all that is asked in the running loop, of however many documents: a signal has one handler, and trouble that stays is
+    everybody's."""
+    return _of(asyncio.get_running_loop())
+
+
+@lru_cache(maxsize=1)
+def _of(loop: asyncio.AbstractEventLoop) -> "Stop":
+    return Stop()
 
 
 class Stop:

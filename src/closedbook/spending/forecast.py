@@ -20,6 +20,7 @@ from closedbook.spending.spent import SERVED
 
 COLUMNS = {"strategy": "", "calls": "calls", "answered": "answered", "to_ask": "to ask", "input_tokens": "input tokens",
            "output_tokens": "output tokens", "usd": "US dollars", "time": "time", "corpus_tokens": "corpus tokens"}
+NOTHING = ", nothing leaves this machine, and nothing costs anything"
 HOLDS, MAY_STOP, STOPS = "holds", "may stop it", "stops it"
 
 
@@ -29,10 +30,10 @@ def answer(options: argparse.Namespace) -> dict:
     Raises UserError for what is wrong with params.yaml or the documents, and where dollars are limited and nobody knows a price.
     """
     planned = plan.make(write=False)
-    params = planned.params
+    params, others = planned.params, _others(planned)
     if params.llm.model is None:
         return {"model": None, "strategies": {}, "total": asdict(Row()), "limits": [],
-                "notes": ["llm.model is null: no language model is asked, nothing leaves this machine, and nothing costs anything"]}
+                "notes": [f"llm.model is null: no language model writes{NOTHING if not others else ''}", *others]}
     price = prices.FREE if params.llm.model.startswith(OURS) else prices.of(params.llm, params.limits)
     found = asking.jobs(planned)
     estimates = Estimates(params.llm, {job.document.id: job.document for job in found}, calls.taken(params.llm.model))
@@ -41,7 +42,18 @@ def answer(options: argparse.Namespace) -> dict:
     total = sum(rows.values(), Row())
     return {"model": params.llm.model, "strategies": {step: asdict(one) for step, one in rows.items()}, "total": asdict(total),
             "limits": [] if price is prices.FREE else _limits(params.limits, total),
-            "notes": _notes(params, found, total, estimates, price)}  # fmt: skip
+            "notes": [*_notes(params, found, total, estimates, price), *others]}  # fmt: skip
+
+
+def _others(planned: plan.Plan) -> list[str]:
+    """That a run asks other models too, of which nothing is told here."""
+    asked = {f"readers.{name}": reader.model for name, reader in planned.params.readers.items()}
+    if "judgements" in planned.recipes:
+        asked["judge"] = planned.params.judge.model
+    if "retrieval" in planned.recipes:
+        asked |= {f"retrieval.{name}": getattr(planned.params.retrieval, name).model for name in ("embedder", "reranker")}
+    named = ", ".join(f"{section} ({model})" for section, model in asked.items() if model)
+    return [f"not included: what is asked of {named}, which counts against the limits too"] if named else []
 
 
 def _limits(limits: Limits, total: Row) -> list[dict]:
@@ -64,7 +76,7 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
     """What a reader must know beside the figures."""
     notes = []
     if price is prices.FREE:
-        notes.append(f"{params.llm.model} is code of closedbook: nothing leaves this machine, nothing costs anything, and no time is told")
+        notes.append(f"{params.llm.model} is code of closedbook: it asks nobody and costs nothing, and no time is told")
     elif price.version is None:
         notes.append(f"nobody knows what {params.llm.model} costs: give limits.input_usd_per_million and limits.output_usd_per_million")
     else:

@@ -28,9 +28,10 @@ def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
 def _result(segment: Path) -> str:
     """What a segment's calls were made for."""
     step = segment.parent.name
-    if step == "judgements":
-        return JUDGEMENTS
-    return f"results/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
+    if step.startswith("reader-"):
+        return f"results/scores/{step}.json"
+    of_all = {"judgements": JUDGEMENTS, "retrieval": "results/retrieval/retrieval.json"}
+    return of_all.get(step) or f"results/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
 
 
 def _segment(state: State, segment: Path, answers: dict[str, set[str]]) -> Iterator[Break]:
