@@ -154,6 +154,15 @@ def test_an_answer_other_than_a_judgement_carries_is_named():
     assert broken() == {path: ["judgements/judgements"]}
 
 
+@pytest.mark.parametrize(("step", "job_of_it", "made"), [("retrieval", "retrieval/retrieval", "results/retrieval/chunks.jsonl"),
+                                                        ("reader-gpt", "scores/reader-gpt", "results/scores/reader-gpt.json")])
+def test_a_broken_call_of_a_reader_or_of_retrieval_is_told_with_what_it_was_made_for(step, job_of_it, made):
+    called(step, "k9", "all is well")
+    job(job_of_it, DOCUMENT, **{made: {}})
+    edit(f"ledger/{step}/d.jsonl", "all is well", "all is bad!")
+    assert broken() == {f"ledger/{step}/d.jsonl:1": [job_of_it]}
+
+
 def test_a_documents_text_in_the_ledger_is_its_name():
     (text,) = Path("ledger/texts").iterdir()
     text.write_text("Another text.")

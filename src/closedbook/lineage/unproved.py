@@ -33,10 +33,17 @@ def _models(jobs: list[Job]) -> list[str]:
     """Whoever answers behind a provider's name is the provider's to choose; the miniature's author is code of ours, and so is pinned."""
     answered: dict[str, set[str]] = {}
     for job in jobs:
-        asked = job.recipe["params"].get("judge" if job.step == "judgements" else "llm", {}).get("model")
-        if asked and not asked.startswith("miniature/"):
+        for asked in _asked(job):
             answered.setdefault(asked, set()).update(_who_answered(job))
     return [f"{asked}: {_pinned(names)}" for asked, names in sorted(answered.items())]
+
+
+def _asked(job: Job) -> list[str]:
+    """The providers' models that a job was to ask."""
+    settings = job.recipe["params"]
+    found = settings.get("retrieval", {})
+    asked = [settings.get("judge" if job.step == "judgements" else "llm"), settings.get("reader"), found.get("embedder"), found.get("reranker")]
+    return [one["model"] for one in asked if one and one["model"] and not one["model"].startswith("miniature/")]
 
 
 def _who_answered(job: Job) -> Iterable[str]:

@@ -28,8 +28,10 @@ def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
 def _result(segment: Path) -> str:
     """What a segment's calls were made for."""
     step = segment.parent.name
-    if step == "judgements":
-        return JUDGEMENTS
+    if step in ("judgements", "retrieval"):
+        return {"judgements": JUDGEMENTS, "retrieval": "results/retrieval/chunks.jsonl"}[step]
+    if step.startswith("reader-"):
+        return f"results/scores/{step}.json"
     return f"results/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
 
 
