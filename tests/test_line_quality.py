@@ -49,7 +49,7 @@ def test_documents_to_scores_without_a_model(tmp_path, name, documents, question
     assert len(texts) == documents and all(len(set(each)) == len(each) >= 4 and all(each) for each in texts.values())
     assert "<p>" not in str(texts)
     rows = (line.folder / "results/report/table.csv").read_text().splitlines()
-    assert rows[0].startswith("arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents") and len(rows) == 4
+    assert rows[0].startswith("arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,") and len(rows) == 4
     learnt = [text for strategy in ("raw", "entigraph") for each in passages(line, strategy).values() for text in each]
     assert not leaks(line, learnt)
     assert leaks(line, [*learnt, "As was asked: " + next(iter(asked(line)))]), "the check sees a question"
