@@ -201,6 +201,13 @@ def test_share_of_nothing_is_not_defined(tmp_path):
     assert "is not defined: the base may gain nothing from the text" in words.in_words(table)
 
 
+def test_draws_without_a_gain_leave_the_interval_of_a_share_a_number(tmp_path):
+    gained, learnt = [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]  # of 10,000 draws of six documents some fourteen have but the last two
+    two_by_two(tmp_path, [0] * 6, gained, learnt, [1] * 6, documents=6)
+    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    assert table["share"] == 0.5 and table["interval"] == [0.0, 1.0]
+
+
 def test_share_over_one_document_is_not_defined(tmp_path):
     two_by_two(tmp_path, [0, 0], [1, 1], [1, 0], [1, 1], documents=1)
     (table,) = overview.shares(scores_in(tmp_path), seed=1)
