@@ -112,7 +112,7 @@ def test_seeds_are_paired_and_spread(tmp_path):
     assert found["difference"] == 0.625 and math.isclose(found["spread"], 0.25 / math.sqrt(2))
     assert found["left_out"] == {"raw": [3], "entigraph": []}
     shown = "\n".join(words.lines(found))
-    assert "raw's seeds 3 have no partner" in shown and "seed 2: entigraph won 3 questions" in shown
+    assert "raw's seeds 3 have no partner" in shown and "seed 2: questions that entigraph won: 3," in shown
 
 
 def test_the_base_is_held_against_each_seed(tmp_path):
@@ -192,6 +192,9 @@ def test_share_of_the_gain_by_hand(tmp_path):
     assert low <= 0.25 and high == 1.0  # one document of four is all lost: a draw may hold it more than twice, or not at all
     assert "won 75% of what the text at hand gives the base" in words.in_words(table)
     assert compare(tmp_path, "base", "entigraph")["shares"] == [table]
+    for task in (CLOSED, OPEN):
+        scored(tmp_path, "reader-gpt", [1] * 20, seed=None, task=task, strategy="reader")
+    assert overview.shares(scores_in(tmp_path), seed=1) == [table] and compare(tmp_path, "base", "reader-gpt")["shares"] == []
 
 
 def test_share_of_nothing_is_not_defined(tmp_path):
