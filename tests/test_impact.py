@@ -223,6 +223,16 @@ def test_each_kind_of_left_over_is_found_with_the_command_that_removes_it(projec
         assert not broken()
 
 
+def test_a_reader_s_score_is_one_of_the_scores(project):
+    files.write_json("results/scores/reader-gpt.json", {})
+    recipe = {"step": "readers", "params": {}, "code": "c" * 64, "prompts": {}, "assets": {}}
+    place = f"results/questions/{VARN}.json"
+    receipts.write(receipts.FOLDER / "scores/reader-gpt.json", recipe=recipe, inputs={place: files.sha256_file(place)},
+                   outputs=[Path("results/scores/reader-gpt.json")], facts={})
+    answer = ask(VARN)
+    assert answer["scores"] == ["a-s1", "reader-gpt"] and answer["rebuilt"]["readers"] == 1
+
+
 def test_a_call_about_another_document_that_shows_chunks_of_it_is_told_of_found_and_struck_alone(project):
     request = {"gen_ai.request.model": "openai/reader", "api_base": None}
     with ledger.Ledger("reader-gpt", KELL) as segment:
