@@ -69,6 +69,20 @@ def parts(listed: list[dict]) -> list[str]:
     return [name for name in PARTS if any(name in row["parts"] for row in listed)]
 
 
+def details(row: dict) -> dict[str, str]:
+    """What else its task tells of how the questions were answered: other conventions of answers in words, what was cut, what was found."""
+    told = {}
+    if "attempt_rate" in row:
+        told["attempt rate"] = f"{row['attempt_rate']:.3f}"
+        for name, title in (("repository", "first valid, of the answered in test"), ("majority", "majority")):
+            told[title] = with_error(row[name]["accuracy"], row[name]["stderr"]) if row[name]["n"] else "–"
+    if "documents_cut" in row:
+        told["documents cut"] = f"{row['documents_cut']:,} of {row['n_documents']:,}"
+    if "recall" in row:
+        told |= {"recall": f"{row['recall']:.3f}", "chunks": str(row["chunks"]), "order": row["order"].replace("_", " ")}
+    return told | ({"temperature": f"{row['temperature']:g}"} if "temperature" in row else {})
+
+
 def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
     """Header and cells of table.csv."""
     shown = [(name, key) for name in parts(listed) for key in ("accuracy", "stderr", "n")]
