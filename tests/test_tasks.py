@@ -295,6 +295,8 @@ def test_recipe_of_scores_names_what_the_tasks_read_and_no_more():
     assert recipe("quality_closed", held_out=3).keys() == {"scores", "seed", "held_out"}
     assert recipe("quality_closed").keys() == {"scores"} and "cot" not in recipe("quality_closed")["scores"]
     assert recipe("quality_cot")["scores"]["cot"] == COT.model_dump() and "seed" in recipe("quality_cot")
+    assert recipe("quality_cot", "quality_rag")["retrieval"].keys() == {"chunks", "order"}
+    assert recipe("quality_rag_cot")["retrieval"].keys() == {"chunks", "order", "temperature"}
 
 
 def test_several_responses_at_temperature_0_are_refused():
