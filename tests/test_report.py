@@ -134,6 +134,15 @@ def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
 
 
+def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
+    for path in inputs["scores"]:
+        found = files.read_json(path)
+        files.write_json(path, {**found, "tasks": {"quality_open": {**found["tasks"]["quality_closed"], "documents_cut": 0}}})
+    for path in (path.with_suffix(".samples.jsonl") for path in inputs["scores"]):
+        files.write_json_lines(path, [row | {"task": "quality_open"} for row in files.read_json_lines(path)[80:]])
+    assert words(built({**inputs, "tasks": ["quality_open"]})).startswith("What the model knows with the text at hand")
+
+
 def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [

@@ -129,6 +129,6 @@ def _page(**facts) -> str:
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
         **facts, with_error=table.with_error, shown_seed=table.seed_of, parts=table.parts, part_names=table.PARTS, by_arm=table.by_arm,
-        details=table.details, untaught=table.UNTAUGHT, excerpt=EXCERPT,
+        details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
         colours={line: colour for line, (colour, _) in plots.looks(row["strategy"] for row in facts["headline"]).items()},
     )

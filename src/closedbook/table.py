@@ -69,6 +69,11 @@ def parts(listed: list[dict]) -> list[str]:
     return [name for name in PARTS if any(name in row["parts"] for row in listed)]
 
 
+def at_hand(row: dict) -> str:
+    """What the model had before it when it was asked, in words: its score tells of what was shown."""
+    return "the text at hand" if row.keys() & {"documents_cut", "recall"} else "the book closed"
+
+
 def details(row: dict) -> dict[str, str]:
     """What else its task tells of how the questions were answered: other conventions of answers in words, what was cut, what was found."""
     told = {}
