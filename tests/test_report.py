@@ -429,11 +429,12 @@ def test_how_the_questions_were_answered_is_told_where_there_is_more_to_tell(inp
         found = files.read_json(path)
         asked = found["tasks"]["quality_closed"]
         found["tasks"] |= {"quality_closed_text": asked | {"attempt_rate": 0.125, **votes, "temperature": 0.1},
-                           "quality_closed": asked | {"documents_cut": 1, "recall": 0.75, "chunks": 8, "order": "best_last"}}
+                           "quality_closed": asked | {"documents_cut": 1, "recall": 0.75, "chunks": 8, "order": "best_last", "grid": [],
+                                                      "test": {"accuracy": 0.2, "stderr": 0.1, "n": 60}}}
         files.write_json(path, found)
     seen = words(built(inputs))
     assert "majority temperature base – 0.125 – 0.500 ± 0.100 0.1 raw 1 0.125" in seen
-    assert "documents cut recall chunks order base – 1 of 2 0.750 8 best last raw 1" in seen
+    assert "order accuracy on test base – 1 of 2 0.750 8 best last 0.200 ± 0.100 raw 1" in seen
 
 
 def test_a_single_question_has_no_standard_error(inputs, tmp_path):

@@ -85,7 +85,11 @@ def details(row: dict) -> dict[str, str]:
         told["documents cut"] = f"{row['documents_cut']:,} of {row['n_documents']:,}"
     if "recall" in row:
         told |= {"recall": f"{row['recall']:.3f}", "chunks": str(row["chunks"]), "order": row["order"].replace("_", " ")}
-    return told | ({"temperature": f"{row['temperature']:g}"} if "temperature" in row else {})
+    if "temperature" in row:
+        told["temperature"] = f"{row['temperature']:g}"
+    if "grid" in row:
+        told["accuracy on test"] = with_error(row["test"]["accuracy"], row["test"]["stderr"])
+    return told
 
 
 def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
