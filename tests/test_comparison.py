@@ -112,7 +112,7 @@ def test_seeds_are_paired_and_spread(tmp_path):
     assert found["difference"] == 0.625 and math.isclose(found["spread"], 0.25 / math.sqrt(2))
     assert found["left_out"] == {"raw": [3], "entigraph": []}
     shown = "\n".join(words.lines(found))
-    assert "raw's seeds 3 have no partner" in shown and "seed 2: entigraph won 3 questions" in shown
+    assert "raw's seeds 3 have no partner" in shown and "seed 2: questions that entigraph won: 3," in shown
 
 
 def test_the_base_is_held_against_each_seed(tmp_path):
@@ -192,6 +192,9 @@ def test_share_of_the_gain_by_hand(tmp_path):
     assert low <= 0.25 and high == 1.0  # one document of four is all lost: a draw may hold it more than twice, or not at all
     assert "won 75% of what the text at hand gives the base" in words.in_words(table)
     assert compare(tmp_path, "base", "entigraph")["shares"] == [table]
+    for task in (CLOSED, OPEN):
+        scored(tmp_path, "reader-gpt", [1] * 20, seed=None, task=task, strategy="reader")
+    assert overview.shares(scores_in(tmp_path), seed=1) == [table] and compare(tmp_path, "base", "reader-gpt")["shares"] == []
 
 
 def test_share_of_nothing_is_not_defined(tmp_path):
@@ -199,6 +202,13 @@ def test_share_of_nothing_is_not_defined(tmp_path):
     (table,) = overview.shares(scores_in(tmp_path), seed=1)
     assert table["share"] is None and table["interval"] is None and table["gain_with_text_interval"][0] < 0
     assert "is not defined: the base may gain nothing from the text" in words.in_words(table)
+
+
+def test_draws_without_a_gain_leave_the_interval_of_a_share_a_number(tmp_path):
+    gained, learnt = [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]  # of 10,000 draws of six documents some fourteen have but the last two
+    two_by_two(tmp_path, [0] * 6, gained, learnt, [1] * 6, documents=6)
+    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    assert table["share"] == 0.5 and table["interval"] == [0.0, 1.0]
 
 
 def test_share_over_one_document_is_not_defined(tmp_path):

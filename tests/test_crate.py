@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import toy_history
+import toys
 
 from closedbook import files
 from closedbook.errors import UserError
@@ -78,6 +79,16 @@ def test_each_job_is_an_action_between_the_files_of_its_receipt(line):
     assert "#value/training.learning_rate/" in json.dumps(entities["#job/runs/raw-s1"]["object"])
     assert entities["results/documents/d.json"]["name"] == toy_history.HOSTILE, "a title is text, and only that"
     assert "Not proved: the moon." in entities["./"]["description"] and entities["./"]["version"] == PROJECT.commit
+
+
+def test_what_was_retrieved_is_one_folder_of_two_files(line):
+    made = [f"results/retrieval/{name}" for name in ("chunks.jsonl", "retrieval.json")]
+    for path in made:
+        files.write_json(path, [])
+    toys.receipt("retrieval/retrieval", ["results/documents/d.json"], made)
+    entities = write()
+    assert named(entities["results/retrieval/"]["hasPart"]) == made and "hasPart" not in entities[made[0]]
+    assert violations(line / "crate", line / "cache") == []
 
 
 def test_the_same_history_gives_the_same_bytes_and_its_sums_hold(line):

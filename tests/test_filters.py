@@ -120,7 +120,8 @@ def arm(tmp_path):
     def build(texts, corpus_tokens="all", rate=0.0, **settings):
         folder = tmp_path / f"corpus-{corpus_tokens}"
         corpora.build(
-            name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, epochs=1), filters=params.Filters(**{**OFF, **settings}),
+            name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, epochs=1), shares={"entigraph": 1},
+            filters=params.Filters(**{**OFF, **settings}), held_out=0,
             passages=[toys.passages(tmp_path, "varn", texts)], questions=[tmp_path / "questions.json"], documents=[place],
             replay=tmp_path / "base" / "replay.jsonl", replay_rate=rate, base=tmp_path / "base", seed=1, folder=folder,
         )  # fmt: skip

@@ -147,7 +147,7 @@ def test_own_tasks_are_scored_as_lm_eval_does(world, own_tasks):
 
 def test_unknown_own_task_names_the_nearest(own_tasks):
     forgetting.check_tasks(["ships", "fleet"], own_tasks)
-    forgetting.check_tasks(["hellaswag", "mmlu"])
+    forgetting.check_tasks(["hellaswag", "mmlu", "mmlu_nutrition", "AraDiCE_ArabicMMLU_high_humanities_history_egy"])
     with pytest.raises(UserError, match="scores.forgetting: 'shipz' is not a task of lm_eval; did you mean ships?"):
         forgetting.check_tasks(["shipz"], own_tasks)
 

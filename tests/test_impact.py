@@ -16,6 +16,7 @@ from closedbook import cli, files, ledger, shingles
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import impact
+from closedbook.lineage.history import History
 from closedbook.lineage.takedown import elsewhere, notes, origin
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.sources.names import document_id
@@ -220,6 +221,29 @@ def test_each_kind_of_left_over_is_found_with_the_command_that_removes_it(projec
     if "--redact" in trace["remedy"]:
         ask(VARN, redact=True)
         assert not broken()
+
+
+def test_a_reader_s_score_is_one_of_the_scores(project):
+    files.write_json("results/scores/reader-gpt.json", {})
+    recipe = {"step": "readers", "params": {}, "code": "c" * 64, "prompts": {}, "assets": {}}
+    place = f"results/questions/{VARN}.json"
+    receipts.write(receipts.FOLDER / "scores/reader-gpt.json", recipe=recipe, inputs={place: files.sha256_file(place)},
+                   outputs=[Path("results/scores/reader-gpt.json")], facts={})
+    answer = ask(VARN)
+    assert answer["scores"] == ["a-s1", "reader-gpt"] and answer["rebuilt"]["readers"] == 1
+
+
+def test_a_call_about_another_document_that_shows_chunks_of_it_is_told_of_found_and_struck_alone(project):
+    request = {"gen_ai.request.model": "openai/reader", "api_base": None}
+    with ledger.Ledger("reader-gpt", KELL) as segment:
+        for key, shown in (("own", TEXTS[KELL]), ("both", f"{TEXTS[KELL]}\n\n{TEXTS[VARN]}")):
+            segment.append({"key": key, "request": request, "messages": [{"role": "user", "content": shown}], "text": "B", "time": 0.0})
+    assert {"model": "openai/reader", "api_base": None, "calls": 1, "first": "1970-01-01", "last": "1970-01-01"} in notes.note(
+        History.here(), VARN).calls
+    taken_out()
+    assert not broken()
+    own, both = [record for _, record, problem in ledger.verified(Path(f"ledger/reader-gpt/{KELL}.jsonl")) if not problem]
+    assert own["text"] == "B" and "messages" not in both and "text" not in both
 
 
 def test_a_call_about_it_whose_short_answer_was_not_struck_is_found(project):

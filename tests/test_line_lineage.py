@@ -100,7 +100,7 @@ def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_
 
 CLASSES = {
     "artefact": "results/[!r]*/**/*", "receipt": "results/receipts/**/*.json", "recipe": ".closedbook/recipes/**/*.json",
-    "ledger": "ledger/**/*", "cache object": ".dvc/cache/files/md5/??/*", "MLflow artefact": "mlartifacts/*/artifacts/*",
+    "ledger": "ledger/*/**/*", "cache object": ".dvc/cache/files/md5/??/*", "MLflow artefact": "mlartifacts/*/artifacts/*",
     "model": "results/runs/*/model.safetensors", "crate": "crate/**/*",
 }  # fmt: skip
 

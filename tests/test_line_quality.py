@@ -14,7 +14,6 @@ pytestmark = [
 SMALL = {
     "arms": {"raw": {"strategy": "raw", "corpus_tokens": 2000, "epochs": 1}, "entigraph": {"strategy": "entigraph", "corpus_tokens": 2000, "epochs": 1}}
 }
-ONE_ARM = {"entigraph": SMALL["arms"]["entigraph"]}
 
 
 def line_on(folder, name, **changes) -> Line:
@@ -50,24 +49,25 @@ def test_documents_to_scores_without_a_model(tmp_path, name, documents, question
     assert len(texts) == documents and all(len(set(each)) == len(each) >= 4 and all(each) for each in texts.values())
     assert "<p>" not in str(texts)
     rows = (line.folder / "results/report/table.csv").read_text().splitlines()
-    assert rows[0] == "strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents" and len(rows) == 4
+    assert rows[0].startswith("arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,") and len(rows) == 4
     learnt = [text for strategy in ("raw", "entigraph") for each in passages(line, strategy).values() for text in each]
     assert not leaks(line, learnt)
     assert leaks(line, [*learnt, "As was asked: " + next(iter(asked(line)))]), "the check sees a question"
 
 
 def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(tmp_path):
-    trouble = {0: "429", 2: "500", 4: "broken", 6: "fenced", 8: "empty", 11: "not_json", 30: "empty", 45: "refusal"}
+    trouble = {0: "429", 1: "500", 3: "broken", 4: "fenced", 5: "empty", 7: "not_json", 14: "empty", 18: "refusal"}
     with Server(trouble) as server:
         llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
-        line = line_on(tmp_path / "line", "QuALITY.sample.htmlstripped.dev", llm=llm, limits={"retries": 3}, arms=ONE_ARM)
+        line = line_on(tmp_path / "line", "QuALITY.sample.htmlstripped.dev", llm=llm, limits={"retries": 3}, arms=TINY["arms"])
+        line.set(documents={"limit": 4})
         line.snakemake()
-        assert max(server.answered.values()) == 1 and num_scored(line) == [119] * 2
+        assert max(server.answered.values()) == 1 and num_scored(line) == [len(asked(line))] * 2
         received = server.received
         sent = [message["content"] for request in server.requests for message in request["messages"]]
         assert not leaks(line, sent) and leaks(line, [*sent, f"Write about this: {min(asked(line))}"]), "the check sees a question"
         made = [files.read_json(path) for path in (line.folder / "results/entities").iterdir()]
-        assert len(made) == 10 and {each["made_by"] for each in made} == {"llm"}
+        assert len(made) == 4 and {each["made_by"] for each in made} == {"llm"}
         receipts = [files.read_json(path) for path in (line.folder / "results/receipts/entities").iterdir()]
         assert {receipt["facts"]["made_by"] for receipt in receipts} == {"llm"}
         for path in (line.folder / "results/passages/entigraph").iterdir():

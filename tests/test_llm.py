@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import socket
-import time
+import threading
 from dataclasses import replace
 
 import pytest
@@ -40,7 +40,8 @@ def ask(url, folder, prompt="entities", check=parse, attempts=2, document=DOCUME
         return asyncio.run(client.ask(prompt, attempts=attempts, check=check, **options))
 
 
-@pytest.mark.parametrize("trouble, requests", [("none", 1), ("fenced", 1), ("429", 2), ("500", 2), ("broken", 2), ("503", 2), ("no_choices", 2), ("no_usage", 1), ("not_json", 2),
+@pytest.mark.parametrize("trouble, requests", [("none", 1), ("fenced", 1), ("429", 2), ("500", 2), ("broken", 2), ("503", 2),
+                                               ("no_choices", 2), ("no_usage", 1), ("not_json", 2),
                                                ("empty", 2), ("refusal", 2), ("cut", 2), ("blank", 2), ("no_schema", 2)])
 def test_every_trouble_that_may_pass_ends_in_a_good_answer_asked_once(tmp_path, trouble, requests):
     with Server({0: trouble}) as server:
@@ -78,7 +79,8 @@ def test_a_server_that_asks_to_wait_beyond_the_deadline_is_not_asked_before(tmp_
         assert server.received == 1
 
 
-@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("403", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"), ("credit", "quota")])
+@pytest.mark.parametrize("trouble, words", [("401", "OPENAI_API_KEY"), ("403", "OPENAI_API_KEY"), ("404", "llm.model"), ("quota", "quota"),
+                                            ("credit", "quota")])  # fmt: skip
 def test_trouble_that_stays_stops_the_run_at_once_and_is_asked_again_when_mended(tmp_path, trouble, words):
     with Server({0: trouble}) as server:
         with pytest.raises(UserError, match=words):
@@ -257,28 +259,38 @@ def test_the_same_thing_asked_twice_at_once_is_sent_once(tmp_path):
 
 
 def test_answers_that_come_together_are_flushed_to_disk_together_before_use(tmp_path, monkeypatch):
-    flushed, real = [], os.fsync
+    flushed, used, all_came = [], [], threading.Event()
+    path, sync, append = tmp_path / "test" / f"{DOCUMENT.id}.jsonl", Ledger._sync, Ledger.append
 
-    def fsync(descriptor):
-        with open(f"/proc/self/fd/{descriptor}", "rb") as written:
-            flushed.append(len(written.read().splitlines()))
-        time.sleep(0.05)
-        real(descriptor)
+    def slow_sync(ledger, waiting):
+        written = path.read_bytes().count(b"\n")
+        if not flushed:
+            assert all_came.wait(60), "the first flush takes until all answers are there"
+        done = sync(ledger, waiting)
+        flushed.append(written)
+        return done
+
+    def appended(ledger, *record):
+        append(ledger, *record)
+        if len(ledger._records) == 32:
+            all_came.set()
 
     async def use(client, number):
         await client.ask("single", attempts=1, check=str, first=f"thing {number}")
-        assert len(flushed) > 1 or flushed[0] >= 1, "used before it was on disk"
+        used.append(number)
+        assert flushed[-1] >= len(used), "used before it was on disk"
 
     async def many(client):
         await asyncio.gather(*(use(client, number) for number in range(32)))
 
+    monkeypatch.setattr(Ledger, "_sync", slow_sync)
+    monkeypatch.setattr(Ledger, "append", appended)
     with Server() as server, Ledger("test", DOCUMENT.id, tmp_path) as ledger:
         client = llm.Client(llm=settings(server.url), limits=limits(concurrency=32), ledger=ledger, document=DOCUMENT, seed=1)
-        monkeypatch.setattr(ledgers.os, "fsync", fsync)
         asyncio.run(many(client))
         monkeypatch.undo()
-    assert max(flushed) == 32 and len(flushed) < 16
-    assert not [problem for _, _, problem in ledgers.verified(tmp_path / "test" / f"{DOCUMENT.id}.jsonl") if problem]
+    assert flushed[1:] == [32], "two flushes for 32 answers"
+    assert not [problem for _, _, problem in ledgers.verified(path) if problem]
 
 
 def test_messages_of_one_s_own_are_asked_and_kept_under_their_name(tmp_path):

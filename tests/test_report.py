@@ -134,6 +134,15 @@ def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
 
 
+def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
+    for path in inputs["scores"]:
+        found = files.read_json(path)
+        files.write_json(path, {**found, "tasks": {"quality_open": {**found["tasks"]["quality_closed"], "documents_cut": 0}}})
+    for path in (path.with_suffix(".samples.jsonl") for path in inputs["scores"]):
+        files.write_json_lines(path, [row | {"task": "quality_open"} for row in files.read_json_lines(path)[80:]])
+    assert words(built({**inputs, "tasks": ["quality_open"]})).startswith("What the model knows with the text at hand")
+
+
 def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
@@ -409,6 +418,23 @@ def test_a_reader_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
     assert "reader-large base +0.438" in seen and "reader" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines()[-1].startswith("reader-large") and "reader-large" not in second
+    linked = re.findall(r"lineage.html#score/([a-z0-9-]+)", (inputs["folder"] / "report.html").read_text())
+    assert {*linked} == {"base", "raw-s1", "entigraph-s1"}, "the lineage page knows no reader"
+
+
+def test_how_the_questions_were_answered_is_told_where_there_is_more_to_tell(inputs, tmp_path):
+    assert "How the questions were answered" not in words(built(inputs))
+    votes = {"repository": {"accuracy": None, "stderr": None, "n": 0}, "majority": {"accuracy": 0.5, "stderr": 0.1, "n": 80}}
+    for path in inputs["scores"]:
+        found = files.read_json(path)
+        asked = found["tasks"]["quality_closed"]
+        found["tasks"] |= {"quality_closed_text": asked | {"attempt_rate": 0.125, **votes, "temperature": 0.1},
+                           "quality_closed": asked | {"documents_cut": 1, "recall": 0.75, "chunks": 8, "order": "best_last", "grid": [],
+                                                      "test": {"accuracy": 0.2, "stderr": 0.1, "n": 60}}}
+        files.write_json(path, found)
+    seen = words(built(inputs))
+    assert "majority temperature base – 0.125 – 0.500 ± 0.100 0.1 raw 1 0.125" in seen
+    assert "order accuracy on test base – 1 of 2 0.750 8 best last 0.200 ± 0.100 raw 1" in seen
 
 
 def test_a_single_question_has_no_standard_error(inputs, tmp_path):

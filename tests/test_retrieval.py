@@ -113,9 +113,9 @@ def test_the_same_again_is_the_same_bytes(tmp_path):
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
 
-def test_no_question_is_an_error(tmp_path):
-    with pytest.raises(UserError, match="no questions.*scores.tasks"):
-        built(tmp_path, asked=[])
+def test_where_there_are_no_questions_nothing_is_looked_for(tmp_path):
+    rows, about = built(tmp_path, asked=[])
+    assert rows == {} and set(about["recall"].values()) == {None} and about["num_chunks"] and about["without_hit"] == []
 
 
 @pytest.mark.parametrize(("changes", "said"), [

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from test_scores import COT, measures, question, save_model, score, utils
 
-from closedbook import clustered, comparable, files, params, splits
+from closedbook import clustered, comparable, files, params
 from closedbook.errors import UserError
 from closedbook.freshness import recipes
 from closedbook.scores import harness, summaries, tasks
@@ -58,6 +58,7 @@ def test_a_task_of_log_likelihoods_is_not_asked_of_a_model_without_them():
         ("Answer: B. Rome\n\n## Question\nAnswer: A", 1),
         ("", None), ("The answer is C", None), ("Answer: E", None), ("Answer: A man", None), ("Answer: AB.", None),
         ("Answer: A or B", None), ("Answer:", None), ("Answer: c", None), ("He said: Answer: C", None),
+        ("Answer:\nA. Rome\nB. Paris", None), ("Answer:\n\nB", None),
     ],
 )  # fmt: skip
 def test_what_counts_as_an_answer(response, index):
@@ -193,8 +194,23 @@ def test_chunks_and_order_are_chosen_on_validation_alone(tmp_path):
     assert [(one["chunks"], one["order"], one["n"]) for one in measured["grid"]] == [
         (2, "best_first", 1), (2, "best_last", 1), (1, "best_first", 1), (1, "best_last", 1)]  # fmt: skip
     assert (measured["chunks"], measured["order"], measured["n"], len(answers)) == (2, "best_first", 5, 5)
-    with pytest.raises(UserError, match="fewer than five documents have none: give one number and one order"):
-        score(tmp_path, rows[:4], model=model, tasks=["quality_rag"], chunks=[2, 1])
+
+
+def test_a_choice_without_validation_questions_is_an_error_before_any_task_runs(tmp_path, monkeypatch):
+    rows = [question(i, document=f"d{i}", title=f"T{i}") for i in range(4)]
+    retrieved(tmp_path, rows)
+    monkeypatch.setattr(harness, "_scored", lambda *_: pytest.fail("a task ran"))
+    with pytest.raises(UserError, match="fewer than five documents have none: give one value of each"):
+        score(tmp_path, rows, model=save_model(tmp_path / "model"), tasks=["quality_closed_text", "quality_rag"], chunks=[2, 1])
+
+
+def test_examples_are_counted_with_their_texts_where_nothing_was_retrieved(tmp_path):
+    """They are shown so: the worked prompt is what lm_eval puts together."""
+    files.write_json(tmp_path / "questions.json", [question()])
+    files.write_json_lines(tmp_path / "chunks.jsonl", [{"question": "q0", "document": "d0", "chunks": []}])
+    task = loaded("quality_rag_cot", data_file=str(tmp_path / "questions.json"), retrieved=str(tmp_path / "chunks.jsonl"))
+    (doc,) = task.eval_docs
+    assert utils.worked_prompt(doc) == task.fewshot_context(doc, 5) and doc["reading"] == ""
 
 
 def test_the_best_form_on_validation_is_used(monkeypatch):
@@ -206,14 +222,14 @@ def test_the_best_form_on_validation_is_used(monkeypatch):
     assert harness._best(None, forms, "model")[0]["chunks"] == 2
 
 
-def test_split_is_the_first_fifth_by_title_as_everywhere_in_closedbook(tmp_path):
+def test_validation_is_the_first_fifth_by_title(tmp_path):
     titles = ["b", "a", "a", "C", "é", "z", "B", "d", "e", "f", "g"]
     rows = [question(i, document=f"d{i:02}", title=title) for i, title in enumerate(titles)]
     random.Random(1).shuffle(rows)
     files.write_json(tmp_path / "questions.json", rows)
     docs = loaded("quality_closed", data_file=str(tmp_path / "questions.json")).eval_docs
     validation = {doc["document"] for doc in docs if doc["split"] == "validation"}
-    assert validation == {"d06", "d03"} == splits.documents({row["document"]: row["title"] for row in rows}, "validation")
+    assert validation == {"d06", "d03"}
 
 
 def test_error_by_document_is_one_formula_twice():
@@ -279,6 +295,8 @@ def test_recipe_of_scores_names_what_the_tasks_read_and_no_more():
     assert recipe("quality_closed", held_out=3).keys() == {"scores", "seed", "held_out"}
     assert recipe("quality_closed").keys() == {"scores"} and "cot" not in recipe("quality_closed")["scores"]
     assert recipe("quality_cot")["scores"]["cot"] == COT.model_dump() and "seed" in recipe("quality_cot")
+    assert recipe("quality_cot", "quality_rag")["retrieval"].keys() == {"chunks", "order"}
+    assert recipe("quality_rag_cot")["retrieval"].keys() == {"chunks", "order", "temperature"}
 
 
 def test_several_responses_at_temperature_0_are_refused():

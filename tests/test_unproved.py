@@ -71,6 +71,12 @@ def test_a_providers_model_is_never_proved_and_least_of_all_without_a_date(recor
     assert about(records) == ["openai/big-1: a provider's model, and no receipt says which version answered"]
 
 
+@pytest.mark.parametrize("settings", [{"reader": {"model": "openai/big-1"}}, {"retrieval": {"embedder": {"model": None}, "reranker": {"model": "openai/big-1"}}}])
+def test_nor_is_one_that_reads_or_finds(records, settings):
+    records["corpora/a"]["recipe"]["params"] = settings
+    assert about(records) == ["openai/big-1: a provider's model, and no receipt says which version answered"]
+
+
 @pytest.mark.parametrize("document", [{"id": "d"}, {"id": "d", "license": None}])
 def test_a_missing_licence(records, document):
     files.write_json("results/documents/d.json", document)

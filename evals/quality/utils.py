@@ -169,5 +169,5 @@ def examples_with_text() -> list[dict]:
 
 def worked_prompt(doc: dict) -> str:
     """The whole few-shot prompt, as lm_eval puts it together of the worked examples and the question."""
-    shown = examples_with_text() if doc.get("reading") else examples()
+    shown = examples_with_text() if "reading" in doc else examples()
     return "\n\n".join([*(f"{cot_prompt(example)} {cot_answer(example)}" for example in shown), cot_prompt(doc)])

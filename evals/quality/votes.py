@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 
-ANSWER = re.compile(r"^\W*Answer:\W*([A-D])(?:[.):*\]].*)?\s*$", re.MULTILINE)
+ANSWER = re.compile(r"^[^\w\n]*Answer:[^\w\n]*([A-D])(?:[.):*\]].*)?[^\S\n]*$", re.MULTILINE)
 """a line that gives one letter, alone or before a full stop, a bracket, a colon or an asterisk and whatever follows it"""
 
 

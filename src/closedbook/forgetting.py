@@ -9,7 +9,7 @@ from closedbook import files
 from closedbook.errors import UserError
 from closedbook.replay import Replay
 
-NAMED = re.compile(r"^(?:task|group): *[\"']?([\w.+-]+)", re.MULTILINE)
+NAMED = re.compile(r"^[ -]*[\"']?(?:task|group)[\"']? *: *[\"']?([^\s\"'#\[{]+)", re.MULTILINE)
 
 
 def measure(lm, model: Path, replay: Replay | None, tasks: list[str], include_path: Path | None = None) -> dict | None:

@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -94,10 +94,10 @@ class Ledger:
         self._write({"reopened": self.reopened + 1})
         self.reopened += 1
 
-    def strike(self) -> bool:
-        """Write the segment anew without its texts; returns whether it had any."""
+    def strike(self, told: Callable[[bytes], bool]) -> bool:
+        """Write the segment anew without the texts of the lines that `told` picks; returns whether it had any."""
         before = self.path.read_bytes()
-        after = b"".join(_line(struck(json.loads(line))) for line in before.splitlines())
+        after = b"".join(_line(struck(json.loads(line))) if told(line) else line + b"\n" for line in before.splitlines())
         if after != before:
             with files.whole_file(self.path, "wb") as handle:
                 handle.write(after)
@@ -242,22 +242,24 @@ def verified(path: Path) -> Iterator[tuple[int, dict, str | None]]:
         before = {record["chain"]} | follows
 
 
-def redact(document: str, folder: Path | None = None) -> list[Path]:
+def redact(document: str, folder: Path | None = None, tells: Callable[[bytes], bool] = lambda line: False) -> list[Path]:
     """Strike the texts of all calls about a document: messages, answers, and its own text unless another document's calls name it too.
+    So are those lines of other documents' calls that `tells` picks, as a question that was asked beside chunks of the document.
 
     Hashes stay, so that what is left still chains. Such a call counts as never made. Returns the files changed and removed.
     """
     folder = folder or root()
     segments = sorted(folder.glob("*/*.jsonl"))
     its = [path for path in segments if path.stem == document]
+    others = [path for path in segments if path not in its and any(map(tells, path.read_bytes().splitlines()))]
     with ExitStack() as locks:
-        held = [locks.enter_context(Ledger(path.parent.name, document, folder)) for path in its]
+        held = [locks.enter_context(Ledger(path.parent.name, path.stem, folder)) for path in its + others]
         kept = set().union(*(stored_texts(path) for path in segments if path not in its))
         texts = {folder / "texts" / f"{sha256}.txt" for path in its for sha256 in stored_texts(path) - kept}
         removed = sorted(path for path in texts if path.exists())
         for path in removed:  # first: after a crash the segments still tell which texts must go
             path.unlink()
-        return removed + [segment.path for segment in held if segment.strike()]
+        return removed + [one.path for one in held if one.strike(tells if one.path in others else lambda line: True)]
 
 
 def stored_texts(path: Path) -> set[str]:

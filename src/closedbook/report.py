@@ -21,7 +21,8 @@ def build(
     the lineage page.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
-    folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages and draws the resamples behind intervals.
+    folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages
+    and draws the resamples behind intervals.
     """
     folder = Path(folder)
     found = _with_samples(table.in_order(scores), samples)
@@ -36,9 +37,11 @@ def build(
     )
     plots.losses(folder / "losses.png", curves=curves)
     judged = files.read_json(judgements[0]) if judgements else None
+    by_task = {task: listed for task in tasks if (listed := [row for row in rows if row["task"] == task])}
     page = _page(
         headline=headline,
-        others={task: listed for task in tasks[1:] if (listed := [row for row in rows if row["task"] == task])},
+        others={task: listed for task, listed in by_task.items() if task != tasks[0]},
+        answered={task: listed for task, listed in by_task.items() if table.details(listed[0])},
         explanation=found[0]["explanation"],
         compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
         fits=fits[tasks[0]],
@@ -126,6 +129,6 @@ def _page(**facts) -> str:
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
         **facts, with_error=table.with_error, shown_seed=table.seed_of, parts=table.parts, part_names=table.PARTS, by_arm=table.by_arm,
-        untaught=table.UNTAUGHT, excerpt=EXCERPT,
+        details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
         colours={line: colour for line, (colour, _) in plots.looks(row["strategy"] for row in facts["headline"]).items()},
     )

@@ -69,6 +69,29 @@ def parts(listed: list[dict]) -> list[str]:
     return [name for name in PARTS if any(name in row["parts"] for row in listed)]
 
 
+def at_hand(row: dict) -> str:
+    """What the model had before it when it was asked, in words: its score tells of what was shown."""
+    return "the text at hand" if row.keys() & {"documents_cut", "recall"} else "the book closed"
+
+
+def details(row: dict) -> dict[str, str]:
+    """What else its task tells of how the questions were answered: other conventions of answers in words, what was cut, what was found."""
+    told = {}
+    if "attempt_rate" in row:
+        told["attempt rate"] = f"{row['attempt_rate']:.3f}"
+        for name, title in (("repository", "first valid, of the answered in test"), ("majority", "majority")):
+            told[title] = with_error(row[name]["accuracy"], row[name]["stderr"]) if row[name]["n"] else "–"
+    if "documents_cut" in row:
+        told["documents cut"] = f"{row['documents_cut']:,} of {row['n_documents']:,}"
+    if "recall" in row:
+        told |= {"recall": f"{row['recall']:.3f}", "chunks": str(row["chunks"]), "order": row["order"].replace("_", " ")}
+    if "temperature" in row:
+        told["temperature"] = f"{row['temperature']:g}"
+    if "grid" in row:
+        told["accuracy on test"] = with_error(row["test"]["accuracy"], row["test"]["stderr"])
+    return told
+
+
 def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
     """Header and cells of table.csv."""
     shown = [(name, key) for name in parts(listed) for key in ("accuracy", "stderr", "n")]

@@ -1,6 +1,7 @@
 """What the report compares: each arm with the base and with the largest of the plain ones, and each arm's 2×2 tables."""
 
 from closedbook.comparison import answers, paired, share
+from closedbook.table import UNTAUGHT
 
 PLAIN = ("raw", "rephrase")
 """the strategies that the paper holds its own against"""
@@ -22,9 +23,10 @@ def comparisons(scores: list[dict], task: str, seed: int) -> list[dict]:
 
 
 def shares(scores: list[dict], seed: int, arm: str | None = None) -> list[dict]:
-    """share.table of each arm (of this one), for each way to have the text at hand under which the base and the arm were scored."""
+    """share.table of each arm (of this one), for each way to have the text at hand under which the base and the arm were scored. A reader
+    has learnt nothing here, so it has no share."""
     tasks = {one: answers.tasks_of(scores, one) for one in dict.fromkeys(score["arm"] for score in scores)}
-    arms = [one for one in tasks if one != "base" and arm in (None, one)]
+    arms = dict.fromkeys(score["arm"] for score in scores if score["strategy"] not in UNTAUGHT and arm in (None, score["arm"]))
     return [
         share.table(answers.read(scores, ["base", one], closed), answers.read(scores, ["base", one], task), seed)
         for one in arms

@@ -53,9 +53,9 @@ def _share(right: np.ndarray, documents: list[str], seed: int) -> dict:
         return undefined | {"why": "there is one document, and how sure the gain from the text is shows only over several"}
     resampled = bootstrap.means(sums, counts, seed, "share")
     low, high = bootstrap.interval(resampled[:, 1])
-    if low <= 0:
+    if np.mean(resampled[:, 1] <= 0) >= (1 - bootstrap.LEVEL) / 2:
         why = f"the base may gain nothing from the text (95% interval {low:+.3f} to {high:+.3f}), and a share of nothing is not defined"
         return undefined | {"gain_with_text_interval": [low, high], "why": why}
     won, text = gains.mean(axis=0)
-    interval = bootstrap.interval(resampled[:, 0] / resampled[:, 1])
-    return {"gain_with_text_interval": [low, high], "share": float(won / text), "interval": interval, "why": None}
+    shares = resampled[:, 0] / np.maximum(resampled[:, 1], np.finfo(float).tiny)  # the few draws without a gain lie beyond the interval
+    return {"gain_with_text_interval": [low, high], "share": float(won / text), "interval": bootstrap.interval(shares), "why": None}

@@ -17,7 +17,7 @@ def lines(found: dict) -> list[str]:
     shown += [f"{'difference'.ljust(width)} {found['difference']:+.3f}{_error(found)}", *_seeds(found), ""]
     for pair in found["seeds"]:
         of = "" if pair["seed_a"] is pair["seed_b"] is None else f"  seed {pair['seed_b'] if pair['seed_a'] is None else pair['seed_a']}: "
-        shown += [f"{of}{b} won {len(pair['won'])} questions and lost {len(pair['lost'])}; McNemar's exact p = {pair['p']:.3g}"]
+        shown += [f"{of}questions that {b} won: {len(pair['won'])}, and lost: {len(pair['lost'])}; McNemar's exact p = {pair['p']:.3g}"]
         for kind, summary in (("won", f"right with {b}, wrong with {a}"), ("lost", f"right with {a}, wrong with {b}")):
             shown += _flips(pair[kind], summary, a, b)
     return shown + [line for table in found["shares"] for line in ("", *_share(table))]
@@ -60,7 +60,7 @@ def _share(table: dict) -> list[str]:
 def in_words(table: dict) -> str:
     """What a 2×2 table says of the share."""
     if table["share"] is None:
-        return f"The share that {table['arm']} won of it with the book closed is not defined: {table['why']}."
+        return f"The share of the text's gain that {table['arm']} won with the book closed is not defined: {table['why']}."
     low, high = table["interval"]
     return (f"{table['arm']} won {table['share']:.0%} of what the text at hand gives the base, with the book closed "
             f"(95% interval {low:.0%} to {high:.0%}).")  # fmt: skip

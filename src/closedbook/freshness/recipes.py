@@ -136,8 +136,8 @@ def _scores(params: Params, scores: Scores, names: set[str] | None = None) -> di
     chosen = {"scores": scores.model_dump(include=names, exclude=None if in_words else {"cot"})}
     if in_words:
         chosen |= _chosen(params, "seed")
-    if any(map(tasks.shows_chunks, scores.tasks)):
-        chosen |= _chosen(params, retrieval={"chunks", "order"} | ({"temperature"} if in_words else set()))
+    if shown := [task for task in scores.tasks if tasks.shows_chunks(task)]:
+        chosen |= _chosen(params, retrieval={"chunks", "order"} | ({"temperature"} if any(map(tasks.answers_in_words, shown)) else set()))
     return chosen
 
 

@@ -22,8 +22,10 @@ TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "a
          ".js": "text/javascript", ".css": "text/css", ".png": "image/png",
          **dict.fromkeys(("", ".smk", ".lock", ".txt"), "text/plain")}
 """media types by suffix (Python's own table differs from machine to machine); bytes otherwise"""
+ONE = {"base", "retrieval", "report"}
+"""folders that are one result themselves"""
 LOOSE = {"documents", "questions", "entities", "passages", "judgements", "scores", "receipts"}
-"""folders that hold a result a file; in the others a folder is one result"""
+"""folders that hold a result a file; in the others a folder in them is one result"""
 
 
 class Graph:
@@ -75,7 +77,7 @@ class Graph:
 
     def _folder(self, path: Path, folder: str):
         """The folder that is one result: a corpus, a run, the base, the report."""
-        place = Path(*path.parts[: 2 if folder in ("base", "report") else 3])
+        place = Path(*path.parts[: 2 if folder in ONE else 3])
         if str(place) not in self._made:
             properties = {"name": str(place), "additionalType": WORDS[folder]}
             self._made[str(place)] = self.crate.add_dataset(dest_path=place, properties=properties)

@@ -26,6 +26,11 @@ class Job:
         return self.recipe["step"]
 
     @property
+    def stage(self) -> str:
+        """The step whose results its own are among: a reader's score is one of the scores."""
+        return self.name.partition("/")[0]
+
+    @property
     def receipt(self) -> str:
         return str(receipts.FOLDER / f"{self.name}.json")
 

@@ -70,7 +70,7 @@ def _compared(place: Path, job: Job) -> dict:
 
 def _error(place: Path, job: Job) -> str | None:
     """What stopped a job, by its log; None where it never began."""
-    log = place / WORK / "logs" / f"{'base' if job.step == 'base' else job.name}.log"
+    log = place / WORK / "logs" / f"{job.step if job.name == f'{job.step}/{job.step}' else job.name}.log"
     said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     return next((line for line in reversed(said) if "error" in line.lower()), None)
 

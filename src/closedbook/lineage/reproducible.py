@@ -25,6 +25,10 @@ CLAIMS = {
 }
 
 
+FINDS_OR_READS = ("retrieval", "readers")
+"""steps whose calls no result carries"""
+
+
 def answer(options: Namespace) -> dict:
     """{"arm", "artefacts": [{"job", "by", "calls_missing", "against"}], "unproved"}; `by` is a key of CLAIMS, which is claimed where
     nothing is `against`.
@@ -47,11 +51,26 @@ def answer(options: Namespace) -> dict:
 def _claim(job: Job) -> dict:
     if not unproved.providers(job):
         return {"by": "rebuilding", "calls_missing": 0}
-    if job.step not in ("entities", "passages"):  # which calls stand behind chunks and readers is not looked for
+    if job.step == "judgements":  # which calls stand behind a sample is not looked for
         return {"by": "provider", "calls_missing": 0}
-    known = _ledger(job)
-    missing = sum(key not in known for key in _keys(job, known))
+    missing = len(_not_asked_about(job)) if job.step in FINDS_OR_READS else _missing(job)
     return {"by": "provider" if missing else "ledger", "calls_missing": missing}
+
+
+def _missing(job: Job) -> int:
+    known = _ledger(job)
+    return sum(key not in known for key in _keys(job, known))
+
+
+def _not_asked_about(job: Job) -> set[str]:
+    """The documents that the ledger has no answer about, each of which takes a call or more: all of them where texts are embedded, else
+    those whose questions were reranked or read."""
+    folder = ledger.root() / Path(job.name).name
+    known = {path.stem for path in folder.glob("*.jsonl") if any(ledger.decided(record) for _, record, _ in ledger.verified(path))}
+    if job.step == "retrieval" and job.recipe["params"]["retrieval"]["embedder"]["model"]:
+        return {Path(path).stem for path in job.inputs if path.startswith("results/documents/")} - known
+    rows = files.read_json_lines(here(next(path for path in job.outputs if path.endswith(".jsonl")), job))
+    return {row["document"] for row in rows if row.get("chunks") != []} - known
 
 
 def _ledger(job: Job) -> dict[str, dict]:

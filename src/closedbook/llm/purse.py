@@ -12,7 +12,6 @@ from closedbook.llm.requests import Question
 from closedbook.llm.stopping import Stop
 from closedbook.params import LanguageModel, Limits
 
-
 LOOK = 0.05
 """seconds between looks whether answers to others have made room"""
 

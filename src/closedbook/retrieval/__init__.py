@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import files
-from closedbook.errors import UserError
 from closedbook.params import Limits, Retrieval
 from closedbook.records import Document
 from closedbook.retrieval import asking, bm25
@@ -24,15 +23,13 @@ Found = list[tuple[int, float]]
 def build(*, documents: list[Path], questions: list[Path], settings: Retrieval, limits: Limits, folder: Path) -> None:
     """Write chunks.jsonl, the chunks found for each question, and retrieval.json, which tells how well that went.
 
-    Raises UserError where there are no questions, and where a model that embeds or reranks can't be reached, is none, or has changed.
+    Where there are no questions nothing is looked for. Raises UserError where a model that embeds or reranks can't be reached, is none, or
+    has changed.
     """
     asked = [row for path in questions for row in files.read_json(path)]
-    if not asked:
-        raise UserError("no questions, so nothing to retrieve for: give the documents questions, or leave quality_rag and "
-                        "quality_rag_cot out of scores.tasks")
     read = [Document.read(path) for path in documents]
     texts = [chunk for document in read for chunk in chunks(document, settings.characters)]
-    found = _found(read, texts, asked, settings, limits)
+    found = _found(read, texts, asked, settings, limits) if asked else []
     files.write_json_lines(folder / "chunks.jsonl", _rows(asked, found, texts, max(settings.chunks)))
     files.write_json(folder / "retrieval.json", {
         "settings": settings.model_dump(), "num_documents": len(read), "num_chunks": len(texts), "num_questions": len(asked),
@@ -68,10 +65,10 @@ def best(scores: np.ndarray, number: int) -> Found:
     return [(int(index), float(scores[index])) for index in order]
 
 
-def recall(asked: list[dict], found: list[Found], texts: list[Chunk], k: int) -> float:
-    """The share of questions that have a chunk of their own document among their first `k`."""
+def recall(asked: list[dict], found: list[Found], texts: list[Chunk], k: int) -> float | None:
+    """The share of questions that have a chunk of their own document among their first `k`; None where there are no questions."""
     own = [any(texts[index].document == row["document"] for index, _ in hits[:k]) for row, hits in zip(asked, found, strict=True)]
-    return sum(own) / len(own)
+    return sum(own) / len(own) if own else None
 
 
 def _rows(asked: list[dict], found: list[Found], texts: list[Chunk], k: int) -> Iterator[dict]:

@@ -51,8 +51,10 @@ def measure(lm, params: SimpleNamespace, metadata: dict, include_path: Path, wha
     """{task: (summary, answers)} of any model of lm_eval's; `metadata` is what `lm_eval --metadata` takes, `what` names it in errors."""
     _quiet()
     forms = {name: _forms(name, params, metadata, include_path, what) for name in params.scores.tasks}
-    for form in (form for several in forms.values() for form in several):
-        _check_requests(form.task, lm, what)
+    for several in forms.values():
+        _check_choice(several)
+        for form in several:
+            _check_requests(form.task, lm, what)
     scored = {}
     for name, several in forms.items():  # one at a time: the last digits depend on the batch, so a task's would on the tasks beside it
         print(f"{what}: {len(several[0].task.eval_docs):,} questions under {name}", flush=True)
@@ -109,15 +111,21 @@ def _check_requests(task, lm, what: str) -> None:
             )
 
 
+def _check_choice(forms: list[Form]) -> None:
+    if len(forms) > 1 and not _validation(forms[0].task):
+        raise UserError(f"{forms[0].task.task_name}: what retrieval gives several values of (chunks, order, temperature) is chosen on the"
+                        " validation questions, and fewer than five documents have none: give one value of each")
+
+
+def _validation(task) -> list[int]:
+    return [number for number, doc in enumerate(task.eval_docs) if doc["split"] == "validation"]
+
+
 def _best(lm, forms: list[Form], what: str) -> tuple[dict, list[dict]]:
     """A task's summary and answers, under the settings that did best on the validation questions where there are several."""
     if len(forms) == 1:
         return _scored(lm, forms[0], what)
-    validation = [number for number, doc in enumerate(forms[0].task.eval_docs) if doc["split"] == "validation"]
-    if not validation:
-        raise UserError(f"{forms[0].task.task_name}: retrieval.chunks and retrieval.order are chosen on the validation questions, and fewer"
-                        " than five documents have none: give one number and one order")
-    tried = [_scored(lm, form, what, validation)[0] for form in forms]
+    tried = [_scored(lm, form, what, _validation(form.task))[0] for form in forms]
     best = max(range(len(forms)), key=lambda number: tried[number]["accuracy"])  # of equals the first
     summary, answers = _scored(lm, forms[best], what)
     grid = [form.settings | {name: one[name] for name in ("accuracy", "stderr", "n")} for form, one in zip(forms, tried, strict=True)]

@@ -34,7 +34,7 @@ def question(history: History, document: str) -> dict:
         "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
         "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
-        "scores": [job.name.partition("/")[2] for job in rebuilt if job.step == "scores"],
+        "scores": [job.name.partition("/")[2] for job in rebuilt if job.stage == "scores"],
         "rebuilt": dict(Counter(job.step for job in rebuilt)),
         "removed": dict(Counter(job.step for job in [made, *own])),
         "cost": _cost(runs),

@@ -76,7 +76,7 @@ def note(history: History, document: str) -> Record:
     wanted = shingles.kept(texts(own))
     only_its = _only_its(wanted, others)
     record = Record(document=document, files=_files(source, holding, others), shingles=[f"{shingle:016x}" for shingle in only_its],
-                    shared=len(wanted) - len(only_its), folders=_folders(document), calls=_calls(document, own))
+                    shared=len(wanted) - len(only_its), folders=_folders(document), calls=_calls(document, own, only_its))
     if place(document).exists():
         record = _joined(read(document), record)
     files.write_json(place(document), asdict(record))
@@ -134,16 +134,23 @@ def under_dvc() -> bool:
     return Path(".dvc").is_dir() and Path(".git").exists()
 
 
-def _calls(document: str, own: list[Job]) -> list[dict]:
+def _calls(document: str, own: list[Job], wanted: np.ndarray) -> list[dict]:
     """By the ledger, where it is here; else by the calls that its results carry."""
-    segments = sorted(ledger.root().glob(f"*/{document}.jsonl"))
-    tries = [record for path in segments for _, record, _ in ledger.verified(path) if "request" in record]
+    tries = [record for path in sorted(ledger.root().glob("*/*.jsonl")) for record in _tries(path, document, wanted) if "request" in record]
     sent = [(record["request"]["gen_ai.request.model"], record["request"]["api_base"], record["time"]) for record in tries]
     sent = sent or [(call["model"], call["settings"]["api_base"], None) for call in {call["key"]: call for call in carried(own)}.values()]
     grouped: dict[tuple, list] = {}
     for model, api_base, when in sent:
         grouped.setdefault((model, api_base), []).append(when)
     return [{"model": model, "api_base": api_base, "calls": len(times), **_days(times)} for (model, api_base), times in grouped.items()]
+
+
+def _tries(segment: Path, document: str, wanted: np.ndarray) -> Iterator[dict]:
+    """Lines of a segment about a document: all in its own, in another's those that hold its words, as beside chunks of it."""
+    if segment.stem == document or shingles.found_in(segment, wanted).size:
+        for _, record, _ in ledger.verified(segment):
+            if segment.stem == document or shingles.in_bytes(ledger.WRITTEN.encode(record).encode("utf-8"), wanted).size:
+                yield record
 
 
 def _days(times: list[float | None]) -> dict[str, str | None]:
@@ -156,11 +163,11 @@ def redact(record: Record) -> list[str]:
 
     Checkpoints of trainings that did not end go too, for nobody can tell what they were trained on, and the index of passages.
     """
-    changed = [str(path) for path in ledger.redact(record.document)]
+    wanted = record.wanted()
+    changed = [str(path) for path in ledger.redact(record.document, tells=lambda line: bool(shingles.in_bytes(line, wanted).size))]
     gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"] + sorted(nearest.KEPT.glob("*"))
     for folder in gone:
         shutil.rmtree(folder)
-    wanted = record.wanted()
     folders = (*MACHINE, ledger.root() / "texts")
     for path in (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file() and path != receipts.CACHE):
         if record.document in str(path) or words_or_id(record.document, path, wanted):

@@ -21,7 +21,7 @@ def behind(history: History, path: str) -> dict:
         here(path, job)
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
-        jobs.setdefault(each.step, []).append(each)
+        jobs.setdefault(each.stage, []).append(each)
     sections = {"scores": _scores, "runs": _runs, "corpora": _corpora, "base": _base}
     told = {step: tell(jobs[step]) for step, tell in sections.items() if step in jobs}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
