@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from closedbook import prompts
 
-ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half", "no_usage", "echo", "filtered")
+ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half", "no_usage", "echo", "quote", "filtered")
 """troubles that cost what an answer costs"""
 
 
@@ -127,6 +127,7 @@ TROUBLES = {
     "no_usage": lambda handler, request: handler.reply(200, _completion(answer_to(request), usage=False)),
     "no_choices": lambda handler, _: handler.reply(200, _completion("", choices=False)),
     "echo": lambda handler, request: handler.reply(200, _completion(request["messages"][-1]["content"])),
+    "quote": lambda handler, request: handler.reply(200, _completion(prompts.parse(request["messages"][-1]["content"])[1]["text"][:900])),
     "filter": _error(400, "invalid_request_error: against our policy", "content_policy_violation"),
     "filtered": lambda handler, _: handler.reply(200, _completion("", "content_filter")),
     "403": _error(403, "Not allowed", "permission_denied"),

@@ -220,6 +220,14 @@ def test_an_echo_is_a_copy_in_long_runs_and_a_quotation_is_none():
     assert not answers.echoes(f"{own} {copy[:300]}", (document,)) and not answers.echoes(own, (document,)) and not answers.echoes("", (document,))
 
 
+@pytest.mark.parametrize("prompt, trouble, requests", [("notes", "quote", 1), ("facts", "quote", 2), ("notes", "echo", 2)])
+def test_notes_may_keep_the_documents_words_and_nothing_may_keep_the_prompts(tmp_path, prompt, trouble, requests):
+    document = replace(DOCUMENT, text=" ".join(f"word{number}" for number in range(400)))
+    with Server({0: trouble}) as server:
+        text, _ = ask(server.url, tmp_path, prompt=prompt, check=str, document=document)
+        assert server.received == requests and "===" not in text
+
+
 def test_a_document_that_the_provider_finds_too_long_is_given_up_at_once_and_may_be_asked_about_again(tmp_path):
     with Server({0: "context"}) as server:
         for _ in range(2):

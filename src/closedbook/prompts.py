@@ -15,6 +15,9 @@ FORMS = {"text": ".*", "title": f"{LINE}?", "section": r"(?: \(part \d+ of \d+\)
 """of placeholders that are not simply the rest of a line"""
 FENCE = 12
 """hexadecimal digits of a document's hash in the marker lines around it"""
+MARKER = re.compile(rf"=== document [0-9a-f]{{{FENCE}}} (?:begins|ends) ===")
+QUOTING = frozenset({"notes"})
+"""prompts that ask for the document's own words"""
 DOCUMENT_FIELDS = ("title", "section", "author", "year", "fence", "text")
 
 

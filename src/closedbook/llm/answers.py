@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from closedbook import files
+from closedbook import files, prompts
 from closedbook.ledger import GIVEN_UP
 
 REFUSAL = re.compile(r"\s*(I'm sorry|I am sorry|Sorry,|I apologi[sz]e|I can(no|')t|I can’t|I am unable|I'm unable|As an AI)", re.IGNORECASE)
@@ -36,7 +36,7 @@ def read(response) -> dict:
 
 
 def judged(record: dict, check: Callable[[str], object], sent: tuple[str, ...]) -> tuple[object, str | None]:
-    """(what `check` makes of an answer, None), or (None, why it is of no use); `sent` is what was sent, in parts."""
+    """(what `check` makes of an answer, None), or (None, why it is of no use); `sent`: what of the things sent it must not repeat."""
     if record["outcome"] == GIVEN_UP:
         return None, record["reason"]
     try:
@@ -53,7 +53,7 @@ def _usable(record: dict, sent: tuple[str, ...]) -> str:
         raise Invalid("the answer is empty")
     if finish_reason == "length":
         raise Invalid("the answer is cut off at max_tokens")
-    if echoes(text, sent):
+    if prompts.MARKER.search(text) or echoes(text, sent):
         raise Invalid("the answer repeats what was sent")
     return text
 

@@ -53,12 +53,13 @@ class Client:
                        schema=None) -> tuple[object, Call]:
         """The same for messages of one's own, under the name by which the ledger is to know their prompt."""
         sent = tuple(part for message in messages for part in self._parts(message["content"]))
-        question = Question(name=name, messages=messages, sent=sent, sample=sample, schema=schema, check=check)
+        not_to_repeat = tuple(part for part in sent if name not in prompts.QUOTING or part != self._document.text)
+        question = Question(name=name, messages=messages, sent=sent, sample=sample, schema=schema, check=check, not_to_repeat=not_to_repeat)
         reasons = []
         for attempt_numbers in _rounds(attempts, self._ledger.reopened):
             for attempt in attempt_numbers:
                 line = await self._line(question, attempt)
-                result, reason = answers.judged(line, check, sent)
+                result, reason = answers.judged(line, check, not_to_repeat)
                 if reason is None:
                     return result, call_of(line)
                 reasons.append(reason)

@@ -42,6 +42,8 @@ class Question:
     schema: type | None
     """a pydantic class"""
     check: Callable[[str], object]
+    not_to_repeat: tuple[str, ...] = ()
+    """those of `sent` of which an answer must not be made up"""
     searches: int = 0
     """what rerankers are paid by"""
 

@@ -99,7 +99,7 @@ class Sender:
 
     def _outcome(self, came: dict, question: Question, trouble: errors.Trouble | None, wait: float | None) -> dict:
         if trouble is None:
-            reason = answers.judged({**came, "outcome": ANSWERED}, question.check, question.sent)[1]
+            reason = answers.judged({**came, "outcome": ANSWERED}, question.check, question.not_to_repeat)[1]
             return {"outcome": QUARANTINED if reason else ANSWERED, "reason": reason}
         if trouble.what_next == errors.GIVE_UP:
             reason = self.too_long(question, sure=True) if trouble.kind == errors.TOO_LONG else f"the provider refuses: {trouble.kind}"
