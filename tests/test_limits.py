@@ -91,7 +91,8 @@ ONE = (
 
 def child(*arguments, how="many"):
     environment = {**os.environ, "PYTHONPATH": "src:tests"}
-    return subprocess.Popen([sys.executable, "-c", ONE, *arguments, how], stderr=subprocess.PIPE, text=True, env=environment)
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # what a shell runs in the background ignores it
+    return subprocess.Popen([sys.executable, "-c", hears + ONE, *arguments, how], stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def test_two_processes_share_one_limit(tmp_path):
