@@ -156,16 +156,17 @@ def run_stage(stage: str) -> None:
 
 
 def commit(plan: Plan) -> str:
-    """Record in dvc.lock and DVC's cache every stage whose results are all fresh; returns what was done, in words.
+    """Remove what nothing wants, and record in dvc.lock and DVC's cache every stage whose results are all fresh; returns what was done, in
+    words.
 
     Inside a DVC stage, DVC does that itself; outside a git repository it can't.
     """
     if "DVC_STAGE" in os.environ:
         return "DVC records this stage"
-    if not (Path(".dvc").is_dir() and Path(".git").exists()):
-        return "not recorded in dvc.lock: DVC needs a git repository"
     for path in prune(plan):
         print(f"removed {path}, which is not planned any more", file=sys.stderr)
+    if not (Path(".dvc").is_dir() and Path(".git").exists()):
+        return "not recorded in dvc.lock: DVC needs a git repository"
     verdicts = check(plan)
     done = [stage for stage in STAGES if not any(reason for receipt, reason in verdicts.items() if stage_of(receipt) == stage)]
     for stage in done:
