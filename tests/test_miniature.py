@@ -5,9 +5,10 @@ import re
 import pytest
 from toys import TRAINING
 
-from closedbook import files, params, prompts, seeds
+from closedbook import files, llm, params, prompts, seeds
 from closedbook.errors import UserError
-from closedbook.miniature import author, base, language, lessons, provider, world
+from closedbook.ledger import Ledger
+from closedbook.miniature import author, base, language, lessons, world
 from closedbook.miniature.books import make_books
 from closedbook.miniature.reader import Reader
 from closedbook.records import Document
@@ -185,25 +186,25 @@ def test_number_of_open_books_grows_to_all():
     assert [lessons.num_books(progress, 24) for progress in (0, 0.2, 0.65, 1)] == [8, 8, 24, 24]
 
 
-def test_litellm_reaches_the_author():
-    import litellm
-
-    provider.register()
-    provider.register()
-    assert [entry["provider"] for entry in litellm.custom_provider_map].count("miniature") == 1
+def test_the_client_asks_the_author_as_it_asks_any_model(tmp_path):
     book = targets(1)[0]
     document = Document(id="book", title=book.title, author=book.author, year=book.year, text=book.text)
-    messages = prompts.messages("easy", document)
+    settings = params.load().llm
 
-    def answers(seed):
-        return asyncio.run(litellm.acompletion(model="miniature/author", messages=messages, seed=seed, temperature=0.7, max_tokens=4096))
+    def asked(sample) -> tuple[str, llm.Call]:
+        with Ledger("rephrase", "book", folder=tmp_path) as ledger:
+            client = llm.Client(llm=settings, limits=params.load().limits, ledger=ledger, document=document, seed=1)
+            return asyncio.run(client.ask("easy", attempts=1, check=str, sample=sample))
 
-    first = answers(1)
-    assert first.choices[0].message.content == author.answer(messages[-1]["content"], 1) != answers(2).choices[0].message.content
-    assert first.choices[0].finish_reason == "stop" and first.usage.completion_tokens > 100
-    assert first.model == f"author-{author.version()}"
-    with pytest.raises(litellm.NotFoundError, match="miniature/author"):
-        asyncio.run(litellm.acompletion(model="miniature/writer", messages=messages))
+    text, call = asked(0)
+    assert text == author.answer(prompts.messages("easy", document)[-1]["content"], call.settings["seed"]) != asked(1)[0]
+    assert call.model_answered == f"author-{author.version()}" and call.usage["completion_tokens"] == len(text.split()) > 100
+    assert asked(0) == (text, call), "the second time it comes from the ledger"
+
+
+def test_the_miniature_has_one_model():
+    with pytest.raises(ValueError, match="miniature/author only"):
+        params.Llm(**{**params.load().llm.model_dump(), "model": "miniature/writer"})
 
 
 def test_base_leaves_model_tokenizer_and_what_it_has_read_twice_in_the_same_bytes(tmp_path, monkeypatch):

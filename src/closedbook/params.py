@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from closedbook.errors import UserError
+from closedbook.miniature import provider
 from closedbook.strategies import STRATEGIES
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -72,6 +73,8 @@ class Endpoint(Settings):
     def _provider_first(cls, value):
         if value is not None and not re.fullmatch("[^/]+/.+", value):
             raise ValueError(f"must name its provider first, as in openai/{value.strip('/') or 'gpt-4.1'}")
+        if value is not None and value.startswith("miniature/") and value != provider.MODEL:
+            raise ValueError(f"no such model: the miniature has {provider.MODEL} only")
         return value
 
     @field_validator("api_base")

@@ -11,6 +11,7 @@ from closedbook.llm import answers, errors, library, prices, stopping
 from closedbook.llm.purse import Purse
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots
+from closedbook.miniature import provider
 from closedbook.params import LanguageModel, Limits
 from closedbook.records import Document
 
@@ -66,7 +67,9 @@ class Sender:
         return {**came, "cost_usd": cost, "prices": self.purse.prices.version, "error.type": None, "error": None}, None
 
     def _asking(self, settings: dict, messages: list[dict], schema) -> Awaitable:
-        """LiteLLM's call."""
+        """LiteLLM's call, or the miniature's author."""
+        if self._llm.model.startswith(library.OURS):
+            return provider.complete(messages, settings["gen_ai.request.seed"])
         return library.litellm().acompletion(model=self._llm.model, messages=messages, **self._options(settings, schema))
 
     def _read(self, response) -> dict:
