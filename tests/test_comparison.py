@@ -22,8 +22,9 @@ def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="a
              "gold": 0, "chosen": 0 if one else 1, "correct": bool(one)} for i, one in enumerate(right)]  # fmt: skip
     old = files.read_json(path)["tasks"] if path.exists() else {}
     rows = (files.read_json_lines(samples) if old else []) + rows
-    facts = {"run": run, "arm": arm, "strategy": strategy or arm, "corpus_tokens": tokens, "seed": seed, "questions_sha256": questions}
-    files.write_json(path, {**facts, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
+    facts = {"run": run, "arm": arm, "strategy": strategy or arm, "corpus_tokens": tokens, "seed": seed}
+    about = {"questions_sha256": questions, "questions": {"d": questions}}
+    files.write_json(path, {**facts, **about, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
     files.write_json_lines(samples, rows)
     asked = [{"id": f"q{i}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(len(right))]
     files.write_json(folder / "questions" / "all.json", asked)

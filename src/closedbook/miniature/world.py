@@ -9,14 +9,17 @@ from closedbook.miniature.books import Book, make_books
 from closedbook.miniature.language import Fact, World
 
 
-def rows(*, path: Path, books: int, questions: int, seed: int) -> list[dict]:
+def rows(*, path: Path, books: int, questions: int, seed: int, run_seed: int) -> list[dict]:
     """`books` rows of QuALITY v1.0.1, with `questions` questions each; more of either begins with what fewer would give.
+
+    Each `run_seed` has books of its own.
 
     Raises UserError where the world has too few names for the books or too few facts for the questions.
     """
     world = language.load(Path(path))
+    seed = seeds.derive(seed, "target books", run_seed)
     made = make_books(world, side="target", number=books, seed=seed)
-    return [_row(world, book, f"miniature-{index:03}", questions, seed) for index, book in enumerate(made, start=1)]
+    return [_row(world, book, f"miniature-{run_seed}-{index:03}", questions, seed) for index, book in enumerate(made, start=1)]
 
 
 def _row(world: World, book: Book, article: str, number: int, seed: int) -> dict:
