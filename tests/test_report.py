@@ -163,7 +163,8 @@ def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(input
     built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]})
     names = sorted(str(path.relative_to(inputs["folder"])) for path in inputs["folder"].rglob("*") if path.is_file())
     assert [name for name in names if not name.startswith("lineage")] == [
-        "accuracy.png", "comparisons.json", "curve.json", "losses.csv", "losses.png", "metrics.json", "report.html", "table.csv"
+        "accuracy.png", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "losses.png", "metrics.json", "report.html",
+        "table.csv",
     ]
     assert {"lineage.html", "lineage/data/index.js", "lineage/data/passages/entigraph/varn-1.js"} <= set(names)
     for name in names:
@@ -323,6 +324,13 @@ def test_without_a_model_no_call_is_listed(inputs, tmp_path):
     inputs["entities"] = [entity_list(tmp_path, "varn-1", why="llm.model is null")]
     inputs["passages"] = [passages(tmp_path, "varn-1", "rephrase", ["a"], kind="easy", writer="extractive")]
     assert "No language model was called." in words(built(inputs))
+
+
+def test_how_varied_the_texts_are_stands_before_what_else_the_numbers_say(inputs):
+    seen = words(built(inputs))
+    assert "raw 2 1.000 " in seen and "its text is shorter entigraph 6 1.000 " in seen and "1,000,000 words at most" in seen
+    assert seen.index("How varied the texts are") < seen.index("Each arm against the base")
+    assert files.read_json(inputs["folder"] / "diversity.json")["lengths"] == [2, 6]
 
 
 def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tmp_path):

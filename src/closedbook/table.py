@@ -1,5 +1,6 @@
 """The table of arms: one row a run and task, the base first, with means over training seeds; as plain text, as CSV, as DVC's metrics."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -16,10 +17,20 @@ PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard":
 
 
 def in_order(records: list[Path]) -> list[dict]:
-    """Scores or runs: the base first, then strategy by strategy, each from its smallest arm to its largest, readers last."""
+    """Scores, runs or corpora: the base first, then strategy by strategy, each from its smallest arm to its largest and, of one size, from
+    the shortest training to the longest; readers last. What is one arm's stands together, seed by seed, with its first seed's size."""
     found = [{**files.read_json(path), "path": Path(path)} for path in records]
-    sizes = ("corpus_tokens", "train_tokens", "arm")
-    return sorted(found, key=lambda one: (_place(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
+    found.sort(key=lambda one: one.get("seed") or 0)  # the base has none, nor has a corpus that is every seed's
+    sizes = {arm: (one["corpus_tokens"], one["train_tokens"]) for arm, one in first_seeds(found).items()}
+    return sorted(found, key=lambda one: (_place(one["strategy"]), sizes[one["arm"]], one["arm"]))
+
+
+def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
+    """Arm -> the first of its records."""
+    firsts = {}
+    for one in records:
+        firsts.setdefault(one["arm"], one)
+    return firsts
 
 
 def _place(strategy: str) -> tuple[int, str]:
