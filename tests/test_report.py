@@ -134,6 +134,15 @@ def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
 
 
+def test_of_one_size_the_longer_training_comes_later_and_what_is_one_arms_stands_together(tmp_path):
+    sizes = [("raw", 60, 900, 2), ("a-longer", 60, 400, 1), ("b-short", 60, 60, 1), ("raw", 55, 900, 1), ("quarter", 15, 60, 1)]
+    for number, (arm, corpus_tokens, train_tokens, seed) in enumerate(sizes):
+        facts = {"arm": arm, "strategy": "raw", "corpus_tokens": corpus_tokens, "train_tokens": train_tokens, "seed": seed}
+        files.write_json(tmp_path / f"{number}.json", facts)
+    found = [(one["arm"], one["seed"]) for one in table.in_order([*tmp_path.glob("*.json")])]
+    assert found == [("quarter", 1), ("raw", 1), ("raw", 2), ("b-short", 1), ("a-longer", 1)]
+
+
 def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
     for path in inputs["scores"]:
         found = files.read_json(path)

@@ -46,6 +46,7 @@ def build(
         explanation=found[0]["explanation"],
         compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
         fits=fits[tasks[0]],
+        repeated=plots.repeated(headline),
         diversity=varied,
         paper_curve=settings.paper_curve,
         curves=curves,
@@ -78,11 +79,10 @@ def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
 
 
 def _fits(rows: list[dict]) -> dict[str, dict]:
-    """curve.fit of each strategy's arms, the mean over seeds a point."""
-    arms = [runs[0] for runs in table.by_arm(rows).values() if runs[0]["strategy"] not in table.UNTAUGHT]
-    points = {row["strategy"]: [] for row in arms}
-    for row in arms:
-        points[row["strategy"]].append((row["corpus_tokens"], row["accuracy_mean"]))
+    """curve.fit of each strategy: a point a size, the mean over seeds of its longest training."""
+    points = {}
+    for (strategy, tokens), arms in table.by_size(rows).items():
+        points.setdefault(strategy, []).append((tokens, arms[-1][0]["accuracy_mean"]))
     return {strategy: curve.fit(of_strategy) for strategy, of_strategy in points.items()}
 
 

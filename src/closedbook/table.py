@@ -75,6 +75,16 @@ def by_arm(listed: list[dict]) -> dict[tuple[str, str], list[dict]]:
     return arms
 
 
+def by_size(listed: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
+    """(strategy, corpus_tokens) -> the arms of that size, each its rows of one task, that of the longest training last. The order is
+    rows()'; an arm's size is its first seed's."""
+    sizes = {}
+    for runs in by_arm(listed).values():
+        if runs[0]["strategy"] not in UNTAUGHT:
+            sizes.setdefault((runs[0]["strategy"], runs[0]["corpus_tokens"]), []).append(runs)
+    return sizes
+
+
 def parts(listed: list[dict]) -> list[str]:
     """Those of PARTS that any of these rows has."""
     return [name for name in PARTS if any(name in row["parts"] for row in listed)]
