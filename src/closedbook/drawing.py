@@ -80,7 +80,7 @@ def keep_apart(labels: list) -> None:
 
 
 def log_axis(axes, values: list[float], label: str, room: tuple[float, float]) -> None:
-    """A logarithmic x axis around these values, with `room` (shares of their span) to the left of the first and to the right of the last."""
+    """A logarithmic x axis around these values, with `room`, shares of their span, to the left and to the right of them."""
     from math import log10
 
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator

@@ -17,8 +17,8 @@ def build(
     *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path],
     passages: list[Path], judgements: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
 ) -> None:
-    """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv into
-    `folder`, and the lineage page.
+    """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
+    into `folder`, and the lineage page.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
     folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages
