@@ -134,6 +134,15 @@ def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
 
 
+def test_of_one_size_the_longer_training_comes_later_and_what_is_one_arms_stands_together(tmp_path):
+    sizes = [("raw", 60, 900, 2), ("a-longer", 60, 400, 1), ("b-short", 60, 60, 1), ("raw", 55, 900, 1), ("quarter", 15, 60, 1)]
+    for number, (arm, corpus_tokens, train_tokens, seed) in enumerate(sizes):
+        facts = {"arm": arm, "strategy": "raw", "corpus_tokens": corpus_tokens, "train_tokens": train_tokens, "seed": seed}
+        files.write_json(tmp_path / f"{number}.json", facts)
+    found = [(one["arm"], one["seed"]) for one in table.in_order([*tmp_path.glob("*.json")])]
+    assert found == [("quarter", 1), ("raw", 1), ("raw", 2), ("b-short", 1), ("a-longer", 1)]
+
+
 def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
     for path in inputs["scores"]:
         found = files.read_json(path)
@@ -163,7 +172,8 @@ def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(input
     built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]})
     names = sorted(str(path.relative_to(inputs["folder"])) for path in inputs["folder"].rglob("*") if path.is_file())
     assert [name for name in names if not name.startswith("lineage")] == [
-        "accuracy.png", "comparisons.json", "curve.json", "losses.csv", "losses.png", "metrics.json", "report.html", "table.csv"
+        "accuracy.png", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "losses.png", "metrics.json", "report.html",
+        "table.csv",
     ]
     assert {"lineage.html", "lineage/data/index.js", "lineage/data/passages/entigraph/varn-1.js"} <= set(names)
     for name in names:
@@ -323,6 +333,13 @@ def test_without_a_model_no_call_is_listed(inputs, tmp_path):
     inputs["entities"] = [entity_list(tmp_path, "varn-1", why="llm.model is null")]
     inputs["passages"] = [passages(tmp_path, "varn-1", "rephrase", ["a"], kind="easy", writer="extractive")]
     assert "No language model was called." in words(built(inputs))
+
+
+def test_how_varied_the_texts_are_stands_before_what_else_the_numbers_say(inputs):
+    seen = words(built(inputs))
+    assert re.search(r"raw 1.000 \S+ its text is shorter 2 entigraph 1.000 \S+ 1.000 \S+ 6 ", seen) and "1,000,000 at most" in seen
+    assert seen.index("How varied the texts are") < seen.index("Each arm against the base")
+    assert files.read_json(inputs["folder"] / "diversity.json")["lengths"] == [2, 6]
 
 
 def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tmp_path):

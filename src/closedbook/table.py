@@ -1,5 +1,6 @@
 """The table of arms: one row a run and task, the base first, with means over training seeds; as plain text, as CSV, as DVC's metrics."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -18,10 +19,20 @@ PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard":
 
 
 def in_order(records: list[Path]) -> list[dict]:
-    """Scores or runs: the base first, then strategy by strategy, each from its smallest arm to its largest, readers last."""
+    """Scores, runs or corpora: the base first, then strategy by strategy, each from its smallest arm to its largest and, of one size, from
+    the shortest training to the longest; readers last. What is one arm's stands together, seed by seed, with its first seed's size."""
     found = [{**files.read_json(path), "path": Path(path), "samples": Path(path).with_suffix(".samples.jsonl")} for path in records]
-    sizes = ("corpus_tokens", "train_tokens", "arm")
-    return sorted(found, key=lambda one: (_place(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
+    found.sort(key=lambda one: one.get("seed") or 0)  # the base has none, nor has a corpus that is every seed's
+    sizes = {arm: (one["corpus_tokens"], one["train_tokens"]) for arm, one in first_seeds(found).items()}
+    return sorted(found, key=lambda one: (_place(one["strategy"]), sizes[one["arm"]], one["arm"]))
+
+
+def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
+    """Arm -> the first of its records."""
+    firsts = {}
+    for one in records:
+        firsts.setdefault(one["arm"], one)
+    return firsts
 
 
 def _place(strategy: str) -> tuple[int, str]:
@@ -73,6 +84,16 @@ def by_arm(listed: list[dict]) -> dict[tuple[str, str], list[dict]]:
     for row in listed:
         arms.setdefault((row["task"], row["arm"]), []).append(row)
     return arms
+
+
+def by_size(listed: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
+    """(strategy, corpus_tokens) -> the arms of that size, each its rows of one task, that of the longest training last. The order is
+    rows()'; an arm's size is its first seed's."""
+    sizes = {}
+    for runs in by_arm(listed).values():
+        if runs[0]["strategy"] not in UNTAUGHT:
+            sizes.setdefault((runs[0]["strategy"], runs[0]["corpus_tokens"]), []).append(runs)
+    return sizes
 
 
 def parts(listed: list[dict]) -> list[str]:
