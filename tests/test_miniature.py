@@ -3,13 +3,14 @@ import json
 import re
 
 import pytest
-from toys import TRAINING
+from toys import MINIATURE, TRAINING
 
 from closedbook import files, llm, params, prompts, seeds
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
 from closedbook.miniature import author, base, language, lessons, world
 from closedbook.miniature.books import make_books
+from closedbook.miniature.language import Introduction
 from closedbook.miniature.reader import Reader
 from closedbook.records import Document
 
@@ -20,6 +21,7 @@ FIELDS = {
     "easy": {},
     "medium": {},
     "hard": {},
+    "named": {},
     "qa": {},
     "notes": {},
     "concepts": {},
@@ -32,12 +34,13 @@ FIELDS = {
 }
 
 
-def rows(books=2, questions=12, seed=1):
-    return world.rows(path=language.WORLD, books=books, questions=questions, seed=seed)
+def rows(books=2, questions=12, seed=1, **settings):
+    settings = MINIATURE.model_copy(update={"books": books, "questions": questions, **settings})
+    return world.rows(path=language.WORLD, settings=settings, seed=seed, run_seed=1)
 
 
-def targets(number, seed=1):
-    return make_books(WORLD, side="target", number=number, seed=seed)
+def targets(number, seed=1, people=2):
+    return make_books(WORLD, side="target", number=number, people=people, seed=seeds.derive(seed, "target books", 1))
 
 
 def read(book, text=None):
@@ -79,9 +82,67 @@ def test_wrong_options_come_from_the_same_book_and_the_right_one_is_labelled():
             assert any(fact.value == gold and fact.subject in question["question"] for fact in book.facts)
 
 
+def told_by(row):
+    """What a book tells of, by its text alone."""
+    facts = Reader(WORLD).read(title=row["title"], author=row["author"], year=str(row["year"]), text=row["article"]).facts
+    return {WORLD.answer(fact) for fact in facts} | {fact.subject for fact in facts}
+
+
+def right_options(row):
+    return [question["options"][question["gold_label"] - 1] for question in row["questions"]]
+
+
+def from_elsewhere(rows, number):
+    """Questions that have not just `number` options that are not in their book, or the right one, or the same one twice."""
+    told = [told_by(row) for row in rows]
+    return [
+        question
+        for row, own in zip(rows, told, strict=True)
+        for question in row["questions"]
+        if len(strange := set(question["options"]) - own) != number
+        or question["options"][question["gold_label"] - 1] in strange
+        or not {option for option in strange if option[0].isupper()} <= set().union(*told)
+        or len(set(question["options"])) < 4
+    ]
+
+
+@pytest.mark.parametrize("same_book", [0, 1, 2, 3])
+def test_so_many_wrong_options_as_asked_for_come_from_other_books(same_book):
+    made = rows(books=8, same_book=same_book)
+    assert not from_elsewhere(made, 3 - same_book)
+    assert list(map(right_options, made)) == list(map(right_options, rows(books=8))), "the same facts are asked for"
+    planted = made[0]["questions"][0]
+    planted["options"][planted["gold_label"] % 4] = planted["options"][planted["gold_label"] - 1]
+    assert from_elsewhere(made, 3 - same_book) == [planted]
+
+
+def test_a_paragraph_introduces_as_many_people_as_asked_for_and_all_facts_are_read():
+    for people, book in [(people, book) for people in (1, 2) for book in targets(10, people=people)]:
+        reading = read(book)
+        introduced = [one for part in reading.paragraphs for one in part if isinstance(one, Introduction) and one.kind == "person"]
+        assert [len(one.names) for one in introduced] == [people] * (4 // people)
+        assert sorted(map(str, reading.facts)) == sorted(map(str, book.facts))
+
+
+def some_lessons(number, **settings):
+    settings = MINIATURE.model_copy(update=settings)
+    readings = lessons.read_books(WORLD, 60, settings.people, seed=1)
+    return [lessons.lesson(WORLD, readings, settings.narrative, 1, index) for index in range(number)]
+
+
+@pytest.mark.parametrize("narrative", [0.0, 0.25, 0.5])
+def test_narrative_is_the_share_of_lessons_asked_for_and_questions_stay_half(narrative):
+    told = some_lessons(800, narrative=narrative)
+    retold = sum(re.match('".*" by .*[.]\n', one.text) is not None for one in told)
+    asked = sum("Answer:" in one.text for one in told)
+    assert abs(retold / 800 - narrative) < 0.05 and abs(asked / 800 - 0.5) < 0.05
+
+
 def test_what_the_world_cannot_give_is_an_error_of_the_user():
     with pytest.raises(UserError, match="miniature.questions: .* at most, not 40"):
         rows(questions=40)
+    with pytest.raises(UserError, match="miniature.same_book: the other books have 0 wrong options"):
+        rows(books=1, same_book=2)
     with pytest.raises(UserError, match="miniature.books: .* too few names"):
         rows(books=1000)
 
@@ -174,8 +235,7 @@ def test_author_knows_only_the_document_before_it():
 
 
 def test_lessons_share_no_name_with_the_books_to_be_learned():
-    readings = lessons.read_books(WORLD, 60, seed=1)
-    texts = [lessons.lesson(WORLD, readings, 1, index).text for index in range(500)]
+    texts = [one.text for one in some_lessons(500)]
     names = target_names()
     assert not names_in(texts, names)
     planted = sorted(names)[7]
@@ -212,7 +272,7 @@ def test_base_leaves_model_tokenizer_and_what_it_has_read_twice_in_the_same_byte
     monkeypatch.setattr(base, "SHAPE", {**base.SHAPE, **shape})
     monkeypatch.setattr(base, "VOCABULARY", 400)
     monkeypatch.setattr(base, "TOKENIZER_LESSONS", 60)
-    settings = params.Miniature(books=2, questions=2, base_books=8, base_steps=2)
+    settings = MINIATURE.model_copy(update={"base_steps": 2})
     for name in ("one", "two"):
         checkpoints = tmp_path / f"{name}-checkpoints"
         base.train(settings=settings, training=TRAINING, world=None, seed=1, folder=tmp_path / name, checkpoints=checkpoints)

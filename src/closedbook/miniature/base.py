@@ -48,8 +48,9 @@ def train(
 
     words = language.load(world or language.WORLD)
     training = training.model_copy(update=TRAINING)
-    tokenizer = make_tokenizer(words, seed)
-    lessons, blocks = study(words, read_books(words, settings.base_books, seed), tokenizer, training, settings.base_steps, seed)
+    tokenizer = make_tokenizer(words, settings, seed)
+    readings = read_books(words, settings.base_books, settings.people, seed)
+    lessons, blocks = study(words, readings, tokenizer, training, settings, seed)
     model = make_model(tokenizer, seed)
     train_model(
         model=model,
@@ -72,13 +73,13 @@ def replay(lessons: list[Lesson]) -> list[dict]:
     return rows[-REPLAYED:]
 
 
-def make_tokenizer(world: language.World, seed: int):
+def make_tokenizer(world: language.World, settings: params.Miniature, seed: int):
     """A byte-level BPE tokenizer, learned from lessons about books of the base's side."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    readings = read_books(world, TOKENIZER_BOOKS, seed)
-    texts = [lesson(world, readings, seed, index).text for index in range(TOKENIZER_LESSONS)]
+    readings = read_books(world, TOKENIZER_BOOKS, settings.people, seed)
+    texts = [lesson(world, readings, settings.narrative, seed, index).text for index in range(TOKENIZER_LESSONS)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -99,14 +100,14 @@ def make_model(tokenizer, seed: int):
 
 
 def study(
-    world: language.World, readings: list[Reading], tokenizer, training: params.Training, num_steps: int, seed: int
+    world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
 ) -> tuple[list[Lesson], list[dict]]:
     """The lessons in their order, and the same as training examples: blocks of tokens with the weight of each in the loss."""
-    num_tokens = num_steps * training.batch_size * training.block_size
+    num_tokens = settings.base_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:
         open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
-        lessons.append(lesson(world, open_books, seed, len(lessons)))
+        lessons.append(lesson(world, open_books, settings.narrative, seed, len(lessons)))
         texts, text_weights = zip(*lessons[-1].parts)
         for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], text_weights):
             ids += tokens
