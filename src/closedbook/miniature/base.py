@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from closedbook import files, params, seeds
-from closedbook.miniature import language
+from closedbook.miniature import language, leaks
 from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
 from closedbook.miniature.reader import Reading
 
@@ -42,7 +42,8 @@ def train(
 ) -> None:
     """Write model, tokenizer and replay.jsonl (rows {"id", "text"}) into `folder`; `world` None is the world shipped beside this file.
 
-    Nothing of it names a book to be learned: the two sides share no name. Raises UserError where the world has too few names.
+    Nothing of it names a book to be learned: the two sides share no name, and a text that does stops the build before any training.
+    Raises UserError where the world has too few names.
     """
     from closedbook.training import train as train_model
 
@@ -51,6 +52,8 @@ def train(
     tokenizer = make_tokenizer(words, settings, seed)
     readings = read_books(words, settings.base_books, settings.people, seed)
     lessons, blocks = study(words, readings, tokenizer, training, settings, seed)
+    replayed = replay(lessons)
+    leaks.check(words, lessons=[one.text for one in lessons], replayed=[row["text"] for row in replayed])
     model = make_model(tokenizer, seed)
     train_model(
         model=model,
@@ -64,7 +67,7 @@ def train(
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    files.write_json_lines(folder / "replay.jsonl", replay(lessons))
+    files.write_json_lines(folder / "replay.jsonl", replayed)
 
 
 def replay(lessons: list[Lesson]) -> list[dict]:

@@ -10,6 +10,8 @@ from closedbook.miniature.language import Fact, Introduction, Sentence, Statemen
 
 FACTS = {"person": 3, "organisation": 2, "place": 1, "object": 2}
 """facts told of each subject of a kind; a person's profession is always one of them"""
+FORMS = {"title": "The {} {}", "place": "{}{}", "organisation": "the {} {}", "object": "the {} {}"}
+"""how names are made of two words"""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class Names:
         field = "miniature.base_books" if self.side == "base" else "miniature.books"
         raise UserError(f"{field}: world.yaml has too few names for so many books: ask for fewer, or add words to it")
 
-    def two_words(self, kind: str, rng: random.Random, form: str) -> str:
+    def two_words(self, kind: str, rng: random.Random) -> str:
         first, second = self.world.pairs[kind]
-        return self.new(lambda: form.format(rng.choice(first), rng.choice(second)))
+        return self.new(lambda: FORMS[kind].format(rng.choice(first), rng.choice(second)))
 
     def person(self, rng: random.Random, *, first_names: tuple[str, ...], not_surnames: frozenset[str] = frozenset()) -> str:
         surnames = [name for name in self.world.surnames if name not in not_surnames]
@@ -78,7 +80,7 @@ def make_books(world: World, *, side: str, number: int, people: int, seed: int) 
 
 
 def make_book(world: World, names: Names, people: int, rng: random.Random) -> Book:
-    title = names.two_words("title", rng, "The {} {}")
+    title = names.two_words("title", rng)
     author = names.anyone(rng)
     cast = _cast(world, names, rng)
     facts = _facts(world, cast, names, rng)
@@ -93,9 +95,9 @@ def _cast(world: World, names: Names, rng: random.Random) -> Cast:
         surnames = frozenset(name.split()[-1] for name in people)
         people.append(names.person(rng, first_names=first_names, not_surnames=surnames))
     return Cast(
-        towns=(names.two_words("place", rng, "{}{}"), names.two_words("place", rng, "{}{}")),
-        organisation=names.two_words("organisation", rng, "the {} {}"),
-        treasure=names.two_words("object", rng, "the {} {}"),
+        towns=(names.two_words("place", rng), names.two_words("place", rng)),
+        organisation=names.two_words("organisation", rng),
+        treasure=names.two_words("object", rng),
         people=tuple(people),
     )
 
@@ -130,7 +132,7 @@ def _any_value(world: World, kind: str, rng: random.Random) -> str:
     if kind in world.values:
         return rng.choice(world.values[kind])
     first, second = world.pairs[kind]
-    return ("" if kind == "place" else " ").join((rng.choice(first), rng.choice(second)))
+    return FORMS.get(kind, "{} {}").format(rng.choice(first), rng.choice(second))
 
 
 def _plan(world: World, cast: Cast, facts: list[Fact], people: int, rng: random.Random) -> list[list[Sentence]]:
