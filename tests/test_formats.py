@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from made_files import LOCKED, WORD, docx, epub, paragraph, pdf
+from toys import MINIATURE
 
 from closedbook import documents, files, params, sources
 from closedbook.errors import UserError
 from closedbook.records import Document
 from closedbook.sources import formats
 
-MINIATURE = params.Miniature(books=2, questions=3, base_books=8, base_steps=1)
 
 
 @pytest.fixture(autouse=True)

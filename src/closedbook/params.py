@@ -49,8 +49,11 @@ class Documents(Settings):
 class Miniature(Settings):
     books: PositiveInt
     questions: PositiveInt
+    people: Annotated[int, Field(ge=1, le=2)]
+    same_book: Annotated[int, Field(ge=0, le=3)]
     base_books: Annotated[int, Field(ge=8)]
     base_steps: PositiveInt
+    narrative: Annotated[float, Field(ge=0, le=0.5)]
 
 
 class Base(Settings):

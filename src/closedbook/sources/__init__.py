@@ -63,6 +63,6 @@ def _books(path: Path, miniature: params.Miniature, seed: int, run_seed: int) ->
     """The made-up books of one training seed."""
     from closedbook.miniature import world
 
-    rows = world.rows(path=path, books=miniature.books, questions=miniature.questions, seed=seed, run_seed=run_seed)
+    rows = world.rows(path=path, settings=miniature, seed=seed, run_seed=run_seed)
     found = quality.of_rows(Row(f"{path}: book {number}", row) for number, row in enumerate(rows, start=1))
     return [replace(article, seed=run_seed) for article in found]
