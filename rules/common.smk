@@ -31,9 +31,10 @@ if "PLAN" not in globals():  # each rule file includes this one, so that each ca
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 INTO_LOG = " 2> {log:q} || {{ tail -n 20 {log:q} >&2; exit 1; }}"  # what went wrong is seen without looking for it
 INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
-DOCUMENTS = PLAN.documents
+DOCUMENTS = list(PLAN.documents)
 ARMS = PLAN.params.arms
 RUNS = recipes.run_names(PLAN.params)
+CORPORA = dict.fromkeys(recipes.corpus_of(arm, seed, PLAN.documents) for arm, seed in recipes.arms_and_seeds(PLAN.params))
 SCORES = recipes.score_names(PLAN.params)
 JUDGED = recipes.judged_strategies(PLAN.params)
 JUDGEMENTS = ["results/judgements/judgements.json"] if JUDGED else []
@@ -44,6 +45,7 @@ wildcard_constraints:
     document="[a-z0-9-]+",
     strategy="[a-z_]+",
     arm="[a-z][a-z0-9-]*",
+    corpus="[a-z][a-z0-9-]*",
     run="[a-z][a-z0-9-]*",
     reader="[a-z][a-z0-9-]*",
     seed="[0-9]+",

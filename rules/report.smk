@@ -6,7 +6,7 @@ rule report:
         expand("results/documents/{document}.json", document=DOCUMENTS),
         expand("results/entities/{document}.json", document=DOCUMENTS),
         expand("results/passages/{strategy}/{document}.json", strategy=ARM_STRATEGIES, document=DOCUMENTS),
-        expand("results/corpora/{arm}/corpus.json", arm=ARMS),
+        expand("results/corpora/{corpus}/corpus.json", corpus=CORPORA),
         scores=expand("results/scores/{run}.json", run=SCORES),
         samples=expand("results/scores/{run}.samples.jsonl", run=SCORES),
         runs=expand("results/runs/{run}/run.json", run=RUNS),
@@ -17,7 +17,7 @@ rule report:
         receipt=receipt("report/report"),
     params:
         passages=expand("results/passages/{strategy}", strategy=ARM_STRATEGIES),
-        corpora=expand("results/corpora/{arm}", arm=ARMS),
+        corpora=expand("results/corpora/{corpus}", corpus=CORPORA),
     log:
         ".closedbook/logs/report.log",
     shell:

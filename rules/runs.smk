@@ -3,17 +3,23 @@ include: "common.smk"
 
 rule runs:
     input:
-        expand("results/runs/{arm}-s{seed}/run.json", arm=ARMS, seed=PLAN.params.training.seeds),
+        expand("results/runs/{run}/run.json", run=RUNS),
+
+
+def corpus_of(wildcards):
+    return f"results/corpora/{recipes.corpus_of(wildcards.arm, wildcards.seed, PLAN.documents)}"
 
 
 rule run:
     input:
         recipe=recipe("runs/{arm}-s{seed}"),
-        corpus="results/corpora/{arm}/corpus.json",
+        corpus=lambda wildcards: f"{corpus_of(wildcards)}/corpus.json",
         base="results/base/base.json",
     output:
         run=update("results/runs/{arm}-s{seed}/run.json"),
         receipt=receipt("runs/{arm}-s{seed}"),
+    params:
+        corpus=corpus_of,
     log:
         ".closedbook/logs/runs/{arm}-s{seed}.log",
     threads: PLAN.params.training.threads
@@ -23,7 +29,7 @@ rule run:
         "{CLOSEDBOOK} step runs"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
-        " --corpus results/corpora/{wildcards.arm:q}"
+        " --corpus {params.corpus:q}"
         " --base results/base"
         " --checkpoints .closedbook/checkpoints/{wildcards.arm:q}-s{wildcards.seed:q}"
         " --folder results/runs/{wildcards.arm:q}-s{wildcards.seed:q}"

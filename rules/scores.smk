@@ -7,12 +7,16 @@ rule scores:
 
 
 # Questions are always asked; documents and chunks are read where a task shows them, replay text where some is held out.
-SHOWN_DOCUMENTS = DOCUMENTS if any(map(tasks.shows_document, PLAN.params.scores.tasks)) else []
+SHOWS_DOCUMENTS = any(map(tasks.shows_document, PLAN.params.scores.tasks))
 REPLAY = [PLAN.params.corpora.replay.path] if PLAN.params.corpora.replay.held_out else []
 
 
 def chunks(shown):
     return ["results/retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, shown)) else []
+
+
+def asked_about(wildcards):
+    return PLAN.recipes[f"scores/{wildcards.run}"]["documents"]
 
 
 def model_folder(wildcards):
@@ -21,10 +25,10 @@ def model_folder(wildcards):
 
 rule score:
     input:
-        expand("results/questions/{document}.json", document=DOCUMENTS),
-        expand("results/documents/{document}.json", document=SHOWN_DOCUMENTS),
+        lambda wildcards: expand("results/questions/{document}.json", document=asked_about(wildcards)),
+        lambda wildcards: expand("results/documents/{document}.json", document=asked_about(wildcards) if SHOWS_DOCUMENTS else []),
         retrieved=chunks(PLAN.params.scores.tasks),
-        recipe=recipe("scores"),
+        recipe=recipe("scores/{run}"),
         replay=REPLAY,
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
     output:
@@ -33,7 +37,7 @@ rule score:
         receipt=receipt("scores/{run}"),
     params:
         model=model_folder,
-        documents="results/documents" if SHOWN_DOCUMENTS else [],
+        documents="results/documents" if SHOWS_DOCUMENTS else [],
     log:
         ".closedbook/logs/scores/{run}.log",
     threads: PLAN.params.scores.threads

@@ -28,17 +28,22 @@ TINY = {
 """a line of a minute: little to write and next to nothing to train"""
 
 
+def copy_project(folder: Path) -> None:
+    """All that building needs, and nothing that was built."""
+    for name in PROJECT:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, target, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
+    (folder / ".venv").symlink_to(sys.prefix)
+
+
 class Line:
     """`run` gives the finished process, whose stdout holds stderr too, and fails the test unless the exit status is as expected."""
 
     def __init__(self, folder: Path, **changes):
         self.folder = folder
-        for name in PROJECT:
-            source, target = ROOT / name, folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(source, target, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
-        (folder / ".venv").symlink_to(sys.prefix)
+        copy_project(folder)
         toys.base(folder / "toy", context=1024).unlink()  # a model's folder as from_pretrained takes it, with nothing of this place in it
         self.set(**{**TINY, "base": {"model": "toy"}, **changes})
 

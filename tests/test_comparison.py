@@ -14,7 +14,8 @@ CLOSED, OPEN = "quality_closed_text", "quality_open"
 HOSTILE = "what did\x1b[31m Ada <b>see</b>?"
 
 
-def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="ab" * 32, documents=4, strategy=None, tokens=100):
+def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="ab" * 32, documents=4, strategy=None, tokens=100,
+           train_tokens=400):
     """A score of as many questions, about `documents` documents in turn, and which were answered rightly; a call a task."""
     run = f"{arm}-s{seed}" if seed else arm
     path, samples = folder / "scores" / f"{run}.json", folder / "scores" / f"{run}.samples.jsonl"
@@ -22,8 +23,9 @@ def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="a
              "gold": 0, "chosen": 0 if one else 1, "correct": bool(one)} for i, one in enumerate(right)]  # fmt: skip
     old = files.read_json(path)["tasks"] if path.exists() else {}
     rows = (files.read_json_lines(samples) if old else []) + rows
-    facts = {"run": run, "arm": arm, "strategy": strategy or arm, "corpus_tokens": tokens, "seed": seed, "questions_sha256": questions}
-    files.write_json(path, {**facts, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
+    facts = {"run": run, "arm": arm, "strategy": strategy or arm, "corpus_tokens": tokens, "train_tokens": train_tokens, "seed": seed}
+    about = {"questions_sha256": questions, "questions": {"d": questions}}
+    files.write_json(path, {**facts, **about, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
     files.write_json_lines(samples, rows)
     asked = [{"id": f"q{i}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(len(right))]
     files.write_json(folder / "questions" / "all.json", asked)
@@ -235,6 +237,15 @@ def test_the_report_holds_each_arm_against_the_base_and_the_largest_plain_one(tm
         *(("rephrase", arm) for arm in ("qa", "raw", "reader-large", "rephrase-half")),
     ]
     assert overview.comparisons(scores_in(tmp_path), "quality_rag", seed=1) == []
+
+
+def test_of_equally_large_plain_arms_the_longest_trained_is_the_reference_and_a_control_is_none(tmp_path):
+    scored(tmp_path, "raw-short", [1, 0], strategy="raw", tokens=10, train_tokens=20)
+    for seed, tokens in ((1, 10), (2, 9)):  # each seed has books of its own, and the first one's size is the arm's
+        scored(tmp_path, "raw", [1, 0], strategy="raw", tokens=tokens, seed=seed)
+    scored(tmp_path, "raw-long-ago", [1, 0], strategy="raw", tokens=10, train_tokens=10)
+    scored(tmp_path, "control", [1, 1], strategy="rephrase_named", tokens=90)
+    assert {one["a"] for one in overview.comparisons(scores_in(tmp_path), CLOSED, seed=1)} == {"raw"}
 
 
 def test_the_command_prints_what_no_terminal_obeys_and_json(tmp_path, monkeypatch, capsys):

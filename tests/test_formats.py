@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from made_files import LOCKED, WORD, docx, epub, paragraph, pdf
+from toys import MINIATURE
 
 from closedbook import documents, files, params, sources
 from closedbook.errors import UserError
 from closedbook.records import Document
 from closedbook.sources import formats
 
-MINIATURE = params.Miniature(books=2, questions=3, base_books=8, base_steps=1)
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def read(**contents: bytes) -> list[sources.Article]:
         path = Path("texts", name.replace("_", "."))
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
-    return sources.articles(params.Documents(source="folder", path="texts", limit=None), MINIATURE, seed=1)
+    return sources.articles(params.Documents(source="folder", path="texts", limit=None), MINIATURE, seed=1, run_seeds=[1])
 
 
 def paragraphs(article: sources.Article) -> list[str]:

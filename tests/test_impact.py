@@ -92,7 +92,7 @@ def _arm(documents):
     np.save(run / "schedule.npy", np.array([*visits, (1, 0, 7), *visits]))
     files.write_text(run / "model.safetensors", f"weights after {documents}")
     files.write_text(run / "tokenizer.json", "the same for all")
-    counts = {"arm": "a", "train_tokens": len(rows) * 20, "replay_tokens": 7}
+    counts = {"arm": "a", "corpus": "a", "train_tokens": len(rows) * 20, "replay_tokens": 7}
     files.write_json(run / "run.json", {**counts, "sha256": {"model.safetensors": "0" * 64}})
     _job("runs/a-s1", [str(path) for path in sorted(corpus.iterdir())], [run])
     files.write_json("results/scores/a-s1.json", {"num": len(documents)})

@@ -100,10 +100,10 @@ def test_a_verdict_that_is_none_is_not_believed(text):
 
 def test_without_a_judge_nothing_is_planned_and_with_one_not_for_the_documents_themselves():
     settings = params.load()
-    assert "judgements" not in recipes.recipes(settings, ["doc"])
+    assert "judgements" not in recipes.recipes(settings, {"doc": None})
     judged = settings.model_copy(update={"judge": settings.judge.model_copy(update={"model": "openai/toy"})})
-    recipe = recipes.recipes(judged, ["doc"])["judgements"]
-    assert recipe["params"]["strategies"] == ["rephrase", "entigraph"] and recipe["prompts"].keys() == {"judge"}
+    recipe = recipes.recipes(judged, {"doc": None})["judgements"]
+    assert recipe["params"]["strategies"] == ["rephrase", "rephrase_named", "entigraph"] and recipe["prompts"].keys() == {"judge"}
 
 
 def test_the_author_of_the_miniature_is_no_judge():

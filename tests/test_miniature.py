@@ -3,13 +3,15 @@ import json
 import re
 
 import pytest
-from toys import TRAINING
+from toys import MINIATURE, TRAINING
 
-from closedbook import files, llm, params, prompts, seeds
+from closedbook import care, files, llm, params, prompts, seeds
 from closedbook.errors import UserError
+from closedbook.freshness import code
 from closedbook.ledger import Ledger
-from closedbook.miniature import author, base, language, lessons, world
+from closedbook.miniature import author, base, language, leaks, lessons, world
 from closedbook.miniature.books import make_books
+from closedbook.miniature.language import Introduction
 from closedbook.miniature.reader import Reader
 from closedbook.records import Document
 
@@ -20,6 +22,7 @@ FIELDS = {
     "easy": {},
     "medium": {},
     "hard": {},
+    "named": {},
     "qa": {},
     "notes": {},
     "concepts": {},
@@ -32,12 +35,13 @@ FIELDS = {
 }
 
 
-def rows(books=2, questions=12, seed=1):
-    return world.rows(path=language.WORLD, books=books, questions=questions, seed=seed)
+def rows(books=2, questions=12, seed=1, **settings):
+    settings = MINIATURE.model_copy(update={"books": books, "questions": questions, **settings})
+    return world.rows(path=language.WORLD, settings=settings, seed=seed, run_seed=1)
 
 
-def targets(number, seed=1):
-    return make_books(WORLD, side="target", number=number, seed=seed)
+def targets(number, seed=1, people=2):
+    return make_books(WORLD, side="target", number=number, people=people, seed=seeds.derive(seed, "target books", 1))
 
 
 def read(book, text=None):
@@ -49,16 +53,9 @@ def ask(book, name, text=None, seed=1, **fields):
     return author.answer(prompts.messages(name, document, **fields)[-1]["content"], seed)
 
 
-def names_in(texts, names):
-    pattern = re.compile(r"\b(" + "|".join(map(re.escape, sorted(names))) + r")\b")
-    return {match for text in texts for match in pattern.findall(text)}
-
-
-def target_names(number=40):
-    """Titles, authors and all people, places, organisations and objects of the books to be learned, for several seeds."""
-    books = [book for seed in (0, 1, 2) for book in targets(number, seed)]
-    named = {fact.value for book in books for fact in book.facts if WORLD.relations[fact.relation].value in ("person", "place")}
-    return named | {name for book in books for name in (book.title, book.author, *(fact.subject for fact in book.facts))}
+def people_asked_for(book, name):
+    people = [fact.subject for fact in book.facts if fact.relation == "profession"]
+    return {field: str(value).format(*people) for field, value in FIELDS[name].items()}
 
 
 def test_same_seed_same_books_and_more_books_begin_with_them():
@@ -79,9 +76,67 @@ def test_wrong_options_come_from_the_same_book_and_the_right_one_is_labelled():
             assert any(fact.value == gold and fact.subject in question["question"] for fact in book.facts)
 
 
+def told_by(row):
+    """What a book tells of, by its text alone."""
+    facts = Reader(WORLD).read(title=row["title"], author=row["author"], year=str(row["year"]), text=row["article"]).facts
+    return {WORLD.answer(fact) for fact in facts} | {fact.subject for fact in facts}
+
+
+def right_options(row):
+    return [question["options"][question["gold_label"] - 1] for question in row["questions"]]
+
+
+def from_elsewhere(rows, number):
+    """Questions that have not just `number` options that are not in their book, or the right one, or the same one twice."""
+    told = [told_by(row) for row in rows]
+    return [
+        question
+        for row, own in zip(rows, told, strict=True)
+        for question in row["questions"]
+        if len(strange := set(question["options"]) - own) != number
+        or question["options"][question["gold_label"] - 1] in strange
+        or not {option for option in strange if option[0].isupper()} <= set().union(*told)
+        or len(set(question["options"])) < 4
+    ]
+
+
+@pytest.mark.parametrize("same_book", [0, 1, 2, 3])
+def test_so_many_wrong_options_as_asked_for_come_from_other_books(same_book):
+    made = rows(books=8, same_book=same_book)
+    assert not from_elsewhere(made, 3 - same_book)
+    assert list(map(right_options, made)) == list(map(right_options, rows(books=8))), "the same facts are asked for"
+    planted = made[0]["questions"][0]
+    planted["options"][planted["gold_label"] % 4] = planted["options"][planted["gold_label"] - 1]
+    assert from_elsewhere(made, 3 - same_book) == [planted]
+
+
+def test_a_paragraph_introduces_as_many_people_as_asked_for_and_all_facts_are_read():
+    for people, book in [(people, book) for people in (1, 2) for book in targets(10, people=people)]:
+        reading = read(book)
+        introduced = [one for part in reading.paragraphs for one in part if isinstance(one, Introduction) and one.kind == "person"]
+        assert [len(one.names) for one in introduced] == [people] * (4 // people)
+        assert sorted(map(str, reading.facts)) == sorted(map(str, book.facts))
+
+
+def some_lessons(number, **settings):
+    settings = MINIATURE.model_copy(update=settings)
+    readings = lessons.read_books(WORLD, 60, settings.people, seed=1)
+    return [lessons.lesson(WORLD, readings, settings.narrative, 1, index) for index in range(number)]
+
+
+@pytest.mark.parametrize("narrative", [0.0, 0.25, 0.5])
+def test_narrative_is_the_share_of_lessons_asked_for_and_questions_stay_half(narrative):
+    told = some_lessons(800, narrative=narrative)
+    retold = sum(re.match('".*" by .*[.]\n', one.text) is not None for one in told)
+    asked = sum("Answer:" in one.text for one in told)
+    assert abs(retold / 800 - narrative) < 0.05 and abs(asked / 800 - 0.5) < 0.05
+
+
 def test_what_the_world_cannot_give_is_an_error_of_the_user():
     with pytest.raises(UserError, match="miniature.questions: .* at most, not 40"):
         rows(questions=40)
+    with pytest.raises(UserError, match="miniature.same_book: the other books have 0 wrong options"):
+        rows(books=1, same_book=2, seed=2)
     with pytest.raises(UserError, match="miniature.books: .* too few names"):
         rows(books=1000)
 
@@ -120,11 +175,10 @@ def test_reader_follows_the_text_and_keeps_what_it_cannot_read():
 @pytest.mark.parametrize("name", FIELDS)
 def test_author_answers_each_prompt(name):
     book = targets(1)[0]
-    people = [fact.subject for fact in book.facts if fact.relation == "profession"]
-    text = ask(book, name, **{field: str(value).format(*people) for field, value in FIELDS[name].items()})
+    fields = people_asked_for(book, name)
+    text = ask(book, name, **fields)
     assert book.title in text
-    assert text == ask(book, name, **{field: str(value).format(*people) for field, value in FIELDS[name].items()})
-    assert text != ask(book, name, seed=2, **{field: str(value).format(*people) for field, value in FIELDS[name].items()})
+    assert text == ask(book, name, **fields) != ask(book, name, seed=2, **fields)
     if name == "entities":
         listed = json.loads(text)["entities"]
         assert len(listed) == 5 and all(entity in book.text for entity in listed)
@@ -140,14 +194,18 @@ def test_facts_and_answers_hold_all_that_the_book_tells():
     assert ask(book, "qa").count("Question: ") == len(book.text.split("\n\n"))
 
 
-def test_author_asks_no_question_of_the_test():
-    words = re.compile(r"\w+")
-    for row, book in zip(rows(4), targets(4), strict=True):
-        asked = [line for name in ("qa", "recall", "reasons") for line in ask(book, name).splitlines() if line.startswith("Question: ")]
-        plain = [f" {' '.join(words.findall(line.lower()))} " for line in [*asked, "So tell me: who taught Mara Voss?"]]
-        tested = [f" {' '.join(words.findall(question['question'].lower()))} " for question in row["questions"]]
-        assert len(asked) > 30 and not [line for line in plain if any(question in line for question in tested)]
-        assert [line for line in plain if " who taught mara voss " in line], "a planted one is found"
+def test_nothing_that_the_author_writes_holds_a_question_or_an_option_list(tmp_path):
+    passages = []
+    for number, (row, book) in enumerate(zip(rows(), targets(2), strict=True)):
+        asked = [{"id": f"{number}-{index}", **question} for index, question in enumerate(row["questions"])]
+        files.write_json(tmp_path / f"questions-{number}.json", asked)
+        document = Document(id=f"book-{number}", title=book.title, author=book.author, year=book.year, text=book.text)
+        document.write(tmp_path / f"document-{number}.json")
+        passages += [book.text, *(ask(book, name, seed=seed, **people_asked_for(book, name)) for name in FIELDS for seed in range(20))]
+    look = care.question.rule(8, sorted(tmp_path.glob("questions-*")), sorted(tmp_path.glob("document-*")))
+    assert len(passages) > 500 and not [text for text in passages if look("a passage", text)]
+    for planted in (asked[0]["question"], "A. {} B. {} C. {} D. {}".format(*asked[0]["options"])):
+        assert look("a passage", f"{passages[-1]} So tell me: {planted} She could not say.")["question"] == "1-0"
 
 
 def test_author_refuses_prompts_that_he_has_not_learnt():
@@ -164,22 +222,58 @@ def test_author_refuses_what_is_no_book_of_this_world():
     assert author.answer("Tell me about whales.", 1) == author.REFUSAL
 
 
-def test_author_knows_only_the_document_before_it():
+def follows_the_prompt(name):
+    """Whether the author tells of a book what its text says, after words in it were changed, and no more what the book was made from."""
     book = targets(1)[0]
-    fact = next(fact for fact in book.facts if fact.relation == "hiding_place")
-    other = book.text.replace(f"the {fact.value}", "the windmill")
-    told, retold = (ask(book, "single", text=text, first=fact.subject) for text in (book.text, other))
-    assert fact.value in told and "windmill" not in told
-    assert "windmill" in retold and fact.value not in retold
+    before = [fact.value for fact in book.facts if fact.relation == "profession"]
+    changed = dict(zip(before, ("philosopher", "sculptor", "poet", "dreamer"), strict=True))
+    text = re.sub(r"\w+", lambda word: changed.get(word[0], word[0]), book.text)
+    answers = [ask(book, name, text=text, seed=seed, **people_asked_for(book, name)) for seed in range(10)]
+    told = set(re.findall(r"\w+", " ".join(answers)))
+    return not told.isdisjoint(changed.values()) and told.isdisjoint(before)
 
 
-def test_lessons_share_no_name_with_the_books_to_be_learned():
-    readings = lessons.read_books(WORLD, 60, seed=1)
-    texts = [lessons.lesson(WORLD, readings, 1, index).text for index in range(500)]
-    names = target_names()
-    assert not names_in(texts, names)
-    planted = sorted(names)[7]
-    assert names_in([*texts, f"It was {planted} that they sought."], names) == {planted}
+@pytest.mark.parametrize("name", FIELDS)
+def test_author_knows_only_the_prompt(name, monkeypatch):
+    assert follows_the_prompt(name)
+    knows = read(targets(1)[0])
+    monkeypatch.setattr(author, "_read", lambda *_: knows)
+    assert not follows_the_prompt(name), "an author who knows the book otherwise is found out"
+
+
+def test_author_reaches_no_code_that_makes_books():
+    makers = {"closedbook.miniature.books", "closedbook.miniature.world"}
+    assert not makers & code.reached("closedbook.miniature.author").keys()
+    assert makers & code.reached("closedbook.miniature.lessons").keys(), "planted: who does reach it is seen"
+
+
+def test_no_lesson_names_anything_of_a_book_to_be_learned():
+    texts = [one.text for one in some_lessons(500)]
+    leaks.check(WORLD, lessons=texts, replayed=texts[-50:])
+    books = [book for seed in (0, 1, 2) for book in targets(40, seed)]
+    names = {name for book in books for name in (book.title, book.author, *(fact.subject for fact in book.facts))}
+    names |= {fact.value for book in books for fact in book.facts if WORLD.relations[fact.relation].value in ("person", "place")}
+    assert leaks.names(WORLD, [f"In secret, {name} was there." for name in names]) == names
+    told = lessons.discussion(WORLD, read(books[0]), seeds.generator(1))
+    for planted in ({"lessons": [*texts, told], "replayed": []}, {"lessons": texts, "replayed": [told]}):
+        with pytest.raises(RuntimeError, match="name what is in books to be learned: [A-Z]"):
+            leaks.check(WORLD, **planted)
+
+
+def test_replay_of_a_book_that_no_lesson_was_about_is_refused():
+    seen, unseen = lessons.read_books(WORLD, 2, people=2, seed=1)
+    learnt, other = (lessons.discussion(WORLD, reading, seeds.generator(1)) for reading in (seen, unseen))
+    leaks.check(WORLD, lessons=[learnt], replayed=[learnt])
+    with pytest.raises(RuntimeError, match=f"no lesson about: .*{re.escape(unseen.title)}"):
+        leaks.check(WORLD, lessons=[learnt], replayed=[learnt, other])
+
+
+def test_a_base_whose_lessons_leak_is_not_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "TOKENIZER_LESSONS", 10)
+    monkeypatch.setattr(base, "read_books", lambda *_: [read(book) for book in targets(8)])
+    monkeypatch.setattr(base, "make_model", lambda *_: pytest.fail("it went on"))
+    with pytest.raises(RuntimeError, match="name what is in books to be learned"):
+        base.train(settings=MINIATURE, training=TRAINING, world=None, seed=1, folder=tmp_path / "base", checkpoints=tmp_path / "at")
 
 
 def test_number_of_open_books_grows_to_all():
@@ -212,7 +306,7 @@ def test_base_leaves_model_tokenizer_and_what_it_has_read_twice_in_the_same_byte
     monkeypatch.setattr(base, "SHAPE", {**base.SHAPE, **shape})
     monkeypatch.setattr(base, "VOCABULARY", 400)
     monkeypatch.setattr(base, "TOKENIZER_LESSONS", 60)
-    settings = params.Miniature(books=2, questions=2, base_books=8, base_steps=2)
+    settings = MINIATURE.model_copy(update={"base_steps": 2})
     for name in ("one", "two"):
         checkpoints = tmp_path / f"{name}-checkpoints"
         base.train(settings=settings, training=TRAINING, world=None, seed=1, folder=tmp_path / name, checkpoints=checkpoints)
@@ -221,4 +315,4 @@ def test_base_leaves_model_tokenizer_and_what_it_has_read_twice_in_the_same_byte
     for name in written:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
     replayed = [row["text"] for row in files.read_json_lines(tmp_path / "one" / "replay.jsonl")]
-    assert any("Answer:" in text for text in replayed) and not names_in(replayed, target_names())
+    assert any("Answer:" in text for text in replayed)

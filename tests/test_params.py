@@ -58,6 +58,9 @@ def test_the_shipped_file_is_right():
     ("limits.max_calls", -1, ["limits.max_calls", "-1"]),
     ("training.seeds", [1, 1], ["training.seeds", "none twice", "[1, 1]"]),
     ("passages.rephrase.styles", ["easy", "easy"], ["passages.rephrase.styles", "none twice"]),
+    ("miniature.people", 3, ["miniature.people", "less than or equal to 2", "3"]),
+    ("miniature.same_book", 4, ["miniature.same_book", "less than or equal to 3", "4"]),
+    ("miniature.narrative", 0.6, ["miniature.narrative", "less than or equal to 0.5", "0.6"]),
     ("entities.max", 1, ["entities.max", "greater than or equal to 2", "1"]),
 ])  # fmt: skip
 def test_a_wrong_field_is_named_with_its_value_and_what_would_be_right(tmp_path, path, value, words):

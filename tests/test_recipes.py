@@ -94,6 +94,8 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/entigraph"}
     assert stale(training={"weight_decay": 0.5}) == {name for name in recipes.recipes(params.load(), []) if name.startswith("runs/")}
     assert stale(scores={"batch_size": 1}) == {"scores"}
+    assert stale(miniature={"people": 1}) == stale(miniature={"narrative": 0.25}) == {"base"}
+    assert stale(miniature={"same_book": 0}) == set(), "it changes questions, not how they are made into files"
     assert stale(limits={"concurrency": 1, "timeout": 9.0}) == set()
     assert stale(training={"weight_decay": 1}) == stale(training={"weight_decay": 1.0})
 

@@ -25,7 +25,7 @@ def score(folder, arm, strategy, corpus_tokens, accuracy, seed=1, forgetting=Non
     facts = {"run": run, "arm": arm, "strategy": strategy, "corpus_tokens": corpus_tokens, "train_tokens": 2 * corpus_tokens, "seed": seed}
     tasks = {"quality_closed_text": {**task, **changes}, "quality_closed": {**task, "accuracy": 0.25}}
     path = folder / "scores" / f"{run}.json"
-    numbers = {"n": 80, "explanation": None, "questions_sha256": "cd" * 32, "tasks": tasks, "forgetting": forgetting}
+    numbers = {"n": 80, "explanation": None, "questions_sha256": "cd" * 32, "questions": {}, "tasks": tasks, "forgetting": forgetting}
     files.write_json(path, {**facts, **numbers})
     answered = [(name, number, number < 80 * measured["accuracy"]) for name, measured in tasks.items() for number in range(80)]
     answered = [{"task": name, "id": f"q{number}", "document": f"varn-{1 + number % 2}", "gold": 0, "chosen": int(not right), "correct": right}
@@ -36,7 +36,7 @@ def score(folder, arm, strategy, corpus_tokens, accuracy, seed=1, forgetting=Non
 
 def run(folder, arm, strategy, losses, seed=1):
     path = folder / "runs" / f"{arm}-s{seed}" / "run.json"
-    facts = {"run": f"{arm}-s{seed}", "arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222,
+    facts = {"run": f"{arm}-s{seed}", "corpus": arm, "arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222,
              "existing_tokens": 1500, "num_passages_left_out": 7}
     files.write_json(path, {**facts, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1]})
     rows = "".join(f"{step},{loss}\n" for step, loss in enumerate(losses, 1))
@@ -116,13 +116,13 @@ def assert_inert(page):
 def test_the_table_has_a_row_an_arm_seed_and_task(inputs):
     built(inputs)
     assert (inputs["folder"] / "table.csv").read_text() == (
-        "arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,accuracy_mean,accuracy_sd\n"
-        "base,base,0,0,,quality_closed_text,0.2625,0.05,80,2,0.2625,\n"
-        "raw,raw,1000,2000,1,quality_closed_text,0.3,0.05,80,2,0.3,\n"
-        "entigraph,entigraph,4000,8000,1,quality_closed_text,0.6,0.05,80,2,0.6,\n"
-        "base,base,0,0,,quality_closed,0.25,0.05,80,2,0.25,\n"
-        "raw,raw,1000,2000,1,quality_closed,0.25,0.05,80,2,0.25,\n"
-        "entigraph,entigraph,4000,8000,1,quality_closed,0.25,0.05,80,2,0.25,\n"
+        "arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,accuracy_mean,accuracy_stderr,accuracy_sd\n"
+        "base,base,0,0,,quality_closed_text,0.2625,0.05,80,2,0.2625,0.05,\n"
+        "raw,raw,1000,2000,1,quality_closed_text,0.3,0.05,80,2,0.3,0.05,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed_text,0.6,0.05,80,2,0.6,0.05,\n"
+        "base,base,0,0,,quality_closed,0.25,0.05,80,2,0.25,0.05,\n"
+        "raw,raw,1000,2000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,\n"
     )
 
 
@@ -132,6 +132,15 @@ def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     assert "base model is right on 0.263 ± 0.050 of them; taught, the best of 2 runs, entigraph , on 0.600 ± 0.050" in seen
     assert "2 passages were written by openai/large." in seen
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
+
+
+def test_of_one_size_the_longer_training_comes_later_and_what_is_one_arms_stands_together(tmp_path):
+    sizes = [("raw", 60, 900, 2), ("a-longer", 60, 400, 1), ("b-short", 60, 60, 1), ("raw", 55, 900, 1), ("quarter", 15, 60, 1)]
+    for number, (arm, corpus_tokens, train_tokens, seed) in enumerate(sizes):
+        facts = {"arm": arm, "strategy": "raw", "corpus_tokens": corpus_tokens, "train_tokens": train_tokens, "seed": seed}
+        files.write_json(tmp_path / f"{number}.json", facts)
+    found = [(one["arm"], one["seed"]) for one in table.in_order([*tmp_path.glob("*.json")])]
+    assert found == [("quarter", 1), ("raw", 1), ("raw", 2), ("b-short", 1), ("a-longer", 1)]
 
 
 def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
@@ -146,10 +155,10 @@ def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
 def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
-        "quality_closed_text       accuracy  corpus tokens  train tokens  seed",
-        "base                 0.263 ± 0.050              0             0     –",
-        "raw                  0.300 ± 0.050          1,000         2,000     1",
-        "entigraph            0.600 ± 0.050          4,000         8,000     1",
+        "quality_closed_text       accuracy  corpus tokens  train tokens  seeds",
+        "base                 0.263 ± 0.050              0             0      –",
+        "raw                  0.300 ± 0.050          1,000         2,000      1",
+        "entigraph            0.600 ± 0.050          4,000         8,000      1",
     ]
     assert second.startswith("quality_closed ")
 
@@ -163,7 +172,8 @@ def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(input
     built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]})
     names = sorted(str(path.relative_to(inputs["folder"])) for path in inputs["folder"].rglob("*") if path.is_file())
     assert [name for name in names if not name.startswith("lineage")] == [
-        "accuracy.png", "comparisons.json", "curve.json", "losses.csv", "losses.png", "metrics.json", "report.html", "table.csv"
+        "accuracy.png", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "losses.png", "metrics.json", "report.html",
+        "table.csv",
     ]
     assert {"lineage.html", "lineage/data/index.js", "lineage/data/passages/entigraph/varn-1.js"} <= set(names)
     for name in names:
@@ -212,7 +222,7 @@ def nearest(colours):
 
 
 def test_the_colours_of_a_dozen_lines_stay_apart():
-    lines = [*STRATEGIES, *(f"qa+mixture-{number}" for number in range(5))]
+    lines = [*STRATEGIES, *(f"qa+mixture-{number}" for number in range(4))]
     looks = plots.looks(lines)
     assert list(looks) == ["base", "reader", *lines] and len({marker for _, marker in looks.values()}) == 13
     assert nearest([looks[line][0] for line in ["base", *lines]]) > 20 > nearest(["#0072B2", "#1E80BE"])
@@ -254,9 +264,9 @@ def test_without_questions_it_says_so_and_shows_the_rest(inputs):
     assert (inputs["folder"] / "table.csv").read_text().count("\n") == 1
     assert files.read_json(inputs["folder"] / "metrics.json") == {}
     assert table.text(inputs["scores"], TASKS).splitlines()[1:] == [
-        "base                   0             0     –",
-        "raw                1,000         2,000     1",
-        "entigraph          4,000         8,000     1",
+        "base                      0             0",
+        "raw-s1                1,000         2,000",
+        "entigraph-s1          4,000         8,000",
         "no questions: accuracy not measured",
     ]
 
@@ -325,6 +335,13 @@ def test_without_a_model_no_call_is_listed(inputs, tmp_path):
     assert "No language model was called." in words(built(inputs))
 
 
+def test_how_varied_the_texts_are_stands_before_what_else_the_numbers_say(inputs):
+    seen = words(built(inputs))
+    assert re.search(r"raw 1.000 \S+ its text is shorter 2 entigraph 1.000 \S+ 1.000 \S+ 6 ", seen) and "1,000,000 at most" in seen
+    assert seen.index("How varied the texts are") < seen.index("Each arm against the base")
+    assert files.read_json(inputs["folder"] / "diversity.json")["lengths"] == [2, 6]
+
+
 def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tmp_path):
     inputs["scores"].append(score(tmp_path, "raw", "raw", 1000, 0.4, seed=2))
     inputs["runs"].append(run(tmp_path, "raw", "raw", [5.0, 2.0, 1.0], seed=2))
@@ -334,8 +351,8 @@ def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tm
         rows = [tuple(row.values()) for row in csv.DictReader(handle)]
     assert rows == [("raw", "1", "4.5"), ("raw", "2", "2.0"), ("raw", "3", "1.0"), ("entigraph", "1", "4.0"), ("entigraph", "2", "3.0")]
     assert "raw 0.350, sd 0.071 mean of 2" in words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
-    assert "0.350, sd 0.071" in table.text(inputs["scores"], TASKS) and "mean of 2" in table.text(inputs["scores"], TASKS)
-    assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.070711\n" in (inputs["folder"] / "table.csv").read_text()
+    assert table.text(inputs["scores"], TASKS).splitlines()[2].split() == ["raw", "0.350", "±", "0.000", "1,000", "2,000", "1", "2"]
+    assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.0,0.070711\n" in (inputs["folder"] / "table.csv").read_text()
 
 
 def test_parts_of_the_questions_are_shown_where_there_are_any(inputs, tmp_path):

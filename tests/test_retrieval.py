@@ -140,7 +140,7 @@ def planned(tasks, **changes):
     data = params.load().model_dump()
     data["scores"]["tasks"] = tasks
     data["retrieval"] |= changes
-    return recipes.recipes(params.Params(**data), ["d"])
+    return recipes.recipes(params.Params(**data), {"d": None})
 
 
 def test_retrieval_is_planned_only_where_a_task_reads_chunks():

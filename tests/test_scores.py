@@ -256,7 +256,7 @@ def test_all_124_real_questions_are_scored_with_their_options_as_given(tmp_path)
     for name in ("QuALITY.sample.htmlstripped.dev", "QuALITY.sample.html.dev"):
         given |= {row["question_unique_id"]: row["options"] for line in files.read_json_lines(QUALITY / name) for row in line["questions"]}
         asked = params.Documents(source="quality", path=str(QUALITY / name), limit=None)
-        for article in sources.articles(asked, params.load().miniature, 1):
+        for article in sources.articles(asked, params.load().miniature, 1, [1]):
             source, document = tmp_path / "sources" / f"{article.id}.json", tmp_path / "documents" / f"{article.id}.json"
             of_documents.append(tmp_path / "questions" / f"{article.id}.json")
             files.write_json(source, article.as_dict())

@@ -3,13 +3,13 @@ import re
 from pathlib import Path
 
 import pytest
+from toys import MINIATURE
 
 from closedbook import params, sources
 from closedbook.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 QUALITY = ROOT.parent / "shared" / "quality"
-MINIATURE = params.Miniature(books=2, questions=3, base_books=8, base_steps=1)
 
 needs_quality = pytest.mark.skipif(not QUALITY.is_dir(), reason="real QuALITY articles are not beside the repository (../shared/quality)")
 
@@ -29,7 +29,7 @@ def write(path: Path, *rows: dict) -> Path:
 
 
 def read(path: Path, source: str = "quality", limit: int | None = None) -> list[sources.Article]:
-    return sources.articles(params.Documents(source=source, path=str(path), limit=limit), MINIATURE, seed=1)
+    return sources.articles(params.Documents(source=source, path=str(path), limit=limit), MINIATURE, seed=1, run_seeds=[1])
 
 
 def error_of(*arguments) -> str:

@@ -276,13 +276,18 @@ def test_checkpoint_without_tokenizer_is_an_error(tmp_path):
 
 def test_scores_of_other_versions_or_questions_are_not_compared():
     def of(run, version=1.0, questions="ab"):
-        return {"run": run, "questions_sha256": questions, "tasks": {"quality_cot": {"version": version}}}
+        return {"run": run, "seed": None if run == "base" else int(run[-1]), "questions_sha256": questions, "questions": {"d": questions},
+                "tasks": {"quality_cot": {"version": version}}}  # fmt: skip
 
-    comparable.check([of("base"), of("raw-s1"), {"run": "empty", "questions_sha256": "cd", "tasks": {}}], ["quality_cot"])
+    comparable.check([of("base"), of("raw-s1"), {**of("empty-s1", questions="cd"), "tasks": {}}], ["quality_cot"])
     with pytest.raises(UserError, match=r"other versions of quality_cot \(base: 1.0, raw-s1: 2.0\)"):
         comparable.check([of("base"), of("raw-s1", version=2.0)], ["quality_cot"])
-    with pytest.raises(UserError, match=r"asked other questions \(base: ab, raw-s1: cd\)"):
+    with pytest.raises(UserError, match=r"asked other questions about d \(base: ab, raw-s1: cd\)"):
         comparable.check([of("base"), of("raw-s1", questions="cd")], ["quality_cot"])
+    of_seeds = [{**of("raw-s1"), "questions": {"d": "ab"}}, {**of("raw-s2", questions="cd"), "questions": {"e": "cd"}}]
+    comparable.check(of_seeds, ["quality_cot"])
+    with pytest.raises(UserError, match=r"asked other questions \(raw-s1: ab, rephrase-s1: ef\)"):
+        comparable.check([*of_seeds, {**of("rephrase-s1", questions="ef"), "questions": {"e": "cd"}}], ["quality_cot"])
 
 
 def test_recipe_of_scores_names_what_the_tasks_read_and_no_more():
@@ -290,7 +295,7 @@ def test_recipe_of_scores_names_what_the_tasks_read_and_no_more():
         settings = params.load()
         chosen = settings.scores.model_copy(update={"tasks": list(names), "cot": COT, **changes})
         corpora = settings.corpora.model_copy(update={"replay": settings.corpora.replay.model_copy(update={"held_out": held_out})})
-        return recipes.recipes(settings.model_copy(update={"scores": chosen, "corpora": corpora}), [])["scores"]["params"]
+        return recipes.recipes(settings.model_copy(update={"scores": chosen, "corpora": corpora}), {})["scores/base"]["params"]
 
     assert recipe("quality_closed", held_out=3).keys() == {"scores", "seed", "held_out"}
     assert recipe("quality_closed").keys() == {"scores"} and "cot" not in recipe("quality_closed")["scores"]

@@ -64,7 +64,7 @@ def _run(name):
     facts, dataset = files.read_json(corpus / "corpus.json"), dataset_of(run)
     counts = {"train_tokens": facts["train_tokens"], "replay_tokens": facts["replay_train_tokens"], "num_blocks": len(dataset)}
     files.write_json(run / "run.json", {
-        "run": name, "arm": "toy", "seed": 1, "block_size": BLOCK, "batch_size": BATCH, "num_steps": -(-len(dataset) // BATCH), **counts,
+        "run": name, "corpus": "toy", "arm": "toy", "seed": 1, "block_size": BLOCK, "batch_size": BATCH, "num_steps": -(-len(dataset) // BATCH), **counts,
         "data_sha256": "d" * 64,
         "padding_tokens": len(dataset) * BLOCK - counts["train_tokens"] - counts["replay_tokens"],
     })  # fmt: skip
@@ -182,7 +182,7 @@ def test_a_passage_tells_where_it_is_in_which_corpora(line):
     shutil.copytree("results/corpora/toy", "results/corpora/other")
     (first, second), offsets = ask("lamp/entigraph/3")["corpora"], np.load("results/corpora/toy/offsets.npy")
     row = [row["id"] for row in files.read_json_lines("results/corpora/toy/passages.jsonl")].index("lamp/entigraph/3")
-    assert first == {"arm": "other", "first_token": offsets[row], "last_token": offsets[row + 1] - 1} and second == first | {"arm": "toy"}
+    assert first == {"corpus": "other", "first_token": offsets[row], "last_token": offsets[row + 1] - 1} and second == first | {"corpus": "toy"}
     assert "call" in ask("lamp/entigraph/0") and ask("lamp/entigraph/0")["call"] is None
 
 
@@ -246,7 +246,7 @@ def test_the_nearest_passages_come_first_and_words_that_no_text_has_find_none(li
     found = ask(text="Who bought the brass compass of Mira?")
     assert [row["passage"] for row in found["nearest"]][:2] in (["lamp/entigraph/1", "tide/entigraph/1"], ["tide/entigraph/1", "lamp/entigraph/1"])
     assert found["nearest"][0]["nearest_sentence"] == "Mira Oldan sold the brass compass to a captain from the north."
-    assert found["nearest"][0]["arms"] == ["toy"] and found["nearest"][0]["document"].startswith("The ")
+    assert found["nearest"][0]["corpora"] == ["toy"] and found["nearest"][0]["document"].startswith("The ")
     assert all(row["score"] > 0 for row in found["nearest"]) and found["found"] < 8
     for words in ("zzzz", "the of"):
         assert ask(text=words)["nearest"] == []

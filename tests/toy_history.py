@@ -45,12 +45,12 @@ def write(*, documents=("d", "e"), source="0" * 64, learning_rate=0.01, code="c"
 
 def _arm(arm, documents, versions, learning_rate, code, accuracy, base) -> None:
     run = f"{arm}-s1"
-    corpus = {"num_passages": 2, "existing_tokens": 20, "strategies": {arm: {"share": 1.0, "passages": 2, "tokens": 20, "existing_tokens": 20}},
+    corpus = {"arm": arm, "num_passages": 2, "existing_tokens": 20, "strategies": {arm: {"share": 1.0, "passages": 2, "tokens": 20, "existing_tokens": 20}},
               "kinds": {"pair": {"passages": 2, "tokens": 20}}}
     _job(f"corpora/{arm}", [*(f"results/passages/{arm}/{name}.json" for name in documents), "results/base/base.json"],
          {f"results/corpora/{arm}/corpus.json": corpus}, versions,
          params={"name": arm, "arm": {"strategy": arm, "corpus_tokens": 20}, "seed": 1}, documents=documents)
-    facts = {"run": run, "arm": arm, "strategy": arm, "seed": 1, "corpus_tokens": 20, "train_tokens": 40, "replay_tokens": 0,
+    facts = {"run": run, "corpus": arm, "arm": arm, "strategy": arm, "seed": 1, "corpus_tokens": 20, "train_tokens": 40, "replay_tokens": 0,
              "num_steps": 5, "first_loss": 5.0, "last_loss": 3.0 if arm == "raw" else 2.0, "num_parameters": 9, "base": base,
              "sha256": {"model.safetensors": "7" * 64}}
     _job(f"runs/{run}", [f"results/corpora/{arm}/corpus.json", "results/base/base.json"],

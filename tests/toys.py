@@ -22,6 +22,8 @@ TRAINING = params.Training(
 )  # fmt: skip
 """settings under which a toy trains in a second; vary them with TRAINING.model_copy(update={...})"""
 
+MINIATURE = params.Miniature(books=2, questions=3, people=2, same_book=3, base_books=8, base_steps=1, narrative=0.06)
+
 FILTERS = params.Filters(min_words=None, max_words=None, languages=None, question_words=8, near_duplicates=None)
 """those that can be off are"""
 
@@ -118,7 +120,7 @@ def run(folder: Path, arm: str, strategy: str) -> Path:
               "padding_tokens": 3, "block_size": 64, "batch_size": 4, "num_blocks": 35, "num_steps": 9,
               "first_loss": 4.0, "last_loss": 3.0}  # fmt: skip
     base = {"model": "toy", "load": "toy", "revision": None, "context": CONTEXT, "sha256": {"model.safetensors": "ba" * 32}}
-    about = {"run": f"{arm}-s1", "arm": arm, "strategy": strategy, "seed": 1, "num_parameters": 35_000}
+    about = {"run": f"{arm}-s1", "corpus": arm, "arm": arm, "strategy": strategy, "seed": 1, "num_parameters": 35_000}
     files.write_json(path, {**about, **counts, "base": base, "data_sha256": "da" * 32, "sha256": {"model.safetensors": "5a" * 32}})
     return path
 
@@ -128,7 +130,7 @@ def score(folder: Path, run: str, arm: str) -> Path:
     path = folder / "scores" / f"{run}.json"
     task = {"version": 1.0, "metric": "acc", "accuracy": 0.6, "stderr": 0.05, "accuracy_hard": None, "stderr_hard": None, "n": 80,
             "n_documents": 2}  # fmt: skip
-    about = {"run": run, "arm": arm, "n": 80, "explanation": None, "questions_sha256": "cd" * 32}
+    about = {"run": run, "arm": arm, "n": 80, "explanation": None, "questions_sha256": "cd" * 32, "questions": {}}
     files.write_json(path, {**about, "tasks": {"quality_closed": task}})
     return path
 

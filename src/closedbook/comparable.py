@@ -4,11 +4,15 @@ from closedbook.errors import UserError
 
 
 def check(scores: list[dict], tasks: list[str]) -> None:
-    """Raises UserError unless those of `scores` (contents of their files) that have one of `tasks` asked the same questions in the same
-    version of it."""
+    """Raises UserError unless those of `scores` (contents of their files) that have one of `tasks` asked the same questions about a
+    document, those of one training seed all of the same, in the same version of the task."""
     for task in tasks:
         measured = [score for score in scores if task in score["tasks"]]
-        _same({score["run"]: score["questions_sha256"] for score in measured}, "were asked other questions")
+        for document in dict.fromkeys(document for score in measured for document in score["questions"]):
+            asked = {score["run"]: score["questions"][document] for score in measured if document in score["questions"]}
+            _same(asked, f"were asked other questions about {document}")
+        for seed in {score["seed"] for score in measured}:
+            _same({score["run"]: score["questions_sha256"] for score in measured if score["seed"] == seed}, "were asked other questions")
         _same({score["run"]: score["tasks"][task]["version"] for score in measured}, f"were scored by other versions of {task}")
 
 

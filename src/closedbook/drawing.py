@@ -40,8 +40,9 @@ def looks(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 @contextmanager
-def axes_of(path: Path):
-    """Empty axes in matplotlib's own defaults, whatever this machine's are; saved to `path` when the block ends well."""
+def panels(path: Path, widths: tuple[float, ...] = (1,)):
+    """Empty axes side by side with one y axis, as wide as `widths` says, in matplotlib's own defaults, whatever this machine's are; saved
+    to `path` when the block ends well."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -49,46 +50,57 @@ def axes_of(path: Path):
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
-        yield figure.add_subplot()
+        yield figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
         with files.whole_file(path, "wb") as handle:
             figure.savefig(handle, format="png", metadata={"Software": None})
 
 
-def label_ends(axes, labels: list[tuple], gap: float, transform=None) -> None:
-    """Write each (x, y, text, colour) to the right of its place, moved up where it would touch the one below."""
+def label(axes, x: float, y: float, text: str, colour: str, margin: bool = False):
+    """Write `text` to the right of a place in the data, or, where it is for the `margin`, of the axes at this height."""
     from matplotlib.patheffects import withStroke
 
-    previous = float("-inf")
-    for x, y, text, colour in sorted(labels, key=lambda label: label[1]):
-        previous = max(y, previous + gap)
-        axes.annotate(
-            text, (x, previous), xycoords=transform or "data", xytext=(9, 0), textcoords="offset points", va="center", color=colour,
-            fontweight="normal" if transform else "bold", path_effects=[withStroke(linewidth=3, foreground="white")], zorder=4,
-        )
+    return axes.annotate(
+        text, (1.0 if margin else x, y), xycoords=axes.get_yaxis_transform() if margin else "data", xytext=(9, 0),
+        textcoords="offset points", va="center", color=colour, fontweight="normal" if margin else "bold",
+        path_effects=[withStroke(linewidth=3, foreground="white")], zorder=4,
+    )  # fmt: skip
 
 
-def log_tokens(axes, tokens: list[int]) -> None:
-    """A logarithmic x axis around these values, with room to the right of the last for its label."""
+def keep_apart(labels: list) -> None:
+    """Move labels up where they would touch one below; done last, when everything else has its place."""
+    figure = labels[0].figure
+    figure.draw_without_rendering()
+    placed = []
+    for own, one in sorted(((one.get_window_extent(), one) for one in labels), key=lambda pair: pair[0].y0):
+        box = own
+        while touched := [other for other in placed if box.overlaps(other)]:
+            box = own.translated(0, max(other.y1 for other in touched) + 1 - own.y0)
+        placed.append(box)
+        one.xyann = (one.xyann[0], (box.y0 - own.y0) * 72 / figure.dpi)
+
+
+def log_axis(axes, values: list[float], label: str, room: tuple[float, float]) -> None:
+    """A logarithmic x axis around these values, with `room`, shares of their span, to the left and to the right of them."""
     from math import log10
 
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    first, last = log10(min(tokens)), log10(max(tokens))
+    first, last = log10(min(values)), log10(max(values))
     span = max(last - first, 0.5)
     axes.set_xscale("log")
-    axes.set_xlim(10 ** (first - 0.08 * span), 10 ** (last + 0.26 * span))
+    axes.set_xlim(10 ** (first - room[0] * span), 10 ** (last + room[1] * span))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if span > 0.8 else (1, 2, 3, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    axes.set_xlabel("corpus tokens: distinct tokens to learn from (logarithmic)")
+    axes.set_xlabel(label)
 
 
-def _short(tokens: float) -> str:
+def _short(number: float) -> str:
     """20000 as "20k"."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if tokens >= size:
-            return f"{tokens / size:g}{unit}"
-    return f"{tokens:g}"
+        if number >= size:
+            return f"{number / size:g}{unit}"
+    return f"{number:g}"
 
 
 def by(rows: list[dict], key: str) -> dict[str, list[dict]]:

@@ -49,8 +49,11 @@ class Documents(Settings):
 class Miniature(Settings):
     books: PositiveInt
     questions: PositiveInt
+    people: Annotated[int, Field(ge=1, le=2)]
+    same_book: Annotated[int, Field(ge=0, le=3)]
     base_books: Annotated[int, Field(ge=8)]
     base_steps: PositiveInt
+    narrative: Annotated[float, Field(ge=0, le=0.5)]
 
 
 class Base(Settings):
@@ -105,6 +108,10 @@ class Rephrase(Settings):
     samples: PositiveInt
 
 
+class RephraseNamed(Settings):
+    samples: PositiveInt
+
+
 class Entigraph(Settings):
     order: Literal["seeded", "ranked"]
     singles: NumberOrAll
@@ -136,6 +143,7 @@ class ActiveReading(Settings):
 class PassageSettings(Settings):
     attempts: PositiveInt
     rephrase: Rephrase
+    rephrase_named: RephraseNamed
     entigraph: Entigraph
     summaries: Summaries
     spa: Spa
@@ -233,6 +241,7 @@ class Arm(Settings):
     corpus_tokens: PositiveInt | Literal["all"]
     train_tokens: PositiveInt | None = None
     epochs: PositiveInt | None = None
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice] | None = None
 
     @model_validator(mode="after")
     def _one_length(self):
@@ -336,6 +345,15 @@ class Params(Settings):
         for name in arms:
             if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base" or name.startswith("reader-"):
                 raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base', and not 'reader-' at the beginning")
+        return arms
+
+    @field_validator("arms")
+    @classmethod
+    def _known_seeds(cls, arms, info):
+        known = info.data["training"].seeds if "training" in info.data else None
+        for name, arm in arms.items():
+            if known and not {*(arm.seeds or [])} <= {*known}:
+                raise ValueError(f"the seeds of {name} must be among training.seeds, {known}")
         return arms
 
 

@@ -1,42 +1,44 @@
 """The report's two plots. The same numbers give the same bytes: no date, no machine's own matplotlib settings, a fixed size."""
 
 from pathlib import Path
-from statistics import fmean
 
 from closedbook import curve, table
-from closedbook.drawing import GREY, INK, axes_of, by, label_ends, log_tokens, looks, nothing, title
+from closedbook.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
 CHANCE = 0.25
+NARROW = 0.4
+"""width of the panel of epochs, of that beside it"""
 
 
 def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool, otherwise: str | None) -> None:
     """Accuracy against distinct tokens: a line a strategy through its arms, with bars of one standard error; small points are single seeds.
 
-    Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two arms have been fitted is dotted. The base and readers
-    are levels, and with `paper` the paper's own curve is dashed. Where no arm has an accuracy, the picture says `otherwise`.
+    Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. The base and readers
+    are levels, and with `paper` the paper's own curve is dashed. Arms that read one corpus more or less often (`repeated`) have a narrow
+    panel to the left, against epochs, and of them only the longest trained is in the other. Where no arm has an accuracy, the picture
+    says `otherwise`.
     """
-    points = [row for row in rows if row["strategy"] not in table.UNTAUGHT]
-    levels = [row for row in rows if row["strategy"] in table.UNTAUGHT]
-    with axes_of(path) as axes:
-        if not points:
-            nothing(axes, otherwise)
+    sizes, again = table.by_size(rows), repeated(rows)
+    with panels(path, (NARROW, 1) if again else (1,)) as axes:
+        if not sizes:
+            nothing(axes[0], otherwise)
             return
-        tokens = [point["corpus_tokens"] for point in points]
-        log_tokens(axes, tokens)
-        low, high = _limits(rows, [curve.paper(end) for end in (min(tokens), max(tokens))] if paper else [])
-        axes.set_ylim(low, high)
-        title(axes, f"accuracy with {table.at_hand(rows[0])}")
-        axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
         look = looks(row["strategy"] for row in rows)
-        for row in levels:
-            axes.axhspan(*_bar(row), color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
-            axes.axhline(row["accuracy"], color=look[row["strategy"]][0], linestyle="--", linewidth=1.4)
-        ends = [_line(axes, strategy, runs, fits[strategy]["log_linear"], *look[strategy]) for strategy, runs in by(points, "strategy").items()]
-        ends += [_paper(axes, min(tokens), max(tokens))] if paper else []
-        gap = 0.055 * (high - low)
-        label_ends(axes, ends, gap)
-        margin = [(1.0, row["accuracy"], row["arm"], look[row["strategy"]][0]) for row in levels] + [(1.0, CHANCE, "chance", GREY)]
-        label_ends(axes, margin, gap, transform=axes.get_yaxis_transform())
+        tokens = [tokens for _, tokens in sizes]
+        axes[0].set_ylim(*_limits(rows, [curve.paper(end) for end in (min(tokens), max(tokens))] if paper else []))
+        title(axes[0], f"accuracy with {table.at_hand(rows[0])}")
+        for panel in axes:
+            _levels(panel, rows, look)
+        labels = _epochs(axes[0], again, look) if again else []
+        labels += _curves(axes[-1], sizes, fits, look)
+        labels += [_paper(axes[-1], min(tokens), max(tokens))] if paper else []
+        labels += [label(axes[-1], 0, row["accuracy"], row["arm"], look[row["strategy"]][0], margin=True) for row in _untaught(rows)]
+        keep_apart([*labels, label(axes[-1], 0, CHANCE, "chance", GREY, margin=True)])
+
+
+def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
+    """Of table.by_size, the sizes of which there are several arms: they differ in how often they read the same."""
+    return {size: arms for size, arms in table.by_size(rows).items() if len(arms) > 1}
 
 
 def losses(path: Path, *, curves: list[dict]) -> None:
@@ -46,7 +48,7 @@ def losses(path: Path, *, curves: list[dict]) -> None:
     """
     import numpy as np
 
-    with axes_of(path) as axes:
+    with panels(path) as (axes,):
         if not curves:
             nothing(axes, "no runs: no losses")
             return
@@ -64,42 +66,79 @@ def losses(path: Path, *, curves: list[dict]) -> None:
         axes.set_xlabel("training step")
         title(axes, "training loss, nats a token")
         axes.margins(x=0.02)
-        low, high = axes.get_ylim()
-        label_ends(axes, list(ends.values()), 0.055 * (high - low))
+        keep_apart([label(axes, *end) for end in ends.values()])
 
 
-def _line(axes, strategy: str, rows: list[dict], fitted: dict, colour: str, marker: str) -> tuple:
-    """Draw one strategy and return its label: (x, y, text, colour) at its largest arm."""
-    arms = list(by(rows, "arm").values())
-    tokens, means = [runs[0]["corpus_tokens"] for runs in arms], [runs[0]["accuracy_mean"] for runs in arms]
+def _levels(axes, rows: list[dict], look: dict) -> None:
+    """Chance, and the accuracies of whom nothing here has taught."""
+    axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
+    for row in _untaught(rows):
+        axes.axhspan(*_bar(row), color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
+        axes.axhline(row["accuracy"], color=look[row["strategy"]][0], linestyle="--", linewidth=1.4)
+
+
+def _epochs(axes, again: dict, look: dict) -> list:
+    """Draw a line for each corpus that was read more or less often, and return the labels."""
+    lines = {size: [runs[0]["train_tokens"] / runs[0]["corpus_tokens"] for runs in arms] for size, arms in again.items()}
+    ticks = sorted({epochs for line in lines.values() for epochs in line})
+    log_axis(axes, ticks, "epochs", room=(0.18, 0.68))
+    axes.set_xticks(ticks, [f"{round(epochs, epochs < 10):g}" for epochs in ticks])
+    return [_line(axes, lines[size], arms, size[0], *look[size[0]]) for size, arms in again.items()]
+
+
+def _curves(axes, sizes: dict, fits: dict, look: dict) -> list:
+    """Draw a line for each strategy through its sizes, and return the labels."""
+    log_axis(axes, [tokens for _, tokens in sizes], "corpus tokens: distinct tokens to learn from", room=(0.08, 0.26))
+    labels = []
+    for strategy in dict.fromkeys(strategy for strategy, _ in sizes):
+        longest = {tokens: arms[-1] for (one, tokens), arms in sizes.items() if one == strategy}
+        labels.append(_line(axes, [*longest], [*longest.values()], strategy, *look[strategy]))
+        fitted = fits[strategy]["log_linear"]
+        if len(longest) > 2 and fitted["parameters"]:
+            ends = [min(longest), max(longest)]
+            heights = [curve.line(fitted, end) for end in ends]
+            axes.plot(ends, heights, color=look[strategy][0], linestyle=":", linewidth=1.4, alpha=0.8, zorder=2)
+    return labels
+
+
+def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: str, marker: str):
+    """Draw arms at their places on the x axis, and return the label at the last one."""
+    means = [runs[0]["accuracy_mean"] for runs in arms]
     axes.errorbar(
-        tokens, means, [fmean(run["stderr"] or 0 for run in runs) for runs in arms], fmt=marker, color=colour, markersize=8,
-        markeredgecolor="white", markeredgewidth=0.6, elinewidth=1.6, capsize=2.5, zorder=3,
+        places, means, [_error(runs) for runs in arms], fmt=marker, color=colour, markersize=8, markeredgecolor="white",
+        markeredgewidth=0.6, elinewidth=1.6, capsize=2.5, zorder=3,
     )  # fmt: skip
-    axes.plot(tokens, means, color=colour, linewidth=1.8, zorder=2)
-    _seeds(axes, [run for runs in arms if len(runs) > 1 for run in runs], colour)
-    if len(arms) > 2 and fitted["parameters"]:
-        ends = [min(tokens), max(tokens)]
-        axes.plot(ends, [curve.line(fitted, end) for end in ends], color=colour, linestyle=":", linewidth=1.4, alpha=0.8, zorder=2)
-    return (tokens[-1], means[-1], strategy, colour)
+    axes.plot(places, means, color=colour, linewidth=1.8, zorder=2)
+    seeds = [(place, run["accuracy"]) for place, runs in zip(places, arms) if len(runs) > 1 for run in runs]
+    if seeds:
+        _seeds(axes, seeds, colour)
+    return label(axes, places[-1], means[-1], name, colour)
 
 
-def _seeds(axes, rows: list[dict], colour: str) -> None:
+def _error(runs: list[dict]) -> float:
+    """The standard error of an arm's mean; a single document has none."""
+    return runs[0]["accuracy_stderr"] or 0
+
+
+def _seeds(axes, points: list[tuple[float, float]], colour: str) -> None:
     """Single runs as small points, beside the mean that they belong to."""
     from matplotlib.transforms import offset_copy
 
     beside = offset_copy(axes.transData, axes.figure, x=-8, units="points")
-    tokens, accuracies = [row["corpus_tokens"] for row in rows], [row["accuracy"] for row in rows]
-    axes.plot(tokens, accuracies, "o", color=colour, alpha=0.55, markersize=4, markeredgewidth=0, transform=beside, zorder=2)
+    axes.plot(*zip(*points), "o", color=colour, alpha=0.55, markersize=4, markeredgewidth=0, transform=beside, zorder=2)
 
 
-def _paper(axes, first: int, last: int) -> tuple:
-    """Draw the paper's own curve between two numbers of tokens and return its label."""
+def _paper(axes, first: int, last: int):
+    """Draw the paper's own curve between two numbers of tokens, and return its label."""
     import numpy as np
 
     tokens = np.geomspace(first, last, 200)
     axes.plot(tokens, curve.paper(tokens), color=INK, linestyle="--", linewidth=1.2, alpha=0.7, zorder=1)
-    return (last, curve.paper(last), "paper’s fit", INK)
+    return label(axes, last, curve.paper(last), "paper’s fit", INK)
+
+
+def _untaught(rows: list[dict]) -> list[dict]:
+    return [row for row in rows if row["strategy"] in table.UNTAUGHT]
 
 
 def _limits(rows: list[dict], others: list[float]) -> tuple[float, float]:

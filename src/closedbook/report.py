@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 from statistics import fmean
 
-from closedbook import curve, files, params, plots, table, tally
+from closedbook import curve, diversity, files, params, plots, table, tally
 from closedbook.comparison import forgotten, overview
 from closedbook.lineage import page as lineage
 
@@ -17,8 +17,8 @@ def build(
     *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path],
     passages: list[Path], judgements: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
 ) -> None:
-    """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, metrics.json and losses.csv into `folder`, and
-    the lineage page.
+    """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
+    into `folder`, and the lineage page.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
     folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages
@@ -31,6 +31,7 @@ def build(
     compared = _compared(found, tasks, seed)
     fits = {task: _fits([row for row in rows if row["task"] == task]) for task in tasks}
     _write_numbers(folder, found, rows, curves, compared, fits)
+    files.write_json(folder / "diversity.json", varied := diversity.measure(corpora, passages))
     headline = [row for row in rows if row["task"] == tasks[0]]
     plots.accuracy(
         folder / "accuracy.png", rows=headline, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
@@ -45,6 +46,8 @@ def build(
         explanation=found[0]["explanation"],
         compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
         fits=fits[tasks[0]],
+        repeated=plots.repeated(headline),
+        diversity=varied,
         paper_curve=settings.paper_curve,
         curves=curves,
         tally=tally.take(entities=entities, passages=passages, judged=judged, examples=settings.examples, seed=seed),
@@ -76,11 +79,10 @@ def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
 
 
 def _fits(rows: list[dict]) -> dict[str, dict]:
-    """curve.fit of each strategy's arms, the mean over seeds a point."""
-    arms = [runs[0] for runs in table.by_arm(rows).values() if runs[0]["strategy"] not in table.UNTAUGHT]
-    points = {row["strategy"]: [] for row in arms}
-    for row in arms:
-        points[row["strategy"]].append((row["corpus_tokens"], row["accuracy_mean"]))
+    """curve.fit of each strategy: a point a size, the mean over seeds of its longest training."""
+    points = {}
+    for (strategy, tokens), arms in table.by_size(rows).items():
+        points.setdefault(strategy, []).append((tokens, arms[-1][0]["accuracy_mean"]))
     return {strategy: curve.fit(of_strategy) for strategy, of_strategy in points.items()}
 
 
@@ -126,9 +128,10 @@ def _page(**facts) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    lines = [one["strategy"] for one in (*facts["headline"], *facts["corpora"])]
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
         **facts, with_error=table.with_error, shown_seed=table.seed_of, parts=table.parts, part_names=table.PARTS, by_arm=table.by_arm,
         details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
-        colours={line: colour for line, (colour, _) in plots.looks(row["strategy"] for row in facts["headline"]).items()},
+        colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
     )

@@ -45,6 +45,7 @@ def build(
     _write_losses(folder / "losses.csv", history)
     run = {
         "run": folder.name,
+        "corpus": corpus.name,
         **{name: facts[name] for name in ("arm", "strategy")},
         "seed": run_seed,
         **_counts(facts, settings, dataset, history),

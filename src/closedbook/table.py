@@ -1,25 +1,38 @@
 """The table of arms: one row a run and task, the base first, with means over training seeds; as plain text, as CSV, as DVC's metrics."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from closedbook import comparable, files
+from closedbook import clustered, comparable, files
+from closedbook.comparison import answers
+from closedbook.comparison.answers import Answers
 from closedbook.splits import SPLITS
 from closedbook.strategies import STRATEGIES
 
 UNTAUGHT = ("base", "reader")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
-           "accuracy_mean", "accuracy_sd")  # fmt: skip
+           "accuracy_mean", "accuracy_stderr", "accuracy_sd")  # fmt: skip
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 
 
 def in_order(records: list[Path]) -> list[dict]:
-    """Scores or runs: the base first, then strategy by strategy, each from its smallest arm to its largest, readers last."""
-    found = [{**files.read_json(path), "path": Path(path)} for path in records]
-    sizes = ("corpus_tokens", "train_tokens", "arm")
-    return sorted(found, key=lambda one: (_place(one["strategy"]), *(one[name] for name in sizes), one["seed"] or 0))
+    """Scores, runs or corpora: the base first, then strategy by strategy, each from its smallest arm to its largest and, of one size, from
+    the shortest training to the longest; readers last. What is one arm's stands together, seed by seed, with its first seed's size."""
+    found = [{**files.read_json(path), "path": Path(path), "samples": Path(path).with_suffix(".samples.jsonl")} for path in records]
+    found.sort(key=lambda one: one.get("seed") or 0)  # the base has none, nor has a corpus that is every seed's
+    sizes = {arm: (one["corpus_tokens"], one["train_tokens"]) for arm, one in first_seeds(found).items()}
+    return sorted(found, key=lambda one: (_place(one["strategy"]), sizes[one["arm"]], one["arm"]))
+
+
+def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
+    """Arm -> the first of its records."""
+    firsts = {}
+    for one in records:
+        firsts.setdefault(one["arm"], one)
+    return firsts
 
 
 def _place(strategy: str) -> tuple[int, str]:
@@ -29,10 +42,11 @@ def _place(strategy: str) -> tuple[int, str]:
 
 
 def rows(found: list[dict], tasks: list[str]) -> list[dict]:
-    """One row a score and task that it has, task by task. "accuracy_mean" and "accuracy_sd" are over the arm's training seeds (sd: None
-    of a single one), "parts" {name in PARTS: {"accuracy", "stderr", "n"}} of what has questions.
+    """One row a score and task that it has, task by task; `found` have the paths of their "samples".
 
-    Raises UserError for scores that may not stand side by side.
+    Of the arm's training seeds together: "accuracy_mean" over all their questions, "accuracy_stderr" its error, clustered by document (None
+    for one document), and "accuracy_sd" of the seeds' accuracies (None of a single seed). "parts": {name in PARTS: {"accuracy", "stderr",
+    "n"}} of what has questions. Raises UserError for scores that may not stand side by side.
     """
     comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
@@ -42,12 +56,20 @@ def rows(found: list[dict], tasks: list[str]) -> list[dict]:
         for score in found
         if task in score["tasks"]
     ]
-    for runs in by_arm(listed).values():
-        accuracies = [row["accuracy"] for row in runs]
-        spread = {"accuracy_mean": fmean(accuracies), "accuracy_sd": stdev(accuracies) if len(runs) > 1 else None}
+    for (task, arm), runs in by_arm(listed).items():
+        together = _together(runs, answers.read(found, [arm], task)[0] if len(runs) > 1 else None)
         for row in runs:
-            row |= spread
+            row |= together
     return listed
+
+
+def _together(runs: list[dict], answered: Answers | None) -> dict:
+    """What the runs of an arm come to; `answered` where there are several."""
+    if answered is None:
+        return {"accuracy_mean": runs[0]["accuracy"], "accuracy_stderr": runs[0]["stderr"], "accuracy_sd": None}
+    right, documents = answered.right(), answered.documents
+    return {"accuracy_mean": fmean(right.values()), "accuracy_sd": stdev(row["accuracy"] for row in runs),
+            "accuracy_stderr": clustered.stderr(list(right.values()), [documents[question] for question in right])}
 
 
 def _parts(measured: dict) -> dict[str, dict]:
@@ -62,6 +84,16 @@ def by_arm(listed: list[dict]) -> dict[tuple[str, str], list[dict]]:
     for row in listed:
         arms.setdefault((row["task"], row["arm"]), []).append(row)
     return arms
+
+
+def by_size(listed: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
+    """(strategy, corpus_tokens) -> the arms of that size, each its rows of one task, that of the longest training last. The order is
+    rows()'; an arm's size is its first seed's."""
+    sizes = {}
+    for runs in by_arm(listed).values():
+        if runs[0]["strategy"] not in UNTAUGHT:
+            sizes.setdefault((runs[0]["strategy"], runs[0]["corpus_tokens"]), []).append(runs)
+    return sizes
 
 
 def parts(listed: list[dict]) -> list[str]:
@@ -111,12 +143,12 @@ def metrics(found: list[dict], listed: list[dict]) -> dict:
 
 
 def text(scores: list[Path], tasks: list[str]) -> str:
-    """The arms as plain text, one block a task, the way a terminal shows them."""
+    """The arms as plain text, one block a task and one line an arm, the way a terminal shows them."""
     found = in_order(scores)
     listed = rows(found, tasks)
     if not listed:
-        lines = [("arm", "corpus tokens", "train tokens", "seed")]
-        lines += [(row["arm"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}", seed_of(row)) for row in found]
+        lines = [("run", "corpus tokens", "train tokens")]
+        lines += [(row["run"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}") for row in found]
         return f"{aligned(lines)}\n{found[0]['explanation']}"
     blocks = [(task, [row for row in listed if row["task"] == task]) for task in tasks]
     return "\n\n".join(_block(task, of_task) for task, of_task in blocks if of_task)
@@ -124,15 +156,13 @@ def text(scores: list[Path], tasks: list[str]) -> str:
 
 def _block(task: str, listed: list[dict]) -> str:
     shown = parts(listed)
-    lines = [(task, "accuracy", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seed")]
+    lines = [(task, "accuracy", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
     for runs in by_arm(listed).values():
-        for row in runs:
-            cells = [f"{row['parts'][name]['accuracy']:.3f}" if name in row["parts"] else "–" for name in shown]
-            sizes = [f"{row[name]:,}" for name in ("corpus_tokens", "train_tokens")]
-            lines.append((row["arm"], with_error(row["accuracy"], row["stderr"]), *cells, *sizes, seed_of(row)))
-        if len(runs) > 1:
-            mean = f"{row['accuracy_mean']:.3f}, sd {row['accuracy_sd']:.3f}"
-            lines.append((row["arm"], mean, *[""] * len(shown), *sizes, f"mean of {len(runs)}"))
+        first = runs[0]
+        cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
+        means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
+        sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
+        lines.append((first["arm"], with_error(first["accuracy_mean"], first["accuracy_stderr"]), *means, *sizes, " ".join(map(seed_of, runs))))
     return aligned(lines)
 
 

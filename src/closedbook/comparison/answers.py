@@ -1,7 +1,9 @@
 """The answers of arms under one task, run by run."""
 
 import difflib
+from collections import defaultdict
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from closedbook import comparable, files
 from closedbook.errors import UserError
@@ -13,7 +15,21 @@ class Answers:
     task: str
     metric: str
     by_seed: dict[int | None, list[dict]]
-    """training seed (None: the base, or a reader that is not trained here) -> a row a question, as in {run}.samples.jsonl"""
+    """training seed (None: the base, or a reader that is not trained here) -> a row a question, as in {run}.samples.jsonl; seeds that
+    learn documents of their own are asked about these"""
+
+    def right(self, *seeds: int | None) -> dict[str, float]:
+        """{question: how often it was answered rightly, over those of these seeds (none named: all) that were asked it}"""
+        found = defaultdict(list)
+        for seed in seeds or self.by_seed:
+            for row in self.by_seed[seed]:
+                found[row["id"]].append(float(row["correct"]))
+        return {question: fmean(answers) for question, answers in found.items()}
+
+    @property
+    def documents(self) -> dict[str, str]:
+        """The document that each question is about."""
+        return {row["id"]: row["document"] for rows in self.by_seed.values() for row in rows}
 
     def of_split(self, split: str) -> "Answers":
         """Only those to questions of this split."""

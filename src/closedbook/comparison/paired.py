@@ -20,11 +20,12 @@ def compare(a: Answers, b: Answers, seed: int) -> dict:
     Raises UserError where they have no question, or no seed, in common.
     """
     pairs = _pairs(a, b)
-    documents = [row["document"] for row in a.by_seed[pairs[0][0]]]
-    if not documents:
+    of_a, of_b = a.right(*dict.fromkeys(one for one, _ in pairs)), b.right(*dict.fromkeys(other for _, other in pairs))
+    questions = [question for question in of_a if question in of_b]
+    if not questions:
         raise UserError(f"{a.arm} and {b.arm}: there is no question to compare them on: a split has some from five documents on")
-    right_a = np.mean([_right(a.by_seed[one]) for one, _ in pairs], axis=0)
-    right_b = np.mean([_right(b.by_seed[other]) for _, other in pairs], axis=0)
+    documents = [a.documents[question] for question in questions]
+    right_a, right_b = (np.array([right[question] for question in questions]) for right in (of_a, of_b))
     seeds = [_pair(one, a.by_seed[one], other, b.by_seed[other]) for one, other in pairs]
     return {
         "a": a.arm,
@@ -55,23 +56,19 @@ def _pairs(a: Answers, b: Answers) -> list[tuple[int | None, int | None]]:
     return pairs
 
 
-def _right(rows: list[dict]) -> np.ndarray:
-    return np.array([row["correct"] for row in rows], float)
-
-
 def _interval(differences: np.ndarray, documents: list[str], seed: int, task: str) -> list[float] | None:
     sums, counts = bootstrap.totals(documents, differences[:, None])
     return bootstrap.interval(bootstrap.means(sums, counts, seed, task)[:, 0]) if len(counts) > 1 else None
 
 
 def _pair(seed_a: int | None, rows_a: list[dict], seed_b: int | None, rows_b: list[dict]) -> dict:
-    won, lost = [], []
-    for a, b in zip(rows_a, rows_b, strict=True):
-        assert a["id"] == b["id"], "equal questions_sha256, and rows in another order"
+    won, lost, known = [], [], {row["id"]: row for row in rows_a}
+    both = [(known[row["id"]], row) for row in rows_b if row["id"] in known]
+    for a, b in both:
         if bool(a["correct"]) != bool(b["correct"]):
             flip = {"id": a["id"], "document": a["document"], "chosen_a": a["chosen"], "chosen_b": b["chosen"], "gold": a["gold"]}
             (won if b["correct"] else lost).append(flip)
-    accuracy_a, accuracy_b = (fmean(float(row["correct"]) for row in rows) for rows in (rows_a, rows_b))
+    accuracy_a, accuracy_b = (fmean(float(row["correct"]) for row in rows) for rows in zip(*both))
     return {
         "seed_a": seed_a, "seed_b": seed_b, "accuracy_a": accuracy_a, "accuracy_b": accuracy_b, "difference": accuracy_b - accuracy_a,
         "p": mcnemar(len(won), len(lost)), "won": won, "lost": lost,

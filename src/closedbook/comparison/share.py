@@ -24,8 +24,10 @@ def table(closed: list[Answers], with_text: list[Answers], seed: int) -> dict:
     is defined: "share" and "interval" are None, and "why" says so. Means over training seeds.
     """
     base, arm = closed
-    right = np.stack([_right(one) for one in (base, with_text[0], arm, with_text[1])], axis=1)
-    documents = [row["document"] for row in next(iter(base.by_seed.values()))]
+    sides = [one.right() for one in (base, with_text[0], arm, with_text[1])]
+    questions = [question for question in sides[0] if all(question in side for side in sides)]
+    right = np.array([[side[question] for side in sides] for question in questions])
+    documents = [base.documents[question] for question in questions]
     base_closed, base_with, arm_closed, arm_with = (float(mean) for mean in right.mean(axis=0))
     return {
         "arm": arm.arm,
@@ -38,11 +40,6 @@ def table(closed: list[Answers], with_text: list[Answers], seed: int) -> dict:
         "gain_with_text": base_with - base_closed,
         **_share(right, documents, seed),
     }
-
-
-def _right(answers: Answers) -> np.ndarray:
-    """How often each question was answered rightly, over the seeds."""
-    return np.mean([[row["correct"] for row in rows] for rows in answers.by_seed.values()], axis=0)
 
 
 def _share(right: np.ndarray, documents: list[str], seed: int) -> dict:

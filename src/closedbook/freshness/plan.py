@@ -23,20 +23,23 @@ BASE_REPLAY = "results/base/replay.jsonl"
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     params: params.Params
-    documents: list[str]
+    documents: dict[str, int | None]
+    """each by its id, and the training seed whose runs alone learn it (None: every run does)"""
     recipes: dict[str, dict]
     written: dict[Path, str]
     """what planning writes for the jobs, by path: recipes and articles"""
 
-    def receipts(self) -> dict[Path, dict]:
-        """The receipt of every job of the whole line, and the recipe that it must have followed."""
+    def jobs(self) -> dict[Path, str]:
+        """The receipt of every job of the whole line, and the name of the recipe that it must have followed."""
         per_document = ["documents", "entities", *(name for name in self.recipes if name.startswith("passages/"))]
-        planned = {FOLDER / name / f"{document}.json": self.recipes[name] for name in per_document for document in self.documents}
-        named = ("corpora/", "runs/", "scores/")
-        planned |= {FOLDER / f"{name}.json": recipe for name, recipe in self.recipes.items() if name.startswith(named)}
-        planned |= {FOLDER / "scores" / f"{run}.json": self.recipes["scores"] for run in ["base", *recipes.run_names(self.params)]}
+        planned = {FOLDER / name / f"{document}.json": name for name in per_document for document in self.documents}
+        planned |= {FOLDER / f"{name}.json": name for name in self.recipes if name.startswith(("corpora/", "runs/", "scores/"))}
         once = [name for name in ("base", "judgements", "retrieval", "report") if name in self.recipes]
-        return planned | {FOLDER / name / f"{name}.json": self.recipes[name] for name in once}
+        return planned | {FOLDER / name / f"{name}.json": name for name in once}
+
+    def receipts(self) -> dict[Path, dict]:
+        """The receipt of every job, and its recipe."""
+        return {receipt: self.recipes[name] for receipt, name in self.jobs().items()}
 
 
 def make(write: bool = True) -> Plan:
@@ -52,8 +55,8 @@ def make(write: bool = True) -> Plan:
     forgetting.check_tasks(settings.scores.forgetting)
     _check_replay(settings.corpora.replay.path)
     check.check(settings)
-    articles = sources.articles(settings.documents, settings.miniature, settings.seed)
-    documents = [article.id for article in articles]
+    articles = sources.articles(settings.documents, settings.miniature, settings.seed, settings.training.seeds)
+    documents = {article.id: article.seed for article in articles}
     planned = recipes.recipes(settings, documents)
     texts = {WORK / "recipes" / f"{name}.json": recipe for name, recipe in planned.items()}
     texts |= {WORK / "sources" / f"{article.id}.json": article.as_dict() for article in articles}

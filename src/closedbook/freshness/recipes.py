@@ -12,13 +12,18 @@ PACKAGE = Path(__file__).parent.parent
 WORLD = Path("src/closedbook/miniature/world.yaml")
 
 
-def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
-    """Every job's recipe by its name: a stage ("entities"), or a stage and what it is about ("runs/raw-s1")."""
+def recipes(params: Params, bound: dict[str, int | None]) -> dict[str, dict]:
+    """Every job's recipe by its name: a stage ("entities"), or a stage and what it is about ("runs/raw-s1").
+
+    `bound`: each document, and the training seed whose runs alone learn it (None: every run does).
+    """
+    documents = list(bound)
+    scored = _scores(params, params.scores) | _held_out(params)
     result = {
         "documents": _recipe("documents", {}),
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
-        "scores": _recipe("scores", _scores(params, params.scores) | _held_out(params), documents=documents, assets=_task_files()),
+        "scores/base": _recipe("scores", scored, documents=documents, assets=_task_files()),
         "report": _recipe("report", {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)},
                                      "runs": score_names(params), "judged": judged_strategies(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
@@ -35,14 +40,30 @@ def recipes(params: Params, documents: list[str]) -> dict[str, dict]:
     if judged := judged_strategies(params):
         result["judgements"] = _recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"],
                                        documents=documents)
-    for name, arm in params.arms.items():
-        mixed = {"arm": {**arm.model_dump(), "strategy": mixture.label(arm.strategy)}, "shares": mixture.shares(arm.strategy)}
+    training = params.training.model_dump(exclude={"seeds"})
+    for name, run_seed in arms_and_seeds(params):
+        arm, run, taught = params.arms[name], f"{name}-s{run_seed}", taught_to(run_seed, bound)
+        mixed = {"arm": {**arm.model_dump(exclude={"seeds"}), "strategy": mixture.label(arm.strategy)}, "shares": mixture.shares(arm.strategy)}
         corpus = {"name": name, **mixed, **params.corpora.model_dump(), "seed": params.seed}
-        result[f"corpora/{name}"] = _recipe("corpora", corpus, documents=documents)
-        for run_seed in params.training.seeds:
-            training = params.training.model_dump(exclude={"seeds"})
-            result[f"runs/{name}-s{run_seed}"] = _recipe("runs", {"training": training, "run_seed": run_seed, "seed": params.seed})
+        result[f"corpora/{corpus_of(name, run_seed, bound)}"] = _recipe("corpora", corpus, documents=taught)
+        result[f"runs/{run}"] = _recipe("runs", {"training": training, "run_seed": run_seed, "seed": params.seed})
+        result[f"scores/{run}"] = _recipe("scores", scored, documents=taught, assets=_task_files())
     return result
+
+
+def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
+    """The arm and the training seed of each run."""
+    return [(name, seed) for name, arm in params.arms.items() for seed in arm.seeds or params.training.seeds]
+
+
+def taught_to(run_seed: int, bound: dict[str, int | None]) -> list[str]:
+    """The documents that a run of this seed learns and is asked about."""
+    return [document for document, seed in bound.items() if seed in (None, run_seed)]
+
+
+def corpus_of(arm: str, run_seed: int, bound: dict[str, int | None]) -> str:
+    """The name of the corpus of a run: its arm's, or its own where seeds have documents of their own."""
+    return arm if set(bound.values()) == {None} else f"{arm}-s{run_seed}"
 
 
 def base_files(params: Params) -> list[str]:
@@ -70,7 +91,7 @@ def all_tasks(params: Params) -> list[str]:
 
 
 def run_names(params: Params) -> list[str]:
-    return [f"{arm}-s{seed}" for arm in params.arms for seed in params.training.seeds]
+    return [f"{arm}-s{seed}" for arm, seed in arms_and_seeds(params)]
 
 
 def score_names(params: Params) -> list[str]:
@@ -103,7 +124,8 @@ def _digests(paths) -> dict[str, str]:
 def _base(params: Params) -> dict:
     if params.base.model != "miniature":
         return _chosen(params, "base")
-    return _chosen(params, "seed", "base", miniature={"base_books", "base_steps"}, training={"device", "dtype", "threads"})
+    return _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "narrative"},
+                   training={"device", "dtype", "threads"})
 
 
 def _entities(params: Params) -> dict:

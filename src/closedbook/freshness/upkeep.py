@@ -80,7 +80,7 @@ def reconcile(plan: Plan) -> dict[Path, str | None]:
     verdicts = check(plan)
     known = {receipt: files.read_json(receipt) for receipt, reason in verdicts.items() if reason is None}
     maker = {path: receipt for receipt, record in known.items() for path in record["outputs"]}
-    recipe_files = {files.canonical(recipe): WORK / "recipes" / f"{name}.json" for name, recipe in plan.recipes.items()}
+    names = plan.jobs()
     times: dict[str, int] = {}
 
     def settle(path: str) -> int:
@@ -89,7 +89,7 @@ def reconcile(plan: Plan) -> dict[Path, str | None]:
             times[path] = _time(path)
             if path in maker:
                 receipt = maker[path]
-                inputs = [*known[receipt]["inputs"], str(recipe_files[files.canonical(known[receipt]["recipe"])])]
+                inputs = [*known[receipt]["inputs"], str(WORK / "recipes" / f"{names[receipt]}.json")]
                 newest = max(settle(item) for item in inputs)
                 for file in (*known[receipt]["outputs"], str(receipt)):
                     times[file] = max(_time(file), newest)

@@ -60,8 +60,9 @@ def _check(option: str, name: str, known: Iterable[str]) -> None:
 
 
 def _of_arm(arm: str, strategies: list[str]) -> list[Passage]:
-    """The passages of an arm's corpus, in its order; the last one whole, though the budget may have cut it."""
-    wanted = [row["id"] for row in files.read_json_lines(f"results/corpora/{arm}/passages.jsonl")]
+    """The passages of an arm's corpus, or of that of each seed, in its order; the last one whole, though the budget may have cut it."""
+    corpora = [path.parent for path in sorted(Path("results/corpora").glob("*/corpus.json")) if files.read_json(path)["arm"] == arm]
+    wanted = [row["id"] for corpus in corpora for row in files.read_json_lines(corpus / "passages.jsonl")]
     found = {passage.id: passage for strategy in strategies for passage in _written(strategy)}
     return [found[identity] for identity in wanted]
 

@@ -79,9 +79,9 @@ def _places(corpus: Path) -> dict[str, dict[str, tuple[int, int]]]:
 
 
 def _corpus(corpus: Path, places: dict[str, dict[str, tuple[int, int]]]) -> dict:
-    """corpus.json, and of each document the number of passages and tokens in it."""
+    """The name of a corpus, its corpus.json, and of each document the number of passages and tokens in it."""
     held = {document: (len(ranges), sum(end - first for first, end in ranges.values())) for document, ranges in sorted(places.items())}
-    return {**files.read_json(corpus / "corpus.json"), "documents": held}
+    return {"corpus": corpus.name, **files.read_json(corpus / "corpus.json"), "documents": held}
 
 
 def _write_document(data: Path, path: Path, listed: dict, written: list[Path], places: dict) -> dict:
@@ -105,8 +105,8 @@ def _write_document(data: Path, path: Path, listed: dict, written: list[Path], p
 def _write_passages(data: Path, passages: dict, places: dict) -> dict:
     """Write what a strategy wrote about a document; its counts for the index."""
     for passage in passages["passages"]:
-        held = {arm: documents.get(passage["document"], {}).get(passage["id"]) for arm, documents in places.items()}
-        passage["places"] = {arm: place for arm, place in held.items() if place}
+        held = {corpus: documents.get(passage["document"], {}).get(passage["id"]) for corpus, documents in places.items()}
+        passage["places"] = {corpus: place for corpus, place in held.items() if place}
     _write(data, f"passages/{passages['strategy']}/{passages['document']}", passages)
     kinds = Counter(passage["kind"] for passage in passages["passages"])
     return {"kinds": dict(sorted(kinds.items())), "num_dropped": len(passages["dropped"])}

@@ -60,7 +60,7 @@ def _written(document: str, strategy: str | None) -> list[Path]:
 def _quarantined(document: str, strategies: set[str]) -> list[dict]:
     found = []
     for path in sorted(Path("results/corpora").glob("*/quarantine.jsonl")):
-        found += [{"arm": path.parent.name, "passage": row["id"], "rule": row["rule"], "detail": row["detail"]}
+        found += [{"corpus": path.parent.name, "passage": row["id"], "rule": row["rule"], "detail": row["detail"]}
                   for row in files.read_json_lines(path) if row["document"] == document and row["strategy"] in strategies]
     return found
 
@@ -71,7 +71,7 @@ def _strategy(passages: Passages, number: int, quarantined: list[dict]) -> dict:
     chosen = [some[place * total // number] for place in range(number)] if total > number else some
     return {
         "strategy": passages.strategy, "written": total, "kinds": dict(Counter(passage.kind for passage in some)),
-        "shown": [_shown(passage, [row["arm"] for row in quarantined if row["passage"] == passage.id]) for passage in chosen],
+        "shown": [_shown(passage, [row["corpus"] for row in quarantined if row["passage"] == passage.id]) for passage in chosen],
         "dropped": passages.dropped,
     }  # fmt: skip
 
@@ -84,7 +84,7 @@ def _shown(passage: Passage, kept_out_of: list[str]) -> dict:
 
 def _passage(passage: dict) -> list[str]:
     facts = [passage["kind"], *passage["entities"], passage["writer"], *filter(None, [passage["model"]]), f"{passage['words']:,} words",
-             *(f"kept out of {arm}" for arm in passage["kept_out_of"])]  # fmt: skip
+             *(f"kept out of {corpus}" for corpus in passage["kept_out_of"])]  # fmt: skip
     wrapped = [line for paragraph in passage["text"].splitlines() for line in textwrap.wrap(paragraph, shown.WIDTH) or [""]]
     return ["", f"  {passage['id']}", f"  {' · '.join(map(shown.text, facts))}", *(f"    {line}".rstrip() for line in wrapped)]
 

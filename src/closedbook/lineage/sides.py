@@ -50,12 +50,17 @@ def side(name: str) -> Side:
 
 def _named(history: History) -> dict[str, tuple[str, str]]:
     """Each name that means a run or an arm: (kind, job). A job's own name, runs/raw-s1 or corpora/raw, is never a revision's."""
-    named = {}
-    for job in history.jobs.values():
-        if job.step in ("runs", "corpora"):
-            kind = "run" if job.step == "runs" else "arm"
-            named |= {job.name: (kind, job.name), job.name.partition("/")[2]: (kind, job.name)}
-    return named
+    runs = {name: ("run", job.name) for job in history.jobs.values() if job.step == "runs" for name in _names(job)}
+    arms = {name: ("arm", job.name) for job in history.jobs.values() if job.step == "corpora" for name in (*_names(job), _arm_of(job))}
+    return arms | runs
+
+
+def _names(job: Job) -> tuple[str, str]:
+    return job.name, job.name.partition("/")[2]
+
+
+def _arm_of(corpus: Job) -> str:
+    return corpus.recipe["params"]["name"]
 
 
 def _run(job: str) -> Side:
@@ -66,10 +71,13 @@ def _run(job: str) -> Side:
 
 
 def _arm(job: str) -> Side:
-    history, arm = History.here(), job.partition("/")[2]
+    """All runs of an arm, of which `job` is a corpus."""
+    history = History.here()
+    arm = _arm_of(history.jobs[job])
+    corpora = [job for job in history.jobs.values() if job.step == "corpora" and _arm_of(job) == arm]
     runs = {f"seed {one.recipe['params']['run_seed']}": one.name.partition("/")[2] for one in history.jobs.values()
-            if one.step == "runs" and history.jobs[job] in history.before(one)}
-    jobs = _behind(history, list(runs.values())) | {one.name: one for one in history.ancestors([history.jobs[job]])}
+            if one.step == "runs" and any(corpus in history.before(one) for corpus in corpora)}
+    jobs = _behind(history, list(runs.values())) | {one.name: one for one in history.ancestors(corpora)}
     shared = {run: seed for seed, run in runs.items()}
     return Side(name=arm, kind="arm", history=history, runs=runs, read=_read_here,
                 jobs={_common(name, shared, jobs): one for name, one in jobs.items()})
@@ -84,9 +92,9 @@ def _behind(history: History, runs: list[str]) -> dict[str, Job]:
 def _common(name: str, runs: dict[str, str], jobs: dict[str, Job]) -> str:
     """A job's name without that of its run or arm."""
     step, _, rest = name.partition("/")
-    if jobs[name].step == "corpora":
-        return step
-    return f"{step}/{runs[rest]}" if step in ("runs", "scores") else name
+    if jobs[name].step not in ("corpora", "runs", "scores"):
+        return name
+    return f"{step}/{runs[rest]}" if rest in runs else step
 
 
 def _revision(name: str, history: History, read: Callable) -> Side:

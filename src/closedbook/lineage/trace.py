@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 from closedbook.errors import UserError
 from closedbook.lineage import shown, unproved
@@ -55,12 +56,12 @@ def _sentence(sentence: str) -> dict:
     from closedbook.lineage.tracing import nearest
 
     found = dict(nearest.to(sentence))
-    known, arms = passage.history(found), passage.places(found)
+    known, held = passage.history(found), passage.places(found)
     rows = []
     for identity, score in found.items():
         text = passage.one(identity, known)["text"]
         document = passage.about_document(passage.names(identity)[0], known)
-        rows.append({"score": score, "passage": identity, "document": document["title"], "arms": [place["arm"] for place in arms[identity]],
+        rows.append({"score": score, "passage": identity, "document": document["title"], "corpora": [place["corpus"] for place in held[identity]],
                      "nearest_sentence": nearest.excerpt(text, sentence)})  # fmt: skip
     return {"text": sentence, "found": len(rows), "nearest": rows, "unproved": unproved.about(known, known.jobs.values())}
 
@@ -72,7 +73,7 @@ def _token(run: str, number: int) -> dict:
     place = read.token(number)
     is_passage = place["read_from"] == "corpus"
     known = passage.history([place["id"]] if is_passage else [], *read.jobs)
-    found = passage.origin(place["id"], known) if is_passage else {"replay": _replay(read.arm, known)}
+    found = passage.origin(place["id"], known) if is_passage else {"replay": _replay(read.corpus, known)}
     return {"token": place, **found, "unproved": unproved.about(known, known.jobs.values())}
 
 
@@ -89,12 +90,12 @@ def _step(run: str, number: int) -> dict:
         if piece["read_from"] == "corpus":
             piece["document"] = documents[passage.names(piece["id"])[0]]["title"]
         else:
-            replay = {"replay": _replay(read.arm, known)}
+            replay = {"replay": _replay(read.corpus, known)}
     return {**seen, "documents": list(documents.values()), **replay, "unproved": unproved.about(known, known.jobs.values())}
 
 
-def _replay(arm: str, known: History) -> dict:
+def _replay(corpus: Path, known: History) -> dict:
     """The file whose rows were replayed."""
-    job = known.of(f"results/corpora/{arm}/replay.jsonl")
+    job = known.of(str(corpus / "replay.jsonl"))
     path = job.recipe["params"]["replay"]["path"]
     return {"file": path, "sha256": job.inputs[path]}

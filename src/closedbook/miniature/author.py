@@ -6,6 +6,7 @@ what the document says of the entities asked for, by their full names. It has no
 
 import json
 import random
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from closedbook import files, prompts, seeds
@@ -35,6 +36,8 @@ def answer(prompt: str, seed: int) -> str:
         return entity_list(_world(), reading, int(fields["max"]), rng)
     if name in STYLES:
         return rephrase(_world(), reading, rng)
+    if name == "named":
+        return rephrase(_world(), named(reading), rng)
     if name == "qa":
         return converse(_world(), reading, rng)
     if name in STUDIES:
@@ -55,6 +58,13 @@ def entity_list(world: World, reading: Reading, most: int, rng: random.Random) -
 def rephrase(world: World, reading: Reading, rng: random.Random) -> str:
     """The whole document in other words, some paragraphs in another order of sentences; every mention stays of its kind."""
     return "\n\n".join([byline(reading), *(_paragraph(world, part, rng) for part in reading.paragraphs)])
+
+
+def named(reading: Reading) -> Reading:
+    """The same with every mention by its full name."""
+    paragraphs = tuple(tuple(replace(sentence, words=sentence.fact.subject) if isinstance(sentence, language.Statement) else sentence
+                             for sentence in paragraph) for paragraph in reading.paragraphs)  # fmt: skip
+    return replace(reading, paragraphs=paragraphs)
 
 
 def converse(world: World, reading: Reading, rng: random.Random) -> str:

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from closedbook import files, params, seeds
-from closedbook.miniature import language
+from closedbook.miniature import language, leaks
 from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
 from closedbook.miniature.reader import Reading
 
@@ -42,14 +42,18 @@ def train(
 ) -> None:
     """Write model, tokenizer and replay.jsonl (rows {"id", "text"}) into `folder`; `world` None is the world shipped beside this file.
 
-    Nothing of it names a book to be learned: the two sides share no name. Raises UserError where the world has too few names.
+    Nothing of it names a book to be learned: the two sides share no name, and a text that does stops the build before any training.
+    Raises UserError where the world has too few names.
     """
     from closedbook.training import train as train_model
 
     words = language.load(world or language.WORLD)
     training = training.model_copy(update=TRAINING)
-    tokenizer = make_tokenizer(words, seed)
-    lessons, blocks = study(words, read_books(words, settings.base_books, seed), tokenizer, training, settings.base_steps, seed)
+    tokenizer = make_tokenizer(words, settings, seed)
+    readings = read_books(words, settings.base_books, settings.people, seed)
+    lessons, blocks = study(words, readings, tokenizer, training, settings, seed)
+    replayed = replay(lessons)
+    leaks.check(words, lessons=[one.text for one in lessons], replayed=[row["text"] for row in replayed])
     model = make_model(tokenizer, seed)
     train_model(
         model=model,
@@ -63,7 +67,7 @@ def train(
     )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    files.write_json_lines(folder / "replay.jsonl", replay(lessons))
+    files.write_json_lines(folder / "replay.jsonl", replayed)
 
 
 def replay(lessons: list[Lesson]) -> list[dict]:
@@ -72,13 +76,13 @@ def replay(lessons: list[Lesson]) -> list[dict]:
     return rows[-REPLAYED:]
 
 
-def make_tokenizer(world: language.World, seed: int):
+def make_tokenizer(world: language.World, settings: params.Miniature, seed: int):
     """A byte-level BPE tokenizer, learned from lessons about books of the base's side."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    readings = read_books(world, TOKENIZER_BOOKS, seed)
-    texts = [lesson(world, readings, seed, index).text for index in range(TOKENIZER_LESSONS)]
+    readings = read_books(world, TOKENIZER_BOOKS, settings.people, seed)
+    texts = [lesson(world, readings, settings.narrative, seed, index).text for index in range(TOKENIZER_LESSONS)]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -99,14 +103,14 @@ def make_model(tokenizer, seed: int):
 
 
 def study(
-    world: language.World, readings: list[Reading], tokenizer, training: params.Training, num_steps: int, seed: int
+    world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
 ) -> tuple[list[Lesson], list[dict]]:
     """The lessons in their order, and the same as training examples: blocks of tokens with the weight of each in the loss."""
-    num_tokens = num_steps * training.batch_size * training.block_size
+    num_tokens = settings.base_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:
         open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
-        lessons.append(lesson(world, open_books, seed, len(lessons)))
+        lessons.append(lesson(world, open_books, settings.narrative, seed, len(lessons)))
         texts, text_weights = zip(*lessons[-1].parts)
         for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], text_weights):
             ids += tokens

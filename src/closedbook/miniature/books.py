@@ -10,6 +10,8 @@ from closedbook.miniature.language import Fact, Introduction, Sentence, Statemen
 
 FACTS = {"person": 3, "organisation": 2, "place": 1, "object": 2}
 """facts told of each subject of a kind; a person's profession is always one of them"""
+FORMS = {"title": "The {} {}", "place": "{}{}", "organisation": "the {} {}", "object": "the {} {}"}
+"""how names are made of two words"""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class Names:
         field = "miniature.base_books" if self.side == "base" else "miniature.books"
         raise UserError(f"{field}: world.yaml has too few names for so many books: ask for fewer, or add words to it")
 
-    def two_words(self, kind: str, rng: random.Random, form: str) -> str:
+    def two_words(self, kind: str, rng: random.Random) -> str:
         first, second = self.world.pairs[kind]
-        return self.new(lambda: form.format(rng.choice(first), rng.choice(second)))
+        return self.new(lambda: FORMS[kind].format(rng.choice(first), rng.choice(second)))
 
     def person(self, rng: random.Random, *, first_names: tuple[str, ...], not_surnames: frozenset[str] = frozenset()) -> str:
         surnames = [name for name in self.world.surnames if name not in not_surnames]
@@ -71,18 +73,18 @@ def side_of(name: str) -> str:
     return ("base", "target")[int(files.sha256_text(name)[0], 16) % 2]
 
 
-def make_books(world: World, *, side: str, number: int, seed: int) -> list[Book]:
-    """Books of one side, "base" or "target". A larger number begins with the books of a smaller one."""
+def make_books(world: World, *, side: str, number: int, people: int, seed: int) -> list[Book]:
+    """Books of one side, "base" or "target", with paragraphs on so many people. A larger number begins with the books of a smaller one."""
     names = Names(world, side)
-    return [make_book(world, names, seeds.generator(seed, "book", side, index)) for index in range(number)]
+    return [make_book(world, names, people, seeds.generator(seed, "book", side, index)) for index in range(number)]
 
 
-def make_book(world: World, names: Names, rng: random.Random) -> Book:
-    title = names.two_words("title", rng, "The {} {}")
+def make_book(world: World, names: Names, people: int, rng: random.Random) -> Book:
+    title = names.two_words("title", rng)
     author = names.anyone(rng)
     cast = _cast(world, names, rng)
     facts = _facts(world, cast, names, rng)
-    paragraphs = _plan(world, cast, facts, rng)
+    paragraphs = _plan(world, cast, facts, people, rng)
     text = "\n\n".join(" ".join(world.write(sentence, rng) for sentence in paragraph) for paragraph in paragraphs)
     return Book(title, author, rng.randint(1850, 1999), tuple(facts), text)
 
@@ -93,9 +95,9 @@ def _cast(world: World, names: Names, rng: random.Random) -> Cast:
         surnames = frozenset(name.split()[-1] for name in people)
         people.append(names.person(rng, first_names=first_names, not_surnames=surnames))
     return Cast(
-        towns=(names.two_words("place", rng, "{}{}"), names.two_words("place", rng, "{}{}")),
-        organisation=names.two_words("organisation", rng, "the {} {}"),
-        treasure=names.two_words("object", rng, "the {} {}"),
+        towns=(names.two_words("place", rng), names.two_words("place", rng)),
+        organisation=names.two_words("organisation", rng),
+        treasure=names.two_words("object", rng),
         people=tuple(people),
     )
 
@@ -130,13 +132,17 @@ def _any_value(world: World, kind: str, rng: random.Random) -> str:
     if kind in world.values:
         return rng.choice(world.values[kind])
     first, second = world.pairs[kind]
-    return ("" if kind == "place" else " ").join((rng.choice(first), rng.choice(second)))
+    return FORMS.get(kind, "{} {}").format(rng.choice(first), rng.choice(second))
 
 
-def _plan(world: World, cast: Cast, facts: list[Fact], rng: random.Random) -> list[list[Sentence]]:
-    """What each paragraph tells: town, two people, two of organisation, treasure and second town, two people, the third, the rest."""
-    fillers = rng.sample(world.fillers, 6)
-    halves = [_people(world, half, facts, fillers, rng) for half in (cast.people[:2], cast.people[2:])]
+def _plan(world: World, cast: Cast, facts: list[Fact], people: int, rng: random.Random) -> list[list[Sentence]]:
+    """What each paragraph tells: town, half of the people, two of organisation, treasure and second town, more people, the third, the rest.
+
+    A paragraph on people is about `people` of them.
+    """
+    groups = [cast.people[start : start + people] for start in range(0, len(cast.people), people)]
+    fillers = rng.sample(world.fillers, len(groups) + 4)
+    parts = [_people(world, group, facts, fillers, rng) for group in groups]
     middle = [
         _subject(world, cast.organisation, "organisation", facts, rng),
         _subject(world, cast.treasure, "object", facts, rng),
@@ -144,10 +150,12 @@ def _plan(world: World, cast: Cast, facts: list[Fact], rng: random.Random) -> li
     ]
     rng.shuffle(middle)
     opening = _subject(world, cast.towns[0], "place", facts, rng) + [fillers.pop()]
-    late = [statement for _, kept in halves for statement in kept]
+    late = [statement for _, kept in parts for statement in kept]
     rng.shuffle(late)
     ending = [fillers.pop(), *late, fillers.pop()]
-    return [opening, halves[0][0], *middle[:2], halves[1][0], middle[2], ending]
+    told = [paragraph for paragraph, _ in parts]
+    half = len(told) // 2
+    return [opening, *told[:half], *middle[:2], *told[half:], middle[2], ending]
 
 
 def _subject(world: World, name: str, kind: str, facts: list[Fact], rng: random.Random) -> list[Sentence]:
@@ -158,10 +166,10 @@ def _subject(world: World, name: str, kind: str, facts: list[Fact], rng: random.
     return [Introduction(kind, (name,)), *(Statement(fact, word, its) for fact, word in zip(told, words))]
 
 
-def _people(world: World, pair, facts: list[Fact], fillers: list, rng: random.Random) -> tuple[list[Sentence], list[Statement]]:
-    """Introduce a woman and a man, tell their facts of "she" and "he" in mixed order, and keep one fact each for the end."""
+def _people(world: World, group, facts: list[Fact], fillers: list, rng: random.Random) -> tuple[list[Sentence], list[Statement]]:
+    """Introduce one person, or a woman and a man, tell facts of "she" and "he" in mixed order, and keep one fact each for the end."""
     body, kept = [], []
-    for name in pair:
+    for name in group:
         pronoun, their = world.pronouns(name, "person")
         profession, *traits = [fact for fact in facts if fact.subject == name]
         rng.shuffle(traits)
@@ -171,4 +179,4 @@ def _people(world: World, pair, facts: list[Fact], fillers: list, rng: random.Ra
         kept.append(Statement(last, words, their))
     body.append(fillers.pop())
     rng.shuffle(body)
-    return [Introduction("person", tuple(rng.sample(pair, 2))), *body], kept
+    return [Introduction("person", tuple(rng.sample(group, len(group)))), *body], kept

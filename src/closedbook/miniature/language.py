@@ -93,6 +93,13 @@ class World:
             return "it", "its"
         return ("she", "her") if name.split()[0] in self.women else ("he", "his")
 
+    def every(self, kind: str) -> list[str]:
+        """All that can be a value of a kind that is no name."""
+        if kind in self.values:
+            return list(self.values[kind])
+        first, second = self.pairs[kind]
+        return [f"{one} {other}" for one in first for other in second]
+
     def write(self, sentence: Sentence, rng: random.Random) -> str:
         """One of the wordings of a narrative sentence."""
         if isinstance(sentence, Filler):

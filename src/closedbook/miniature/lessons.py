@@ -28,10 +28,10 @@ class Lesson:
         return "".join(text for text, _ in self.parts)
 
 
-def read_books(world: World, number: int, seed: int) -> list[Reading]:
+def read_books(world: World, number: int, people: int, seed: int) -> list[Reading]:
     """Books that share no name with the books to be learned, read as the author reads."""
     reader = Reader(world)
-    books = make_books(world, side="base", number=number, seed=seed)
+    books = make_books(world, side="base", number=number, people=people, seed=seed)
     return [reader.read(title=book.title, author=book.author, year=str(book.year), text=book.text) for book in books]
 
 
@@ -44,14 +44,14 @@ def num_books(progress: float, most: int) -> int:
     return round(FIRST_BOOKS * (most / FIRST_BOOKS) ** growth)
 
 
-def lesson(world: World, readings: list[Reading], seed: int, index: int) -> Lesson:
-    """The lesson of one index, about one of the books open."""
+def lesson(world: World, readings: list[Reading], narrative: float, seed: int, index: int) -> Lesson:
+    """The lesson of one index, about one of the books open: questions are half of all lessons, narrative is the share given."""
     rng = seeds.generator(seed, "lesson", index)
     draw = rng.random()
     if draw < 0.5:
         return questions(world, rng.choice(readings[::2]), rng)
     reading = rng.choice(readings)
-    text = discussion(world, reading, rng) if draw < 0.94 else author.rephrase(world, reading, rng)
+    text = discussion(world, reading, rng) if draw < 1 - narrative else author.rephrase(world, reading, rng)
     return Lesson([(text, TEXT_WEIGHT), (END, TEXT_WEIGHT)])
 
 

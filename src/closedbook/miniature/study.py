@@ -60,8 +60,9 @@ def reasons(world: World, reading: Reading, rng: random.Random) -> str:
 
 
 def _statements(relation: Relation) -> list[str]:
-    """The forms of a discussion, without those that end like a question: "it was {value} who founded {subject}"."""
-    return [form for form in relation.discussion if not any(question.rstrip("?") in form for question in relation.questions)]
+    """The forms of a discussion, without those that hold a question but for its first word: "{value} was the emblem of {subject}"."""
+    asked = [question.rstrip("?").partition(" ")[2] for question in relation.questions]
+    return [form for form in relation.discussion if not any(words in form for words in asked)]
 
 
 def _told(world: World, reading: Reading, facts, rng: random.Random) -> str:

@@ -5,6 +5,7 @@
         --replay --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
 """
 
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,17 +53,22 @@ def places(questions: list[Path], documents: list[Path], retrieved: list[Path]) 
 
 
 def write(facts: dict, asked: list[dict], scored: dict[str, tuple[dict, list[dict]]], output: Path, samples: Path, **more) -> None:
-    """Write what was measured of the questions asked; `facts` say whose score it is."""
+    """Write what was measured of the questions asked, which stand document by document; `facts` say whose score it is."""
     assert all(len(answers) == len(asked) for _, answers in scored.values()), "a question was dropped"
     files.write_json_lines(samples, [answer for _, answers in scored.values() for answer in answers])
     files.write_json(output, {
         **facts,
         "n": len(asked),
         "explanation": None if asked else NO_QUESTIONS,
-        "questions_sha256": files.sha256_text(files.canonical(asked)),
+        "questions_sha256": _digest(asked),
+        "questions": {document: _digest(list(rows)) for document, rows in groupby(asked, key=lambda row: row["document"])},
         "tasks": {name: summary for name, (summary, _) in scored.items()},
         **more,
     })  # fmt: skip
+
+
+def _digest(asked: list[dict]) -> str:
+    return files.sha256_text(files.canonical(asked))
 
 
 def _facts(model: Path) -> dict:

@@ -6,6 +6,7 @@ by relative path.
 
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from closedbook import params
@@ -17,8 +18,8 @@ from closedbook.sources.rows import Row, read_rows
 __all__ = ["Article", "articles", "places"]
 
 
-def articles(documents: params.Documents, miniature: params.Miniature, seed: int) -> list[Article]:
-    """All documents of documents.source in its order, at most documents.limit of them.
+def articles(documents: params.Documents, miniature: params.Miniature, seed: int, run_seeds: list[int]) -> list[Article]:
+    """All documents of documents.source in its order, at most documents.limit of them; the miniature has as many for each of `run_seeds`.
 
     Raises UserError for whatever is wrong with any of them, those beyond the limit included.
     """
@@ -31,7 +32,7 @@ def articles(documents: params.Documents, miniature: params.Miniature, seed: int
     elif documents.source == "quality":
         found = quality.of_rows(row for file in listing.files(path, "quality") for row in read_rows(file))
     else:
-        found = quality.of_rows(_miniature_rows(path, miniature, seed))
+        return [book for run_seed in run_seeds for book in _books(path, miniature, seed, run_seed)[: documents.limit]]
     if not found:
         raise UserError(f"{path}: holds no documents: {wanted}")
     assert len({article.id for article in found}) == len(found), "two documents share an id: names.document_id needs a longer hash"
@@ -58,8 +59,10 @@ def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[
     return {path: lines for path, lines in found.items() if lines}
 
 
-def _miniature_rows(path: Path, miniature: params.Miniature, seed: int) -> list[Row]:
+def _books(path: Path, miniature: params.Miniature, seed: int, run_seed: int) -> list[Article]:
+    """The made-up books of one training seed."""
     from closedbook.miniature import world
 
-    rows = world.rows(path=path, books=miniature.books, questions=miniature.questions, seed=seed)
-    return [Row(f"{path}: book {number}", row) for number, row in enumerate(rows, start=1)]
+    rows = world.rows(path=path, settings=miniature, seed=seed, run_seed=run_seed)
+    found = quality.of_rows(Row(f"{path}: book {number}", row) for number, row in enumerate(rows, start=1))
+    return [replace(article, seed=run_seed) for article in found]

@@ -27,6 +27,8 @@ class Article:
     is_html: bool
     license: str | None
     questions: list[Question]
+    seed: int | None = None
+    """the training seed whose runs alone learn it and are asked about it; None: every run"""
 
     def as_dict(self) -> dict:
         return asdict(self)

@@ -9,12 +9,13 @@ A strategy's module holds
 """
 
 
-from closedbook.strategies import active_reading, entigraph, qa, raw, rephrase, spa, summaries
+from closedbook.strategies import active_reading, entigraph, qa, raw, rephrase, rephrase_named, spa, summaries
 from closedbook.strategies.wanted import Wanted
 
 STRATEGIES = {
     "raw": raw,
     "rephrase": rephrase,
+    "rephrase_named": rephrase_named,
     "entigraph": entigraph,
     "summaries": summaries,
     "spa": spa,

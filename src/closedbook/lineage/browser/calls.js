@@ -12,7 +12,7 @@ async function listCall(one, key) {
   const {list, same_call} = await load(documentFile(one.id));
   const found = [list, ...list.sections].find(each => each.call?.key === key);
   return aCall(one, key, found?.call, [link(place("entities", one.id), `entity list of ${one.title}`), ...same_call.map(passageLink)],
-    {arms: armsOf(one.id, needing(one)), call: {step: "entities", key}});
+    {corpora: corporaNames(one.id, needing(one)), call: {step: "entities", key}});
 }
 
 async function passageCall(one, strategy, key) {
@@ -21,7 +21,7 @@ async function passageCall(one, strategy, key) {
   const behind = passages.filter(passage => passage.call?.key === key);
   const asked = [...behind, ...proposals].find(each => each.call?.key === key);
   return aCall(one, key, asked?.call, behind.map(passage => passageLink(passage.id)),
-    {strategy, passage: behind[0]?.id, arms: [...new Set(behind.flatMap(passage => Object.keys(passage.places)))],
+    {strategy, passage: behind[0]?.id, corpora: [...new Set(behind.flatMap(passage => Object.keys(passage.places)))],
       call: {step: strategy, key}});
 }
 

@@ -5,16 +5,16 @@ const SHOWN = 5;
 
 /**
  * `near` is the present place's neighbourhood: `here`, the kind of the place; `document`, `strategy`, `passage` and `call` ({step, key})
- * where it is about one; `arms`, those that hold it or that it draws on; `run`, where it is about one; `base`, where it is the base.
+ * where it is about one; `corpora`, those that hold it or that it draws on; `run`, where it is about one; `base`, where it is the base.
  */
 function chain(near) {
-  const first = near.document ? ofDocument(near) : ofArms(near);
-  const runs = near.run ? [near.run] : runsOf(near.arms).map(run => run.run);
+  const first = near.document ? ofDocument(near) : ofCorpora(near);
+  const runs = near.run ? [near.run] : runsOf(near.corpora).map(run => run.run);
   const scored = near.base ? ["base", ...runs] : runs;
   const call = near.call && link(place("call", near.document, near.call.step, near.call.key), near.call.key.slice(0, 8));
   return make("nav", {class: "chain", "aria-label": "Where this stands"},
     first,
-    box("corpus", near.here, near.arms.map(corpusLink)),
+    box("corpus", near.here, near.corpora.map(corpusLink)),
     box("model", near.here, runs.map(modelLink)),
     box("score", near.here, scored.map(scoreLink)),
     call ? box("call", near.here, [call], near.call.step === "entities" ? "of-list" : "of-passage") : [],
@@ -48,15 +48,15 @@ function ofDocument({here, document, strategy, passage}) {
   ];
 }
 
-/** The first three boxes where all documents of some arms are meant. */
-function ofArms({here, arms}) {
-  const corpora = arms.map(arm => index.corpora.get(arm));
+/** The first three boxes where all documents of some corpora are meant. */
+function ofCorpora({here, corpora: names}) {
+  const corpora = names.map(name => index.corpora.get(name));
   const documents = new Set(corpora.flatMap(corpus => [...corpus.documents.keys()]));
-  const to = corpora.length === 1 ? place("corpus", corpora[0].arm) : "#";
+  const to = corpora.length === 1 ? place("corpus", corpora[0].corpus) : "#";
   const listed = corpora.some(corpus => Object.keys(corpus.strategies).some(name => index.strategies.get(name).needs_entities));
   return [
     box("document", here, documents.size ? [link(to, count(documents.size, "document"))] : []),
     box("entity list", here, listed ? [link(to, count(documents.size, "list"))] : []),
-    box("passages", here, corpora.map(corpus => link(place("corpus", corpus.arm), `${number(corpus.num_passages)} ${corpus.strategy}`))),
+    box("passages", here, corpora.map(corpus => link(place("corpus", corpus.corpus), `${number(corpus.num_passages)} ${corpus.strategy}`))),
   ];
 }

@@ -35,14 +35,14 @@ async function loadIndex() {
   index = {
     scores: by(data.scores, "run"),
     runs: by(data.runs, "run"),
-    corpora: by(data.corpora, "arm"),
+    corpora: by(data.corpora, "corpus"),
     documents: by(data.documents, "id"),
     strategies: by(data.strategies, "name"),
     base: data.runs[0].base,
   };
 }
 
-const runsOf = arms => [...index.runs.values()].filter(run => arms.includes(run.arm));
+const runsOf = corpora => [...index.runs.values()].filter(run => corpora.includes(run.corpus));
 const corporaOf = (document, strategy) => [...index.corpora.values()]
   .filter(corpus => corpus.documents.has(document) && (!strategy || strategy in corpus.strategies));
 const numPassages = written => Object.values(written.kinds).reduce((sum, count) => sum + count, 0);

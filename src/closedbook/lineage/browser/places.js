@@ -3,16 +3,16 @@
 
 const command = text => paragraph(soft("On the command line: "), code(text));
 const hashes = sha256 => table(Object.entries(sha256), [["file", ([name]) => quoted(name)], ["SHA-256", ([, value]) => code(value)]]);
-const corpusLink = arm => link(place("corpus", arm), arm);
+const corpusLink = name => link(place("corpus", name), name);
 const modelLink = run => link(place("model", run), run);
 const documentLink = id => link(place("document", id), index.documents.get(id).title);
 const passagesLink = (document, strategy, text) => link(place("passages", document, strategy), text);
 
 function homePlace(_, query) {
-  const runs = [{run: "base", arm: "base"}, ...index.runs.values()];
+  const runs = [{run: "base"}, ...index.runs.values()];
   return {
     heading: "Where every score came from",
-    near: {here: null, arms: [...index.corpora.keys()], base: true},
+    near: {here: null, corpora: [...index.corpora.keys()], base: true},
     content: [
       paragraph("Go from a score to its model, its corpus, the passages in it, the calls and the documents behind them, and back. ",
         "Each box above and each name below leads on."),
@@ -20,7 +20,7 @@ function homePlace(_, query) {
         ["score", ({run}) => link(place("score", run), run), "names"],
         ...accuracyColumns(),
         ["model", ({run}) => run === "base" ? link(place("base"), index.base.model) : modelLink(run), "names"],
-        ["corpus", ({arm}) => arm === "base" ? "–" : corpusLink(arm), "names"],
+        ["corpus", ({corpus}) => corpus ? corpusLink(corpus) : "–", "names"],
         ["corpus tokens", ({corpus_tokens = 0}) => corpus_tokens, "n"],
         ["train tokens", ({train_tokens = 0}) => train_tokens, "n"],
       ])),
@@ -53,11 +53,11 @@ function scorePlace([name]) {
   const run = index.runs.get(name);
   return {
     heading: `Score of ${name}`,
-    near: {here: "score", arms: run ? [run.arm] : [], run: run && name, base: !run},
+    near: {here: "score", corpora: run ? [run.corpus] : [], run: run && name, base: !run},
     content: [
       facts([
         ["model", run ? modelLink(name) : link(place("base"), index.base.model)],
-        ["corpus", run ? corpusLink(run.arm) : null],
+        ["corpus", run ? corpusLink(run.corpus) : null],
         ["questions", one.n],
         ["SHA-256 of the questions", code(one.questions_sha256)],
         ["file", code(`results/scores/${name}.json`)],
@@ -82,12 +82,12 @@ function modelPlace([name]) {
     "padding_tokens", "num_parameters"];
   return {
     heading: `Model ${name}`,
-    near: {here: "model", arms: [one.arm], run: name},
+    near: {here: "model", corpora: [one.corpus], run: name},
     content: [
       facts([
         ["SHA-256", code(one.sha256["model.safetensors"])],
         ["base", link(place("base"), one.base.model)],
-        ["corpus", corpusLink(one.arm)],
+        ["corpus", corpusLink(one.corpus)],
         ["score", link(place("score", name), name)],
         ...numbers.map(field => [field.replace("num_", "").replaceAll("_", " "), one[field]]),
         ["loss", `${one.first_loss.toFixed(3)} at the first step, ${one.last_loss.toFixed(3)} at the last`],
@@ -105,7 +105,7 @@ function basePlace() {
   const one = index.base;
   return {
     heading: ["Base ", quoted(one.model)],
-    near: {here: "base", arms: [...index.corpora.keys()], base: true},
+    near: {here: "base", corpora: [...index.corpora.keys()], base: true},
     content: [
       facts([
         ["model", quoted(one.model)],
@@ -126,7 +126,7 @@ function corpusPlace([name], query) {
   const rows = [...one.documents].map(([id, [passages, tokens]]) => ({id, passages, tokens}));
   return {
     heading: `Corpus ${name}`,
-    near: {here: "corpus", arms: [name]},
+    near: {here: "corpus", corpora: [name]},
     content: [
       facts([
         ["strategy", one.strategy],

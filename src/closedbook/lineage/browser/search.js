@@ -10,7 +10,7 @@ async function searchPlace(_, query) {
   const documents = [...index.documents.values()];
   const matching = (rows, textOf) => words.length ? rows.filter(row => holds(textOf(row), words)) : [];
   const names = matching(await load("entities"), ([name]) => name);
-  const arms = matching([...index.corpora.values()], corpus => `${corpus.arm} ${corpus.strategy}`);
+  const corpora = matching([...index.corpora.values()], corpus => `${corpus.corpus} ${corpus.strategy}`);
   const scores = matching([...index.scores.values()], one => one.run);
   const [id, strategy] = asked.split("/");
   const isPassage = PASSAGE.test(asked) && index.documents.get(id)?.written.has(strategy);
@@ -20,7 +20,7 @@ async function searchPlace(_, query) {
     content: [
       isPassage ? group("Passage", [asked], passageLink) : null,
       group("Documents", matching(documents, about), one => [documentLink(one.id), soft(` ${one.id}`)]),
-      group("Arms", arms, ({arm}) => [corpusLink(arm), soft(" corpus, "), commas(runsOf([arm]).map(each => modelLink(each.run)))]),
+      group("Corpora", corpora, ({corpus}) => [corpusLink(corpus), soft(" corpus, "), commas(runsOf([corpus]).map(each => modelLink(each.run)))]),
       group("Scores", scores, one => scoreLink(one.run)),
       group("Entities", names, ([name, naming]) => [entityLink(name), soft(" in "),
         commas(naming.slice(0, 3).map(at => documentLink(documents[at].id))),

@@ -6,7 +6,7 @@ const entityLink = name => link(place("entity", name), name);
 const article = text => make("article", {dir: "auto"}, text);
 const strategiesOf = one => [...one.written.keys()];
 const needing = one => strategiesOf(one).filter(strategy => index.strategies.get(strategy).needs_entities);
-const armsOf = (id, strategies) => strategies.flatMap(strategy => corporaOf(id, strategy)).map(corpus => corpus.arm);
+const corporaNames = (id, strategies) => strategies.flatMap(strategy => corporaOf(id, strategy)).map(corpus => corpus.corpus);
 
 async function documentPlace([id]) {
   const one = known(index.documents, id, "document");
@@ -15,7 +15,7 @@ async function documentPlace([id]) {
     Object.entries(kinds).map(([kind, count]) => ({strategy, kind, count})));
   return {
     heading: byline(one),
-    near: {here: "document", document: id, arms: armsOf(id, strategiesOf(one))},
+    near: {here: "document", document: id, corpora: corporaNames(id, strategiesOf(one))},
     content: [
       facts([
         ["title", quoted(one.title)],
@@ -33,11 +33,11 @@ async function documentPlace([id]) {
         ["passages", ({count}) => count, "n"],
       ])),
       section("What holds it", table(corporaOf(id), [
-        ["corpus", each => corpusLink(each.arm)],
+        ["corpus", each => corpusLink(each.corpus)],
         ["passages", each => each.documents.get(id)[0], "n"],
         ["tokens", each => each.documents.get(id)[1], "n"],
-        ["models", each => commas(runsOf([each.arm]).map(run => modelLink(run.run)))],
-        ["scores", each => commas(runsOf([each.arm]).map(run => scoreLink(run.run)))],
+        ["models", each => commas(runsOf([each.corpus]).map(run => modelLink(run.run)))],
+        ["scores", each => commas(runsOf([each.corpus]).map(run => scoreLink(run.run)))],
       ])),
       section("Its text", article(data.text)),
       command(`closedbook impact ${id}`),
@@ -50,7 +50,7 @@ async function entitiesPlace([id]) {
   const {list} = await load(documentFile(id));
   return {
     heading: ["Entity list of ", quoted(one.title)],
-    near: {here: "entity list", document: id, arms: armsOf(id, needing(one)), call: list.call && {step: "entities", key: list.call.key}},
+    near: {here: "entity list", document: id, corpora: corporaNames(id, needing(one)), call: list.call && {step: "entities", key: list.call.key}},
     content: [
       facts([
         ["document", documentLink(id)],
@@ -76,7 +76,7 @@ async function passagesPlace([id, strategy], query) {
   const begins = text => cut(text, 0, 160) + (text.length > 160 ? " …" : "");
   return {
     heading: ["Passages of ", quoted(one.title), `: ${strategy}`],
-    near: {here: "passages", document: id, strategy, arms: armsOf(id, [strategy])},
+    near: {here: "passages", document: id, strategy, corpora: corporaNames(id, [strategy])},
     content: [
       listing({
         address: place("passages", id, strategy), query, rows, kinds: Object.keys(one.written.get(strategy).kinds),
@@ -107,12 +107,12 @@ async function passagePlace([id, strategy, hash]) {
   if (at < 0) throw new NotHere(`There is no passage “${id}/${strategy}/${hash}” in this report.`);
   const found = all[at];
   const step = found.call && [list, ...list.sections].some(each => each.call?.key === found.call.key) ? "entities" : strategy;
-  const held = Object.entries(found.places).map(([arm, [first, end]]) => ({arm, first, end}));
-  const without = corporaOf(id, strategy).filter(each => !held.some(({arm}) => arm === each.arm));
+  const held = Object.entries(found.places).map(([corpus, [first, end]]) => ({corpus, first, end}));
+  const without = corporaOf(id, strategy).filter(each => !held.some(({corpus}) => corpus === each.corpus));
   const beside = (other, text) => all[other] ? link(place("passage", ...all[other].id.split("/")), text) : soft(text);
   return {
     heading: [`Passage ${hash} of `, quoted(one.title)],
-    near: {here: "passage", document: id, strategy, passage: found.id, arms: held.map(({arm}) => arm),
+    near: {here: "passage", document: id, strategy, passage: found.id, corpora: held.map(({corpus}) => corpus),
       call: found.call && {step, key: found.call.key}},
     content: [
       make("p", {class: "pager"}, `${number(at + 1)} of ${number(all.length)}`, beside(at - 1, "‹ before"), beside(at + 1, "after ›")),
@@ -133,13 +133,13 @@ async function passagePlace([id, strategy, hash]) {
         ["entity list", index.strategies.get(strategy).needs_entities ? link(place("entities", id), `of ${one.title}`) : null],
       ]),
       section("Where it is in corpora", table(held, [
-        ["corpus", ({arm}) => corpusLink(arm)],
+        ["corpus", ({corpus}) => corpusLink(corpus)],
         ["tokens", ({first, end}) => end - first, "n"],
         ["first token", ({first}) => first, "n"],
         ["last token", ({end}) => end - 1, "n"],
-        ["models", ({arm}) => commas(runsOf([arm]).map(each => modelLink(each.run)))],
+        ["models", ({corpus}) => commas(runsOf([corpus]).map(each => modelLink(each.run)))],
       ])),
-      without.length ? paragraph("It had no place within the budget of ", commas(without.map(each => corpusLink(each.arm))), ".") : null,
+      without.length ? paragraph("It had no place within the budget of ", commas(without.map(each => corpusLink(each.corpus))), ".") : null,
       command(`closedbook trace ${id}/${strategy}/${hash}`),
     ],
   };

@@ -98,7 +98,7 @@ def _in_run(job: Job, document: str) -> dict:
     """Tokens of the document that a run read, repeats counted, and the model that has read them."""
     folder, run = _folder(job, "run.json"), files.read_json(_folder(job, "run.json") / "run.json")
     source, passage, tokens = np.load(folder / "schedule.npy").T
-    rows = _rows(Path("results/corpora") / run["arm"], document)
+    rows = _rows(Path("results/corpora") / run["corpus"], document)
     read = tokens[source == packing.CORPUS][rows[passage[source == packing.CORPUS]]]
     model = run["sha256"]["model.safetensors"]
     return {"tokens_read": int(read.sum()), "train_tokens": run["train_tokens"], "replay_tokens": run["replay_tokens"],
@@ -121,7 +121,8 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
     lines = []
     for job in (job for job in rebuilt if job.step == "corpora"):
         name, budget = job.recipe["params"]["name"], job.recipe["params"]["arm"]["corpus_tokens"]
-        left = files.read_json(_folder(job, "corpus.json") / "corpus.json")["existing_tokens"] - corpora[name]["tokens"]
+        corpus = _folder(job, "corpus.json")
+        left = files.read_json(corpus / "corpus.json")["existing_tokens"] - corpora[corpus.name]["tokens"]
         if budget != "all" and left < budget:
             lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: "
                          "lower it in params.yaml")

@@ -53,7 +53,7 @@ def of(document: str) -> Origin | None:
     if not Path(documents.path).exists():
         return None
     everything = documents.model_copy(update={"limit": None})
-    ids = [article.id for article in sources.articles(everything, settings.miniature, settings.seed)]
+    ids = [article.id for article in sources.articles(everything, settings.miniature, settings.seed, settings.training.seeds)]
     return Origin(source=documents.source, path=documents.path, places=sources.places(documents, document),
                   number=ids.index(document) + 1 if document in ids else None, total=len(ids), limit=documents.limit)
 

@@ -48,7 +48,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
 
 
 def _runs(jobs: list[Job]) -> list[dict]:
-    counts = ("arm", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
+    counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
     return [{"run": (run := read(f"results/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
              "model_sha256": _ending(job.outputs, MODEL)} for job in jobs]  # fmt: skip
 
@@ -59,7 +59,7 @@ def _corpora(jobs: list[Job]) -> list[dict]:
     rows = []
     for job in jobs:
         corpus, replay = read(f"results/{job.name}/corpus.json", job), job.recipe["params"]["replay"]["path"]
-        rows.append({**{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
+        rows.append({"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
                      "tokens_sha256": _ending(job.outputs, "/tokens.npy")})  # fmt: skip
     return rows
 

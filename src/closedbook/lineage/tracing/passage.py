@@ -117,7 +117,7 @@ def one(identity: str, known: History) -> dict:
 
 
 def places(identities: Iterable[str]) -> dict[str, list[dict]]:
-    """The arms that hold passages, and which of their corpus's tokens these are; of the corpora that are here."""
+    """The corpora that hold passages, and which of their tokens these are; of those that are here."""
     import numpy as np
 
     found: dict[str, list[dict]] = {identity: [] for identity in identities}
@@ -128,5 +128,5 @@ def places(identities: Iterable[str]) -> dict[str, list[dict]]:
                 identity = line.split(b'"', 4)[3].decode()  # of {"id": "…", …
                 if identity in found:
                     first, end = (int(place) for place in offsets[row : row + 2])
-                    found[identity].append({"arm": index.parent.name, "first_token": first, "last_token": end - 1})
+                    found[identity].append({"corpus": index.parent.name, "first_token": first, "last_token": end - 1})
     return found

@@ -32,8 +32,8 @@ class Run:
         self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
         self.num_tokens = facts["train_tokens"] + facts["replay_tokens"]
         """of all blocks, without the padding at the end of the last one"""
-        self.corpus = Path("results/corpora") / self.arm
-        self.jobs = (f"corpora/{self.arm}", f"runs/{self.name}", "base/base")
+        self.corpus = Path("results/corpora") / facts["corpus"]
+        self.jobs = (f"corpora/{facts['corpus']}", f"runs/{self.name}", "base/base")
         """the receipts that tell how it came to read this"""
         for path in (self.corpus / "lines.npy", RUNS / self.name / "schedule.npy"):
             if not path.exists():

@@ -1,0 +1,118 @@
+"""The full study of the miniature: presets/miniature-full.yaml, varied in one place at a time, each variant in a folder of its own.
+
+    python benchmarks/miniature.py run FOLDER base-1 base-2 narrative    hours; what is finished is not run again
+    python benchmarks/miniature.py table FOLDER                          accuracies of all finished variants, as Markdown
+
+A variant of the same seed begins with what base-1 has made, where that is finished, so that only what differs is made again: other
+options need no training.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from line import copy_project  # tests/line.py
+
+from closedbook import clustered, files, table
+
+PRESET = ROOT / "presets/miniature-full.yaml"
+VARIANTS = {
+    "base-1": {"seed": 1},
+    "base-2": {"seed": 2},
+    "base-3": {"seed": 3},
+    "narrative": {"miniature": {"narrative": 0.25}},
+    "same-book-0": {"miniature": {"same_book": 0}},
+    "same-book-1": {"miniature": {"same_book": 1}},
+    "one-person": {"miniature": {"people": 1}},
+}
+FIRST = "base-1"
+BASES = ("base-1", "base-2", "base-3")
+TASK = "quality_closed_text"
+
+
+def run(folder: Path, variants: list[str]) -> None:
+    for variant in variants:
+        place = folder / variant
+        if finished(place):
+            print(f"{variant}: finished", flush=True)
+            continue
+        if not place.exists():
+            prepare(place, VARIANTS[variant])
+        print(f"{variant}: snakemake in {place}", flush=True)
+        subprocess.run([f"{sys.prefix}/bin/snakemake", "--cores", "2"], cwd=place, check=True)
+
+
+def finished(place: Path) -> bool:
+    """The report is made last."""
+    return (place / "results/report/metrics.json").exists()
+
+
+def prepare(place: Path, changes: dict) -> None:
+    """A copy of the project with the preset changed; it appears whole or not at all."""
+    part = place.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    copy_project(part)
+    yaml = YAML(typ="safe", pure=True)
+    data = yaml.load(PRESET)
+    for name, value in changes.items():
+        data[name] = {**data[name], **value} if isinstance(value, dict) else value
+    yaml.dump(data, part / "params.yaml")
+    first = place.parent / FIRST
+    if "seed" not in changes and finished(first):
+        shutil.copytree(first / "results", part / "results", ignore=shutil.ignore_patterns("report"))
+        shutil.copytree(first / "ledger", part / "ledger")
+    part.rename(place)
+
+
+def print_table(folder: Path) -> None:
+    """A row an arm, a column a variant: accuracy over the questions of all training seeds ± its standard error, clustered by book."""
+    columns = {variant: answers(folder / variant) for variant in VARIANTS if finished(folder / variant)}
+    if not columns:
+        sys.exit(f"{folder}: no variant is finished here; begin with: python benchmarks/miniature.py run {folder} {FIRST}")
+    if columns.keys() >= {*BASES}:
+        columns = {"base-1 to base-3": together([columns[variant] for variant in BASES]), **columns}
+    arms = list(dict.fromkeys(arm for column in columns.values() for arm in column))
+    cells = [[arm, *(cell(column.get(arm, [])) for column in columns.values())] for arm in arms]
+    for line in (["arm", *columns], ["---", *["---:"] * len(columns)], *cells):
+        print(f"| {' | '.join(line)} |")
+
+
+def answers(place: Path) -> dict[str, list[tuple[str, float]]]:
+    """{arm: [(book, 1.0 where the answer is right)]}, the runs of all seeds together; books of two variants are two."""
+    found: dict[str, list] = {}
+    for score in table.in_order(list((place / "results/scores").glob("*.json"))):
+        rows = [row for row in files.read_json_lines(score["path"].with_suffix(".samples.jsonl")) if row["task"] == TASK]
+        found.setdefault(score["arm"], []).extend((f"{place.name}/{row['document']}", float(row["correct"])) for row in rows)
+    return found
+
+
+def together(columns: list[dict]) -> dict[str, list]:
+    return {arm: [answer for column in columns for answer in column.get(arm, [])] for arm in columns[0]}
+
+
+def cell(answered: list[tuple[str, float]]) -> str:
+    if not answered:
+        return "–"
+    books, values = zip(*answered)
+    return table.with_error(fmean(values), clustered.stderr(values, books))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "table"):
+        commands.add_parser(name).add_argument("folder", type=Path)
+    commands.choices["run"].add_argument("variants", nargs="+", choices=VARIANTS, metavar="VARIANT", help=", ".join(VARIANTS))
+    asked = parser.parse_args()
+    if asked.command == "run":
+        run(asked.folder.resolve(), asked.variants)
+    else:
+        print_table(asked.folder)
