@@ -4,6 +4,7 @@ The fixture `line` counts at the model's side: no test here may ask for anything
 """
 
 import os
+import re
 import subprocess
 import time
 from contextlib import suppress
@@ -26,11 +27,15 @@ def pushed_and_cloned(line: Line, folder: Path) -> Line:
     return line.clone(folder / "clone")
 
 
-def test_one_parameter_reruns_its_step_and_what_follows_and_the_old_commit_and_back_with_dvc_checkout_nothing(line):
+def test_a_parameter_reruns_its_step_and_what_follows_is_all_that_two_commits_differ_in_and_either_is_checked_out_fresh(line):
     line.set(training={"weight_decay": 0.02})
     assert jobs(line.run("dvc", "repro")) == {"run": 1, "runs": 1, "score": 1, "scores": 1, "report": 1}
     assert "up to date" in line.run("dvc", "status")
     line.commit("more decay")
+    for names in (("HEAD~1", "HEAD"), ("HEAD~1", ".")):
+        said = line.closedbook("diff", *names)
+        assert said.startswith("first difference: runs/entigraph-s1: parameter training.weight_decay changed 0.01 → 0.02\n")
+        assert "then:" not in said and re.search(r"entigraph-s1: last_loss +\d\.\d{3} +\d\.\d{3}", said)
     for commit in ("HEAD~1", "-"):
         line.run("git", "checkout", "--quiet", commit)
         assert "run 1" in " ".join(line.snakemake("--dry-run", "runs").split()), "results of the other one"
@@ -70,7 +75,7 @@ def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(
     received = server.received
     asks = line.folder / "src/closedbook/passages.py"
     asks.write_text(asks.read_text() + "\nNEW = 1\n")
-    assert jobs(line.snakemake("passages")) == {"document_passages": 3, "passages": 1}
+    assert jobs(line.snakemake(one_of(line, "results/passages/entigraph"))) == {"document_passages": 1}
     assert server.received == received, "all answers come from the ledger"
 
 
@@ -90,12 +95,17 @@ def test_linked_caches_have_nothing_to_do_and_keep_their_objects(line, tmp_path,
     clone.run("dvc", "pull", "--quiet")
     assert "Nothing to be done" in clone.snakemake() and clone.bytes() == line.bytes()
     clone.set(entities={"max": 5})
-    assert jobs(clone.snakemake(str(next(Path(clone.folder, "results/entities").iterdir()).relative_to(clone.folder)))) == {"entity_list": 1}
+    assert jobs(clone.snakemake(one_of(clone, "results/entities"))) == {"entity_list": 1}
     objects = [path for path in (clone.folder / ".dvc/cache/files").rglob("*") if path.is_file() and path.suffix != ".dir"]
     assert len(objects) > 50 and not damaged(objects), "a job wrote through a link"
     objects[0].chmod(0o644)
     objects[0].write_bytes(b"written through a link")
     assert damaged(objects) == objects[:1]
+
+
+def one_of(line: Line, folder: str) -> str:
+    """A file in a folder of results, as snakemake is asked for it."""
+    return str(next((line.folder / folder).iterdir()).relative_to(line.folder))
 
 
 def damaged(objects: list[Path]) -> list[Path]:
