@@ -79,21 +79,21 @@ def test_a_step_counts_the_modules_it_uses_and_no_other_step():
 def changed(**sections):
     data = params.load().model_dump()
     for name, values in sections.items():
-        data[name] = {**data[name], **values} if isinstance(data[name], dict) else values
+        data[name] = {**data[name], **values} if isinstance(data[name], dict) and name != "arms" else values
     return params.Params(**data)
 
 
 def stale(**sections):
     """The recipes that a change of parameters changes."""
-    before, after = (recipes.recipes(each, ["doc"]) for each in (params.load(), changed(**sections)))
+    before, after = (recipes.recipes(each, {"doc": None}) for each in (params.load(), changed(**sections)))
     return {name for name in before.keys() | after.keys() if files.canonical(before.get(name)) != files.canonical(after.get(name))}
 
 
 def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_other():
     assert stale(entities={"max": 39}) == {"entities"}
-    assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/entigraph"}
-    assert stale(training={"weight_decay": 0.5}) == {name for name in recipes.recipes(params.load(), []) if name.startswith("runs/")}
-    assert stale(scores={"batch_size": 1}) == {"scores"}
+    assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/rephrase_named", "passages/entigraph"}
+    assert stale(training={"weight_decay": 0.5}) == {name for name in recipes.recipes(params.load(), {"doc": None}) if name.startswith("runs/")}
+    assert stale(scores={"batch_size": 1}) == {name for name in recipes.recipes(params.load(), {"doc": None}) if name.startswith("scores/")}
     assert stale(miniature={"people": 1}) == stale(miniature={"narrative": 0.25}) == {"base"}
     assert stale(miniature={"same_book": 0}) == set(), "it changes questions, not how they are made into files"
     assert stale(limits={"concurrency": 1, "timeout": 9.0}) == set()
@@ -102,7 +102,7 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
 
 def test_a_mixture_asks_for_the_passages_of_each_of_its_strategies_and_keeps_one_recipe_however_it_is_written():
     arm = {"corpus_tokens": 100, "train_tokens": None, "epochs": 1}
-    one, other = (recipes.recipes(changed(arms={"raw": {"strategy": strategy, **arm}}), ["doc"])
+    one, other = (recipes.recipes(changed(arms={"raw": {"strategy": strategy, **arm}}), {"doc": None})
                   for strategy in ({"summaries": 1.0, "qa": 2}, {"qa": 1, "summaries": 0.5}))
     assert {"passages/qa", "passages/summaries"} <= one.keys() and "passages/raw" not in one
     assert one == other and one["corpora/raw"]["params"]["arm"]["strategy"] == "summaries:1+qa:2"
@@ -113,22 +113,22 @@ def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_rec
     assert stale(documents={"path": "other.yaml"}) == {"base"}
     (tmp_path / "config.json").write_text("{}")
     own = changed(base={"model": str(tmp_path)})
-    before = recipes.recipes(own, ["doc"])["base"]
+    before = recipes.recipes(own, {"doc": None})["base"]
     (tmp_path / "model.safetensors").write_text("")
-    assert recipes.recipes(own, ["doc"])["base"] != before
+    assert recipes.recipes(own, {"doc": None})["base"] != before
 
 
 def test_what_a_model_writes_does_not_depend_on_the_writer_that_works_without_one():
     digests = {code.of_step("passages"), code.of_step("passages", code.WRITER)}
-    assert len(digests) == 2 and recipes.recipes(params.load(), ["doc"])["passages/entigraph"]["code"] == code.of_step("passages", code.WRITER)
+    assert len(digests) == 2 and recipes.recipes(params.load(), {"doc": None})["passages/entigraph"]["code"] == code.of_step("passages", code.WRITER)
 
 
 def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():
-    settings = params.typed(recipes.recipes(params.load(), ["doc"])["entities"]["params"])
+    settings = params.typed(recipes.recipes(params.load(), {"doc": None})["entities"]["params"])
     assert settings.entities.max == params.load().entities.max
     with pytest.raises(AttributeError):
         settings.training
-    settings = params.typed(recipes.recipes(params.load(), ["doc"])["base"]["params"])
+    settings = params.typed(recipes.recipes(params.load(), {"doc": None})["base"]["params"])
     with pytest.raises(AttributeError):
         settings.training.learning_rate
 
@@ -146,7 +146,7 @@ RENAMED = {"arm": "arms", "reader": "readers", "name": "arms", "runs": "arms", "
 def test_dvc_looks_at_every_parameter_that_a_recipe_holds():
     stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
     seen = 0
-    for name, recipe in recipes.recipes(params.load(), ["doc"]).items():
+    for name, recipe in recipes.recipes(params.load(), {"doc": None}).items():
         watched = stages[name.split("/")[0]].get("params", [])
         for key in flat(recipe["params"]):
             first, _, rest = key.partition(".")
@@ -154,3 +154,17 @@ def test_dvc_looks_at_every_parameter_that_a_recipe_holds():
             assert any(key == each or key.startswith(f"{each}.") for each in watched), f"stage of {name} does not watch {key}"
             seen += 1
     assert seen > 50
+
+
+def test_a_document_bound_to_a_seed_is_learnt_and_asked_about_by_its_runs_alone():
+    settings = changed(training={"seeds": [1, 2]}, arms={"raw": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1},
+                                                         "few": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1, "seeds": [2]}})  # fmt: skip
+    bound = recipes.recipes(settings, {"a": 1, "b": 2, "c": None})
+    runs = ("raw-s1", "raw-s2", "few-s2")
+    assert {name.partition("/")[2] for name in bound if name.startswith(("corpora/", "runs/"))} == {*runs}
+    taught = {run: bound[f"corpora/{run}"]["documents"] for run in runs}
+    assert taught == {"raw-s1": ["a", "c"], "raw-s2": ["b", "c"], "few-s2": ["b", "c"]} == {run: bound[f"scores/{run}"]["documents"] for run in runs}
+    assert bound["scores/base"]["documents"] == ["a", "b", "c"]
+    free = recipes.recipes(settings, {"a": None, "b": None})
+    assert {name for name in free if name.startswith("corpora/")} == {"corpora/raw", "corpora/few"}
+    assert free["scores/raw-s1"]["documents"] == ["a", "b"]
