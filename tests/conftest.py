@@ -12,6 +12,15 @@ from openai_server import Server  # noqa: E402
 from texts import check_nothing_hostile, write_documents  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """Of two workers, one begins with the tests that share the line made below, so that it is made once, the other one with what else is slow."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    sharing = [item for item in slow if "made" in item.fixturenames]
+    quick = [item for item in items if item not in slow]
+    fill = len(items) // 2 - len(sharing)
+    items[:] = [*sharing, *quick[:fill], *(item for item in slow if item not in sharing), *quick[fill:]]
+
+
 @pytest.fixture(scope="session")
 def server():
     """A language model for the lines below; each test sees how often it was asked the same."""

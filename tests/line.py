@@ -20,7 +20,7 @@ TINY = {
     "passages": {"attempts": 2, "rephrase": {"styles": ["easy", "medium"], "samples": 1},
                  "entigraph": {"order": "seeded", "singles": 0, "pairs": 4, "triplets": 0, "summary": True}},
     "corpora": {"replay": {"path": "results/base/replay.jsonl", "rate": 0.0, "held_out": 0}},
-    "training": {"block_size": 64, "batch_size": 4, "checkpoint_steps": 5},
+    "training": {"seeds": [1], "block_size": 64, "batch_size": 4, "checkpoint_steps": 5},
     "arms": {"entigraph": {"strategy": "entigraph", "corpus_tokens": "all", "epochs": 1}},
     "scores": {"tasks": ["quality_closed_text"], "batch_size": 16},
     "report": {"notes": []},

@@ -4,6 +4,7 @@ The fixture `line` counts at the model's side: no test here may ask for anything
 """
 
 import os
+import re
 import subprocess
 import time
 from contextlib import suppress
@@ -14,6 +15,8 @@ import pytest
 from line import Line, jobs
 
 pytestmark = pytest.mark.slow
+SHORTER = {"entigraph": {"strategy": "entigraph", "corpus_tokens": 200, "epochs": 1}}
+"""arms whose corpora are soon made again"""
 
 
 def pushed_and_cloned(line: Line, folder: Path) -> Line:
@@ -24,34 +27,39 @@ def pushed_and_cloned(line: Line, folder: Path) -> Line:
     return line.clone(folder / "clone")
 
 
-def test_an_old_commit_and_back_with_dvc_checkout_has_nothing_to_do(line):
-    line.set(entities={"max": 5})
-    line.snakemake()
-    line.commit("five entities")
+def test_a_parameter_reruns_its_step_and_what_follows_is_all_that_two_commits_differ_in_and_either_is_checked_out_fresh(line):
+    line.set(training={"weight_decay": 0.02})
+    assert jobs(line.run("dvc", "repro")) == {"run": 1, "runs": 1, "score": 1, "scores": 1, "report": 1}
+    assert "up to date" in line.run("dvc", "status")
+    line.commit("more decay")
+    for names in (("HEAD~1", "HEAD"), ("HEAD~1", ".")):
+        said = line.closedbook("diff", *names)
+        assert said.startswith("first difference: runs/entigraph-s1: parameter training.weight_decay changed 0.01 → 0.02\n")
+        assert "then:" not in said and re.search(r"entigraph-s1: last_loss +\d\.\d{3} +\d\.\d{3}", said)
     for commit in ("HEAD~1", "-"):
         line.run("git", "checkout", "--quiet", commit)
-        assert jobs(line.snakemake("--dry-run", "entities")) == {} and "entity_list" in line.snakemake("--dry-run", "entities"), "results of the other one"
+        assert "run 1" in " ".join(line.snakemake("--dry-run", "runs").split()), "results of the other one"
         line.run("dvc", "checkout", "--quiet")
         assert "Nothing to be done" in line.snakemake()
         assert "up to date" in line.run("dvc", "status")
 
 
 def test_results_of_other_parameters_brought_back_by_dvc_are_seen_by_dvc_repro(line):
-    line.set(entities={"max": 5})
-    line.snakemake("entities")
-    assert jobs(line.run("dvc", "repro", "entities")) == {}
+    line.set(arms=SHORTER)
+    line.snakemake("corpora")
+    assert jobs(line.run("dvc", "repro", "corpora")) == {}
     line.run("git", "checkout", "--quiet", "dvc.lock")
     line.run("dvc", "checkout", "--force", "--quiet")
-    assert jobs(line.run("dvc", "repro", "entities")) == {"entity_list": 3, "entities": 1}
-    assert "up to date" in line.run("dvc", "status", "entities")
+    assert jobs(line.run("dvc", "repro", "corpora")) == {"corpus": 1, "corpora": 1}
+    assert "up to date" in line.run("dvc", "status", "corpora")
 
 
 def test_touch_after_an_edit_hides_nothing(line):
-    line.set(entities={"max": 5})
-    line.snakemake("--touch", "entities")
-    assert jobs(line.snakemake("entities")) == {"entity_list": 3, "entities": 1}
-    line.snakemake("--touch", "entities")
-    assert "Nothing to be done" in line.snakemake("entities")
+    line.set(arms=SHORTER)
+    line.snakemake("--touch", "corpora")
+    assert jobs(line.snakemake("corpora")) == {"corpus": 1, "corpora": 1}
+    line.snakemake("--touch", "corpora")
+    assert "Nothing to be done" in line.snakemake("corpora")
 
 
 def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(line, server):
@@ -67,7 +75,7 @@ def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(
     received = server.received
     asks = line.folder / "src/closedbook/passages.py"
     asks.write_text(asks.read_text() + "\nNEW = 1\n")
-    assert jobs(line.snakemake("passages")) == {"document_passages": 3, "passages": 1}
+    assert jobs(line.snakemake(one_of(line, "results/passages/entigraph"))) == {"document_passages": 1}
     assert server.received == received, "all answers come from the ledger"
 
 
@@ -87,12 +95,17 @@ def test_linked_caches_have_nothing_to_do_and_keep_their_objects(line, tmp_path,
     clone.run("dvc", "pull", "--quiet")
     assert "Nothing to be done" in clone.snakemake() and clone.bytes() == line.bytes()
     clone.set(entities={"max": 5})
-    assert jobs(clone.snakemake("entities")) == {"entity_list": 3, "entities": 1}
+    assert jobs(clone.snakemake(one_of(clone, "results/entities"))) == {"entity_list": 1}
     objects = [path for path in (clone.folder / ".dvc/cache/files").rglob("*") if path.is_file() and path.suffix != ".dir"]
     assert len(objects) > 50 and not damaged(objects), "a job wrote through a link"
     objects[0].chmod(0o644)
     objects[0].write_bytes(b"written through a link")
     assert damaged(objects) == objects[:1]
+
+
+def one_of(line: Line, folder: str) -> str:
+    """A file in a folder of results, as snakemake is asked for it."""
+    return str(next((line.folder / folder).iterdir()).relative_to(line.folder))
 
 
 def damaged(objects: list[Path]) -> list[Path]:
@@ -117,19 +130,19 @@ def test_an_experiment_here_or_in_a_folder_of_its_own_reruns_what_its_parameter_
     line.run("dvc", "checkout", "--quiet")
     assert "Nothing to be done" in line.snakemake()
     received = server.received
-    output = line.run("dvc", "exp", "run", "--temp", "--set-param", "passages.entigraph.pairs=5", "--name", "apart")
+    output = line.run("dvc", "exp", "run", "--temp", "--set-param", "passages.entigraph.pairs=5", "--name", "apart", "passages")
     assert jobs(output)["document_passages"] == 3 and jobs(output)["entity_list"] == 0
     assert server.received == received + 3, "one more pair of each document is asked for, in a folder that shares the ledger"
     assert "Nothing to be done" in line.snakemake(), "the workspace stays as it was"
     line.run("dvc", "exp", "apply", "apart")
     assert "pairs: 5" in (line.folder / "params.yaml").read_text()
-    assert "Nothing to be done" in line.snakemake() and server.received == received + 3
+    assert "Nothing to be done" in line.snakemake("passages") and server.received == received + 3
 
 
 def test_two_workers_take_experiments_from_the_queue(line, server):
     received = server.received
     for number in (5, 6):
-        line.run("dvc", "exp", "run", "--queue", "--set-param", f"passages.entigraph.pairs={number}", "--name", f"pairs-{number}")
+        line.run("dvc", "exp", "run", "--queue", "--set-param", f"passages.entigraph.pairs={number}", "--name", f"pairs-{number}", "passages")
     try:
         line.run("dvc", "queue", "start", "--jobs", "2", PATH=f"{line.folder}/.venv/bin:{os.environ['PATH']}")  # workers look for dvc there
         until = time.monotonic() + 240
@@ -140,7 +153,7 @@ def test_two_workers_take_experiments_from_the_queue(line, server):
         end_processes_in(line.folder)
     assert 0 < server.received - received <= 6, "nothing that both want is asked twice"
     line.run("dvc", "exp", "apply", "pairs-6")
-    assert "Nothing to be done" in line.snakemake()
+    assert "Nothing to be done" in line.snakemake("passages")
 
 
 def end_processes_in(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """training: the given order, and the same bytes however often a training is interrupted."""
 
+import shutil
+
 import numpy as np
 import pytest
 import toys
@@ -47,13 +49,19 @@ def uninterrupted(tmp_path_factory):
     return train(tmp_path_factory.mktemp("whole") / "checkpoints")
 
 
-@pytest.fixture
-def interrupted(tmp_path):
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
     """Checkpoints of a training that stopped in its sixth step: those of steps 2 and 4."""
+    folder = tmp_path_factory.mktemp("stopped") / "checkpoints"
     with pytest.raises(Killed):
-        train(tmp_path / "checkpoints", Examples(fail_at=4 * 5 + 2))
-    assert sorted(path.name for path in tmp_path.glob("checkpoints/checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
-    return tmp_path / "checkpoints"
+        train(folder, Examples(fail_at=4 * 5 + 2))
+    assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
+    return folder
+
+
+@pytest.fixture
+def interrupted(stopped, tmp_path):
+    return shutil.copytree(stopped, tmp_path / "checkpoints")
 
 
 def test_resumed_training_gives_the_same_bytes(uninterrupted, interrupted):

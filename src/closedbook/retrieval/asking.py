@@ -7,6 +7,7 @@ import numpy as np
 
 from closedbook import llm
 from closedbook.errors import UserError
+from closedbook.llm.indexing import Embedder, Reranker
 from closedbook.params import Endpoint, Limits
 from closedbook.records import Document
 
@@ -24,12 +25,12 @@ def scores(texts: Owned, queries: Owned, documents: list[Document], model: Endpo
 
     of_document = _grouped((owner, text) for owner, text in (*texts, *queries))
 
-    async def embedded(embedder: llm.Embedder, document: str):
+    async def embedded(embedder: Embedder, document: str):
         mine = of_document[document]
         vectors, names = await embedder.embed(mine)
         return dict(zip(mine, vectors, strict=True)), names
 
-    found = _of_each(documents, llm.Embedder, embedded, model, limits, "retrieval.embedder")
+    found = _of_each(documents, Embedder, embedded, model, limits, "retrieval.embedder")
     lengths = {len(vector) for vectors, _ in found.values() for vector in vectors.values()}
     _check_alike(lengths, set().union(*(names for _, names in found.values())), model)
     index = _unit(found[owner][0][text] for owner, text in texts)
@@ -54,13 +55,13 @@ def reranked(texts: list[str], queries: Owned, found: list[list], documents: lis
     """What was found for each query in the order of a model that reads query and text together, and with its ratings for scores."""
     of_document = _grouped((owner, number) for number, (owner, _) in enumerate(queries) if found[number])
 
-    async def rated(reranker: llm.Reranker, document: str):
+    async def rated(reranker: Reranker, document: str):
         mine = of_document[document]
         asked = [reranker.rerank(queries[number][1], [texts[index] for index, _ in found[number]]) for number in mine]
         return dict(zip(mine, await llm.gather(asked, f"reranking for {document}"), strict=True))
 
     asked_about = [document for document in documents if document.id in of_document]
-    of_all = _of_each(asked_about, llm.Reranker, rated, model, limits, "retrieval.reranker")
+    of_all = _of_each(asked_about, Reranker, rated, model, limits, "retrieval.reranker")
     ratings = {number: rating for of_one in of_all.values() for number, rating in of_one.items()}
     return [_ordered(hits, ratings[number]) if hits else [] for number, hits in enumerate(found)]
 
