@@ -211,7 +211,7 @@ def test_a_passage_beyond_the_budget_says_so_and_what_was_dropped_is_listed(brow
     assert f"refused {ONE_LINE}" in browser.text("main")
 
 
-def test_search_finds_documents_entities_arms_and_words(browser, report):
+def test_search_finds_documents_entities_corpora_and_words(browser, report):
     browser.open(report / "lineage.html")
     browser.type("the clock")
     browser.click("The Clock")
@@ -228,7 +228,7 @@ def test_search_finds_documents_entities_arms_and_words(browser, report):
     browser.type("passage 113")
     assert "Passages of The Clock: 1" in browser.text("main") and "closedbook trace --text" in browser.text("main")
     browser.type("entigraph")
-    assert "Arms: 1" in browser.text("main") and "Scores: 1" in browser.text("main")
+    assert "Corpora: 1" in browser.text("main") and "Scores: 1" in browser.text("main")
 
 
 @pytest.mark.parametrize("address", ["#document/nobody", "#document/../../x", "#passages/%2e%2e%2f/raw", "#passage", "#constructor",

@@ -82,7 +82,7 @@ def _epochs(axes, again: dict, look: dict) -> list:
     lines = {size: [runs[0]["train_tokens"] / runs[0]["corpus_tokens"] for runs in arms] for size, arms in again.items()}
     ticks = sorted({epochs for line in lines.values() for epochs in line})
     log_axis(axes, ticks, "epochs", room=(0.18, 0.68))
-    axes.set_xticks(ticks, [f"{round(epochs, epochs < 10):g}" for epochs in ticks])
+    axes.set_xticks(ticks, [f"{round(epochs, epochs < 3):g}" for epochs in ticks])
     return [_line(axes, lines[size], arms, size[0], *look[size[0]]) for size, arms in again.items()]
 
 
