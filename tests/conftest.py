@@ -13,7 +13,7 @@ from texts import check_nothing_hostile, write_documents  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
-    """Of two workers, one begins with the tests that share the line made below, so that it is made once, the other one with what else is slow."""
+    """Of two workers, one begins with the tests that share the line made below, so that it is made once, the other with all else slow."""
     slow = [item for item in items if item.get_closest_marker("slow")]
     sharing = [item for item in slow if "made" in item.fixturenames]
     quick = [item for item in items if item not in slow]

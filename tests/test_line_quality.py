@@ -90,7 +90,7 @@ def test_a_refused_key_stops_the_run_and_no_entity_list_is_written(tmp_path):
     with Server(dict.fromkeys(range(1000), "401")) as server:
         llm = {"model": "openai/toy", "api_base": server.url, "temperature": 0.7, "max_tokens": 500}
         line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm)
-        output = line.snakemake(status=1, OPENAI_API_KEY="canary-0123456789")
+        output = line.snakemake("passages", status=1, OPENAI_API_KEY="canary-0123456789")
         assert "OPENAI_API_KEY" in output and "canary" not in output
         assert jobs(output)["entity_list"] == 0 and server.received == 1
     assert not list((line.folder / "results/entities").glob("*")) and not (line.folder / "results/passages/entigraph").exists()
