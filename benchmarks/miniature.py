@@ -88,8 +88,8 @@ def print_table(folder: Path) -> None:
 def answers(place: Path) -> dict[str, list[tuple[str, float]]]:
     """{arm: [(book, 1.0 where the answer is right)]}, the runs of all seeds together; books of two variants are two."""
     found: dict[str, list] = {}
-    for score in table.in_order(list((place / "results/scores").glob("*.json"))):
-        rows = [row for row in files.read_json_lines(score["path"].with_suffix(".samples.jsonl")) if row["task"] == TASK]
+    for score in table.scored(list((place / "results/scores").glob("*.json"))):
+        rows = [row for row in files.read_json_lines(score["samples"]) if row["task"] == TASK]
         found.setdefault(score["arm"], []).extend((f"{place.name}/{row['document']}", float(row["correct"])) for row in rows)
     return found
 

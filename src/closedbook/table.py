@@ -21,10 +21,15 @@ PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard":
 def in_order(records: list[Path]) -> list[dict]:
     """Scores, runs or corpora: the base first, then strategy by strategy, each from its smallest arm to its largest and, of one size, from
     the shortest training to the longest; readers last. What is one arm's stands together, seed by seed, with its first seed's size."""
-    found = [{**files.read_json(path), "path": Path(path), "samples": Path(path).with_suffix(".samples.jsonl")} for path in records]
+    found = [{**files.read_json(path), "path": Path(path)} for path in records]
     found.sort(key=lambda one: one.get("seed") or 0)  # the base has none, nor has a corpus that is every seed's
     sizes = {arm: (one["corpus_tokens"], one["train_tokens"]) for arm, one in first_seeds(found).items()}
     return sorted(found, key=lambda one: (_place(one["strategy"]), sizes[one["arm"]], one["arm"]))
+
+
+def scored(records: list[Path]) -> list[dict]:
+    """Scores in that order, each with the path of its "samples", which lie beside it."""
+    return [{**score, "samples": score["path"].with_suffix(".samples.jsonl")} for score in in_order(records)]
 
 
 def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
@@ -144,7 +149,7 @@ def metrics(found: list[dict], listed: list[dict]) -> dict:
 
 def text(scores: list[Path], tasks: list[str]) -> str:
     """The arms as plain text, one block a task and one line an arm, the way a terminal shows them."""
-    found = in_order(scores)
+    found = scored(scores)
     listed = rows(found, tasks)
     if not listed:
         lines = [("run", "corpus tokens", "train tokens")]

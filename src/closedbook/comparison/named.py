@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, table
 from closedbook.comparison import answers, overview, paired
 from closedbook.errors import UserError
 
@@ -17,7 +17,7 @@ def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], s
     """
     if a == b:
         raise UserError(f"{a} and {b}: give two different arms to compare")
-    found = [{**files.read_json(path), "samples": path.with_suffix(".samples.jsonl")} for path in sorted(scores.glob("*.json"))]
+    found = table.scored(sorted(scores.glob("*.json")))
     if not found:
         raise UserError(f"{scores}: no scores yet: run make reproduce, or snakemake --cores all")
     task = task or _common_task(found, a, b, tasks)

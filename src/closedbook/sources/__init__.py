@@ -19,7 +19,7 @@ __all__ = ["Article", "articles", "places"]
 
 
 def articles(documents: params.Documents, miniature: params.Miniature, seed: int, run_seeds: list[int]) -> list[Article]:
-    """All documents of documents.source in its order, at most documents.limit of them; the miniature has as many for each of `run_seeds`.
+    """All documents of documents.source in its order, at most documents.limit of them; the miniature has so many for each of `run_seeds`.
 
     Raises UserError for whatever is wrong with any of them, those beyond the limit included.
     """
@@ -28,15 +28,16 @@ def articles(documents: params.Documents, miniature: params.Miniature, seed: int
     if not path.exists():
         raise UserError(f"{path}: no such file or folder: {wanted}")
     if documents.source == "folder":
-        found = folder.articles(path)
+        groups = [folder.articles(path)]
     elif documents.source == "quality":
-        found = quality.of_rows(row for file in listing.files(path, "quality") for row in read_rows(file))
+        groups = [quality.of_rows(row for file in listing.files(path, "quality") for row in read_rows(file))]
     else:
-        return [book for run_seed in run_seeds for book in _books(path, miniature, seed, run_seed)[: documents.limit]]
+        groups = [_books(path, miniature, seed, run_seed) for run_seed in run_seeds]
+    found = [article for group in groups for article in group]
     if not found:
         raise UserError(f"{path}: holds no documents: {wanted}")
     assert len({article.id for article in found}) == len(found), "two documents share an id: names.document_id needs a longer hash"
-    return found[: documents.limit]
+    return [article for group in groups for article in group[: documents.limit]]
 
 
 def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
