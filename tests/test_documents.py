@@ -28,7 +28,7 @@ def test_document_and_questions_are_written_apart(tmp_path):
     about = {"title": "Lost", "author": "Larry M. Harris", "year": 1959}
     assert Document.read(tmp_path / "document.json") == Document(id=ARTICLE.id, text="Once.", license="CC0-1.0", **about)
     assert b"Who?" not in document
-    assert json.loads(questions) == [asdict(QUESTION) | {"document": ARTICLE.id} | about]
+    assert json.loads(questions) == [asdict(QUESTION) | {"document": ARTICLE.id, "seed": None} | about]
 
 
 def test_a_document_without_questions_says_so(tmp_path):

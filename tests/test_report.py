@@ -344,12 +344,12 @@ def test_how_varied_the_texts_are_stands_before_what_else_the_numbers_say(inputs
 
 def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tmp_path):
     inputs["scores"].append(score(tmp_path, "raw", "raw", 1000, 0.4, seed=2))
-    inputs["runs"].append(run(tmp_path, "raw", "raw", [5.0, 2.0, 1.0], seed=2))
+    inputs["runs"].append(run(tmp_path, "raw", "raw", [5.0, 2.0, 1.0, 0.5], seed=2))
     built(inputs)
     assert files.read_json(inputs["folder"] / "metrics.json")["raw"] == {"quality_closed_text": 0.35, "quality_closed": 0.25}
     with open(inputs["folder"] / "losses.csv") as handle:
         rows = [tuple(row.values()) for row in csv.DictReader(handle)]
-    assert rows == [("raw", "1", "4.5"), ("raw", "2", "2.0"), ("raw", "3", "1.0"), ("entigraph", "1", "4.0"), ("entigraph", "2", "3.0")]
+    assert rows == [("raw", "1", "4.5"), ("raw", "2", "2.0"), ("raw", "3", "1.0"), ("raw", "4", "0.5"), ("entigraph", "1", "4.0"), ("entigraph", "2", "3.0")]
     assert "raw 0.350, sd 0.071 mean of 2" in words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
     assert table.text(inputs["scores"], TASKS).splitlines()[2].split() == ["raw", "0.350", "±", "0.000", "1,000", "2,000", "1", "2"]
     assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.0,0.070711\n" in (inputs["folder"] / "table.csv").read_text()

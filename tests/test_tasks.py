@@ -232,6 +232,21 @@ def test_validation_is_the_first_fifth_by_title(tmp_path):
     assert validation == {"d06", "d03"}
 
 
+def test_documents_of_a_seed_are_split_alike_for_whoever_is_asked_about_them(tmp_path):
+    """A base is asked about the documents of all seeds, a run about those of its own."""
+    rows = [{**question(), "id": f"q{number}", "document": f"d{number:02}", "title": f"{'ab'[number % 2]} {number:02}", "seed": number % 2}
+            for number in range(20)]  # fmt: skip
+    paths = [tmp_path / f"{number:02}.json" for number in range(20)]
+    for path, row in zip(paths, rows):
+        files.write_json(path, [row])
+
+    def validation(some) -> set:
+        docs = utils.load(data_file=[str(path) for path in some])["test"]
+        return {doc["document"] for doc in docs if doc["split"] == "validation"}
+
+    assert validation(paths) == validation(paths[::2]) | validation(paths[1::2]) == {"d00", "d02", "d01", "d03"}
+
+
 def test_error_by_document_is_one_formula_twice():
     chance = random.Random(2)
     values = [float(chance.random() < 0.4) for _ in range(60)]

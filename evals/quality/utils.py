@@ -49,9 +49,12 @@ def _rows(file: Path) -> list[dict]:
 
 
 def _with_split(rows: list[dict]) -> list[dict]:
-    """"validation" for the first fifth (rounded down) of the documents by title, then by id; "test" for the others."""
-    ordered = sorted({(row["title"], row["document"]) for row in rows})
-    validation = {document for _, document in ordered[: len(ordered) // VALIDATION]}
+    """"validation" for the first fifth (rounded down) of the documents by title, then by id; "test" for the others. Documents of one
+    training seed are split by themselves, so that a question is in the same part for whoever is asked it."""
+    validation = set()
+    for seed in {row.get("seed") for row in rows}:
+        ordered = sorted({(row["title"], row["document"]) for row in rows if row.get("seed") == seed})
+        validation |= {document for _, document in ordered[: len(ordered) // VALIDATION]}
     return [{**row, "split": "validation" if row["document"] in validation else "test"} for row in rows]
 
 

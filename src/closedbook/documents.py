@@ -23,10 +23,12 @@ STRAY_SPACE = re.compile(r"(?<![.]) ([,.])(?=[\"'”’)]|$| (?!\.))")
 
 
 def build(*, source: Path, document: Path, questions: Path) -> None:
-    """Write a Document, and its questions with all that a scorer needs: Question's fields, and document, title, author and year."""
+    """Write a Document, and its questions with all that a scorer needs: Question's fields, and document, title, author, year and, of a
+    document that is learnt from one training seed alone, that seed."""
     article = Article.from_dict(files.read_json(source))
     document_of(article).write(document)
-    about = {"document": article.id, "title": article.title, "author": article.author, "year": article.year}
+    about = {"document": article.id, "title": article.title, "author": article.author, "year": article.year,
+             "seed": article.seed}
     files.write_json(questions, [{**asdict(question), **about} for question in article.questions])
 
 

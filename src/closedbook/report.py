@@ -101,13 +101,16 @@ def _with_losses(run: dict) -> dict:
 
 
 def _loss_rows(curves: list[dict]):
-    """(arm, step, loss); over several seeds, which train for as many steps, their mean."""
+    """(arm, step, loss); over several seeds the mean of those that trained for so many steps."""
     arms = {}
     for run in curves:
         arms.setdefault(run["arm"], []).append(run)
     for arm, seeds in arms.items():
-        for step, *losses in zip(seeds[0]["steps"], *(run["losses"] for run in seeds), strict=True):
-            yield arm, step, fmean(losses)
+        by_step = {}
+        for run in seeds:
+            for step, loss in zip(run["steps"], run["losses"], strict=True):
+                by_step.setdefault(step, []).append(loss)
+        yield from ((arm, step, fmean(losses)) for step, losses in by_step.items())
 
 
 def _write_csv(path: Path, header: tuple, rows) -> None:
