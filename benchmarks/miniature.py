@@ -35,6 +35,8 @@ VARIANTS = {
 }
 FIRST = "base-1"
 BASES = ("base-1", "base-2", "base-3")
+ONCE = ("qa", "entigraph-qa")
+"""other ways to write: arms of the first variant alone"""
 TASK = "quality_closed_text"
 
 
@@ -64,8 +66,10 @@ def prepare(place: Path, changes: dict) -> None:
     data = yaml.load(PRESET)
     for name, value in changes.items():
         data[name] = {**data[name], **value} if isinstance(value, dict) else value
-    yaml.dump(data, part / "params.yaml")
     first = place.parent / FIRST
+    if place != first:
+        data["arms"] = {name: arm for name, arm in data["arms"].items() if name not in ONCE}
+    yaml.dump(data, part / "params.yaml")
     if "seed" not in changes and finished(first):
         shutil.copytree(first / "results", part / "results", ignore=shutil.ignore_patterns("report"))
         shutil.copytree(first / "ledger", part / "ledger")
@@ -87,8 +91,9 @@ def print_table(folder: Path) -> None:
 
 def answers(place: Path) -> dict[str, list[tuple[str, float]]]:
     """{arm: [(book, 1.0 where the answer is right)]}, the runs of all seeds together; books of two variants are two."""
+    arms = ("base", *YAML(typ="safe", pure=True).load(place / "params.yaml")["arms"])  # what was begun with can have had more
     found: dict[str, list] = {}
-    for score in table.scored(list((place / "results/scores").glob("*.json"))):
+    for score in (score for score in table.scored(list((place / "results/scores").glob("*.json"))) if score["arm"] in arms):
         rows = [row for row in files.read_json_lines(score["samples"]) if row["task"] == TASK]
         found.setdefault(score["arm"], []).extend((f"{place.name}/{row['document']}", float(row["correct"])) for row in rows)
     return found

@@ -129,7 +129,7 @@ def test_the_table_has_a_row_an_arm_seed_and_task(inputs):
 def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     seen = words(built(inputs))
     assert "2 documents taught, 80 four-option questions asked about them" in seen
-    assert "base model is right on 0.263 ± 0.050 of them; taught, the best of 2 runs, entigraph , on 0.600 ± 0.050" in seen
+    assert "base model is right on 0.263 ± 0.050 of them; taught, the best of 2 arms, entigraph , on 0.600 ± 0.050" in seen
     assert "2 passages were written by openai/large." in seen
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
 
@@ -342,6 +342,14 @@ def test_how_varied_the_texts_are_stands_before_what_else_the_numbers_say(inputs
     assert files.read_json(inputs["folder"] / "diversity.json")["lengths"] == [2, 6]
 
 
+def test_the_best_arm_is_the_best_over_its_seeds_not_the_one_with_the_luckiest(inputs, tmp_path):
+    inputs["scores"].append(score(tmp_path, "raw", "raw", 1000, 0.8, seed=2))
+    inputs["runs"].append(run(tmp_path, "raw", "raw", [5.0, 2.0, 1.0], seed=2))
+    built(inputs)
+    seen = words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
+    assert "the best of 2 arms, entigraph , on 0.600" in seen and "raw 0.550" in seen
+
+
 def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tmp_path):
     inputs["scores"].append(score(tmp_path, "raw", "raw", 1000, 0.4, seed=2))
     inputs["runs"].append(run(tmp_path, "raw", "raw", [5.0, 2.0, 1.0, 0.5], seed=2))
@@ -350,7 +358,7 @@ def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tm
     with open(inputs["folder"] / "losses.csv") as handle:
         rows = [tuple(row.values()) for row in csv.DictReader(handle)]
     assert rows == [("raw", "1", "4.5"), ("raw", "2", "2.0"), ("raw", "3", "1.0"), ("raw", "4", "0.5"), ("entigraph", "1", "4.0"), ("entigraph", "2", "3.0")]
-    assert "raw 0.350, sd 0.071 mean of 2" in words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
+    assert "raw 0.350 ± 0.000 sd 0.071 mean of 2" in words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
     assert table.text(inputs["scores"], TASKS).splitlines()[2].split() == ["raw", "0.350", "±", "0.000", "1,000", "2,000", "1", "2"]
     assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.0,0.070711\n" in (inputs["folder"] / "table.csv").read_text()
 
@@ -431,7 +439,7 @@ def test_a_reader_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
     del found["tasks"]["quality_closed"], found["forgetting"]
     files.write_json(path, found)
     seen = words(built(inputs))
-    assert "reader-large 0.700 ± 0.050 reader" in seen and "the best of 2 runs, entigraph" in seen
+    assert "reader-large 0.700 ± 0.050 reader" in seen and "the best of 2 arms, entigraph" in seen
     assert "reader-large base +0.438" in seen and "reader" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines()[-1].startswith("reader-large") and "reader-large" not in second
