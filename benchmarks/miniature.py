@@ -24,14 +24,16 @@ from line import copy_project  # tests/line.py
 from closedbook import clustered, files, table
 
 PRESET = ROOT / "presets/miniature-full.yaml"
+ONE_SEED = {"training": {"seeds": [1]}}
+"""of those that train a base of their own"""
 VARIANTS = {
     "base-1": {"seed": 1},
-    "base-2": {"seed": 2, "training": {"seeds": [1]}},
-    "base-3": {"seed": 3, "training": {"seeds": [1]}},
-    "narrative": {"miniature": {"narrative": 0.25}},
+    "base-2": {"seed": 2, **ONE_SEED},
+    "base-3": {"seed": 3, **ONE_SEED},
+    "narrative": {"miniature": {"narrative": 0.25}, **ONE_SEED},
     "same-book-0": {"miniature": {"same_book": 0}},
     "same-book-1": {"miniature": {"same_book": 1}},
-    "one-person": {"miniature": {"people": 1}, "training": {"seeds": [1]}},
+    "one-person": {"miniature": {"people": 1}, **ONE_SEED},
 }
 FIRST = "base-1"
 ONCE = ("qa", "entigraph-qa")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook.freshness import jobs, plan, upkeep
+from closedbook.freshness import jobs, plan, receipts, upkeep
 from closedbook.steps import STEPS
 from closedbook.strategies import STRATEGIES
 
@@ -18,14 +18,14 @@ def make(planned: plan.Plan) -> None:
 
 def _options(stage: str, receipt: Path) -> dict:
     document = receipt.stem
-    recipe = plan.WORK / "recipes" / f"{stage}.json"
+    recipe = receipts.WORK / "recipes" / f"{stage}.json"
     options = {"receipt": receipt, "recipe": recipe, "document": Path(f"results/documents/{document}.json")}
     if stage == "documents":
-        source = plan.WORK / "sources" / f"{document}.json"
+        source = receipts.WORK / "sources" / f"{document}.json"
         return options | {"source": source, "questions": Path(f"results/questions/{document}.json")}
     if stage == "entities":
         return options | {"output": Path(f"results/entities/{document}.json")}
     strategy = receipt.parent.name
     lists = [Path(f"results/entities/{document}.json")] if STRATEGIES[strategy].NEEDS_ENTITIES else []
-    return options | {"recipe": plan.WORK / "recipes/passages" / f"{strategy}.json", "entities": lists, "strategy": strategy,
+    return options | {"recipe": receipts.WORK / "recipes/passages" / f"{strategy}.json", "entities": lists, "strategy": strategy,
                       "output": Path(f"results/passages/{strategy}/{document}.json")}  # fmt: skip

@@ -62,6 +62,24 @@ def test_what_is_on_the_short_list_changes_no_step_and_any_other_module_of_a_ste
         assert digests_with(name)["runs"] != before["runs"]
 
 
+def test_what_is_remembered_of_code_is_what_parsing_gives_and_by_this_very_module(tmp_path, monkeypatch):
+    def digests():
+        for known in (code.digest, code._parsed, code._remembered):
+            known.cache_clear()
+        return {step: code.of_step(step) for step in STEPS}
+
+    monkeypatch.chdir(tmp_path)
+    parsed = digests()
+    code.remember()
+    monkeypatch.setattr(code, "_imports", lambda tree: pytest.fail("it was parsed again"))
+    assert digests() == parsed
+    files.write_json(code.PARSED, files.read_json(code.PARSED) | {"by": "another form of the module"})
+    with pytest.raises(pytest.fail.Exception, match="parsed again"):
+        digests()
+    monkeypatch.undo()
+    assert digests() == parsed
+
+
 STEP_MODULES = {f"closedbook.{step}" for step in STEPS}
 
 

@@ -28,7 +28,7 @@ NumberOrAll = NonNegativeInt | Literal["all"]
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, strict=True)
 
 
 def _none_twice(values: list) -> list:

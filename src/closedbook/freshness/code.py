@@ -14,6 +14,8 @@ logged; how code is identified; the way to the miniature's author, whose version
 when a request leaves, or that none does"""
 WRITER = frozenset({"closedbook.without_model.writer"})
 """of the step passages; a model that writes has no use for it"""
+PARSED = Path(".closedbook/code.json")
+"""what the modules parse to; parsing them takes longer than the work of most jobs"""
 
 
 def of_step(step: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
@@ -55,8 +57,30 @@ def reached(module: str, without: frozenset[str] = frozenset(), package: Path = 
 @cache
 def _parsed(text: str) -> tuple[str, list[str]]:
     """The digest of one module alone, and the names in this package that it imports: modules, or what is in them."""
+    if known := _remembered().get(files.sha256_text(text)):
+        return known["digest"], known["imports"]
     tree = ast.parse(text)
     return files.sha256_text(files.canonical(_normal(tree))), _imports(tree)
+
+
+@cache
+def _remembered() -> dict[str, dict]:
+    """What remember() kept, by the SHA-256 of a module's text; nothing where this module, which decides what a digest is, was another."""
+    kept = files.read_json(PARSED) if PARSED.is_file() else {"by": None}
+    return kept["modules"] if kept["by"] == _self() else {}
+
+
+def remember() -> None:
+    """Keep what the modules of all steps parse to, for the jobs of this folder."""
+    names = {name for step in steps(PACKAGE) for name in reached(f"closedbook.{step}")}
+    texts = [_module_path(name, PACKAGE).read_text(encoding="utf-8") for name in sorted(names)]
+    modules = {files.sha256_text(text): dict(zip(("digest", "imports"), _parsed(text))) for text in texts}
+    if modules != _remembered():
+        files.write_json(PARSED, {"by": _self(), "modules": modules})
+
+
+def _self() -> str:
+    return files.sha256_file(Path(__file__))
 
 
 @cache

@@ -10,7 +10,7 @@ from pathlib import Path
 from closedbook import files, params
 from closedbook.errors import UserError
 from closedbook.freshness import code, receipts
-from closedbook.freshness.plan import LIMITS, WORK
+from closedbook.freshness.receipts import LIMITS, WORK
 from closedbook.steps import Step
 
 COMPUTED = ("base", "runs", "retrieval", "scores")

@@ -9,14 +9,11 @@ from pathlib import Path
 
 from closedbook import files, forgetting, params, sources
 from closedbook.errors import UserError
-from closedbook.freshness import recipes
-from closedbook.freshness.receipts import FOLDER
+from closedbook.freshness import code, recipes
+from closedbook.freshness.receipts import FOLDER, LIMITS, WORK
 from closedbook.scores import tasks
 from closedbook.strategies import check
 
-WORK = Path(".closedbook")
-LIMITS = WORK / "limits.json"
-"""for the jobs of a run, whatever is done to params.yaml meanwhile"""
 BASE_REPLAY = "results/base/replay.jsonl"
 
 
@@ -65,6 +62,7 @@ def make(write: bool = True) -> Plan:
     if write:
         _keep(plan.written)
         files.write_json(LIMITS, settings.limits.model_dump())
+        code.remember()
     return plan
 
 

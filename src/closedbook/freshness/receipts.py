@@ -13,7 +13,10 @@ from closedbook import files
 from closedbook.errors import UserError
 
 FOLDER = Path("results/receipts")
-CACHE = Path(".closedbook/hashes.db")
+WORK = Path(".closedbook")
+CACHE = WORK / "hashes.db"
+LIMITS = WORK / "limits.json"
+"""for the jobs of a run, whatever is done to params.yaml meanwhile"""
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "lm_eval", "litellm", "spacy", "matplotlib")
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"

@@ -15,7 +15,8 @@ from pathlib import Path
 from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
-from closedbook.freshness.plan import WORK, Plan, make
+from closedbook.freshness.plan import Plan, make
+from closedbook.freshness.receipts import WORK
 from closedbook.steps import STAGES
 
 STALE_NS = 1_000_000_000

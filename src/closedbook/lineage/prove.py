@@ -9,7 +9,7 @@ from pathlib import Path
 
 from closedbook import files, ledger, llm, params
 from closedbook.errors import UserError
-from closedbook.freshness.plan import WORK
+from closedbook.freshness.receipts import WORK
 from closedbook.lineage.history import Job
 from closedbook.lineage.versioned import git
 

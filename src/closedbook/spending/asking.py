@@ -10,8 +10,8 @@ from pathlib import Path
 from closedbook import entities, llm, passages, sections
 from closedbook.documents import document_of
 from closedbook.freshness import recipes, upkeep
-from closedbook.freshness.plan import WORK, Plan
-from closedbook.freshness.receipts import FOLDER
+from closedbook.freshness.plan import Plan
+from closedbook.freshness.receipts import FOLDER, WORK
 from closedbook.params import Params
 from closedbook.records import Document, EntityList
 from closedbook.sources import Article

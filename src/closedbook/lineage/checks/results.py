@@ -5,7 +5,8 @@ from pathlib import Path
 
 from closedbook import files
 from closedbook.freshness import receipts
-from closedbook.freshness.plan import WORK, Plan
+from closedbook.freshness.plan import Plan
+from closedbook.freshness.receipts import WORK
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 

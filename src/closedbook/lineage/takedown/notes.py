@@ -15,7 +15,7 @@ import numpy as np
 from closedbook import files, ledger, shingles
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
-from closedbook.freshness.plan import WORK
+from closedbook.freshness.receipts import WORK
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing import nearest
