@@ -22,4 +22,9 @@ include: "rules/report.smk"
 
 
 onsuccess:
+    end()
     shell("{CLOSEDBOOK} commit")
+
+
+onerror:
+    end()

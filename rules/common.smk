@@ -2,6 +2,7 @@
 import shlex
 import sqlite3
 import sys
+import threading
 
 from snakemake.exceptions import WorkflowError
 
@@ -57,3 +58,10 @@ def recipe(name):
 
 def receipt(name):
     return update(f"results/receipts/{name}.json")
+
+
+def end():
+    """Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end of the process would wait for them."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
