@@ -38,6 +38,8 @@ VARIANTS = {
 FIRST = "base-1"
 ONCE = ("qa", "entigraph-qa")
 """other ways to write: arms of the first variant alone"""
+ADDED = {"rewriting": ("raw", "rephrase"), "naming": ("rephrase", "rephrase-named"), "wording": ("rephrase-named", "facts"),
+         "recombination": ("facts", "entigraph")}
 TASK = "quality_closed_text"
 
 
@@ -78,31 +80,43 @@ def prepare(place: Path, changes: dict) -> None:
 
 
 def print_table(folder: Path) -> None:
-    """A row an arm, a column a variant: accuracy over the questions of all training seeds ± its standard error, clustered by book."""
+    """A row an arm or a step from arm to arm, a column a variant: accuracy, or what the step adds on the same questions, over all training
+    seeds ± its standard error, clustered by book."""
     columns = {variant: answers(folder / variant) for variant in VARIANTS if finished(folder / variant)}
     if not columns:
         sys.exit(f"{folder}: no variant is finished here; begin with: python benchmarks/miniature.py run {folder} {FIRST}")
     arms = list(dict.fromkeys(arm for column in columns.values() for arm in column))
-    cells = [[arm, *(cell(column.get(arm, [])) for column in columns.values())] for arm in arms]
-    for line in (["arm", *columns], ["---", *["---:"] * len(columns)], *cells):
+    print_rows(["arm", *columns], [[arm, *(cell(column.get(arm)) for column in columns.values())] for arm in arms])
+    print()
+    print_rows(["step", *columns], [[f"{what} ({one} → {other})", *(cell(added(column, one, other), "+") for column in columns.values())]
+                                    for what, (one, other) in ADDED.items()])
+
+
+def print_rows(header: list[str], rows: list[list[str]]) -> None:
+    for line in (header, ["---", *["---:"] * (len(header) - 1)], *rows):
         print(f"| {' | '.join(line)} |")
 
 
-def answers(place: Path) -> dict[str, list[tuple[str, float]]]:
-    """{arm: [(book, 1.0 where the answer is right)]}, the runs of all seeds together."""
+def answers(place: Path) -> dict[str, dict[str, tuple[str, float]]]:
+    """{arm: {question: (book, 1.0 where the answer is right)}}, the runs of all seeds together."""
     arms = ("base", *YAML(typ="safe", pure=True).load(place / "params.yaml")["arms"])  # what was begun with can have had more
-    found: dict[str, list] = {}
+    found: dict[str, dict] = {}
     for score in (score for score in table.scored(list((place / "results/scores").glob("*.json"))) if score["arm"] in arms):
         rows = [row for row in files.read_json_lines(score["samples"]) if row["task"] == TASK]
-        found.setdefault(score["arm"], []).extend((row["document"], float(row["correct"])) for row in rows)
+        found.setdefault(score["arm"], {}).update({row["id"]: (row["document"], float(row["correct"])) for row in rows})
     return found
 
 
-def cell(answered: list[tuple[str, float]]) -> str:
+def added(column: dict, one: str, other: str) -> dict[str, tuple[str, float]]:
+    """What the other arm gets right and the one does not, question by question."""
+    return {question: (book, right - column[one][question][1]) for question, (book, right) in column[other].items()}
+
+
+def cell(answered: dict[str, tuple[str, float]] | None, sign: str = "") -> str:
     if not answered:
         return "–"
-    books, values = zip(*answered)
-    return table.with_error(fmean(values), clustered.stderr(values, books))
+    books, values = zip(*answered.values())
+    return f"{fmean(values):{sign}.3f} ± {clustered.stderr(values, books):.3f}"
 
 
 if __name__ == "__main__":
