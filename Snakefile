@@ -24,7 +24,3 @@ include: "rules/report.smk"
 onsuccess:
     end()
     shell("{CLOSEDBOOK} commit")
-
-
-onerror:
-    end()

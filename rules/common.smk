@@ -65,3 +65,11 @@ def end():
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
+
+
+onsuccess:
+    end()
+
+
+onerror:
+    end()
