@@ -73,6 +73,8 @@ def test_what_is_remembered_of_code_is_what_parsing_gives_and_by_this_very_modul
     code.remember()
     monkeypatch.setattr(code, "_imports", lambda tree: pytest.fail("it was parsed again"))
     assert digests() == parsed
+    with code.parsed_anew(), pytest.raises(pytest.fail.Exception, match="parsed again"):
+        digests()
     files.write_json(code.PARSED, files.read_json(code.PARSED) | {"by": "another form of the module"})
     with pytest.raises(pytest.fail.Exception, match="parsed again"):
         digests()
