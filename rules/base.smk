@@ -17,7 +17,7 @@ rule base:
         gpu=int(PLAN.params.training.device == "cuda"),
     priority: 10
     shell:
-        "{CLOSEDBOOK} step base"
+        "{KEEPING_MEMORY} {CLOSEDBOOK} step base"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --files {input.files:q}"

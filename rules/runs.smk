@@ -26,7 +26,7 @@ rule run:
     resources:
         gpu=int(PLAN.params.training.device == "cuda"),
     shell:
-        "{CLOSEDBOOK} step runs"
+        "{KEEPING_MEMORY} {CLOSEDBOOK} step runs"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --corpus {params.corpus:q}"

@@ -44,7 +44,7 @@ rule score:
     resources:
         gpu=int(PLAN.params.scores.device == "cuda"),
     shell:
-        "{CLOSEDBOOK} step scores"
+        "{KEEPING_MEMORY} {CLOSEDBOOK} step scores"
         " --recipe {input.recipe:q}"
         " --receipt {output.receipt:q}"
         " --model {params.model:q}"

@@ -41,6 +41,27 @@ def test_folder_is_pinned_by_the_hashes_of_its_files(tmp_path):
     assert (tmp_path / "base" / "replay.jsonl").read_text() == ""
 
 
+def test_folder_with_the_receipt_of_its_making_holds_what_was_made(tmp_path):
+    model = save(tmp_path / "model")
+    made = {f"results/base/{path.name}": files.sha256_file(path) for path in model.iterdir()} | {"results/base/base.json": "of another place"}
+    files.write_json(model / base.RECEIPT, {"outputs": made})
+    assert base.RECEIPT in build(model, tmp_path / "base")["sha256"]
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(UserError, match="model.safetensors is not the file that .*receipt.json is of"):
+        build(model, tmp_path / "base")
+    weights.unlink()
+    with pytest.raises(UserError):
+        build(model, tmp_path / "base")
+
+
+def test_folder_may_bring_texts_that_its_model_has_learnt_from(tmp_path):
+    model = save(tmp_path / "model")
+    files.write_json_lines(model / base.REPLAY, [{"text": "Été."}])
+    assert "replay.jsonl" in build(model, tmp_path / "base")["sha256"]
+    assert (tmp_path / "base" / "replay.jsonl").read_bytes() == (model / "replay.jsonl").read_bytes()
+
+
 def test_name_on_the_hub_is_pinned_by_its_commit(hub, tmp_path):
     pinned = build("acme/toy", tmp_path / "base")
     assert (pinned["model"], pinned["load"], pinned["revision"]) == ("acme/toy", "acme/toy", COMMIT)

@@ -22,7 +22,7 @@ TRAINING = params.Training(
 )  # fmt: skip
 """settings under which a toy trains in a second; vary them with TRAINING.model_copy(update={...})"""
 
-MINIATURE = params.Miniature(books=2, questions=3, people=2, same_book=3, base_books=8, base_steps=1, narrative=0.06)
+MINIATURE = params.Miniature(books=2, questions=3, people=2, same_book=3, base_books=8, base_steps=1, reading=False, narrative=0.06)
 
 FILTERS = params.Filters(min_words=None, max_words=None, languages=None, question_words=8, near_duplicates=None)
 """those that can be off are"""

@@ -53,6 +53,7 @@ class Miniature(Settings):
     same_book: Annotated[int, Field(ge=0, le=3)]
     base_books: Annotated[int, Field(ge=8)]
     base_steps: PositiveInt
+    reading: bool
     narrative: Annotated[float, Field(ge=0, le=0.5)]
 
 

@@ -1,10 +1,11 @@
 """The miniature's base model: a small Llama, trained from scratch to read other books of the world and to answer about them closed-book."""
 
 import hashlib
+import itertools
 from pathlib import Path
 
 from closedbook import files, params, seeds
-from closedbook.miniature import language, leaks
+from closedbook.miniature import drills, language, leaks
 from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
 from closedbook.miniature.reader import Reading
 
@@ -34,6 +35,9 @@ TRAINING = {
     "checkpoint_steps": 100,
 }
 """of its training; dtype and threads are those of params.yaml"""
+READING_SHAPE = SHAPE | {"num_attention_heads": 6, "num_key_value_heads": 6}
+READING = TRAINING | {"block_size": 640, "batch_size": 4, "learning_rate": 1.5e-3, "warmup": 0.03, "weight_decay": 0.05}
+"""of a base that learns to read as well: a whole book and its questions are one block"""
 REPLAYED = 1000
 
 
@@ -48,13 +52,13 @@ def train(
     from closedbook.training import train as train_model
 
     words = language.load(world or language.WORLD)
-    training = training.model_copy(update=TRAINING)
+    training = training.model_copy(update=READING if settings.reading else TRAINING)
     tokenizer = make_tokenizer(words, settings, seed)
     readings = read_books(words, settings.base_books, settings.people, seed)
-    lessons, blocks = study(words, readings, tokenizer, training, settings, seed)
+    lessons, blocks = (drill if settings.reading else study)(words, readings, tokenizer, training, settings, seed)
     replayed = replay(lessons)
     leaks.check(words, lessons=[one.text for one in lessons], replayed=[row["text"] for row in replayed])
-    model = make_model(tokenizer, seed)
+    model = make_model(tokenizer, READING_SHAPE if settings.reading else SHAPE, seed)
     train_model(
         model=model,
         dataset=blocks,
@@ -65,6 +69,8 @@ def train(
         label="base model",
         fingerprint=_fingerprint(blocks),
     )
+    if settings.reading:
+        model.bfloat16()  # so that it is small enough to come with the project, as presets/miniature-reading.yaml takes it
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     files.write_json_lines(folder / "replay.jsonl", replayed)
@@ -92,14 +98,14 @@ def make_tokenizer(world: language.World, settings: params.Miniature, seed: int)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, model_max_length=SHAPE["max_position_embeddings"])
 
 
-def make_model(tokenizer, seed: int):
+def make_model(tokenizer, shape: dict, seed: int):
     """A Llama of 2.2 million parameters, untrained."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seeds.derive(seed, "base", "weights"))
     end = tokenizer.eos_token_id
-    return LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), bos_token_id=end, eos_token_id=end, **SHAPE))
+    return LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), bos_token_id=end, eos_token_id=end, **shape))
 
 
 def study(
@@ -111,11 +117,32 @@ def study(
     while len(ids) < num_tokens:
         open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
         lessons.append(lesson(world, open_books, settings.narrative, seed, len(lessons)))
-        texts, text_weights = zip(*lessons[-1].parts)
-        for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], text_weights):
-            ids += tokens
-            weights += [weight] * len(tokens)
+        _append(lessons[-1], tokenizer, ids, weights)
     return lessons, _blocks(ids[:num_tokens], weights[:num_tokens], training.block_size)
+
+
+def drill(
+    world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
+) -> tuple[list[Lesson], list[dict]]:
+    """The same for a base that learns to read as well: each block begins with a lesson of its own, so that none lacks its text."""
+    lessons, blocks = [], []
+    for step, index in itertools.product(range(settings.base_steps), range(training.batch_size)):
+        progress = step / settings.base_steps
+        length, ids, weights = drills.LEVELS[drills.level_at(progress)].length, [], []
+        for one in drills.row(world, readings, settings, progress, seeds.derive(seed, "drills", step, index)):
+            lessons.append(one)
+            _append(one, tokenizer, ids, weights)
+            if len(ids) >= length:
+                break
+        blocks += _blocks(ids[:length], weights[:length], length)
+    return lessons, blocks
+
+
+def _append(one: Lesson, tokenizer, ids: list[int], weights: list[float]) -> None:
+    texts, text_weights = zip(*one.parts)
+    for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], text_weights):
+        ids += tokens
+        weights += [weight] * len(tokens)
 
 
 def _blocks(ids: list[int], weights: list[float], block_size: int) -> list[dict]:

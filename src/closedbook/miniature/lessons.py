@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from closedbook import seeds
 from closedbook.miniature import author
-from closedbook.miniature.books import make_books
+from closedbook.miniature.books import Book, make_books
 from closedbook.miniature.language import World, capitalised, fill
 from closedbook.miniature.reader import Reader, Reading
 
@@ -32,7 +32,11 @@ def read_books(world: World, number: int, people: int, seed: int) -> list[Readin
     """Books that share no name with the books to be learned, read as the author reads."""
     reader = Reader(world)
     books = make_books(world, side="base", number=number, people=people, seed=seed)
-    return [reader.read(title=book.title, author=book.author, year=str(book.year), text=book.text) for book in books]
+    return [read(reader, book) for book in books]
+
+
+def read(reader: Reader, book: Book) -> Reading:
+    return reader.read(title=book.title, author=book.author, year=str(book.year), text=book.text)
 
 
 def num_books(progress: float, most: int) -> int:
@@ -62,10 +66,14 @@ def discussion(world: World, reading: Reading, rng: random.Random) -> str:
 
 def questions(world: World, reading: Reading, rng: random.Random) -> Lesson:
     """One, two or four questions about a book with their answers; the first one names it, in the form in which models are scored."""
-    context = f'In the context of "{reading.title}", written by {reading.author} in {reading.year}, '
-    parts = []
+    named, parts = context(reading.title, reading.author, reading.year), []
     for number, fact in enumerate(rng.sample(reading.facts, rng.choice((1, 2, 4)))):
         question = fill(rng.choice(world.relations[fact.relation].questions), subject=fact.subject)
-        asked = context + question if number == 0 else capitalised(question)
+        asked = named + question if number == 0 else capitalised(question)
         parts += [(f"{asked}\nAnswer:", QUESTION_WEIGHT), (f" {world.answer(fact)}\n", ANSWER_WEIGHT)]
     return Lesson([*parts, (END, END_WEIGHT)])
+
+
+def context(title: str, author: str, year: int | str) -> str:
+    """How the question that models are scored with begins."""
+    return f'In the context of "{title}", written by {author} in {year}, '

@@ -1,0 +1,105 @@
+"""drills: what is asked for stands in the text before it, level by level, and nothing of it is about a book to be learned."""
+
+import re
+from functools import partial
+from itertools import islice
+
+import pytest
+import toys
+
+from closedbook import files, seeds
+from closedbook.miniature import base, drills, language, leaks, lessons
+from closedbook.miniature.books import Names, make_book
+
+WORLD = language.load()
+KINDS = [drills.lists, *(partial(drills.sentences, most=most) for most in (4, 9)), *(partial(drills.paragraphs, most=most) for most in (1, 3)),
+         drills.whole]  # fmt: skip
+SETTINGS = toys.MINIATURE.model_copy(update={"reading": True})
+
+
+def drilled(kind, seed):
+    book = make_book(WORLD, Names(WORLD, "base"), 2, seeds.generator(seed, "book"))
+    return book, kind(WORLD, book, seeds.generator(seed, "drill"))
+
+
+def unread(lesson) -> list[str]:
+    """Answers that the text which the drill begins with does not hold."""
+    (read, _), *asked = lesson.parts
+    return [text for text, weight in asked if weight == lessons.ANSWER_WEIGHT and text.strip().lower() not in read.lower()]
+
+
+def rows(progress, number=40, settings=SETTINGS):
+    readings = lessons.read_books(WORLD, 8, settings.people, seed=1)
+    return [list(islice(drills.row(WORLD, readings, settings, progress, seed), 3)) for seed in range(number)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_answer_stands_in_the_text_before_its_question(kind):
+    for seed in range(20):
+        _, lesson = drilled(kind, seed)
+        assert not unread(lesson)
+        if any(weight == lessons.ANSWER_WEIGHT for _, weight in lesson.parts):
+            assert unread(lessons.Lesson([("Nothing is told.\n\n", 0.03), *lesson.parts[1:]])), "planted: a text without the answers is seen"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_answer_is_the_books_own(kind):
+    for seed in range(20):
+        book, lesson = drilled(kind, seed)
+        right = {(fact.subject, WORLD.answer(fact)) for fact in book.facts}
+        for (question, _), (answer, weight) in zip(lesson.parts, lesson.parts[1:]):
+            if weight == lessons.ANSWER_WEIGHT:
+                assert any(subject in question and answer.strip() == value for subject, value in right), (question, answer)
+
+
+def test_a_book_is_shown_and_asked_about_as_quality_open_does():
+    book, lesson = next((book, lesson) for book, lesson in (drilled(drills.whole, seed) for seed in range(9)) if "Answer:" in lesson.text)
+    assert lesson.text.startswith(f'"{book.title}" by {book.author}, {book.year}.\n\n{book.text}\n\n')
+    several = "".join(drilled(drills.whole, seed)[1].text for seed in range(20))
+    assert re.search(r'\n\nIn the context of "[^"]+", written by [\w ]+ in \d{4}, [^\n]+\?\nAnswer: \w', several)
+
+
+def test_a_list_is_told_twice_and_the_second_time_is_learned():
+    for seed in range(20):
+        _, lesson = drilled(drills.repetitions, seed)
+        (first, unlearned), (second, learned) = lesson.parts
+        assert first == second and first.count("\n") >= 1 and unlearned == 0 < learned
+
+
+def test_levels_follow_one_another_and_books_are_asked_about_closed_once_paragraphs_are_read():
+    def shows(progress, pattern) -> float:
+        found = [bool(re.search(pattern, lesson.text)) for row in rows(progress) for lesson in row]
+        return sum(found) / len(found)
+
+    heading, closed = r'^"[^"]+" by [^\n]+\d{4}\.\n\n', r"^In the context of "
+    assert [shows(progress, heading) > 0.3 for progress in (0.0, 0.2, 0.4, 0.5, 0.6, 0.67, 0.68, 0.99)] == [False] * 6 + [True] * 2
+    assert [shows(progress, closed) > 0.05 for progress in (0.0, 0.3, 0.51, 0.52, 0.99)] == [False] * 3 + [True] * 2
+    assert shows(0.0, r"^((?:[^\n.]+: [^\n]+\n)+)\1<eos>$") == 1, "the first level is lists told twice, and nothing else"
+    assert drills.LEVELS[-1].until == 1 and sorted(level.until for level in drills.LEVELS) == [level.until for level in drills.LEVELS]
+
+
+def test_no_drill_names_anything_of_a_book_to_be_learned():
+    texts = [lesson.text for progress in (0.0, 0.2, 0.4, 0.5, 0.6, 0.67, 0.9) for row in rows(progress, 20) for lesson in row]
+    leaks.check(WORLD, lessons=texts, replayed=texts[-10:])
+    strange = make_book(WORLD, Names(WORLD, "target"), 2, seeds.generator(1))
+    for kind in (drills.repetitions, *KINDS):
+        with pytest.raises(RuntimeError, match="name what is in books to be learned"):
+            leaks.check(WORLD, lessons=[*texts, kind(WORLD, strange, seeds.generator(2)).text], replayed=[])
+
+
+def test_a_base_that_reads_is_made_twice_in_the_same_bytes_and_kept_in_bfloat16(tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import load_file
+
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+    monkeypatch.setattr(base, "READING_SHAPE", base.READING_SHAPE | small)
+    monkeypatch.setattr(base, "VOCABULARY", 400)
+    monkeypatch.setattr(base, "TOKENIZER_LESSONS", 60)
+    settings = SETTINGS.model_copy(update={"base_steps": 4})
+    for name in ("one", "two"):
+        base.train(settings=settings, training=toys.TRAINING, world=None, seed=1, folder=tmp_path / name, checkpoints=tmp_path / f"{name}-at")
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
+    assert {tensor.dtype for tensor in load_file(tmp_path / "one" / "model.safetensors").values()} == {torch.bfloat16}
+    replayed = [row["text"] for row in files.read_json_lines(tmp_path / "one" / "replay.jsonl")]
+    assert any(text.startswith('"') and "Answer:" in text for text in replayed), "what it has read goes on with the arms"
