@@ -1,6 +1,9 @@
 """training: the given order, and the same bytes however often a training is interrupted."""
 
+import itertools
+import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,11 +164,15 @@ def test_weighted_loss_is_the_weighted_mean(tmp_path):
     assert history[0]["loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_progress_goes_to_stderr(tmp_path, capfd):
-    train(tmp_path / "checkpoints")
+def test_progress_goes_to_stderr_with_the_tokens_that_were_read(tmp_path, capfd, monkeypatch):
+    seconds = itertools.count()
+    monkeypatch.setattr("closedbook.trainer.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # a second from line to line
+    rows = [np.arange(length) for step in range(STEPS) for length in [16 if step < 3 else 8] * 4]
+    train(tmp_path / "checkpoints", [{"input_ids": row, "labels": row} for row in rows])
     out, err = capfd.readouterr()
     assert not out
-    assert f"toy: step {STEPS} of {STEPS}, loss " in err and "tokens/s" in err
+    lines = re.findall(rf"toy: step (\d) of {STEPS}, loss [\d.]+, ([\d,]+) tokens/s", err)
+    assert lines == [(str(step + 1), "64" if step < 3 else "32") for step in range(STEPS)]
 
 
 def test_accumulation_must_share_the_batch():

@@ -33,12 +33,11 @@ def _weights(batch) -> torch.Tensor:
 class Progress(TrainerCallback):
     """One line to stderr every tenth of the steps or 30 seconds: label, step, loss, tokens a second."""
 
-    def __init__(self, label: str, tokens_a_step: int):
+    def __init__(self, label: str):
         self.label = label
-        self.tokens_a_step = tokens_a_step
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.step, self.time = state.global_step, time.monotonic()
+        self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()
         if state.global_step:
             print(f"{self.label}: resumes after step {state.global_step:,} of {state.max_steps:,}", file=sys.stderr, flush=True)
 
@@ -47,7 +46,7 @@ class Progress(TrainerCallback):
         due = step == state.max_steps or step % max(1, state.max_steps // 10) == 0 or seconds >= SECONDS_BETWEEN_LINES
         if "loss" not in logs or not due:
             return
-        speed = (step - self.step) * self.tokens_a_step / max(seconds, 1e-9)
+        speed = (state.num_input_tokens_seen - self.tokens) / max(seconds, 1e-9)
         line = f"{self.label}: step {step:,} of {state.max_steps:,}, loss {logs['loss']:.3f}, {speed:,.0f} tokens/s"
         print(line, file=sys.stderr, flush=True)
-        self.step, self.time = step, time.monotonic()
+        self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()

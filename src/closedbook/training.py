@@ -20,7 +20,7 @@ def train(
     """Train `model` in place for `num_steps` optimizer steps and return its history, a row {"step", "loss", "learning_rate"} a step.
 
     `dataset[i]` is {"input_ids": int64 [S], "labels": int64 [S], -100 where nothing is to be predicted} and is used in step
-    i // settings.batch_size; after its end it starts again. Labels are not shifted: the model predicts label i from what precedes it.
+    i // settings.batch_size; after its end it starts again. S may differ from step to step. Labels are not shifted: the model predicts label i from what precedes it.
     With a further "weights": float32 [S], the loss is sum(w * l) / sum(w) over a step's predicted tokens.
 
     Checkpoints go to `folder`, and a second call takes up the newest whole one. `fingerprint` stands for the data: checkpoints of
@@ -112,6 +112,7 @@ def _arguments(settings: params.Training, num_steps: int, seed: int, folder: Pat
         save_total_limit=KEPT_CHECKPOINTS,
         logging_steps=1,
         logging_nan_inf_filter=False,
+        include_num_input_tokens_seen="all",
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
@@ -128,9 +129,7 @@ def _trainer(model, dataset, arguments, label: str):
 
     from closedbook import trainer
 
-    first = dataset[0]
-    kind = trainer.WeightedTrainer if "weights" in first else Trainer
-    tokens_a_step = len(first["input_ids"]) * arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps
-    result = kind(model=model, args=arguments, train_dataset=dataset, callbacks=[trainer.Progress(label, tokens_a_step)])
+    kind = trainer.WeightedTrainer if "weights" in dataset[0] else Trainer
+    result = kind(model=model, args=arguments, train_dataset=dataset, callbacks=[trainer.Progress(label)])
     result.remove_callback(PrinterCallback)
     return result
