@@ -147,6 +147,17 @@ def test_accumulation_and_gradient_checkpointing_change_memory_not_results(tmp_p
         assert losses(weights) == pytest.approx(losses(weights, gradient_checkpointing=True), rel=1e-6)
 
 
+def test_attention_is_computed_as_asked_and_the_saved_model_is_the_same(tmp_path):
+    losses = {}
+    for attention in ("sdpa", "eager"):
+        model = toys.model()
+        losses[attention] = train(tmp_path / "checkpoints", model=model, attention=attention)[1]
+        assert model.config._attn_implementation == attention
+        model.save_pretrained(tmp_path / attention)
+    assert [row["loss"] for row in losses["sdpa"]] == pytest.approx([row["loss"] for row in losses["eager"]], rel=1e-4)
+    assert (tmp_path / "sdpa/config.json").read_bytes() == (tmp_path / "eager/config.json").read_bytes()
+
+
 def test_weighted_loss_is_the_weighted_mean(tmp_path):
     import torch
 

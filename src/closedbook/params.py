@@ -210,6 +210,7 @@ class Training(Settings):
     beta2: Annotated[float, Field(gt=0, lt=1)]
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
+    attention: Literal["sdpa", "eager"]
     threads: PositiveInt
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt

@@ -33,6 +33,7 @@ def train(
     models.quiet()
     models.check_device(settings.device, "training.device")
     torch.set_num_threads(settings.threads)
+    model.set_attn_implementation(settings.attention)
     use_cache = model.config.use_cache
     trainer = _trainer(model, dataset, _arguments(settings, num_steps, seed, folder), label)
     trainer.train(resume_from_checkpoint=newest_whole_checkpoint(folder))

@@ -31,6 +31,7 @@ TRAINING = {
     "warmup": 0.1,
     "weight_decay": 0.1,
     "beta2": 0.98,
+    "attention": "sdpa",
     "gradient_checkpointing": False,
     "checkpoint_steps": 100,
 }
