@@ -7,7 +7,6 @@ rule scores:
 
 
 # Questions are always asked; documents and chunks are read where a task shows them, replay text where some is held out.
-SHOWS_DOCUMENTS = any(map(tasks.shows_document, PLAN.params.scores.tasks))
 REPLAY = [PLAN.params.corpora.replay.path] if PLAN.params.corpora.replay.held_out else []
 
 
@@ -19,6 +18,14 @@ def asked_about(wildcards):
     return PLAN.recipes[f"scores/{wildcards.run}"]["documents"]
 
 
+def tasks_of(wildcards):
+    return PLAN.recipes[f"scores/{wildcards.run}"]["params"]["scores"]["tasks"]
+
+
+def shows_documents(wildcards):
+    return any(map(tasks.shows_document, tasks_of(wildcards)))
+
+
 def model_folder(wildcards):
     return "results/base" if wildcards.run == "base" else f"results/runs/{wildcards.run}"
 
@@ -26,8 +33,8 @@ def model_folder(wildcards):
 rule score:
     input:
         lambda wildcards: expand("results/questions/{document}.json", document=asked_about(wildcards)),
-        lambda wildcards: expand("results/documents/{document}.json", document=asked_about(wildcards) if SHOWS_DOCUMENTS else []),
-        retrieved=chunks(PLAN.params.scores.tasks),
+        lambda wildcards: expand("results/documents/{document}.json", document=asked_about(wildcards) if shows_documents(wildcards) else []),
+        retrieved=lambda wildcards: chunks(tasks_of(wildcards)),
         recipe=recipe("scores/{run}"),
         replay=REPLAY,
         model=lambda wildcards: f"{model_folder(wildcards)}/{'base' if wildcards.run == 'base' else 'run'}.json",
@@ -37,7 +44,7 @@ rule score:
         receipt=receipt("scores/{run}"),
     params:
         model=model_folder,
-        documents="results/documents" if SHOWS_DOCUMENTS else [],
+        documents=lambda wildcards: "results/documents" if shows_documents(wildcards) else [],
     log:
         ".closedbook/logs/scores/{run}.log",
     threads: PLAN.params.scores.threads

@@ -14,9 +14,10 @@ SMALL = {
     "base": {"model": "miniature"},
     "llm": {"model": "miniature/author"},
     "corpora": {"replay": {"path": "results/base/replay.jsonl", "rate": 0.1, "held_out": 2}},
-    "arms": {"entigraph": {"strategy": "entigraph", "corpus_tokens": 600, "train_tokens": 900}},
+    "arms": {"entigraph": {"strategy": "entigraph", "corpus_tokens": 600, "train_tokens": 900, "tasks": ["quality_open"]}},
     "scores": {"tasks": ["quality_closed_text", "quality_closed"], "batch_size": 16},
 }
+ASKED = ("quality_closed_text", "quality_closed", "quality_open")
 
 
 def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_same_bytes(tmp_path):
@@ -36,6 +37,9 @@ def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_
     questions = [row["question"] for path in (first.folder / "results/questions").iterdir() for row in files.read_json(path)]
     learnt = "".join(passage["text"] for passage in passages) + (first.folder / "results/base/replay.jsonl").read_text()
     assert len(questions) == 6 and not [question for question in questions if question in learnt]
+
+    scored = {(row.split(",")[0], task) for row in (first.folder / "results/report/table.csv").read_text().splitlines() for task in ASKED if f",{task}," in row}
+    assert scored == {(arm, task) for arm in ("base", "entigraph") for task in ASKED}, "the base has the tasks of every arm"
 
     first.set(seed=2)
     first.snakemake("documents")

@@ -6,7 +6,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from closedbook import files, params
-from closedbook.freshness import code, recipes
+from closedbook.errors import UserError
+from closedbook.freshness import code, plan, recipes
 from closedbook.steps import STEPS
 
 ROOT = Path(__file__).parent.parent
@@ -118,6 +119,23 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(miniature={"same_book": 0}) == set(), "it changes questions, not how they are made into files"
     assert stale(limits={"concurrency": 1, "timeout": 9.0}) == set()
     assert stale(training={"weight_decay": 1}) == stale(training={"weight_decay": 1.0})
+
+
+def test_an_arms_own_tasks_are_asked_of_its_runs_and_of_the_base_alone():
+    arm = {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}
+    plain, further = ({"raw": arm, "few": {**arm, **own}} for own in ({}, {"tasks": ["quality_open", "quality_closed_text"]}))
+    before, after = (recipes.recipes(changed(arms=arms, scores={"tasks": ["quality_closed_text"]}), {"doc": None}) for arms in (plain, further))
+    assert {name for name in before if before[name] != after[name]} == {"scores/base", *(f"scores/few-s{seed}" for seed in (1, 2, 3)), "report"}
+    assert after["scores/few-s1"]["params"]["scores"]["tasks"] == ["quality_closed_text", "quality_open"]
+    assert after["scores/raw-s1"]["params"]["scores"]["tasks"] == ["quality_closed_text"]
+
+
+def test_planning_refuses_an_arms_task_that_is_none(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings = changed(arms={"raw": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1, "tasks": ["quality_opem"]}})
+    monkeypatch.setattr(plan.params, "load", lambda: settings)
+    with pytest.raises(UserError, match="arms.raw.tasks.*did you mean quality_open"):
+        plan.make(write=False)
 
 
 def test_a_mixture_asks_for_the_passages_of_each_of_its_strategies_and_keeps_one_recipe_however_it_is_written():

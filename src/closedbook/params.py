@@ -244,6 +244,7 @@ class Arm(Settings):
     train_tokens: PositiveInt | None = None
     epochs: PositiveInt | None = None
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice] | None = None
+    tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
 
     @model_validator(mode="after")
     def _one_length(self):

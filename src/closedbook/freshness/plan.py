@@ -46,6 +46,8 @@ def make(write: bool = True) -> Plan:
     """
     settings = params.load()
     tasks.check_tasks(settings.scores.tasks)
+    for name, arm in settings.arms.items():
+        tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
     for name, reader in settings.readers.items():
         tasks.check_tasks(reader.tasks, field=f"readers.{name}.tasks")
         tasks.check_in_words(reader.tasks, reader.model)

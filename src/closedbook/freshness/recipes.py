@@ -18,12 +18,11 @@ def recipes(params: Params, bound: dict[str, int | None]) -> dict[str, dict]:
     `bound`: each document, and the training seed whose runs alone learn it (None: every run does).
     """
     documents = list(bound)
-    scored = _scores(params, params.scores) | _held_out(params)
     result = {
         "documents": _recipe("documents", {}),
         "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
         "entities": _entities(params),
-        "scores/base": _recipe("scores", scored, documents=documents, assets=_task_files()),
+        "scores/base": _scored(params, tasks_of(params), documents),
         "report": _recipe("report", {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)},
                                      "runs": score_names(params), "judged": judged_strategies(params)}, documents=documents,
                           assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
@@ -43,11 +42,11 @@ def recipes(params: Params, bound: dict[str, int | None]) -> dict[str, dict]:
     training = params.training.model_dump(exclude={"seeds"})
     for name, run_seed in arms_and_seeds(params):
         arm, run, taught = params.arms[name], f"{name}-s{run_seed}", taught_to(run_seed, bound)
-        mixed = {"arm": {**arm.model_dump(exclude={"seeds"}), "strategy": mixture.label(arm.strategy)}, "shares": mixture.shares(arm.strategy)}
+        mixed = {"arm": {**arm.model_dump(exclude={"seeds", "tasks"}), "strategy": mixture.label(arm.strategy)}, "shares": mixture.shares(arm.strategy)}
         corpus = {"name": name, **mixed, **params.corpora.model_dump(), "seed": params.seed}
         result[f"corpora/{corpus_of(name, run_seed, bound)}"] = _recipe("corpora", corpus, documents=taught)
         result[f"runs/{run}"] = _recipe("runs", {"training": training, "run_seed": run_seed, "seed": params.seed})
-        result[f"scores/{run}"] = _recipe("scores", scored, documents=taught, assets=_task_files())
+        result[f"scores/{run}"] = _scored(params, tasks_of(params, name), taught)
     return result
 
 
@@ -85,9 +84,15 @@ def judged_strategies(params: Params) -> list[str]:
     return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
 
 
+def tasks_of(params: Params, arm: str | None = None) -> list[str]:
+    """The tasks of an arm's runs; without an arm, those of the base, which every arm is held against."""
+    further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
+    return list(dict.fromkeys([*params.scores.tasks, *further]))
+
+
 def all_tasks(params: Params) -> list[str]:
     """The tasks of runs and of readers, none twice."""
-    return list(dict.fromkeys([*params.scores.tasks, *(task for reader in params.readers.values() for task in reader.tasks)]))
+    return list(dict.fromkeys([*tasks_of(params), *(task for reader in params.readers.values() for task in reader.tasks)]))
 
 
 def run_names(params: Params) -> list[str]:
@@ -141,6 +146,11 @@ def _passages(params: Params, strategy: str) -> dict:
         return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
     chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
     return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=code.WRITER)
+
+
+def _scored(params: Params, asked: list[str], documents: list[str]) -> dict:
+    read = _scores(params, params.scores.model_copy(update={"tasks": asked}))
+    return _recipe("scores", read | _held_out(params), documents=documents, assets=_task_files())
 
 
 def _held_out(params: Params) -> dict:
