@@ -31,13 +31,13 @@ TRAINING = {
     "warmup": 0.1,
     "weight_decay": 0.1,
     "beta2": 0.98,
-    "attention": "eager",
+    "attention": "sdpa",
     "gradient_checkpointing": False,
     "checkpoint_steps": 100,
 }
 """of its training; dtype and threads are those of params.yaml"""
 READING_SHAPE = SHAPE | {"num_attention_heads": 6, "num_key_value_heads": 6}
-READING = TRAINING | {"attention": "sdpa", "block_size": 640, "batch_size": 4, "learning_rate": 1.5e-3, "warmup": 0.03, "weight_decay": 0.05}
+READING = TRAINING | {"block_size": 640, "batch_size": 4, "learning_rate": 1.5e-3, "warmup": 0.03, "weight_decay": 0.05}
 """of a base that learns to read as well: a whole book and its questions are one block"""
 REPLAYED = 1000
 
@@ -71,8 +71,7 @@ def train(
             label="base model",
             fingerprint=_fingerprint(blocks),
         )
-    if settings.reading:
-        model.bfloat16()  # so that it is small enough to come with the project, as presets/miniature-reading.yaml takes it
+    model.bfloat16()  # small enough to come with the project
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     files.write_json_lines(folder / "replay.jsonl", replayed)
