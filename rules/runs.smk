@@ -25,6 +25,7 @@ rule run:
     threads: PLAN.params.training.threads
     resources:
         gpu=int(PLAN.params.training.device == "cuda"),
+    priority: 5  # the longest jobs first, so that no core waits for the last of them
     shell:
         "{KEEPING_MEMORY} {CLOSEDBOOK} step runs"
         " --recipe {input.recipe:q}"

@@ -97,16 +97,16 @@ def test_a_step_counts_the_modules_it_uses_and_no_other_step():
     assert "closedbook.miniature.reader" in code.reached("closedbook.miniature.author")
 
 
-def changed(**sections):
-    data = params.load().model_dump()
+def changed(settings=None, **sections):
+    data = (settings or params.load()).model_dump()
     for name, values in sections.items():
         data[name] = {**data[name], **values} if isinstance(data[name], dict) and name != "arms" else values
     return params.Params(**data)
 
 
-def stale(**sections):
+def stale(settings=None, **sections):
     """The recipes that a change of parameters changes."""
-    before, after = (recipes.recipes(each, {"doc": None}) for each in (params.load(), changed(**sections)))
+    before, after = (recipes.recipes(each, {"doc": None}) for each in (settings or params.load(), changed(settings, **sections)))
     return {name for name in before.keys() | after.keys() if files.canonical(before.get(name)) != files.canonical(after.get(name))}
 
 
@@ -115,7 +115,9 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/rephrase_named", "passages/entigraph"}
     assert stale(training={"weight_decay": 0.5}) == {name for name in recipes.recipes(params.load(), {"doc": None}) if name.startswith("runs/")}
     assert stale(scores={"batch_size": 1}) == {name for name in recipes.recipes(params.load(), {"doc": None}) if name.startswith("scores/")}
-    assert stale(miniature={"people": 1}) == stale(miniature={"narrative": 0.25}) == {"base"}
+    trained_here = changed(base={"model": "miniature"})
+    assert stale(trained_here, miniature={"people": 1}) == stale(trained_here, miniature={"narrative": 0.25}) == {"base"}
+    assert stale(miniature={"people": 1}) == set(), "the base that comes with the project stays as it is"
     assert stale(miniature={"same_book": 0}) == set(), "it changes questions, not how they are made into files"
     assert stale(limits={"concurrency": 1, "timeout": 9.0}) == set()
     assert stale(training={"weight_decay": 1}) == stale(training={"weight_decay": 1.0})
@@ -148,7 +150,7 @@ def test_a_mixture_asks_for_the_passages_of_each_of_its_strategies_and_keeps_one
 
 
 def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_recipe(tmp_path):
-    assert stale(documents={"path": "other.yaml"}) == {"base"}
+    assert stale(changed(base={"model": "miniature"}), documents={"path": "other.yaml"}) == {"base"}
     (tmp_path / "config.json").write_text("{}")
     own = changed(base={"model": str(tmp_path)})
     before = recipes.recipes(own, {"doc": None})["base"]

@@ -1,0 +1,56 @@
+"""The base model that comes with the project: made by the recipe that params.yaml would make it by, small, and of no book to be learned."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from closedbook import base, files, params, seeds
+from closedbook.errors import UserError
+from closedbook.freshness import recipes
+from closedbook.miniature import language, leaks
+from closedbook.miniature.books import Names, make_book
+
+ROOT = Path(__file__).parent.parent
+SHIPPED = params.load(ROOT / "params.yaml")
+FOLDER = ROOT / SHIPPED.base.model
+RECEIPT = files.read_json(FOLDER / base.RECEIPT)
+
+
+def pinned(model, folder):
+    base.build(params=SimpleNamespace(base=params.Base(model=str(model), revision=None)), world=None, folder=folder, checkpoints=folder)
+    return files.read_json(folder / "base.json")
+
+
+def test_it_is_what_its_receipt_says_and_another_byte_is_refused(tmp_path):
+    made = {Path(name).name: digest for name, digest in RECEIPT["outputs"].items()}
+    assert pinned(FOLDER, tmp_path / "base")["sha256"]["model.safetensors"] == made["model.safetensors"]
+    copy = shutil.copytree(FOLDER, tmp_path / "copy")
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
+    with pytest.raises(UserError, match="model.safetensors is not the file that .*receipt.json is of"):
+        pinned(copy, tmp_path / "base")
+
+
+def test_params_yaml_would_make_it_anew_but_for_one_line():
+    again = SHIPPED.model_copy(update={"base": params.Base(model="miniature", revision=None)})
+    assert recipes.recipes(again, {"a": None})["base"]["params"] == RECEIPT["recipe"]["params"]
+    assert {"src/closedbook/miniature/world.yaml": files.sha256_file(language.WORLD)} == RECEIPT["inputs"], "the world is another since"
+
+
+def test_it_is_small():
+    assert (FOLDER / "model.safetensors").stat().st_size < 8e6
+    assert {tensor.dtype for tensor in load_file(FOLDER / "model.safetensors").values()} == {torch.bfloat16}
+
+
+def test_what_it_replays_names_nothing_of_a_book_to_be_learned():
+    world, texts = language.load(), [row["text"] for row in files.read_json_lines(FOLDER / base.REPLAY)]
+    assert len(texts) == 1000
+    leaks.check(world, lessons=texts, replayed=texts)
+    strange = make_book(world, Names(world, "target"), 2, seeds.generator(1))
+    with pytest.raises(RuntimeError, match="name what is in books to be learned"):
+        leaks.check(world, lessons=texts, replayed=[*texts, strange.text])
