@@ -35,6 +35,7 @@ rule corpus:
         passages=lambda wildcards: expand("results/passages/{strategy}", strategy=strategies_of(wildcards)),
     log:
         ".closedbook/logs/corpora/{corpus}.log",
+    priority: 5  # trainings, the longest jobs, wait for it
     shell:
         "{CLOSEDBOOK} step corpora"
         " --recipe {input.recipe:q}"
