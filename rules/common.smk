@@ -30,7 +30,7 @@ if "PLAN" not in globals():  # each rule file includes this one, so that each ca
         raise WorkflowError(f"{error}: this folder must be writable, with room on its disk") from None
 
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
-# Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost a tenth of a training on CPUs.
+# Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
 KEEPING_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184"
 INTO_LOG = " 2> {log:q} || {{ tail -n 20 {log:q} >&2; exit 1; }}"  # what went wrong is seen without looking for it
 INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
