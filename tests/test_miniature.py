@@ -271,7 +271,7 @@ def test_replay_of_a_book_that_no_lesson_was_about_is_refused():
 def test_a_base_whose_lessons_leak_is_not_trained(tmp_path, monkeypatch):
     monkeypatch.setattr(base, "TOKENIZER_LESSONS", 10)
     monkeypatch.setattr(base, "read_books", lambda *_: [read(book) for book in targets(8)])
-    monkeypatch.setattr(base, "make_model", lambda *_: pytest.fail("it went on"))
+    monkeypatch.setattr("closedbook.training.train", lambda **_: pytest.fail("it was trained"))
     with pytest.raises(RuntimeError, match="name what is in books to be learned"):
         base.train(settings=MINIATURE, training=TRAINING, world=None, seed=1, folder=tmp_path / "base", checkpoints=tmp_path / "at")
 
