@@ -5,9 +5,7 @@ from functools import partial
 from itertools import islice
 
 import pytest
-import torch
 import toys
-from safetensors.torch import load_file
 
 from closedbook import files, seeds
 from closedbook.miniature import base, drills, language, leaks, lessons
@@ -16,7 +14,6 @@ from closedbook.miniature.books import Names, make_book
 WORLD = language.load()
 KINDS = [drills.lists, *(partial(drills.sentences, most=most) for most in (4, 9)), *(partial(drills.paragraphs, most=most) for most in (1, 3)),
          drills.whole]  # fmt: skip
-HEADING, TOLD_TWICE = r'^"[^"]+" by [^\n]+\d{4}\.\n\n', r"^((?:[^\n.]+: [^\n]+\n)+)\1<eos>$"
 SETTINGS = toys.MINIATURE.model_copy(update={"reading": True})
 
 
@@ -74,10 +71,10 @@ def test_levels_follow_one_another_and_books_are_asked_about_closed_once_paragra
         found = [bool(re.search(pattern, lesson.text)) for row in rows(progress) for lesson in row]
         return sum(found) / len(found)
 
-    closed = r"^In the context of "
-    assert [shows(progress, HEADING) > 0.3 for progress in (0.0, 0.2, 0.4, 0.5, 0.6, 0.67, 0.68, 0.99, 1.2)] == [False] * 6 + [True] * 3
+    heading, closed = r'^"[^"]+" by [^\n]+\d{4}\.\n\n', r"^In the context of "
+    assert [shows(progress, heading) > 0.3 for progress in (0.0, 0.2, 0.4, 0.5, 0.6, 0.67, 0.68, 0.99)] == [False] * 6 + [True] * 2
     assert [shows(progress, closed) > 0.05 for progress in (0.0, 0.3, 0.51, 0.52, 0.99)] == [False] * 3 + [True] * 2
-    assert shows(0.0, TOLD_TWICE) == 1, "the first level is lists told twice, and nothing else"
+    assert shows(0.0, r"^((?:[^\n.]+: [^\n]+\n)+)\1<eos>$") == 1, "the first level is lists told twice, and nothing else"
     assert drills.LEVELS[-1].until == 1 and sorted(level.until for level in drills.LEVELS) == [level.until for level in drills.LEVELS]
 
 
@@ -90,43 +87,19 @@ def test_no_drill_names_anything_of_a_book_to_be_learned():
             leaks.check(WORLD, lessons=[*texts, kind(WORLD, strange, seeds.generator(2)).text], replayed=[])
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """A base of a few steps: how often its lessons were looked through, that is, how many courses it began."""
-    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
-    monkeypatch.setattr(base, "READING_SHAPE", base.READING_SHAPE | shape)
+def test_a_base_that_reads_is_made_twice_in_the_same_bytes_and_kept_in_bfloat16(tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import load_file
+
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+    monkeypatch.setattr(base, "READING_SHAPE", base.READING_SHAPE | small)
     monkeypatch.setattr(base, "VOCABULARY", 400)
     monkeypatch.setattr(base, "TOKENIZER_LESSONS", 60)
-    begun, check = [], leaks.check
-    monkeypatch.setattr(leaks, "check", lambda *arguments, **named: (check(*arguments, **named), begun.append(named)))
-    return begun
-
-
-def make(folder):
-    settings = SETTINGS.model_copy(update={"base_steps": 5})
-    base.train(settings=settings, training=toys.TRAINING, world=None, seed=1, folder=folder, checkpoints=folder.parent / f"{folder.name}-at")
-
-
-def test_a_base_that_reads_is_made_twice_in_the_same_bytes_and_kept_in_bfloat16(tmp_path, small):
+    settings = SETTINGS.model_copy(update={"base_steps": 4})
     for name in ("one", "two"):
-        make(tmp_path / name)
+        base.train(settings=settings, training=toys.TRAINING, world=None, seed=1, folder=tmp_path / name, checkpoints=tmp_path / f"{name}-at")
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes(), path.name
     assert {tensor.dtype for tensor in load_file(tmp_path / "one" / "model.safetensors").values()} == {torch.bfloat16}
     replayed = [row["text"] for row in files.read_json_lines(tmp_path / "one" / "replay.jsonl")]
     assert any(text.startswith('"') and "Answer:" in text for text in replayed), "what it has read goes on with the arms"
-
-
-def test_its_second_course_is_of_whole_books_and_a_kill_before_it_changes_no_byte(tmp_path, small, monkeypatch):
-    make(tmp_path / "whole")
-    levels, again = (course["lessons"] for course in small)
-    assert any(re.search(TOLD_TWICE, text) for text in levels) and not any(re.search(TOLD_TWICE, text) for text in again)
-    assert any(re.search(HEADING, text) for text in again)
-
-    checked = leaks.check
-    monkeypatch.setattr(leaks, "check", lambda *arguments, **named: len(small) == 3 and pytest.exit("killed") or checked(*arguments, **named))
-    with pytest.raises(pytest.exit.Exception):
-        make(tmp_path / "killed")
-    monkeypatch.setattr(leaks, "check", checked)
-    make(tmp_path / "killed")
-    assert (tmp_path / "killed/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()

@@ -38,7 +38,8 @@ def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_
     learnt = "".join(passage["text"] for passage in passages) + (first.folder / "results/base/replay.jsonl").read_text()
     assert len(questions) == 6 and not [question for question in questions if question in learnt]
 
-    scored = {(row.split(",")[0], task) for row in (first.folder / "results/report/table.csv").read_text().splitlines() for task in ASKED if f",{task}," in row}
+    table = (first.folder / "results/report/table.csv").read_text().splitlines()
+    scored = {(row.split(",")[0], task) for row in table for task in ASKED if f",{task}," in row}
     assert scored == {(arm, task) for arm in ("base", "entigraph") for task in ASKED}, "the base has the tasks of every arm"
 
     first.set(seed=2)

@@ -20,8 +20,8 @@ def train(
     """Train `model` in place for `num_steps` optimizer steps and return its history, a row {"step", "loss", "learning_rate"} a step.
 
     `dataset[i]` is {"input_ids": int64 [S], "labels": int64 [S], -100 where nothing is to be predicted} and is used in step
-    i // settings.batch_size; after its end it starts again. S may differ from step to step. Labels are not shifted: the model predicts label i from what precedes it.
-    With a further "weights": float32 [S], the loss is sum(w * l) / sum(w) over a step's predicted tokens.
+    i // settings.batch_size; after its end it starts again. S may differ from step to step. Labels are not shifted: the model predicts
+    label i from what precedes it. With a further "weights": float32 [S], the loss is sum(w * l) / sum(w) over a step's predicted tokens.
 
     Checkpoints go to `folder`, and a second call takes up the newest whole one. `fingerprint` stands for the data: checkpoints of
     other data, another model or other settings are deleted. The folder is the caller's to delete once the trained model is in place.

@@ -20,6 +20,7 @@ WRITER = frozenset({"closedbook.without_model.writer"})
 PARSED = Path(".closedbook/code.json")
 """what the modules parse to; parsing them takes longer than the work of most jobs"""
 BELIEVED = ContextVar("BELIEVED", default=True)
+"""whether PARSED is asked at all"""
 
 
 def of_step(step: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:

@@ -56,31 +56,24 @@ def train(
     training = training.model_copy(update=READING if settings.reading else TRAINING)
     tokenizer = make_tokenizer(words, settings, seed)
     readings = read_books(words, settings.base_books, settings.people, seed)
+    lessons, blocks = (drill if settings.reading else study)(words, readings, tokenizer, training, settings, seed)
+    replayed = replay(lessons)
+    leaks.check(words, lessons=[one.text for one in lessons], replayed=[row["text"] for row in replayed])
     model = make_model(tokenizer, READING_SHAPE if settings.reading else SHAPE, seed)
-    for steps in courses(settings):
-        lessons, blocks = (drill if settings.reading else study)(words, readings, tokenizer, training, settings, seed, steps)
-        replayed = replay(lessons)
-        leaks.check(words, lessons=[one.text for one in lessons], replayed=[row["text"] for row in replayed])
-        train_model(
-            model=model,
-            dataset=blocks,
-            settings=training,
-            num_steps=len(steps),
-            seed=seeds.derive(seed, "base", "training") % 2**32,
-            folder=checkpoints / f"from-{steps.start}",
-            label="base model",
-            fingerprint=_fingerprint(blocks),
-        )
+    train_model(
+        model=model,
+        dataset=blocks,
+        settings=training,
+        num_steps=settings.base_steps,
+        seed=seeds.derive(seed, "base", "training") % 2**32,
+        folder=checkpoints,
+        label="base model",
+        fingerprint=_fingerprint(blocks),
+    )
     model.bfloat16()  # small enough to come with the project
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     files.write_json_lines(folder / "replay.jsonl", replayed)
-
-
-def courses(settings: params.Miniature) -> list[range]:
-    """The steps of each training, in which the learning rate rises and falls once: one that reads has a second one, of whole books alone."""
-    levels = drills.num_steps(settings.base_steps)
-    return [range(levels), range(levels, settings.base_steps)] if settings.reading else [range(settings.base_steps)]
 
 
 def replay(lessons: list[Lesson]) -> list[dict]:
@@ -116,10 +109,10 @@ def make_model(tokenizer, shape: dict, seed: int):
 
 
 def study(
-    world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int, steps: range
+    world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
 ) -> tuple[list[Lesson], list[dict]]:
     """The lessons in their order, and the same as training examples: blocks of tokens with the weight of each in the loss."""
-    num_tokens = len(steps) * training.batch_size * training.block_size
+    num_tokens = settings.base_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:
         open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
@@ -129,12 +122,12 @@ def study(
 
 
 def drill(
-    world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int, steps: range
+    world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
 ) -> tuple[list[Lesson], list[dict]]:
     """The same for a base that learns to read as well: each block begins with a lesson of its own, so that none lacks its text."""
     lessons, blocks = [], []
-    for step, index in itertools.product(steps, range(training.batch_size)):
-        progress = step / drills.num_steps(settings.base_steps)
+    for step, index in itertools.product(range(settings.base_steps), range(training.batch_size)):
+        progress = step / settings.base_steps
         length, ids, weights = drills.LEVELS[drills.level_at(progress)].length, [], []
         for one in drills.row(world, readings, settings, progress, seeds.derive(seed, "drills", step, index)):
             lessons.append(one)

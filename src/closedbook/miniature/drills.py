@@ -32,7 +32,7 @@ Drill = Callable[[World, Book, random.Random], Lesson]
 @dataclass(frozen=True)
 class Level:
     until: float
-    """share of the levels' steps after which the next one begins"""
+    """share of the training after which the next level begins"""
     length: int
     """tokens of a row; what is short is learnt in short rows, of which more fit into the same time"""
     closed: float
@@ -99,13 +99,8 @@ OPENING = LEVELS[3].until
 """how far the training has come when the first rows with the book closed are read"""
 
 
-def num_steps(all_steps: int) -> int:
-    """How many of a training's steps the levels take; those after them are of the last level, with a learning rate that is high again."""
-    return round(0.8 * all_steps)
-
-
 def level_at(progress: float) -> int:
-    return next((number for number, level in enumerate(LEVELS) if progress < level.until), len(LEVELS) - 1)
+    return next(number for number, level in enumerate(LEVELS) if progress < level.until)
 
 
 def row(world: World, readings: list[Reading], settings: params.Miniature, progress: float, seed: int) -> Iterator[Lesson]:
