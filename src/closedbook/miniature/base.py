@@ -37,7 +37,7 @@ TRAINING = {
 }
 """of its training; dtype and threads are those of params.yaml"""
 READING_SHAPE = SHAPE | {"num_attention_heads": 6, "num_key_value_heads": 6}
-READING = TRAINING | {"block_size": 640, "batch_size": 4, "learning_rate": 1.5e-3, "warmup": 0.03, "weight_decay": 0.05}
+READING = TRAINING | {"block_size": 640, "batch_size": 4, "warmup": 0.03, "weight_decay": 0.05}
 """of a base that learns to read as well: a whole book and its questions are one block"""
 REPLAYED = 1000
 

@@ -20,13 +20,17 @@ from closedbook.miniature.reader import Reader, Reading
 READ_WEIGHT, RETOLD_WEIGHT, REPEATED_WEIGHT = 0.03, 0.5, 1.0
 """weights of tokens in the loss, beside those of lessons: a text to be read is hardly to be predicted, its retelling by full names is"""
 NEW = 0.65
-"""share of a level's drills that are its own; the others are of the two levels before"""
+"""share of a level's drills that are its own; the others are of all levels before but the first, whose skills would be lost without"""
+FEW = 4
+"""facts of a drill on one relation, at most"""
 CONTEXT = {"first": 0.8, "later": 0.2}
 """share of questions that name their book, in the form in which models are scored"""
-ASKED = 10
-"""questions about a whole book, which with it fill a block"""
 
 Drill = Callable[[World, Book, random.Random], Lesson]
+Parts = list[tuple[str, float]]
+"""texts in sequence, each with the weight of its tokens in the loss, as in Lesson"""
+Telling = Callable[[World, Book, list[Fact], random.Random], str]
+Asking = Callable[[World, Book, list[Fact], random.Random], Parts]
 
 
 @dataclass(frozen=True)
@@ -42,60 +46,111 @@ class Level:
 
 def repetitions(world: World, book: Book, rng: random.Random) -> Lesson:
     """The same list twice: to go on as it went on before is what looking up begins with."""
-    told = _listed(_some_answers(world, book, rng))
+    facts = {fact.subject: fact for fact in rng.sample(book.facts, rng.choice((2, 3, 4, 6)))}
+    told = listed(world, book, list(facts.values()), rng)
     return Lesson([(told, 0.0), (told, REPEATED_WEIGHT)])
 
 
-def lists(world: World, book: Book, rng: random.Random) -> Lesson:
-    """Names with an answer each, all of them asked for twice."""
-    answers = _some_answers(world, book, rng)
-    asked = rng.sample(list(answers), len(answers)) + rng.sample(list(answers), len(answers))
-    return Lesson([(_listed(answers), 0.0), *(part for name in asked for part in ((f"{name}:", 0.0), (f" {answers[name]}\n", ANSWER_WEIGHT)))])
+def rivals(world: World, book: Book, rng: random.Random, *, tell: Telling, ask: Asking, relations: tuple[int, ...] = (1,)) -> Lesson:
+    """The same told of several people, as what each of them fears: the name alone says which answer is right.
+
+    Of facts drawn freely a model learns to go by the kind of answer that a question wants, and by "she" and "he", and never looks at a name.
+    """
+    told = list(itertools.chain(*rng.sample(_by_relation(world, book), rng.choice(relations))))
+    facts = rng.sample(told, len(told) if len(told) > FEW else rng.randint(2, FEW))
+    return Lesson([(f"{tell(world, book, facts, rng)}\n", READ_WEIGHT), *ask(world, book, facts, rng)])
 
 
-def _some_answers(world: World, book: Book, rng: random.Random) -> dict[str, str]:
-    return {fact.subject: world.answer(fact) for fact in rng.sample(book.facts, rng.choice((2, 3, 4, 6)))}
+def paragraph(world: World, book: Book, rng: random.Random) -> Lesson:
+    """A paragraph of a book, but not the last, which is about people of earlier ones."""
+    facts = facts_by_paragraph(world, book)[:-1]
+    return _paragraphs(world, book, facts, [rng.randrange(len(facts))], rng)
 
 
-def _listed(answers: dict[str, str]) -> str:
-    return "".join(f"{name}: {answer}\n" for name, answer in answers.items())
+def people(world: World, book: Book, rng: random.Random) -> Lesson:
+    """All paragraphs of a book that are about people but the last, with another one half of the time."""
+    facts = facts_by_paragraph(world, book)[:-1]
+    chosen = [index for index, told in enumerate(facts) if any(_is_of_person(world, fact) for fact in told)]
+    others = [index for index in range(len(facts)) if index not in chosen]
+    return _paragraphs(world, book, facts, sorted(chosen + rng.sample(others, rng.choice((0, 1)))), rng)
 
 
-def sentences(world: World, book: Book, rng: random.Random, *, most: int) -> Lesson:
-    """Facts of a book, each told with all names in a sentence of its own."""
-    facts = rng.sample(book.facts, rng.randint(most // 2, most))
-    return Lesson([(f"{told(world, book, facts, rng)}\n\n", READ_WEIGHT), *questions(world, book, facts, rng)])
-
-
-def paragraphs(world: World, book: Book, rng: random.Random, *, most: int) -> Lesson:
-    """Some paragraphs of a book, without the last, which is about people of earlier ones; often retold by full names."""
-    texts, facts = book.text.split("\n\n"), facts_by_paragraph(world, book)
-    chosen = sorted(rng.sample(range(len(texts) - 1), rng.randint(most // 2 + 1, most)))
-    read = [("\n\n".join(texts[index] for index in chosen) + "\n\n", READ_WEIGHT)]
+def _paragraphs(world: World, book: Book, facts: list[list[Fact]], chosen: list[int], rng: random.Random) -> Lesson:
+    texts = book.text.split("\n\n")
+    read = "\n\n".join(texts[index] for index in chosen)
     shown = [fact for index in chosen for fact in facts[index]]
-    retold = retelling(world, book, shown, rng) if rng.random() < 0.4 else []
-    return Lesson([*read, *retold, *questions(world, book, shown, rng)])
+    return _read(world, book, read, shown, rng, retold=0.4)
 
 
 def whole(world: World, book: Book, rng: random.Random) -> Lesson:
-    """A whole book under its byline, as quality_open shows it; sometimes retold by full names."""
-    read = [(f'"{book.title}" by {book.author}, {book.year}.\n\n{book.text}\n\n', READ_WEIGHT)]
-    facts = [fact for paragraph in facts_by_paragraph(world, book) for fact in paragraph]
-    if rng.random() < 0.25:
-        return Lesson([*read, *retelling(world, book, facts, rng)])
-    return Lesson([*read, *questions(world, book, rng.sample(facts, ASKED), rng)])
+    """A whole book under its byline, as quality_open shows it, with as many questions as its row has room for."""
+    facts = list(itertools.chain(*facts_by_paragraph(world, book)))
+    return _read(world, book, f'"{book.title}" by {book.author}, {book.year}.\n\n{book.text}', facts, rng, retold=0.2)
+
+
+def _read(world: World, book: Book, read: str, facts: list[Fact], rng: random.Random, *, retold: float) -> Lesson:
+    """A text and questions about it, now and then with all that it tells by full names between them."""
+    retelling = [("In full: ", 0.0), (sentences(world, book, facts, rng) + "\n", RETOLD_WEIGHT)] if rng.random() < retold else []
+    return Lesson([(f"{read}\n\n", READ_WEIGHT), *retelling, *questions(world, book, facts, rng)])
+
+
+def listed(world: World, book: Book, facts: list[Fact], rng: random.Random) -> str:
+    return "".join(f"{fact.subject}: {world.answer(fact)}\n" for fact in facts)
+
+
+def sentences(world: World, book: Book, facts: list[Fact], rng: random.Random) -> str:
+    """Each fact told with all names in a sentence of its own."""
+    return " ".join(world.discuss(fact, book.title, rng) for fact in facts) + "\n"
+
+
+def by_name(world: World, book: Book, facts: list[Fact], rng: random.Random) -> Parts:
+    """Each fact asked for twice, as a list has it."""
+    asked = rng.sample(facts, len(facts)) + rng.sample(facts, len(facts))
+    return [part for fact in asked for part in ((f"{fact.subject}:", 0.0), (f" {world.answer(fact)}\n", ANSWER_WEIGHT))]
+
+
+def questions(world: World, book: Book, facts: list[Fact], rng: random.Random) -> Parts:
+    """Each fact asked for once, in random order."""
+    parts = []
+    for number, fact in enumerate(rng.sample(facts, len(facts))):
+        question = fill(rng.choice(world.relations[fact.relation].questions), subject=fact.subject)
+        in_context = rng.random() < CONTEXT["later" if number else "first"]
+        asked = lessons.context(book.title, book.author, book.year) + question if in_context else capitalised(question)
+        parts += [(f"{asked}\nAnswer:", 0.0), (f" {world.answer(fact)}\n", ANSWER_WEIGHT)]
+    return parts
+
+
+def facts_by_paragraph(world: World, book: Book) -> list[list[Fact]]:
+    """In the order in which the text tells them."""
+    reading = lessons.read(Reader(world), book)
+    return [[sentence.fact for sentence in paragraph if isinstance(sentence, Statement)] for paragraph in reading.paragraphs]
+
+
+def _by_relation(world: World, book: Book) -> list[list[Fact]]:
+    """What is told of people, each relation's facts by themselves."""
+    found: dict[str, list[Fact]] = {}
+    for fact in book.facts:
+        if _is_of_person(world, fact):
+            found.setdefault(fact.relation, []).append(fact)
+    return list(found.values())
+
+
+def _is_of_person(world: World, fact: Fact) -> bool:
+    return world.relations[fact.relation].kind == "person"
 
 
 LEVELS = (
-    Level(0.08, 256, 0.0, repetitions),
-    Level(0.28, 256, 0.0, lists),
-    Level(0.42, 256, 0.0, partial(sentences, most=4)),
-    Level(0.52, 384, 0.0, partial(sentences, most=9)),
-    Level(0.61, 256, 0.2, partial(paragraphs, most=1)),
-    Level(0.68, 512, 0.2, partial(paragraphs, most=3)),
-    Level(1.0, 640, 0.35, whole),
+    Level(0.155, 256, 0.0, repetitions),
+    Level(0.18, 256, 0.0, partial(rivals, tell=listed, ask=by_name)),
+    Level(0.22, 256, 0.0, partial(rivals, tell=listed, ask=questions)),
+    Level(0.31, 256, 0.0, partial(rivals, tell=sentences, ask=by_name)),
+    Level(0.365, 256, 0.0, partial(rivals, tell=sentences, ask=questions)),
+    Level(0.485, 384, 0.0, partial(rivals, tell=sentences, ask=questions, relations=(2, 3))),
+    Level(0.52, 256, 0.2, paragraph),
+    Level(0.61, 512, 0.2, people),
+    Level(1.0, 640, 0.3, whole),
 )
-OPENING = LEVELS[3].until
+OPENING = LEVELS[5].until
 """how far the training has come when the first rows with the book closed are read"""
 
 
@@ -116,31 +171,6 @@ def row(world: World, readings: list[Reading], settings: params.Miniature, progr
 def _drills(world: World, number: int, people: int, rng: random.Random) -> Iterator[Lesson]:
     names = Names(world, "base")
     while True:
-        level = LEVELS[number] if number == 0 or rng.random() < NEW else rng.choice(LEVELS[max(0, number - 2) : number])
+        level = LEVELS[number] if number == 0 or rng.random() < NEW else rng.choice(LEVELS[min(1, number - 1) : number])
         book = make_book(world, names, people, rng)
         yield Lesson([*level.drill(world, book, rng).parts, (END, END_WEIGHT)])
-
-
-def questions(world: World, book: Book, facts: list[Fact], rng: random.Random) -> list[tuple[str, float]]:
-    """Each fact asked for once, in random order."""
-    parts = []
-    for number, fact in enumerate(rng.sample(facts, len(facts))):
-        question = fill(rng.choice(world.relations[fact.relation].questions), subject=fact.subject)
-        in_context = rng.random() < CONTEXT["later" if number else "first"]
-        asked = lessons.context(book.title, book.author, book.year) + question if in_context else capitalised(question)
-        parts += [(f"{asked}\nAnswer:", 0.0), (f" {world.answer(fact)}\n", ANSWER_WEIGHT)]
-    return parts
-
-
-def retelling(world: World, book: Book, facts: list[Fact], rng: random.Random) -> list[tuple[str, float]]:
-    return [("In full: ", 0.0), (f"{told(world, book, facts, rng)}\n\n", RETOLD_WEIGHT)]
-
-
-def told(world: World, book: Book, facts: list[Fact], rng: random.Random) -> str:
-    return " ".join(world.discuss(fact, book.title, rng) for fact in facts)
-
-
-def facts_by_paragraph(world: World, book: Book) -> list[list[Fact]]:
-    """In the order in which the text tells them."""
-    reading = lessons.read(Reader(world), book)
-    return [[sentence.fact for sentence in paragraph if isinstance(sentence, Statement)] for paragraph in reading.paragraphs]
