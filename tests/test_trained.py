@@ -1,4 +1,4 @@
-"""The base model that comes with the project: made by the recipe that params.yaml would make it by, small, and of no book to be learned."""
+"""The base models that come with the project: made by the recipes of their parameter files, small, and of no book to be learned."""
 
 import shutil
 from pathlib import Path
@@ -15,9 +15,12 @@ from closedbook.miniature import language, leaks
 from closedbook.miniature.books import Names, make_book
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = params.load(ROOT / "params.yaml")
-FOLDER = ROOT / SHIPPED.base.model
-RECEIPT = files.read_json(FOLDER / base.RECEIPT)
+SHIPPED = {name: params.load(ROOT / name) for name in ("params.yaml", "presets/miniature-reading.yaml")}
+FOLDERS = [ROOT / settings.base.model for settings in SHIPPED.values()]
+
+
+def receipt(folder) -> dict:
+    return files.read_json(folder / base.RECEIPT)
 
 
 def pinned(model, folder):
@@ -25,10 +28,11 @@ def pinned(model, folder):
     return files.read_json(folder / "base.json")
 
 
-def test_it_is_what_its_receipt_says_and_another_byte_is_refused(tmp_path):
-    made = {Path(name).name: digest for name, digest in RECEIPT["outputs"].items()}
-    assert pinned(FOLDER, tmp_path / "base")["sha256"]["model.safetensors"] == made["model.safetensors"]
-    copy = shutil.copytree(FOLDER, tmp_path / "copy")
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_it_is_what_its_receipt_says_and_another_byte_is_refused(tmp_path, folder):
+    made = {Path(name).name: digest for name, digest in receipt(folder)["outputs"].items()}
+    assert pinned(folder, tmp_path / "base")["sha256"]["model.safetensors"] == made["model.safetensors"]
+    copy = shutil.copytree(folder, tmp_path / "copy")
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (copy / "model.safetensors").write_bytes(weights)
@@ -36,19 +40,22 @@ def test_it_is_what_its_receipt_says_and_another_byte_is_refused(tmp_path):
         pinned(copy, tmp_path / "base")
 
 
-def test_params_yaml_would_make_it_anew_but_for_one_line():
-    again = SHIPPED.model_copy(update={"base": params.Base(model="miniature", revision=None)})
-    assert recipes.recipes(again, {"a": None})["base"]["params"] == RECEIPT["recipe"]["params"]
-    assert {"src/closedbook/miniature/world.yaml": files.sha256_file(language.WORLD)} == RECEIPT["inputs"], "the world is another since"
+@pytest.mark.parametrize("name", SHIPPED)
+def test_its_parameter_file_would_make_it_anew_but_for_one_line(name):
+    again, made = SHIPPED[name].model_copy(update={"base": params.Base(model="miniature", revision=None)}), receipt(ROOT / SHIPPED[name].base.model)
+    assert recipes.recipes(again, {"a": None})["base"]["params"] == made["recipe"]["params"]
+    assert {"src/closedbook/miniature/world.yaml": files.sha256_file(language.WORLD)} == made["inputs"], "the world is another since"
 
 
-def test_it_is_small():
-    assert (FOLDER / "model.safetensors").stat().st_size < 8e6
-    assert {tensor.dtype for tensor in load_file(FOLDER / "model.safetensors").values()} == {torch.bfloat16}
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_it_is_small(folder):
+    assert (folder / "model.safetensors").stat().st_size < 8e6
+    assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {torch.bfloat16}
 
 
-def test_what_it_replays_names_nothing_of_a_book_to_be_learned():
-    world, texts = language.load(), [row["text"] for row in files.read_json_lines(FOLDER / base.REPLAY)]
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_it_replays_names_nothing_of_a_book_to_be_learned(folder):
+    world, texts = language.load(), [row["text"] for row in files.read_json_lines(folder / base.REPLAY)]
     assert len(texts) == 1000
     leaks.check(world, lessons=texts, replayed=texts)
     strange = make_book(world, Names(world, "target"), 2, seeds.generator(1))
