@@ -139,19 +139,19 @@ def _is_of_person(world: World, fact: Fact) -> bool:
     return world.relations[fact.relation].kind == "person"
 
 
+OPENING = 0.15
+"""share of the training in which the book is always closed: what that asks for is hardly learned any more once looking up is"""
 LEVELS = (
-    Level(0.155, 256, 0.0, repetitions),
-    Level(0.18, 256, 0.0, partial(rivals, tell=listed, ask=by_name)),
-    Level(0.22, 256, 0.0, partial(rivals, tell=listed, ask=questions)),
-    Level(0.31, 256, 0.0, partial(rivals, tell=sentences, ask=by_name)),
-    Level(0.365, 256, 0.0, partial(rivals, tell=sentences, ask=questions)),
-    Level(0.485, 384, 0.0, partial(rivals, tell=sentences, ask=questions, relations=(2, 3))),
-    Level(0.52, 256, 0.2, paragraph),
-    Level(0.61, 512, 0.2, people),
+    Level(0.28, 256, 0.1, repetitions),
+    Level(0.305, 256, 0.1, partial(rivals, tell=listed, ask=by_name)),
+    Level(0.34, 256, 0.1, partial(rivals, tell=listed, ask=questions)),
+    Level(0.415, 256, 0.1, partial(rivals, tell=sentences, ask=by_name)),
+    Level(0.46, 256, 0.1, partial(rivals, tell=sentences, ask=questions)),
+    Level(0.565, 384, 0.1, partial(rivals, tell=sentences, ask=questions, relations=(2, 3))),
+    Level(0.595, 256, 0.2, paragraph),
+    Level(0.67, 512, 0.2, people),
     Level(1.0, 640, 0.3, whole),
 )
-OPENING = LEVELS[5].until
-"""how far the training has come when the first rows with the book closed are read"""
 
 
 def level_at(progress: float) -> int:
@@ -162,8 +162,8 @@ def row(world: World, readings: list[Reading], settings: params.Miniature, progr
     """Lessons without end for one row of a training that has come so far: drills, or else lessons about the books of `readings`."""
     number = level_at(progress)
     rng = seeds.generator(seed, "row")
-    if rng.random() < LEVELS[number].closed:
-        books = readings[: lessons.num_books((progress - OPENING) / (1 - OPENING), len(readings))]
+    if progress < OPENING or rng.random() < LEVELS[number].closed:
+        books = readings[: lessons.num_books(progress / OPENING, len(readings))]
         return (lessons.lesson(world, books, settings.narrative, seed, index) for index in itertools.count())
     return _drills(world, number, settings.people, rng)
 
