@@ -51,7 +51,7 @@ def test_folder_with_the_receipt_of_its_making_holds_what_was_made(tmp_path):
     with pytest.raises(UserError, match="model.safetensors is not the file that .*receipt.json is of"):
         build(model, tmp_path / "base")
     weights.unlink()
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="model.safetensors is not the file that .*receipt.json is of"):
         build(model, tmp_path / "base")
 
 

@@ -1,4 +1,4 @@
-"""The embedded default in small: from no document to a report, twice, with the scripted author behind LiteLLM."""
+"""The embedded default in small: from no document to a report, twice, with the scripted author in a language model's place."""
 
 import shutil
 
@@ -20,6 +20,10 @@ SMALL = {
 ASKED = ("quality_closed_text", "quality_closed", "quality_open")
 
 
+def asked_in(text: str, questions: list[str]) -> list[str]:
+    return [question for question in questions if question.lower() in text.lower()]
+
+
 def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_same_bytes(tmp_path):
     first, second = (Line(tmp_path / name, **SMALL) for name in ("first", "second"))
     first.run("snakemake", "--cores", "1")
@@ -36,7 +40,8 @@ def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_
     assert {passage["call"]["model"] for passage in passages} == {"miniature/author"}
     questions = [row["question"] for path in (first.folder / "results/questions").iterdir() for row in files.read_json(path)]
     learnt = "".join(passage["text"] for passage in passages) + (first.folder / "results/base/replay.jsonl").read_text()
-    assert len(questions) == 6 and not [question for question in questions if question in learnt]
+    assert len(questions) == 6 and not asked_in(learnt, questions)
+    assert asked_in(f"{learnt} {questions[-1].capitalize()}", questions) == [questions[-1]], "planted: a question among it is seen"
 
     table = (first.folder / "results/report/table.csv").read_text().splitlines()
     scored = {(row.split(",")[0], task) for row in table for task in ASKED if f",{task}," in row}

@@ -268,9 +268,11 @@ def test_replay_of_a_book_that_no_lesson_was_about_is_refused():
         leaks.check(WORLD, lessons=[learnt], replayed=[learnt, other])
 
 
-def test_a_base_whose_lessons_leak_is_not_trained(tmp_path, monkeypatch):
+@pytest.mark.parametrize("leaking", [base.TOKENIZER_BOOKS, MINIATURE.base_books])
+def test_a_base_whose_tokenizer_or_lessons_leak_is_not_trained(tmp_path, monkeypatch, leaking):
+    own, strange = ([read(book) for book in make_books(WORLD, side=side, number=8, people=2, seed=1)] for side in ("base", "target"))
     monkeypatch.setattr(base, "TOKENIZER_LESSONS", 10)
-    monkeypatch.setattr(base, "read_books", lambda *_: [read(book) for book in targets(8)])
+    monkeypatch.setattr(base, "read_books", lambda _, number, *__: strange if number == leaking else own)
     monkeypatch.setattr("closedbook.training.train", lambda **_: pytest.fail("it was trained"))
     with pytest.raises(RuntimeError, match="name what is in books to be learned"):
         base.train(settings=MINIATURE, training=TRAINING, world=None, seed=1, folder=tmp_path / "base", checkpoints=tmp_path / "at")

@@ -140,6 +140,28 @@ def test_planning_refuses_an_arms_task_that_is_none(monkeypatch):
         plan.make(write=False)
 
 
+@pytest.mark.parametrize("other", [{"narrative": 0.25}, {"base_books": 25}, {"base_steps": 601}, {"reading": True}])
+def test_planning_refuses_what_a_base_that_is_not_made_anew_was_not_made_with(monkeypatch, other):
+    monkeypatch.chdir(ROOT)
+    [(name, value)] = other.items()
+    as_shipped, made_anew = changed(miniature={**other, "people": 1}), changed(miniature=other, base={"model": "miniature"})
+    monkeypatch.setattr(plan.params, "load", lambda: as_shipped)
+    with pytest.raises(UserError, match=f"miniature.{name}: the base in src/closedbook/miniature/trained was made with .*, not {value}: set base.model"):
+        plan.make(write=False)
+    monkeypatch.setattr(plan.params, "load", lambda: made_anew)
+    assert plan.make(write=False).recipes["base"]["params"]["miniature"][name] == value
+
+
+@pytest.mark.parametrize("content", ["{}", "What I paid", '{"outputs": {}}'])
+def test_planning_refuses_a_base_whose_receipt_is_none(monkeypatch, tmp_path, content):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "receipt.json").write_text(content)
+    settings = changed(base={"model": str(tmp_path)})
+    monkeypatch.setattr(plan.params, "load", lambda: settings)
+    with pytest.raises(UserError, match="params.yaml: base.model: .*receipt.json: not a .*receipt.*: take the folder anew"):
+        plan.make(write=False)
+
+
 def test_a_mixture_asks_for_the_passages_of_each_of_its_strategies_and_keeps_one_recipe_however_it_is_written():
     arm = {"corpus_tokens": 100, "train_tokens": None, "epochs": 1}
     one, other = (recipes.recipes(changed(arms={"raw": {"strategy": strategy, **arm}}), {"doc": None})

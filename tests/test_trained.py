@@ -1,6 +1,8 @@
 """The base models that come with the project: made by the recipes of their parameter files, small, and of no book to be learned."""
 
+import itertools
 import shutil
+from bisect import bisect_left
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +13,14 @@ from safetensors.torch import load_file
 from closedbook import base, files, params, seeds
 from closedbook.errors import UserError
 from closedbook.freshness import recipes
-from closedbook.miniature import language, leaks
+from closedbook.miniature import base as miniature
+from closedbook.miniature import drills, language, leaks, lessons
 from closedbook.miniature.books import Names, make_book
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = {name: params.load(ROOT / name) for name in ("params.yaml", "presets/miniature-reading.yaml")}
+LAST = {"lessons": range(11_000, 12_500), "steps": 400}
+"""more than what is replayed"""
 FOLDERS = [ROOT / settings.base.model for settings in SHIPPED.values()]
 
 
@@ -61,3 +66,27 @@ def test_what_it_replays_names_nothing_of_a_book_to_be_learned(folder):
     strange = make_book(world, Names(world, "target"), 2, seeds.generator(1))
     with pytest.raises(RuntimeError, match="name what is in books to be learned"):
         leaks.check(world, lessons=texts, replayed=[*texts, strange.text])
+
+
+def learnt(settings, seed) -> list[str]:
+    """What a base's last lessons were, whether there was room for them or not."""
+    world, made = language.load(), settings.miniature
+    readings = lessons.read_books(world, made.base_books, made.people, seed)
+    if not made.reading:
+        return [lessons.lesson(world, readings, made.narrative, seed, index).text for index in LAST["lessons"]]
+    rows = itertools.product(range(made.base_steps - LAST["steps"], made.base_steps), range(miniature.READING["batch_size"]))
+    shown = (drills.row(world, readings, made, step / made.base_steps, seeds.derive(seed, "drills", step, index)) for step, index in rows)
+    return [one.text for row in shown for one in itertools.islice(row, 20)]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_it_replays_is_what_its_rule_had_it_read(name):
+    settings = SHIPPED[name]
+    replayed = [row["text"] for row in files.read_json_lines(ROOT / settings.base.model / base.REPLAY)]
+
+    def unread(seed) -> list[str]:
+        known = sorted(learnt(settings, seed))
+        return [text for text in replayed if not known[min(bisect_left(known, text), len(known) - 1)].startswith(text)]
+
+    assert not unread(settings.seed)
+    assert len(unread(settings.seed + 1)) > 990, "planted: lessons of another seed's base are seen"

@@ -7,14 +7,16 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, forgetting, params, sources
+from closedbook import base, files, forgetting, params, sources
 from closedbook.errors import UserError
-from closedbook.freshness import code, recipes
+from closedbook.freshness import code, receipts, recipes
 from closedbook.freshness.receipts import FOLDER, LIMITS, WORK
 from closedbook.scores import tasks
 from closedbook.strategies import check
 
 BASE_REPLAY = "results/base/replay.jsonl"
+ONLY_OF_BASE = ("base_books", "base_steps", "reading", "narrative")
+"""settings of the miniature that are about nothing but its base"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ def make(write: bool = True) -> Plan:
         tasks.check_tasks(reader.tasks, field=f"readers.{name}.tasks")
         tasks.check_in_words(reader.tasks, reader.model)
     forgetting.check_tasks(settings.scores.forgetting)
+    _check_base(settings)
     _check_replay(settings.corpora.replay.path)
     check.check(settings)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed, settings.training.seeds)
@@ -66,6 +69,23 @@ def make(write: bool = True) -> Plan:
         files.write_json(LIMITS, settings.limits.model_dump())
         code.remember()
     return plan
+
+
+def _check_base(settings: params.Params) -> None:
+    """A base that comes with the receipt of its making is not made anew: that params.yaml asks for another would change nothing."""
+    receipt = Path(settings.base.model) / base.RECEIPT
+    if not receipt.is_file():
+        return
+    try:
+        made = receipts.read(receipt)["recipe"]["params"].get("miniature", {})
+    except UserError as error:
+        raise UserError(f"params.yaml: base.model: {str(error).removesuffix(receipts.REMEDY)}: take the folder anew, or, if that file is "
+                        "something else, rename it") from None
+    for name in ONLY_OF_BASE:
+        value = getattr(settings.miniature, name)
+        if made.get(name, value) != value:
+            raise UserError(f"params.yaml: miniature.{name}: the base in {settings.base.model} was made with {made[name]}, not {value}: set "
+                            f"base.model: miniature to make another, or give {made[name]}")
 
 
 def _check_replay(path: str) -> None:

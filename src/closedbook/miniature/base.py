@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
 from closedbook import files, params, seeds
@@ -42,6 +43,16 @@ READING = TRAINING | {"block_size": 640, "batch_size": 4, "warmup": 0.03, "weigh
 REPLAYED = 1000
 
 
+@dataclass(frozen=True)
+class Course:
+    lessons: list[Lesson]
+    """in their order"""
+    read: list[Lesson]
+    """the same as far as the model learns from them"""
+    blocks: list[dict]
+    """the same as training examples: tokens with the weight of each in the loss"""
+
+
 def train(
     *, settings: params.Miniature, training: params.Training, world: Path | None, seed: int, folder: Path, checkpoints: Path
 ) -> None:
@@ -56,19 +67,19 @@ def train(
     training = training.model_copy(update=READING if settings.reading else TRAINING)
     tokenizer = make_tokenizer(words, settings, seed)
     readings = read_books(words, settings.base_books, settings.people, seed)
-    lessons, blocks = (drill if settings.reading else study)(words, readings, tokenizer, training, settings, seed)
-    replayed = replay(lessons)
-    leaks.check(words, lessons=[one.text for one in lessons], replayed=[row["text"] for row in replayed])
+    course = (drill if settings.reading else study)(words, readings, tokenizer, training, settings, seed)
+    replayed = replay(course)
+    leaks.check(words, lessons=[one.text for one in course.lessons], replayed=[row["text"] for row in replayed])
     model = make_model(tokenizer, READING_SHAPE if settings.reading else SHAPE, seed)
     train_model(
         model=model,
-        dataset=blocks,
+        dataset=course.blocks,
         settings=training,
         num_steps=settings.base_steps,
         seed=seeds.derive(seed, "base", "training") % 2**32,
         folder=checkpoints,
         label="base model",
-        fingerprint=_fingerprint(blocks),
+        fingerprint=_fingerprint(course.blocks),
     )
     model.bfloat16()  # small enough to come with the project
     model.save_pretrained(folder)
@@ -76,9 +87,9 @@ def train(
     files.write_json_lines(folder / "replay.jsonl", replayed)
 
 
-def replay(lessons: list[Lesson]) -> list[dict]:
-    """The last lessons read. Lessons about books that the model has not read would teach it wrong answers."""
-    rows = [{"id": f"base-{index:05}", "text": one.text.removesuffix(END)} for index, one in enumerate(lessons)]
+def replay(course: Course) -> list[dict]:
+    """The last that was read. What the model has not read would teach it wrong answers."""
+    rows = [{"id": f"base-{index:05}", "text": one.text.removesuffix(END)} for index, one in enumerate(course.read)]
     return rows[-REPLAYED:]
 
 
@@ -89,6 +100,7 @@ def make_tokenizer(world: language.World, settings: params.Miniature, seed: int)
 
     readings = read_books(world, TOKENIZER_BOOKS, settings.people, seed)
     texts = [lesson(world, readings, settings.narrative, seed, index).text for index in range(TOKENIZER_LESSONS)]
+    leaks.check(world, lessons=texts, replayed=[])
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -110,39 +122,55 @@ def make_model(tokenizer, shape: dict, seed: int):
 
 def study(
     world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
-) -> tuple[list[Lesson], list[dict]]:
-    """The lessons in their order, and the same as training examples: blocks of tokens with the weight of each in the loss."""
+) -> Course:
+    """Lessons with the book closed, one after the other; the end of the training cuts the last one, which counts as read."""
     num_tokens = settings.base_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:
         open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
         lessons.append(lesson(world, open_books, settings.narrative, seed, len(lessons)))
         _append(lessons[-1], tokenizer, ids, weights)
-    return lessons, _blocks(ids[:num_tokens], weights[:num_tokens], training.block_size)
+    return Course(lessons, lessons, _blocks(ids[:num_tokens], weights[:num_tokens], training.block_size))
 
 
 def drill(
     world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
-) -> tuple[list[Lesson], list[dict]]:
-    """The same for a base that learns to read as well: each block begins with a lesson of its own, so that none lacks its text."""
-    lessons, blocks = [], []
+) -> Course:
+    """What a base that learns to read as well does: each block begins with a lesson of its own, so that none lacks its text, and what of
+    the last one has no room in it is not read.
+    """
+    course = Course([], [], [])
     for step, index in itertools.product(range(settings.base_steps), range(training.batch_size)):
         progress = step / settings.base_steps
         length, ids, weights = drills.LEVELS[drills.level_at(progress)].length, [], []
         for one in drills.row(world, readings, settings, progress, seeds.derive(seed, "drills", step, index)):
-            lessons.append(one)
-            _append(one, tokenizer, ids, weights)
+            course.lessons.append(one)
+            ends = _append(one, tokenizer, ids, weights)
             if len(ids) >= length:
                 break
-        blocks += _blocks(ids[:length], weights[:length], length)
-    return lessons, blocks
+            course.read.append(one)
+        course.read.extend(_as_far_as(length, one, ends))
+        course.blocks.extend(_blocks(ids[:length], weights[:length], length))
+    return course
 
 
-def _append(one: Lesson, tokenizer, ids: list[int], weights: list[float]) -> None:
+def _append(one: Lesson, tokenizer, ids: list[int], weights: list[float]) -> list[int]:
+    """Returns how many tokens there are after each of the lesson's parts."""
     texts, text_weights = zip(*one.parts)
+    ends = []
     for tokens, weight in zip(tokenizer(list(texts), verbose=False)["input_ids"], text_weights):
         ids += tokens
         weights += [weight] * len(tokens)
+        ends.append(len(ids))
+    return ends
+
+
+def _as_far_as(length: int, one: Lesson, ends: list[int]) -> list[Lesson]:
+    """A lesson up to its last line that ends within so many tokens, if there is one."""
+    parts = [part for part, end in zip(one.parts, ends) if end <= length]
+    while parts and not parts[-1][0].endswith(("\n", END)):
+        parts.pop()
+    return [Lesson(parts)] if parts else []
 
 
 def _blocks(ids: list[int], weights: list[float], block_size: int) -> list[dict]:
