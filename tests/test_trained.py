@@ -19,8 +19,8 @@ from closedbook.miniature.books import Names, make_book
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = {name: params.load(ROOT / name) for name in ("params.yaml", "presets/miniature-reading.yaml")}
-LAST = {"lessons": range(11_000, 12_500), "steps": 400}
-"""more than what is replayed"""
+LAST = {"lessons": range(11_000, 12_500), "steps": 300, "characters": 640 * 5}
+"""more lessons than are replayed, or steps of a training and characters of a row"""
 FOLDERS = [ROOT / settings.base.model for settings in SHIPPED.values()]
 
 
@@ -74,9 +74,13 @@ def learnt(settings, seed) -> list[str]:
     readings = lessons.read_books(world, made.base_books, made.people, seed)
     if not made.reading:
         return [lessons.lesson(world, readings, made.narrative, seed, index).text for index in LAST["lessons"]]
-    rows = itertools.product(range(made.base_steps - LAST["steps"], made.base_steps), range(miniature.READING["batch_size"]))
-    shown = (drills.row(world, readings, made, step / made.base_steps, seeds.derive(seed, "drills", step, index)) for step, index in rows)
-    return [one.text for row in shown for one in itertools.islice(row, 20)]
+    texts = []
+    for step, index in itertools.product(range(made.base_steps - LAST["steps"], made.base_steps), range(miniature.READING["batch_size"])):
+        shown, length = drills.row(world, readings, made, step / made.base_steps, seeds.derive(seed, "drills", step, index)), 0
+        while length < LAST["characters"]:
+            texts.append(next(shown).text)
+            length += len(texts[-1])
+    return texts
 
 
 @pytest.mark.parametrize("name", SHIPPED)
