@@ -144,7 +144,8 @@ def test_two_workers_take_experiments_from_the_queue(line, server):
     for number in (5, 6):
         line.run("dvc", "exp", "run", "--queue", "--set-param", f"passages.entigraph.pairs={number}", "--name", f"pairs-{number}", "passages")
     try:
-        line.run("dvc", "queue", "start", "--jobs", "2", PATH=f"{line.folder}/.venv/bin:{os.environ['PATH']}")  # workers look for dvc there
+        path = f"{line.folder}/.venv/bin:{os.environ['PATH']}"  # workers look for dvc there
+        line.run("sh", "-c", "dvc queue start --jobs 2 > queue.log 2>&1", PATH=path)  # they keep its output open, perhaps for good
         until = time.monotonic() + 240
         while (status := line.run("dvc", "queue", "status")).count("Success") < 2:
             assert "Failed" not in status and time.monotonic() < until, status
