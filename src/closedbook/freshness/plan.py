@@ -15,8 +15,6 @@ from closedbook.scores import tasks
 from closedbook.strategies import check
 
 BASE_REPLAY = "results/base/replay.jsonl"
-ONLY_OF_BASE = ("base_books", "base_steps", "reading", "narrative")
-"""settings of the miniature that are about nothing but its base"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +79,11 @@ def _check_base(settings: params.Params) -> None:
     except UserError as error:
         raise UserError(f"params.yaml: base.model: {str(error).removesuffix(receipts.REMEDY)}: take the folder anew, or, if that file is "
                         "something else, rename it") from None
-    for name in ONLY_OF_BASE:
-        value = getattr(settings.miniature, name)
-        if made.get(name, value) != value:
-            raise UserError(f"params.yaml: miniature.{name}: the base in {settings.base.model} was made with {made[name]}, not {value}: set "
-                            f"base.model: miniature to make another, or give {made[name]}")
+    for name, then in made.items():
+        now = getattr(settings.miniature, name)
+        if now != then and name != "people":  # that one is about the books to be learned too
+            raise UserError(f"params.yaml: miniature.{name}: the base in {settings.base.model} was made with {then}, not {now}: set "
+                            f"base.model: miniature to make another, or give {then}")
 
 
 def _check_replay(path: str) -> None:
