@@ -58,6 +58,8 @@ class Page:
         self._noted(tag, {name: value or "" for name, value in attributes.items()})
         if tag in BLOCKS:
             self._parts.append(PARAGRAPH)
+        if tag == "button":
+            self._parts.append(" ")
         if tag in PASSED_OVER:
             self._open.append((tag, len(self._parts)))
         if tag == "h1" and not self.heading and self._first is None:

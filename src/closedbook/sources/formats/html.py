@@ -13,7 +13,6 @@ MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16le", codecs.BOM_U
 XML_ENCODING = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([\w.:-]+)")
 HEAD = 1 << 16
 """bytes within which a page must say how it is encoded"""
-EMPTY_ELEMENT = re.compile(r"<([A-Za-z][\w:.-]*)([^<>]*)/>")
 CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 
 
@@ -31,8 +30,8 @@ def _converted(page: markup.Page) -> Converted:
 
 
 def xhtml(data: bytes) -> markup.Page:
-    """A page by the rules of XML, in which any element may be empty and some text is marked as free of markup, but as lenient as HTML."""
-    text = EMPTY_ELEMENT.sub(r"<\1\2></\1>", decoded(data))
+    """A page in which some text may be marked as free of markup, as in XML, and else as lenient as HTML."""
+    text = decoded(data)
     end = text.rfind("]]>") + len("]]>") if "]]>" in text else 0
     return markup.read(CDATA.sub(lambda match: escape(match[1]), text[:end]) + text[end:])
 
