@@ -113,7 +113,7 @@ def test_a_page_that_lies_on_its_side_is_read(way, place, caplog):
 def test_a_stamp_at_a_pages_edge_is_left_out_and_said(caplog):
     stamp = (15, 100, "arXiv 2409", UPWARDS)
     assert paragraphs(*read(a_pdf=pdf([*lines("The lamp at Hest burned for nine winters."), stamp]))) == ["The lamp at Hest burned for nine winters."]
-    assert "10 letters that stand at an angle" in caplog.text
+    assert "9 letters that stand in figures, or at an angle" in caplog.text
 
 
 def test_letters_from_right_to_left_are_never_learnt_in_the_order_of_the_page(caplog):
@@ -313,6 +313,15 @@ def test_an_xhtml_file_may_hold_empty_elements_and_text_without_markup():
 
 def test_what_a_page_shows_of_markup_is_text():
     assert paragraphs(*read(a_html=b"<p>Write &lt;!-- so --&gt; or &lt;b&gt;, AT&amp;amp;T.</p>")) == ["Write <!-- so --> or <b>, AT&amp;T."]
+
+
+@pytest.mark.parametrize(("name", "data"), [
+    ("a_html", b"<meta charset=latin1><title>The \x1b[31mLamp\x07</title><p>Te\x01xt &#x7f;here."),
+    ("a_pdf", pdf(lines("Te\x01xt here."), info="/Title (The \x1b[31mLamp\x07)")),
+])
+def test_control_characters_never_leave_a_converter(name, data):
+    (article,) = read(**{name: data})
+    assert article.title == "The [31mLamp" and paragraphs(article) == ["Text here."]
 
 
 # what is kept

@@ -4,8 +4,10 @@ Nothing in a file is run, and nothing that it points to is fetched: text is take
 `bounds` says what a file may ask for, `apart` keeps a conversion to that.
 """
 
+import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +24,8 @@ CONVERTERS: dict[str, Callable[[bytes], Converted]] = {
 }
 LIBRARIES = {".pdf": "pdfminer.six", ".docx": "mammoth"}
 """those of the extra `formats`"""
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+"""control characters that are no white space; nobody sees them"""
 KEPT = Path(".closedbook/converted")
 
 
@@ -62,7 +66,7 @@ def installed(library: str) -> str:
 def convert(file: Path) -> Converted:
     """As `read`, in this process and without memory: `apart` calls it."""
     try:
-        converted = CONVERTERS[file.suffix.lower()](file.read_bytes())
+        converted = _clean(CONVERTERS[file.suffix.lower()](file.read_bytes()))
         converted.text.encode("utf-8")
     except Unreadable:
         raise
@@ -72,3 +76,8 @@ def convert(file: Path) -> Converted:
     if is_empty(converted.text, converted.is_html):
         raise Unreadable("no text in it")
     return converted
+
+
+def _clean(converted: Converted) -> Converted:
+    values = {name: getattr(converted, name) for name in ("title", "author", "license", "text")}
+    return replace(converted, **{name: CONTROL.sub("", value) for name, value in values.items() if value})

@@ -7,7 +7,7 @@ that a line's end cut in two.
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import atan2, pi
 
 from closedbook.sources.formats import bounds, lines, margins
@@ -46,11 +46,11 @@ def convert(data: bytes) -> Converted:
     if len("".join(leftwards)) > MOST_UNSURE * len(text):
         raise Unreadable(f"{len(leftwards):,} words of a script that is read from right to left, whose letters a PDF holds in no sure order: "
                          "save it as DOCX, HTML or text")
-    left_out = _left_out(boxes, repeated, len(glyphs), len(leftwards), sum(across for _, across in pages))
+    left_out = _left_out(boxes, repeated, len(glyphs), len(leftwards), sum(beside for _, beside in pages))
     return Converted(**about, text=text, is_html=False, left_out=list(left_out))
 
 
-def _left_out(pages: list, repeated: int, glyphs: int, leftwards: int, across: int) -> Iterator[str]:
+def _left_out(pages: list, repeated: int, glyphs: int, leftwards: int, beside: int) -> Iterator[str]:
     empty = [str(number) for number, boxes in enumerate(pages, start=1) if not boxes]
     if empty:
         yield f"page {', '.join(empty)}: no text there, as on a scan or a picture"
@@ -60,8 +60,8 @@ def _left_out(pages: list, repeated: int, glyphs: int, leftwards: int, across: i
         yield f"{glyphs} characters that their fonts do not explain"
     if leftwards:
         yield f"{leftwards} words that are read from right to left"
-    if across:
-        yield f"{across} letters that stand at an angle to their page's text"
+    if beside:
+        yield f"{beside} letters that stand in figures, or at an angle to their page's text"
 
 
 def _about(document) -> dict[str, str | None]:
@@ -87,7 +87,7 @@ def _decoded(value: bytes) -> str:
 
 
 def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
-    """The boxes of each page, turned so that most of its letters stand upright, and how many do not."""
+    """The boxes of each page, turned so that most of its letters stand upright, and how many letters are in none of them."""
     from pdfminer.converter import PDFPageAggregator
     from pdfminer.layout import LAParams
     from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
@@ -108,7 +108,11 @@ def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
         boxes = _boxes(found)
         length += sum(len(line.text) for box in boxes for line in box)
         bounds.check_text(length)
-        yield boxes, turns.total() - turns[0]
+        yield boxes, _inked(letter.get_text() for letter in _letters(found)) - _inked(line.text for box in boxes for line in box)
+
+
+def _inked(texts: Iterable[str]) -> int:
+    return sum(len("".join(text.split())) for text in texts)
 
 
 def _letters(item) -> Iterator:
