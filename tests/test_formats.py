@@ -317,7 +317,7 @@ def test_what_a_page_shows_of_markup_is_text():
 
 @pytest.mark.parametrize(("name", "data"), [
     ("a_html", b"<meta charset=latin1><title>The \x1b[31mLamp\x07</title><p>Te\x01xt &#x7f;here."),
-    ("a_pdf", pdf(lines("Te\x01xt here."), info="/Title (The \x1b[31mLamp\x07)")),
+    ("a_pdf", pdf(lines("Text here."), info="/Title (The \x1b[31mLamp\x07)")),
 ])
 def test_control_characters_never_leave_a_converter(name, data):
     (article,) = read(**{name: data})
@@ -347,6 +347,17 @@ def test_what_left_the_folder_is_not_held_on_to():
 def test_same_bytes_same_text():
     data = pdf(*[lines("The lamp of Varn was a light-", "house. So it is said.", top=500 - 5 * number) for number in range(4)])
     assert formats.pdf.convert(data) == formats.pdf.convert(data)
+
+
+def test_the_order_of_a_page_does_not_depend_on_where_in_memory_its_boxes_lie(monkeypatch):
+    """At equal distances pdfminer orders boxes by `id`; the fuzz found it."""
+    from pdfminer import layout
+
+    data, texts = pdf([(4 * 10**49, 500, "Mira Oldan kept the lamp of Varn for"), *lines("forty years.")]), []
+    for sign in (1, -1):
+        monkeypatch.setattr(layout, "id", lambda item, sign=sign: sign * id(item), raising=False)
+        texts.append(formats.pdf.convert(data).text)
+    assert texts[0] == texts[1]
 
 
 def test_without_the_extra_the_command_is_named(monkeypatch):

@@ -16,7 +16,7 @@ def convert(data: bytes) -> Converted:
 
     with archive.opened(data) as opened:
         names = {_folded(name): name for name in opened.names} | {name: name for name in opened.names}
-        place = fromstring(opened.read(names[_folded(CONTAINER)])).find(".//{*}rootfile").get("full-path")
+        place = fromstring(opened.read(_named(CONTAINER, names) or CONTAINER)).find(".//{*}rootfile").get("full-path")
         package = fromstring(opened.read(_named(place, names) or place))
         parts, pictures = _parts(package, posixpath.dirname(place))
         held = [name for part in parts if (name := _named(part, names))]
@@ -60,7 +60,7 @@ def _parts(package, folder: str) -> tuple[list[str], int]:
 
 
 def _encrypted(opened: archive.Archive, names: dict[str, str], fromstring) -> set[str]:
-    listed = names.get(_folded(ENCRYPTION))
+    listed = _named(ENCRYPTION, names)
     if not listed:
         return set()
     uris = (unquote(node.get("URI", "")) for node in fromstring(opened.read(listed)).findall(".//{*}CipherReference"))

@@ -6,8 +6,9 @@ that a line's end cut in two.
 
 import io
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import count
 from math import atan2, pi
 
 from closedbook.sources.formats import bounds, lines, margins
@@ -88,6 +89,7 @@ def _decoded(value: bytes) -> str:
 
 def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
     """The boxes of each page, turned so that most of its letters stand upright, and how many letters are in none of them."""
+    from pdfminer import layout
     from pdfminer.converter import PDFPageAggregator
     from pdfminer.layout import LAParams
     from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
@@ -98,6 +100,7 @@ def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
     interpreter, length = PDFPageInterpreter(resources, device), 0
     for page in PDFPage.create_pages(document):
         for _ in range(2):
+            layout.id = defaultdict(count().__next__).__getitem__  # it orders boxes at equal distances by id, so by where in memory they lie
             interpreter.process_page(page)
             found = device.get_result()
             turns = Counter(map(_turn, _letters(found)))
