@@ -1,18 +1,21 @@
 """What a file may ask for: beyond it, and whatever a converter does, the file is named and the run goes no further."""
 
 import io
+import os
 import signal
+import sys
 import time
 import zipfile
 import zlib
 from pathlib import Path
 
+import psutil
 import pytest
 from made_files import docx, epub, paragraph, pdf
 from test_formats import error_of, read
 
 from closedbook.sources import formats
-from closedbook.sources.formats import archive, bounds
+from closedbook.sources.formats import apart, archive, bounds
 from closedbook.sources.formats.converted import Unreadable
 
 
@@ -31,11 +34,11 @@ SMALL = {"a_pdf": pdf([(40, 500, "Text.")]), "b_docx": docx(paragraph("Text.")),
 
 
 def test_a_process_of_its_own_gives_what_this_one_gives(monkeypatch):
-    apart = read(**SMALL)
+    by_another = read(**SMALL)
     for kept in formats.KEPT.iterdir():
         kept.unlink()
     monkeypatch.setattr(formats.apart, "convert", formats.convert)
-    assert apart == read() and len(apart) == 4
+    assert by_another == read() and len(by_another) == 4
 
 
 def test_a_module_of_the_users_folder_is_no_part_of_a_converter():
@@ -44,7 +47,7 @@ def test_a_module_of_the_users_folder_is_no_part_of_a_converter():
 
 
 @pytest.fixture
-def greedy(monkeypatch):
+def greedy():
     """A PDF whose page is a stream of nothing, some 250 times as large as it is written."""
     packed = zlib.compress(b" " * 300_000_000, 9)
     data = pdf([]).replace(b"/Contents 9 0 R", b"/Contents 10 0 R")
@@ -66,6 +69,21 @@ def test_processor_time_is_bounded(monkeypatch):
 def test_a_converter_that_dies_is_a_broken_file(monkeypatch):
     monkeypatch.setattr(formats.apart, "_watched", lambda child: child.kill() or child.wait())
     assert f"a.html: broken, or not what its name says (its converter ended with status {-signal.SIGKILL})" in error_of(a_html=b"<p>Text.")
+
+
+def test_a_conversion_ends_with_the_run_that_wants_it():
+    Path("a.html").write_bytes(b"<div>" * 300_000 + b"</x>" * 3_000_000)
+    run = "import pathlib; from closedbook.sources.formats import apart; apart.convert(pathlib.Path('a.html'))"
+    parent = psutil.Popen([sys.executable, "-c", run], env=os.environ | {"PYTHONPATH": str(apart.PACKAGES)})
+    begin = time.monotonic()
+    while not (children := parent.children()) and time.monotonic() - begin < 60:
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    gone, alive = psutil.wait_procs(children, timeout=60)
+    for process in alive:
+        process.kill()
+    assert gone and not alive
 
 
 def test_what_an_archive_unpacks_to_is_bounded(monkeypatch, here):
@@ -122,3 +140,8 @@ def test_a_pdf_that_shows_one_text_on_many_pages_is_stopped_on_the_way(monkeypat
 def test_a_documents_type_in_docx_is_refused():
     bomb = '<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"/>'
     assert "a.docx: broken" in error_of(a_docx=docx("", word__document__xml=bomb))
+
+
+@pytest.mark.parametrize(("deep", "why"), [(200, "a.docx: its elements are nested too deeply"), (20_000, "a.docx: broken")])
+def test_deep_nesting_is_named(deep, why):
+    assert why in error_of(a_docx=docx("<w:p>" * deep + "</w:p>" * deep))

@@ -70,6 +70,8 @@ def convert(file: Path) -> Converted:
         converted.text.encode("utf-8")
     except Unreadable:
         raise
+    except RecursionError:
+        raise Unreadable("its elements are nested too deeply to be read") from None
     except Exception as error:  # a broken file can make a converter stumble anywhere
         raise Unreadable(f"broken, or not what its name says ({type(error).__name__}: {' '.join(str(error).split())[:120]})") from error
     bounds.check_text(len(converted.text))
