@@ -15,7 +15,7 @@ from made_files import docx, epub, paragraph, pdf
 from test_formats import error_of, read
 
 from closedbook.sources import formats
-from closedbook.sources.formats import apart, archive, bounds
+from closedbook.sources.formats import archive, bounds
 from closedbook.sources.formats.converted import Unreadable
 
 
@@ -68,19 +68,25 @@ def test_processor_time_is_bounded(monkeypatch):
 
 def test_a_converter_that_dies_is_a_broken_file(monkeypatch):
     monkeypatch.setattr(formats.apart, "_watched", lambda child: child.kill() or child.wait())
-    assert f"a.html: broken, or not what its name says (its converter ended with status {-signal.SIGKILL})" in error_of(a_html=b"<p>Text.")
+    assert f"a.html: broken, or not what its name says (its converter ended by signal {signal.SIGKILL:d})" in error_of(a_html=b"<p>Text.")
+
+
+def test_a_converter_that_cannot_begin_is_no_fault_of_the_file(monkeypatch):
+    monkeypatch.setattr(bounds, "SECONDS", "many")
+    with pytest.raises(RuntimeError, match="texts/d.html: its converter ended with status 1: (?s:.*)ValueError"):
+        read(d_html=b"<p>Text.")
 
 
 def test_a_conversion_ends_with_the_run_that_wants_it():
-    Path("a.html").write_bytes(b"<div>" * 300_000 + b"</x>" * 3_000_000)
-    run = "import pathlib; from closedbook.sources.formats import apart; apart.convert(pathlib.Path('a.html'))"
-    parent = psutil.Popen([sys.executable, "-c", run], env=os.environ | {"PYTHONPATH": str(apart.PACKAGES)})
+    Path("a.pdf").write_bytes(pdf(*[[(40, 500 - line / 100, "Letters after letters after letters") for line in range(20_000)]] * 3))
+    run = "import pathlib; from closedbook.sources.formats import apart; apart.convert(pathlib.Path('a.pdf'))"
+    parent = psutil.Popen([sys.executable, "-c", run], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
     begin = time.monotonic()
     while not (children := parent.children()) and time.monotonic() - begin < 60:
         time.sleep(0.05)
     parent.kill()
     parent.wait()
-    gone, alive = psutil.wait_procs(children, timeout=60)
+    gone, alive = psutil.wait_procs(children, timeout=20)
     for process in alive:
         process.kill()
     assert gone and not alive

@@ -1,6 +1,6 @@
 """A conversion in a process of its own, so that a file can exhaust or bring down no more than that.
 
-    python -m closedbook.sources.formats.apart FILE SECONDS    # prints a JSON object
+    python -m closedbook.sources.formats.apart FILE SECONDS PARENT    # prints a JSON object
 """
 
 import json
@@ -28,19 +28,22 @@ def convert(file: Path) -> Converted:
     Processor time is limited by the system, memory by looking: a request for memory that the system refused could be taken by a library
     for a fault of the file and change its text.
     """
-    command = [sys.executable, "-P", "-m", __name__, str(file), str(bounds.SECONDS)]
+    command = [sys.executable, "-P", "-m", __name__, str(file), str(bounds.SECONDS), str(os.getpid())]
     paths = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
-    with tempfile.TemporaryFile() as answer:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answer, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": paths}) as child:
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answer, stderr=errors, env=os.environ | {"PYTHONPATH": paths}) as child:
             try:
                 status = _watched(child)
             finally:
                 child.kill()
+        answer.seek(0)
+        errors.seek(0)
         if status == -signal.SIGXCPU:
             raise Unreadable(f"takes more than {bounds.SECONDS:,} seconds of processor time: {bounds.REMEDY}")
+        if status < 0:
+            raise Unreadable(f"broken, or not what its name says (its converter ended by signal {-status})")
         if status:
-            raise Unreadable(f"broken, or not what its name says (its converter ended with status {status})")
-        answer.seek(0)
+            raise RuntimeError(f"{file}: its converter ended with status {status}: {errors.read().decode(errors='replace')[-2000:]}")
         said = json.loads(answer.read())
     if "unreadable" in said:
         raise Unreadable(said["unreadable"])
@@ -61,12 +64,12 @@ def _watched(child: subprocess.Popen) -> int:
     return child.wait()
 
 
-def main(file: str, seconds: str) -> None:
+def main(file: str, seconds: str, parent: str) -> None:
     import resource
 
     from closedbook.sources import formats
 
-    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
+    threading.Thread(target=_end_with, args=[int(parent)], daemon=True).start()
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard), hard))
     try:
@@ -77,7 +80,7 @@ def main(file: str, seconds: str) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Nobody looks at the memory any more once the parent was killed."""
+    """Nobody looks at the memory any more once the parent was killed. A library that is long at work in C ends by its processor time."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
