@@ -20,7 +20,8 @@ from closedbook.sources.formats import apart, bounds, docx, epub, html, pdf
 from closedbook.sources.formats.converted import Converted, Unreadable
 
 CONVERTERS: dict[str, Callable[[bytes], Converted]] = {
-    ".pdf": pdf.convert, ".docx": docx.convert, ".epub": epub.convert, ".html": html.convert, ".htm": html.convert, ".xhtml": html.convert_xhtml,
+    ".pdf": pdf.convert, ".docx": docx.convert, ".epub": epub.convert,
+    ".html": html.convert, ".htm": html.convert, ".xhtml": html.convert_xhtml,
 }
 LIBRARIES = {".pdf": "pdfminer.six", ".docx": "mammoth"}
 """those of the extra `formats`"""

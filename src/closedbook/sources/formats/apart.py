@@ -29,9 +29,9 @@ def convert(file: Path) -> Converted:
     for a fault of the file and change its text.
     """
     command = [sys.executable, "-P", "-m", __name__, str(file), str(bounds.SECONDS), str(os.getpid())]
-    paths = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))}
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as errors:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answer, stderr=errors, env=os.environ | {"PYTHONPATH": paths}) as child:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answer, stderr=errors, env=environment) as child:
             try:
                 status = _watched(child)
             finally:

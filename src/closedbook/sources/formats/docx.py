@@ -42,15 +42,16 @@ def convert(data: bytes) -> Converted:
     result = mammoth.convert_to_html(rewritten, convert_image=mammoth.images.img_element(lambda image: {}))
     page = markup.read(BACK.sub("", result.value))
     left_out.update(filter(None, (_ignored(message.message, left_out) for message in result.messages)))
-    return Converted(title=about["title"] or page.heading or None, author=about["author"], text=html.paragraphs(page.paragraphs), is_html=True,
-                     left_out=[f"{count} × {name}" for name, count in sorted(left_out.items()) if count])
+    return Converted(title=about["title"] or page.heading or None, author=about["author"], text=html.paragraphs(page.paragraphs),
+                     is_html=True, left_out=[f"{count} × {name}" for name, count in sorted(left_out.items()) if count])
 
 
 def _about(opened: archive.Archive) -> dict[str, str | None]:
     from defusedxml.ElementTree import fromstring
 
     core = fromstring(opened.read(CORE)) if CORE in opened.names else None
-    found = {name: "" if core is None else core.findtext(DUBLIN_CORE + tag, "") for name, tag in (("title", "title"), ("author", "creator"))}
+    tags = {"title": "title", "author": "creator"}
+    found = {name: "" if core is None else core.findtext(DUBLIN_CORE + tag, "") for name, tag in tags.items()}
     return {name: text.strip() or None for name, text in found.items()}
 
 

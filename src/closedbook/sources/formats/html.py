@@ -69,7 +69,8 @@ def _decoded(data: bytes, codec: str, said: str) -> str:
     try:
         text = data.decode(codec)
     except (UnicodeDecodeError, LookupError) as error:
-        raise Unreadable(f"byte {getattr(error, 'start', 0)}: not {said}: declare its encoding (<meta charset>), or save it as UTF-8") from None
+        place = getattr(error, "start", 0)
+        raise Unreadable(f"byte {place}: not {said}: declare its encoding (<meta charset>), or save it as UTF-8") from None
     if text.count("\0") * 3 > len(text):
         raise Unreadable("every other character is a NUL, as in UTF-16 without its byte order mark: save it as UTF-8")
     return text

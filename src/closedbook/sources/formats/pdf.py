@@ -45,8 +45,8 @@ def convert(data: bytes) -> Converted:
     if len(glyphs) > MOST_UNSURE * (len(glyphs) + len(text)):
         raise Unreadable(f"{len(glyphs):,} characters of fonts that do not say what they mean: print it to PDF anew, or use OCR")
     if len("".join(leftwards)) > MOST_UNSURE * len(text):
-        raise Unreadable(f"{len(leftwards):,} words of a script that is read from right to left, whose letters a PDF holds in no sure order: "
-                         "save it as DOCX, HTML or text")
+        raise Unreadable(f"{len(leftwards):,} words of a script that is read from right to left, whose letters a PDF holds in no sure "
+                         "order: save it as DOCX, HTML or text")
     left_out = _left_out(boxes, repeated, len(glyphs), len(leftwards), sum(beside for _, beside in pages))
     return Converted(**about, text=text, is_html=False, left_out=list(left_out))
 
@@ -100,7 +100,8 @@ def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
     interpreter, length = PDFPageInterpreter(resources, device), 0
     for page in PDFPage.create_pages(document):
         for _ in range(2):
-            layout.id = defaultdict(count().__next__).__getitem__  # it orders boxes at equal distances by id, so by where in memory they lie
+            # it orders boxes at equal distances by id, which is where in memory they lie; from here on, by when it meets them
+            layout.id = defaultdict(count().__next__).__getitem__
             interpreter.process_page(page)
             found = device.get_result()
             turns = Counter(map(_turn, _letters(found)))
