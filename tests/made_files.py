@@ -7,14 +7,26 @@ WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 LOCKED = "/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <" + "ab" * 32 + "> /U <" + "cd" * 32 + "> >> /ID [<01> <01>]"
 
 
-def pdf(*pages: list[tuple[int, int, str]], info: str = "", trailer: str = "") -> bytes:
-    """Pages of lines (points from the left, from the bottom, text) in 10 point Helvetica; `info`: /Title (…) /Author (…)."""
-    kids = " ".join(f"{5 + 2 * number} 0 R" for number in range(len(pages)))
+TO_UNICODE = ("begincmap 1 begincodespacerange <0000> <FFFF> endcodespacerange "
+              "2 beginbfrange <0020> <007e> <0020> <05d0> <05ea> <05d0> endbfrange endcmap")
+UPWARDS, UPSIDE_DOWN, DOWNWARDS = "0 1 -1 0", "-1 0 0 -1", "0 -1 1 0"
+"""which way a line of a page runs"""
+
+
+def pdf(*pages: list[tuple], info: str = "", trailer: str = "") -> bytes:
+    """Pages of lines (points from the left, from the bottom, text, and where it is not to the right which way) in 10 point Helvetica, or
+    where that lacks a letter in a font without pictures; `info`: /Title (…) /Author (…)."""
+    kids = " ".join(f"{8 + 2 * number} 0 R" for number in range(len(pages)))
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
-               "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>", f"<< {info} >>"]
+               "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>", f"<< {info} >>",
+               "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /Identity-H /DescendantFonts [6 0 R] /ToUnicode 7 0 R >>",
+               "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /X /DW 600 "
+               "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /FontDescriptor << /FontBBox [0 0 1000 1000] >> >>",
+               f"<< /Length {len(TO_UNICODE)} >>\nstream\n{TO_UNICODE}\nendstream"]
     for number, page in enumerate(pages):
-        drawn = "\n".join(f"BT /F1 10 Tf {x} {y} Td ({_escaped(text)}) Tj ET" for x, y, text in page)
-        objects += [f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Resources << /Font << /F1 3 0 R >> >> /Contents {6 + 2 * number} 0 R >>",
+        drawn = "\n".join(f"BT {_set(text)[0]} 10 Tf {(*way, '1 0 0 1')[0]} {x} {y} Tm {_set(text)[1]} Tj ET" for x, y, text, *way in page)
+        objects += [f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Resources << /Font << /F1 3 0 R /F2 5 0 R >> >> "
+                    f"/Contents {9 + 2 * number} 0 R >>",
                     f"<< /Length {len(drawn.encode('cp1252'))} >>\nstream\n{drawn}\nendstream"]
     text, places = "%PDF-1.4\n", []
     for number, item in enumerate(objects, start=1):
@@ -26,8 +38,13 @@ def pdf(*pages: list[tuple[int, int, str]], info: str = "", trailer: str = "") -
     return (text + f"startxref\n{start}\n%%EOF\n").encode("cp1252")
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+def _set(text: str) -> tuple[str, str]:
+    """A font that has the letters, and the text as a string for it."""
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return "/F2", f"<{text.encode('utf-16-be').hex()}>"
+    return "/F1", "(" + text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)") + ")"
 
 
 def docx(body: str, core: str = "", **parts: str) -> bytes:

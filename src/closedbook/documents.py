@@ -9,13 +9,10 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, markup
 from closedbook.records import Document
-from closedbook.sources.article import COMMENT, NO_TEXT, Article
+from closedbook.sources.article import Article
 
-BLOCKS = ["address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "div", "dl", "dt", "figcaption", "figure",
-          "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "ol", "p", "pre", "section", "table", "tr", "ul"]
-PARAGRAPH, LINE = "\u2029", "\u2028"  # Unicode's own separators
 HEADING = re.compile(r"#{1,6} ")
 ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")
 SENTENCE_END = re.compile(r"[.!?:][\"'”’)\]]*$")
@@ -40,19 +37,7 @@ def document_of(article: Article) -> Document:
 
 
 def html_paragraphs(html: str) -> list[str]:
-    """Texts of the block elements; two line breaks in a row end a paragraph too, as in QuALITY's own html-stripped files."""
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(html, "html.parser")
-    for tag in soup(list(NO_TEXT)):
-        tag.decompose()
-    for tag in soup(["br", "td", "th"]):
-        tag.insert_after(LINE)
-    for tag in soup(BLOCKS):
-        tag.insert_before(PARAGRAPH)
-        tag.insert_after(PARAGRAPH)
-    text = re.sub(rf"{LINE}\s*{LINE}", PARAGRAPH, soup.get_text())
-    return _clean(text.split(PARAGRAPH))
+    return _clean(markup.read(html).paragraphs)
 
 
 def plain_paragraphs(text: str, title: str) -> list[str]:
@@ -61,7 +46,7 @@ def plain_paragraphs(text: str, title: str) -> list[str]:
     A text without any blank line, as Slate's in QuALITY, has a paragraph's end where a sentence (or the title) ends on a line
     into which the next word would have fitted.
     """
-    lines = [" ".join(line.split()) for line in COMMENT.sub("", text).strip().splitlines()]
+    lines = [" ".join(line.split()) for line in markup.without_comments(text).strip().splitlines()]
     width = None if "" in lines else sorted(map(len, lines))[len(lines) * 9 // 10]  # not the longest: one line may stick out
     paragraphs, before = [[]], ""
     for line in lines:

@@ -1,16 +1,10 @@
-"""A document as a source has it, and what of its text is markup."""
+"""A document as a source has it."""
 
-import re
 from dataclasses import asdict, dataclass, replace
-from html import unescape
 
+from closedbook import markup
 from closedbook.errors import UserError
 from closedbook.records import Question
-
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-NO_TEXT = ("head", "script", "style", "noscript", "template", "svg", "nav", "button", "select")
-"""elements of HTML that hold no text to read"""
-MARKUP = re.compile(rf"<!--.*?-->|<({'|'.join(NO_TEXT)})\b.*?</\1\s*>|<[^<>]*>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +39,7 @@ def check_text(where: str, field: str, text: str, is_html: bool) -> None:
 
 def is_empty(text: str, is_html: bool) -> bool:
     """Whether a text holds nothing but markup."""
-    return not unescape((MARKUP if is_html else COMMENT).sub("", text)).strip()
+    return not (markup.read(text).paragraphs if is_html else markup.without_comments(text).strip())
 
 
 def add(questions: dict[str, tuple], question: Question, identity: str, where: str) -> None:

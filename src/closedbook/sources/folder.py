@@ -45,7 +45,9 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
     found, unreadable = {}, []
     for name, file in named.items():
         try:
+            formats.bounds.check_file(file)
             found[name] = _converted(file, name) if file.suffix.lower() in formats.CONVERTERS else _text(file, name)
+            formats.bounds.check_text(len(found[name].text))
         except formats.Unreadable as problem:
             unreadable.append(f"{file}: {problem}")
     if unreadable:

@@ -1,38 +1,76 @@
-"""HTML files. Their paragraphs are found by the documents step, as those of HTML in QuALITY's rows."""
+"""HTML files, read as browsers do: what stands in the text is each paragraph that a browser shows, as an element p of its own."""
 
+import codecs
 import re
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
 
+from closedbook import markup
 from closedbook.sources.formats.converted import Converted, Unreadable
+
+MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16le", codecs.BOM_UTF16_BE: "utf-16be"}
+XML_ENCODING = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([\w.:-]+)")
+HEAD = 1 << 16
+"""bytes within which a page must say how it is encoded"""
+CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 
 
 def convert(data: bytes) -> Converted:
-    from bs4 import BeautifulSoup
+    return _converted(markup.read(decoded(data)))
 
+
+def convert_xhtml(data: bytes) -> Converted:
+    return _converted(xhtml(data))
+
+
+def _converted(page: markup.Page) -> Converted:
+    return Converted(title=page.title or page.heading or None, author=page.author, license=page.license, text=paragraphs(page.paragraphs),
+                     is_html=True, left_out=left_out([page]))
+
+
+def xhtml(data: bytes) -> markup.Page:
+    """A page in which some text may be marked as free of markup, as in XML, and else as lenient as HTML."""
     text = decoded(data)
-    soup = BeautifulSoup(text, "html.parser")
-    title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    author = soup.find("meta", attrs={"name": re.compile(r"^(author|dc(terms)?\.creator)$", re.IGNORECASE), "content": True})
-    license = soup.find("link", rel="license", href=True)
-    return Converted(title=title or first_heading(text), author=author["content"] if author else None,
-                     license=license["href"] if license else None, text=text, is_html=True)
+    end = text.rfind("]]>") + len("]]>") if "]]>" in text else 0
+    return markup.read(CDATA.sub(lambda match: escape(match[1]), text[:end]) + text[end:])
 
 
-def first_heading(text: str) -> str | None:
-    from bs4 import BeautifulSoup, SoupStrainer
+def paragraphs(texts: Iterable[str]) -> str:
+    return "\n".join(f"<p>{escape(text, quote=False)}</p>" for text in texts)
 
-    heading = BeautifulSoup(text, "html.parser", parse_only=SoupStrainer("h1")).h1
-    return (heading.get_text(" ", strip=True) or None) if heading else None
+
+def left_out(pages: Iterable[markup.Page]) -> list[str]:
+    words = sum((page.passed_over for page in pages), start=Counter())
+    return [f"{count:,} words of {tag}" for tag, count in sorted(words.items()) if count]
 
 
 def decoded(data: bytes) -> str:
-    """By its byte order mark, else by the encoding that it declares, else as UTF-8: nothing is guessed."""
-    from bs4.dammit import EncodingDetector
+    """By its byte order mark, else by the encoding that it declares, else as UTF-8: nothing is guessed.
 
-    data, marked = EncodingDetector.strip_byte_order_mark(data)
-    encoding = marked or EncodingDetector.find_declared_encoding(data, is_html=True, search_entire_document=False) or "utf-8"
+    A declared name means what the WHATWG's standard has it mean: iso-8859-1 is windows-1252, a name that is none counts for nothing.
+    """
+    import webencodings
+
+    for mark, encoding in MARKS.items():
+        if data.startswith(mark):
+            return _decoded(data[len(mark) :], encoding, encoding)
+    declared = XML_ENCODING.match(data)
+    label = declared[1].decode("ascii") if declared else markup.read(data[:HEAD].decode("latin-1")).charset
+    known = webencodings.lookup(label or "utf-8")
+    if known is None or known.name.startswith("utf-16"):  # what says so in ASCII is not in UTF-16
+        return _decoded(data, "utf-8", f"utf-8 (it declares {label!r}, which tells a browser nothing)")
+    if known.name == "x-user-defined":
+        known = webencodings.lookup("windows-1252")
+    return _decoded(data, known.codec_info.name, label or known.name)
+
+
+def _decoded(data: bytes, codec: str, said: str) -> str:
     try:
-        return data.decode(encoding)
-    except LookupError:
-        raise Unreadable(f"declares the encoding {encoding!r}, which nobody knows: declare the right one, or save it as UTF-8") from None
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"byte {error.start}: not {encoding}: declare its encoding (<meta charset>), or save it as UTF-8") from None
+        text = data.decode(codec)
+    except (UnicodeDecodeError, LookupError) as error:
+        place = getattr(error, "start", 0)
+        raise Unreadable(f"byte {place}: not {said}: declare its encoding (<meta charset>), or save it as UTF-8") from None
+    if text.count("\0") * 3 > len(text):
+        raise Unreadable("every other character is a NUL, as in UTF-16 without its byte order mark: save it as UTF-8")
+    return text

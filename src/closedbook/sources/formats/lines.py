@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SENTENCE_END = re.compile(r"[.!?:][\"'”’)\]]*$")
-CUT = re.compile(r"([^\W\d_]+)[-‐\u00ad]$")
+CUT = re.compile(r"(?<![^\W\d_])([^\W\d_]+)[-‐\u00ad]$")
 REST = re.compile(r"[^\W\d_]+")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 LIGATURES = re.compile("[\ufb00-\ufb06]")
@@ -64,16 +64,16 @@ def _words(found: list[list[str]]) -> Counter:
 
 
 def _joined(texts: list[str], known: Counter) -> str:
-    whole = texts[0]
-    for text in texts[1:]:
-        cut, rest = CUT.search(whole), REST.match(text)
+    whole = []
+    for before, text in zip(["", *texts], texts):
+        cut, rest = CUT.search(before), REST.match(text)
         if not cut or not rest or rest[0][0].isupper():
-            whole += " " + text
-        elif whole.endswith("\u00ad") or _is_one_word(cut[1].lower(), rest[0].lower(), known):
-            whole = whole[:-1] + text
+            whole += [" ", text]
         else:
-            whole += text
-    return whole.replace("\u00ad", "")
+            if before.endswith("\u00ad") or _is_one_word(cut[1].lower(), rest[0].lower(), known):
+                whole[-1] = whole[-1][:-1]
+            whole.append(text)
+    return "".join(whole[1:]).replace("\u00ad", "")
 
 
 def _is_one_word(first: str, second: str, known: Counter) -> bool:

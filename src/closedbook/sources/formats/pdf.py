@@ -6,9 +6,12 @@ that a line's end cut in two.
 
 import io
 import re
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import count
+from math import atan2, pi
 
-from closedbook.sources.formats import lines, margins
+from closedbook.sources.formats import bounds, lines, margins
 from closedbook.sources.formats.converted import Converted, Unreadable
 from closedbook.sources.formats.lines import Line
 
@@ -16,31 +19,39 @@ NO_TITLE = re.compile(r"untitled.*|microsoft word - .*|.*\.(docx?|rtf|odt|tex|dv
 """what programs write where a title should be"""
 GLYPH = re.compile(r"\(cid:\d+\)")
 """a character whose font does not say what it means"""
-MOST_GLYPHS = 0.02
-"""of all characters; a text with more of these is no text to learn from"""
+LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]+")
+"""a word of a script that is read from right to left: a page does not say in which order its letters stand"""
+MOST_UNSURE = 0.02
+"""of all characters; a text with more of either is no text to learn from"""
 
 
 def convert(data: bytes) -> Converted:
-    from pdfminer.high_level import extract_pages
-    from pdfminer.layout import LAParams
-    from pdfminer.pdfdocument import PDFPasswordIncorrect
+    from pdfminer.pdfdocument import PDFDocument, PDFPasswordIncorrect
+    from pdfminer.pdfparser import PDFParser
 
     try:
-        about = _about(data)
-        pages = [_boxes(page) for page in extract_pages(io.BytesIO(data), laparams=LAParams(all_texts=True))]
+        document = PDFDocument(PDFParser(io.BytesIO(data)))
+        about = _about(document)
+        pages = list(_pages(document))
     except PDFPasswordIncorrect:
         raise Unreadable("encrypted: save a copy without its password") from None
-    if not any(pages):
+    boxes = [page for page, _ in pages]
+    if not any(boxes):
         raise Unreadable(f"no text on any of its {len(pages)} pages: a scan needs OCR first (ocrmypdf, for one)")
-    kept, repeated = margins.without(pages)
+    kept, repeated = margins.without(boxes)
     text = "\n\n".join(lines.paragraphs([box for page in kept for box in page]))
-    glyphs = GLYPH.findall(text)
-    if len(glyphs) > MOST_GLYPHS * len(GLYPH.sub(".", text)):
+    glyphs, leftwards = GLYPH.findall(text), LEFTWARDS.findall(text)
+    text = LEFTWARDS.sub("", GLYPH.sub("", text))
+    if len(glyphs) > MOST_UNSURE * (len(glyphs) + len(text)):
         raise Unreadable(f"{len(glyphs):,} characters of fonts that do not say what they mean: print it to PDF anew, or use OCR")
-    return Converted(**about, text=GLYPH.sub("", text), is_html=False, left_out=list(_left_out(pages, repeated, len(glyphs))))
+    if len("".join(leftwards)) > MOST_UNSURE * len(text):
+        raise Unreadable(f"{len(leftwards):,} words of a script that is read from right to left, whose letters a PDF holds in no sure "
+                         "order: save it as DOCX, HTML or text")
+    left_out = _left_out(boxes, repeated, len(glyphs), len(leftwards), sum(beside for _, beside in pages))
+    return Converted(**about, text=text, is_html=False, left_out=list(left_out))
 
 
-def _left_out(pages: list, repeated: int, glyphs: int) -> Iterator[str]:
+def _left_out(pages: list, repeated: int, glyphs: int, leftwards: int, beside: int) -> Iterator[str]:
     empty = [str(number) for number, boxes in enumerate(pages, start=1) if not boxes]
     if empty:
         yield f"page {', '.join(empty)}: no text there, as on a scan or a picture"
@@ -48,21 +59,82 @@ def _left_out(pages: list, repeated: int, glyphs: int) -> Iterator[str]:
         yield f"{repeated} page numbers and running heads"
     if glyphs:
         yield f"{glyphs} characters that their fonts do not explain"
+    if leftwards:
+        yield f"{leftwards} words that are read from right to left"
+    if beside:
+        yield f"{beside} letters that stand in figures, or at an angle to their page's text"
 
 
-def _about(data: bytes) -> dict[str, str | None]:
-    from pdfminer.pdfdocument import PDFDocument
-    from pdfminer.pdfparser import PDFParser
+def _about(document) -> dict[str, str | None]:
     from pdfminer.pdftypes import resolve1
-    from pdfminer.utils import decode_text
 
     found = {}
-    for info in PDFDocument(PDFParser(io.BytesIO(data))).info:
+    for info in document.info:
         for name in ("Title", "Author"):
             value = resolve1(info.get(name))
-            found[name] = " ".join((decode_text(value) if isinstance(value, bytes) else "").replace("\0", "").split())
+            found[name] = " ".join((_decoded(value) if isinstance(value, bytes) else "").replace("\0", "").split())
     title = found.get("Title", "")
     return {"title": None if NO_TITLE.fullmatch(title) else title or None, "author": found.get("Author") or None}
+
+
+def _decoded(value: bytes) -> str:
+    """UTF-8 with its mark is PDF 2.0's; without it some programs write it all the same, and chance hardly ever does."""
+    from pdfminer.utils import decode_text
+
+    try:
+        return decode_text(value) if value.startswith(b"\xfe\xff") else value.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return decode_text(value)
+
+
+def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
+    """The boxes of each page, turned so that most of its letters stand upright, and how many letters are in none of them."""
+    from pdfminer import layout
+    from pdfminer.converter import PDFPageAggregator
+    from pdfminer.layout import LAParams
+    from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
+    from pdfminer.pdfpage import PDFPage
+
+    resources = PDFResourceManager()
+    device = PDFPageAggregator(resources, laparams=LAParams(all_texts=True))
+    interpreter, length = PDFPageInterpreter(resources, device), 0
+    for page in PDFPage.create_pages(document):
+        for _ in range(2):
+            # it orders boxes at equal distances by id, which is where in memory they lie; from here on, by when it meets them
+            layout.id = defaultdict(count().__next__).__getitem__
+            interpreter.process_page(page)
+            found = device.get_result()
+            turns = Counter(map(_turn, _letters(found)))
+            turn = max(turns, key=turns.get, default=0)
+            if not turn:
+                break
+            page.rotate = (page.rotate + turn) % 360
+        boxes = _boxes(found)
+        length += sum(len(line.text) for box in boxes for line in box)
+        bounds.check_text(length)
+        yield boxes, _inked(letter.get_text() for letter in _letters(found)) - _inked(line.text for box in boxes for line in box)
+
+
+def _inked(texts: Iterable[str]) -> int:
+    return sum(len("".join(text.split())) for text in texts)
+
+
+def _letters(item) -> Iterator:
+    from pdfminer.layout import LTChar, LTContainer
+
+    waiting = [item]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, LTChar):
+            yield item
+        elif isinstance(item, LTContainer):
+            waiting += item
+
+
+def _turn(letter) -> int:
+    """By how many degrees, a multiple of 90, a page must be turned clockwise for a letter to stand upright."""
+    across, up, *_ = letter.matrix
+    return round(atan2(up, across) / (pi / 2)) * 90 % 360
 
 
 def _boxes(page) -> list[list[Line]]:
@@ -77,10 +149,10 @@ def _boxes(page) -> list[list[Line]]:
 
 
 def _line(item) -> Line | None:
-    """None for an empty line and for one that stands upright on the page, as a stamp on its side does."""
+    """None for an empty line and for one that does not stand upright on the page, as a stamp on its side."""
     from pdfminer.layout import LTChar
 
     text, letters = " ".join(item.get_text().split()), [letter for letter in item if isinstance(letter, LTChar)]
-    if not text or not letters or not letters[0].upright:
+    if not text or not letters or _turn(letters[0]):
         return None
     return Line(text=text, left=item.x0, right=item.x1, bottom=item.y0, height=item.height)

@@ -1,0 +1,90 @@
+"""A conversion in a process of its own, so that a file can exhaust or bring down no more than that.
+
+    python -m closedbook.sources.formats.apart FILE SECONDS PARENT    # prints a JSON object
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from closedbook.sources.formats import bounds
+from closedbook.sources.formats.converted import Converted, Unreadable
+
+PACKAGES = Path(__file__).parents[3]
+TICK = 0.02
+"""seconds between two looks at the memory"""
+
+
+def convert(file: Path) -> Converted:
+    """Raises Unreadable with the reason, a bound that was passed among them.
+
+    Processor time is limited by the system, memory by looking: a request for memory that the system refused could be taken by a library
+    for a fault of the file and change its text.
+    """
+    command = [sys.executable, "-P", "-m", __name__, str(file), str(bounds.SECONDS), str(os.getpid())]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))}
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answer, stderr=errors, env=environment) as child:
+            try:
+                status = _watched(child)
+            finally:
+                child.kill()
+        answer.seek(0)
+        errors.seek(0)
+        if status == -signal.SIGXCPU:
+            raise Unreadable(f"takes more than {bounds.SECONDS:,} seconds of processor time: {bounds.REMEDY}")
+        if status < 0:
+            raise Unreadable(f"broken, or not what its name says (its converter ended by signal {-status})")
+        if status:
+            raise RuntimeError(f"{file}: its converter ended with status {status}: {errors.read().decode(errors='replace')[-2000:]}")
+        said = json.loads(answer.read())
+    if "unreadable" in said:
+        raise Unreadable(said["unreadable"])
+    return Converted(**said)
+
+
+def _watched(child: subprocess.Popen) -> int:
+    """The status with which a process ends."""
+    import psutil
+
+    with suppress(psutil.Error):  # it ended between two looks
+        process = psutil.Process(child.pid)
+        while child.poll() is None:
+            if process.memory_info().rss > bounds.MEMORY:
+                raise Unreadable(f"takes more than {bounds.MEMORY >> 20:,} MiB of memory: {bounds.REMEDY}")
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(TICK)
+    return child.wait()
+
+
+def main(file: str, seconds: str, parent: str) -> None:
+    import resource
+
+    from closedbook.sources import formats
+
+    threading.Thread(target=_end_with, args=[int(parent)], daemon=True).start()
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard), hard))
+    try:
+        said = formats.convert(Path(file)).as_dict()
+    except Unreadable as problem:
+        said = {"unreadable": str(problem)}
+    json.dump(said, sys.stdout)
+
+
+def _end_with(parent: int) -> None:
+    """Nobody looks at the memory any more once the parent was killed. A library that is long at work in C ends by its processor time."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
