@@ -12,6 +12,7 @@ from pathlib import Path
 from closedbook import files, units
 from closedbook.records import Document
 from closedbook.sources.article import COMMENT, NO_TEXT, Article
+from closedbook.sources.cleaning import clean
 
 BLOCKS = ["address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "div", "dl", "dt", "figcaption", "figure",
           "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "ol", "p", "pre", "section", "table", "tr", "ul"]
@@ -84,5 +85,5 @@ def _begins_paragraph(line: str, before: str, width: int | None, title: str) -> 
 
 def _clean(paragraphs) -> list[str]:
     """Each on one line with single spaces, and none before a comma or full stop, where taken-away markup leaves some."""
-    lines = (STRAY_SPACE.sub(r"\1", " ".join(units.unwrapped(paragraph).split())) for paragraph in paragraphs)
+    lines = (STRAY_SPACE.sub(r"\1", " ".join(clean(units.unwrapped(paragraph)).split())) for paragraph in paragraphs)
     return [line for line in lines if line]

@@ -6,6 +6,7 @@ from html import unescape
 
 from closedbook.errors import UserError
 from closedbook.records import Question
+from closedbook.sources.cleaning import clean
 
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 NO_TEXT = ("head", "script", "style", "noscript", "template", "svg", "nav", "button", "select")
@@ -45,7 +46,7 @@ def check_text(where: str, field: str, text: str, is_html: bool) -> None:
 
 def is_empty(text: str, is_html: bool) -> bool:
     """Whether a text holds nothing but markup."""
-    return not unescape((MARKUP if is_html else COMMENT).sub("", text)).strip()
+    return not clean(unescape((MARKUP if is_html else COMMENT).sub("", text))).strip()
 
 
 def add(questions: dict[str, tuple], question: Question, identity: str, where: str) -> None:
