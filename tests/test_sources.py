@@ -313,7 +313,8 @@ def test_prose_after_a_horizontal_rule_is_kept(tmp_path, text):
 
 
 def test_front_matter_that_nothing_reads_is_named(tmp_path, caplog):
-    folder(tmp_path, {"a.md": "---\ntags: [x]\ntitle: A\n---\nText", "b.md": "---\nlayout: post\ntags: [x]\n---\nText", "c.md": "---\n---\nText"})
+    empty, known, unknown = "---\n---\nText", "---\ntags: [x]\ntitle: A\n---\nText", "---\nlayout: post\ntags: [x]\n---\nText"
+    folder(tmp_path, {"a.md": known, "b.md": unknown, "c.md": empty})
     assert [article.text.strip() for article in read(tmp_path, "folder")] == ["Text"] * 3
     assert "not used: tags (2 files" in caplog.text and "layout (1 files" in caplog.text and "title" not in caplog.text
 
@@ -351,7 +352,9 @@ def test_links_within_the_folder_are_read_or_named(tmp_path, caplog):
     assert "left out 2" in caplog.text and "again (a linked folder)" in caplog.text and "round (a linked folder)" in caplog.text
 
 
-@pytest.mark.parametrize(("target", "said"), [("nowhere", "not there"), ("link.md", "not there"), ("../outside.md", "leads outside"), ("../other", "leads outside"), ("/", "leads outside")])
+@pytest.mark.parametrize(("target", "said"), [
+    ("nowhere", "not there"), ("link.md", "not there"), ("../outside.md", "leads outside"), ("../other", "leads outside"), ("/", "leads outside"),
+])  # fmt: skip
 def test_links_that_lead_nowhere_or_outside_are_refused_by_name(tmp_path, target, said):
     inside = folder(tmp_path / "inside", {"a.md": "one"})
     folder(tmp_path, {"outside.md": "secret", "other/b.md": "secret"})

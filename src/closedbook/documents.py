@@ -57,8 +57,8 @@ def html_paragraphs(html: str) -> list[str]:
 
 
 def plain_paragraphs(text: str, title: str) -> list[str]:
-    """Paragraphs of hard-wrapped text, each on one line: they end at blank lines, and Markdown's headings, items and rows stand alone, and a
-    line that an ideographic space indents begins one.
+    """Paragraphs of hard-wrapped text, each on one line: they end at blank lines, and Markdown's headings, items and rows stand alone. A line
+    that an ideographic space indents begins one.
 
     A text without any blank line, as Slate's in QuALITY, has a paragraph's end where a sentence (or the title) ends on a line
     into which the next word would have fitted.

@@ -8,7 +8,9 @@ from dataclasses import asdict, replace
 from closedbook import units
 from closedbook.records import Document, EntityList, Section
 
-SENTENCE = re.compile(rf"\S.*?(?:[.!?…]+[\"'”’)\]]*(?=\s)|[{units.FULL_STOPS}]+[{units.CLOSING}]*|(?<=[{units.UNSPACED}])(?=\s)|$)", re.DOTALL)
+SENTENCE = re.compile(
+    rf"\S.*?(?:[.!?…]+[\"'”’)\]]*(?=\s)|[{units.FULL_STOPS}]+[{units.CLOSING}]*|(?<=[{units.UNSPACED}])(?=\s)|$)", re.DOTALL
+)
 """ends where scripts that have no spaces between words have one, too"""
 
 log = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """What a word is, for every count, comparison and cut of this project.
 
-In scripts that part words by spaces, a word is what white space parts. Chinese, Japanese, Thai, Lao, Khmer, Burmese and the like do not part
-them: there each character, with the marks on it, is a word of its own. Punctuation goes with the word beside it. Korean has spaces.
+Where a script has spaces between words, a word is what white space parts. Chinese, Japanese, Thai, Lao, Khmer, Burmese and the like have
+none: there each character, with the marks on it, is a word of its own. Punctuation goes with the word beside it. Korean has spaces.
 """
 
 import re
@@ -17,7 +17,9 @@ UNSPACED = WIDE + "\u0e01-\u0e4f\u0e80-\u0ecf\u0edc-\u0edf\u0f40-\u0fbc\u1000-\u
                   "\u1b05-\u1b4c\ua980-\ua9c0\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaadf"
 """these, and Thai, Lao, Tibetan, Burmese, Khmer, Tai Le, New Tai Lue, Tai Tham, Balinese, Javanese and Tai Viet, without their digits"""
 MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
-"""accents and vowel signs, which belong to the letter before them: Python's \\w has none of them. Beyond U+FFFF, where scripts are rare, a class of them is slow"""
+"""accents and vowel signs, which belong to the letter before them: Python's \\w has none of them.
+
+Beyond U+FFFF, where scripts are rare, a class of them would be slow."""
 INVISIBLE = "\u00ad\u200b-\u200f\u2060\ufeff"
 """what may stand inside a word and is not seen"""
 FULL_STOPS = "。！？｡．။។༎"

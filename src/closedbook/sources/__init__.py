@@ -34,7 +34,8 @@ def articles(documents: params.Documents, miniature: params.Miniature, seed: int
         else:
             groups = [_books(path, miniature, seed, run_seed) for run_seed in run_seeds]
     except OSError as error:
-        raise UserError(f"{listing.shown(str(error.filename or path))}: can't be read ({error.strerror}): give permission, or take it out") from None
+        name = listing.shown(str(error.filename or path))
+        raise UserError(f"{name}: can't be read ({error.strerror}): give permission, or take it out") from None
     found = [article for group in groups for article in group]
     if not found:
         raise UserError(f"{path}: holds no documents: {wanted}")

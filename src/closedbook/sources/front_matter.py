@@ -54,12 +54,13 @@ def _culprit(text: str) -> str | None:
             YAML(typ="safe", pure=True).constructor.construct_object(value, deep=True)
         except Exception as error:
             said = f" {short(value.value)}" if isinstance(value, ScalarNode) else ""
-            return f"{names.one_line(str(key.value))[:80]}:{said} can't be read ({_one_line(error)}): correct it, put it in quotes as a text, or take it out"
+            field = names.one_line(str(key.value))[:80]
+            return f"{field}:{said} can't be read ({_one_line(error)}): correct it, put it in quotes as a text, or take it out"
     return None
 
 
 def _not_yaml(error: Exception) -> str:
-    return (f"not YAML (a text with a colon in it must be in quotes; prose after a horizontal rule is told from front matter by an empty "
+    return ("not YAML (a text with a colon in it must be in quotes; prose after a horizontal rule is told from front matter by an empty "
             f"line after the rule): {_one_line(error)}")
 
 

@@ -152,7 +152,8 @@ def read_rows(path: Path) -> list[Row]:
             problem = f"not JSON ({error.msg}, column {error.colno})"
             raise UserError(f"{where}: {problem}: each line must be one object, not {short(line)}") from None
         except RecursionError:
-            raise UserError(f"{where}: {_deep_field(line)}lists or objects within one another more than {DEEP} times: take them apart") from None
+            problem = f"{_deep_field(line)}lists or objects within one another more than {DEEP} times"
+            raise UserError(f"{where}: {problem}: take them apart") from None
         if not isinstance(fields, dict):
             raise UserError(f"{where}: each line must be one JSON object, not {short(fields)}")
         rows.append(Row(where, fields))

@@ -1,7 +1,7 @@
 """What a text in a script without spaces names: the runs of words (see units) that come back in it.
 
-Where no capital and no space tells a name, that it comes back does. A word of a closed class of Chinese ends a run, and so does hiragana, which is
-Japanese grammar for the most part. That finds terms rather than names, and nothing that is said once: a trained pipeline
+Where no capital and no space tells a name, that it comes back does. A word of a closed class of Chinese ends a run, and so does hiragana,
+which is Japanese grammar for the most part. That finds terms rather than names, and nothing that is said once: a trained pipeline
 (spacy.model) or a language model does better.
 """
 
@@ -33,7 +33,8 @@ def runs(sentences: list[Sentence]) -> list[Mention]:
                     found[tuple(stretch[start:end])].append(sentence.index)
     found = {run: places for run, places in found.items() if len(places) >= TIMES}
     within = {part for run, places in found.items() for part in (run[1:], run[:-1]) if part and len(found[part]) == len(places)}
-    return [_mention("".join(run), places) for run, places in found.items() if run not in within and len(run) >= _fewest(run) and not DOTS & {run[0], run[-1]}]
+    return [_mention("".join(run), places) for run, places in found.items()
+            if run not in within and len(run) >= _fewest(run) and not DOTS & {run[0], run[-1]}]
 
 
 def _mention(name: str, places: list[int]) -> Mention:
