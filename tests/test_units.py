@@ -110,6 +110,10 @@ def test_chinese_is_found_by_two_characters_side_by_side_and_cut_after_a_sentenc
     assert list(pieces("灯塔燃烧了。“洪水来了。”人们走", 14)) == ["灯塔燃烧了。“洪水来了。”", "人们走"]
 
 
+def test_texts_without_a_word_are_no_hits():
+    assert [row.tolist() for row in bm25.scores(["— 1", "灯"], ["灯塔"])] == [[0, 0]]
+
+
 @pytest.mark.parametrize("mark", "?？؟⁇")
 def test_a_question_mark_of_any_script_is_one(mark):
     assert question._codes(f"谁建造了它{mark}").tolist() == question._codes("谁建造了它 ?").tolist()
