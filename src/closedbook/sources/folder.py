@@ -64,7 +64,8 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
         except OSError as problem:
             unreadable.append(f"{file}: {problem.strerror}")
     if unused:
-        log.warning("front matter: not used: %s", "; ".join(f"{field} ({len(of)} files, {of[0]} first)" for field, of in unused.items()))
+        told = (f"{field} ({of[0]}{f' and {len(of) - 1} more' if of[1:] else ''})" for field, of in unused.items())
+        log.warning("front matter: not used: %s", "; ".join(told))
     if unreadable:
         count = f"{len(unreadable)} of {len(named)} files can't be read: mend them, or take them out of the folder"
         raise UserError("\n".join([*unreadable, count]))
