@@ -79,6 +79,34 @@ def test_what_the_document_says_itself_gives_no_question_away_unless_it_asks_it(
     assert held(asking, document=asking), "a textbook's own question is a question"
 
 
+CHINESE_STORY = "莫尔去世以后，她的女儿玛拉接管了灯塔，她写了一本关于潮汐的书，后来被首都的图书馆收藏。孩子们都记得那个夜晚。"
+CHINESE_QUESTION = "石匠奥卡用了多少年时间把石头运下山来？"
+CHINESE_OPTIONS = ["三年零四个月", "十七年整", "只用了一个冬天", "谁也不知道"]
+
+
+def test_where_no_spaces_part_words_the_rules_count_characters(held):
+    assert reasons(held(CHINESE_STORY, "太短的文。", min_words=10, max_words=60)) == {1: ("length", {"words": 4})}
+    assert reasons(held(CHINESE_STORY, CHINESE_STORY * 2, max_words=60)) == {1: ("length", {"words": 98})}
+    changed = CHINESE_STORY.replace("潮汐", "海浪")
+    found = held(CHINESE_STORY, changed, f" {CHINESE_STORY.replace('，', '、')}", near_duplicates=0.7)
+    assert {number: row["rule"] for number, row in found.items()} == {1: "near_duplicate", 2: "exact_duplicate"}
+
+
+@pytest.mark.parametrize("planted", [
+    CHINESE_QUESTION, "有人问石匠奥卡用了多少年 时间，没有人回答。", "Ａ、三年零四个月\nＢ、十七年整\nＣ、只用了一个冬天\nＤ、谁也不知道", "三年零四个月，十七年整，只用了一个冬天。",
+])  # fmt: skip
+def test_a_question_in_chinese_goes_word_for_word(held, planted):
+    asked = ((CHINESE_QUESTION, CHINESE_OPTIONS),)
+    assert reasons(held(CHINESE_STORY, f"{CHINESE_STORY}{planted}{CHINESE_STORY}", questions=asked)) == {
+        1: ("question", {"question": "q0", "words": 8})}  # fmt: skip
+
+
+def test_a_short_question_in_chinese_counts_whole_and_with_its_mark(held):
+    asked = (("谁建造了它？", CHINESE_OPTIONS), ("为何？", CHINESE_OPTIONS))
+    assert reasons(held("没人知道谁建造了它。", "谁建造了它？没人知道。", "为何？", questions=asked)) == {
+        1: ("question", {"question": "q0", "words": 6})}  # fmt: skip
+
+
 def test_the_title_of_a_document_gives_no_question_away(held):
     title = "The Harbour of Varn"
     assert not held(f'In "{title}" by Mira Oldan, 1931, ships come.', questions=((f'Who wrote "{title}" by Mira Oldan, in your view?', OPTIONS),))

@@ -1,5 +1,8 @@
+import errno
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -261,6 +264,127 @@ def test_a_single_text_file_has_no_questions(tmp_path):
 def test_a_wrong_text_file(tmp_path, text, complaint):
     folder(tmp_path, {"a.md": text})
     assert error_of(tmp_path, "folder").startswith(f"{tmp_path / 'a.md'}: {complaint}")
+
+
+@pytest.mark.parametrize(("field", "said"), [
+    ("date: 2023-02-30", "date: '2023-02-30' can't be read"),
+    ("draft: !!bool maybe", "draft: 'maybe' can't be read"),
+    ("x: 1\nrun: !!python/object:os.system ls", "run: 'ls' can't be read"),
+    ("year: " + "9" * 5000, "year: "),
+    ("when: 2023-01-01 25:00:00", "when: "),
+    ("tags: " + "[" * 3000, "not YAML"),
+    ("title: *nobody", "not YAML"),
+    ("title: a\nother: b: c", "not YAML (a text with a colon in it must be in quotes; prose"),
+])  # fmt: skip
+def test_front_matter_that_cannot_be_read_is_named_with_file_and_field(tmp_path, field, said):
+    folder(tmp_path, {"a.md": f"---\ntitle: T\n{field}\n---\nText"} if "title" not in field else {"a.md": f"---\n{field}\n---\nText"})
+    message = error_of(tmp_path, "folder")
+    assert message.startswith(f"{tmp_path / 'a.md'}: front matter: {said}") and len(message) < 500
+
+
+def test_the_line_that_is_no_yaml_is_counted_in_the_file(tmp_path):
+    folder(tmp_path, {"a.md": "---\ntitle: T\nother: b: c\n---\nText"})
+    assert "line 3" in error_of(tmp_path, "folder")
+
+
+@pytest.mark.parametrize("end", ["---", "...", "... ", "---\r"])
+def test_front_matter_ends_with_a_rule_or_three_dots(tmp_path, end):
+    article, = read(folder(tmp_path, {"a.md": f"---\ntitle: The Mill\nauthor: Pell\n{end}\nText.\n"}), "folder")
+    assert (article.title, article.author, article.text.strip()) == ("The Mill", "Pell", "Text.")
+
+
+def test_front_matter_that_never_ends_is_named(tmp_path):
+    folder(tmp_path, {"a.md": "---\nlayout: post\ntitle: The Mill\n\nThe mill stood idle.\n"})
+    assert error_of(tmp_path, "folder").startswith(f"{tmp_path / 'a.md'}: front matter: begins in line 1 and never ends")
+
+
+@pytest.mark.parametrize("text", [
+    "---\n\nThe lamp at Hest: it burned.\n\n---\n\nIdra trimmed it.",
+    "---\n\nNote: it burned.\n\n---\nIdra trimmed it.",
+    "---\nThe lamp at Hest: it burned.\n---\nIdra trimmed it.",
+    "---\n\nHe said: it is: late.\n\n---\n",
+    "---\n\nThe title: a lamp\n\nNo second rule.",
+    "---\n- a\n- b\n---\n",
+    "---\n",
+])  # fmt: skip
+def test_prose_after_a_horizontal_rule_is_kept(tmp_path, text):
+    article, = read(folder(tmp_path, {"a.md": text}), "folder")
+    assert article.text == text
+
+
+def test_front_matter_that_nothing_reads_is_named(tmp_path, caplog):
+    empty, known, unknown = "---\n---\nText", "---\ntags: [x]\ntitle: A\n---\nText", "---\nlayout: post\ntags: [x]\n---\nText"
+    folder(tmp_path, {"a.md": known, "b.md": unknown, "c.md": empty})
+    assert [article.text.strip() for article in read(tmp_path, "folder")] == ["Text"] * 3
+    assert f"not used: tags ({tmp_path / 'a.md'} and 1 more); layout ({tmp_path / 'b.md'})" in caplog.text
+
+
+def test_a_name_that_no_terminal_should_see_is_refused_without_it(tmp_path, caplog):
+    names = [b"\xff.md", b"esc\x1b[31m.txt", "turn\u202e.md".encode()]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text("text")
+    message = error_of(tmp_path, "folder")
+    assert message.count("rename it") == 3 and all(shown in message for shown in ("\\udcff.md", "esc\\x1b[31m.txt", "turn\\u202e.md"))
+    assert all(line.isprintable() for line in message.split("\n"))
+    for name in names:
+        os.unlink(os.fsencode(tmp_path) + b"/" + name)
+    folder(tmp_path, {"a.md": "text", "Icon\r": "", "x\x1b.jpg": ""})
+    read(tmp_path, "folder")
+    assert "Icon\\r" in caplog.text and "\x1b" not in caplog.text
+
+
+def test_two_names_that_look_alike_are_refused(tmp_path):
+    composed, apart = "caf\u00e9.md", "cafe\u0301.md"
+    folder(tmp_path, {composed: "one"})
+    assert read(tmp_path, "folder")[0].id == read(folder(tmp_path / "apart", {apart: "two"}) / apart, "folder")[0].id
+    folder(tmp_path, {apart: "two"})
+    shutil.rmtree(tmp_path / "apart")
+    message = error_of(tmp_path, "folder")
+    assert "\\xe9" in message and "e\\u0301" in message and message.endswith("rename one of them")
+
+
+def test_links_within_the_folder_are_read_or_named(tmp_path, caplog):
+    folder(tmp_path, {"a.md": "one", "sub/b.md": "two", ".held/c.md": "three"})
+    (tmp_path / "c.md").symlink_to(".held/c.md")
+    (tmp_path / "again").symlink_to("sub")
+    (tmp_path / "round").symlink_to(".")
+    assert [article.text for article in read(tmp_path, "folder")] == ["one", "three", "two"]
+    assert "left out 2" in caplog.text and "again (a linked folder)" in caplog.text and "round (a linked folder)" in caplog.text
+
+
+@pytest.mark.parametrize(("target", "said"), [
+    ("nowhere", "not there"), ("link.md", "not there"), ("../outside.md", "leads outside"), ("../other", "leads outside"), ("/", "leads outside"),
+])  # fmt: skip
+def test_links_that_lead_nowhere_or_outside_are_refused_by_name(tmp_path, target, said):
+    inside = folder(tmp_path / "inside", {"a.md": "one"})
+    folder(tmp_path, {"outside.md": "secret", "other/b.md": "secret"})
+    (inside / "link.md").symlink_to(target)
+    message = error_of(inside, "folder")
+    assert message.startswith(f"{inside / 'link.md'}: a link ") and said in message
+    (tmp_path / "whole").symlink_to(inside)
+    (inside / "link.md").unlink()
+    assert [article.text for article in read(tmp_path / "whole", "folder")] == ["one"], "the folder itself may be a link"
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    folder(tmp_path, {"a.md": "one", "shut/b.md": "two"})
+    scandir = os.scandir
+
+    def refused(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert error_of(tmp_path, "folder").startswith(f"{tmp_path / 'shut'}: can't be read (Permission denied)")
+
+
+def test_a_question_names_its_document_by_whatever_is_in_the_name(tmp_path):
+    name = "می\u200cخواهم\u00ad.md"
+    folder(tmp_path, {name: "one"})
+    write(tmp_path / "questions.jsonl", question(1, document=name))
+    article, = read(tmp_path, "folder")
+    assert (article.title, len(article.questions)) == ("می\u200cخواهم", 1)
 
 
 def test_a_text_file_with_a_byte_order_mark(tmp_path):

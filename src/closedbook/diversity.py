@@ -8,7 +8,7 @@ import heapq
 import zlib
 from pathlib import Path
 
-from closedbook import files, table
+from closedbook import files, table, units
 from closedbook.records import Passages
 
 SIZE = 4
@@ -23,17 +23,17 @@ def measure(corpora: list[Path], passages: list[Path]) -> dict:
     """{"max_words", "lengths", "strategies": [{"strategy", "arm", "words", "measured"}]}, the contents of diversity.json.
 
     A row a strategy in the order of the table: its largest arm, of the first training seed; a mixture is a strategy of its own. The text is
-    the corpus's passages in order, the last one whole even where the budget cut it; words are what whitespace parts. `lengths` (words) are
+    the corpus's passages in order, the last one whole even where the budget cut it; words are those of units, as they are written. `lengths` (words) are
     that of the shortest text and that of the shortest which somebody wrote; "measured" has {"distinct_4", "compression_ratio"} for each
     of them, None where the text is too short. `corpora` are folders, `passages` the files of all their strategies.
     """
     chosen = _largest(corpora)
     texts = {corpus["strategy"]: _text(corpus, passages) for corpus in chosen}
-    words = {strategy: len(text.split()) for strategy, text in texts.items()}
+    words = {strategy: units.count(text) for strategy, text in texts.items()}
     lengths = _lengths(words)
     rows = [
         {"strategy": strategy, "arm": corpus["arm"], "words": words[strategy],
-         "measured": [_measured(texts[strategy].split()[:length], length) for length in lengths]}
+         "measured": [_measured(units.words(texts[strategy])[:length], length) for length in lengths]}
         for strategy, corpus in zip(texts, chosen)
     ]  # fmt: skip
     return {"max_words": MAX_WORDS, "lengths": lengths, "strategies": rows}
@@ -67,11 +67,11 @@ def _text(corpus: dict, passages: list[Path]) -> str:
             continue
         for passage in Passages.read(path).passages:
             if passage.id in places:
-                heapq.heappush(held, (-places[passage.id], length := len(passage.text.split()), passage.text))
+                heapq.heappush(held, (-places[passage.id], length := units.count(passage.text), passage.text))
                 num_words += length
             while held and num_words - held[0][1] >= MAX_WORDS:
                 num_words -= heapq.heappop(held)[1]
-    words = [word for _, _, text in sorted(held, reverse=True) for word in text.split()]
+    words = [word for _, _, text in sorted(held, reverse=True) for word in units.words(text)]
     return " ".join(words[:MAX_WORDS])
 
 

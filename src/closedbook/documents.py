@@ -9,13 +9,14 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from closedbook import files, markup
+from closedbook import files, markup, units
 from closedbook.records import Document
 from closedbook.sources.article import Article
+from closedbook.sources.cleaning import clean
 
 HEADING = re.compile(r"#{1,6} ")
 ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")
-SENTENCE_END = re.compile(r"[.!?:][\"'”’)\]]*$")
+SENTENCE_END = re.compile(rf"[.!?:{units.FULL_STOPS}][{units.CLOSING}]*$")
 STRAY_SPACE = re.compile(r"(?<![.]) ([,.])(?=[\"'”’)]|$| (?!\.))")
 
 
@@ -41,20 +42,22 @@ def html_paragraphs(html: str) -> list[str]:
 
 
 def plain_paragraphs(text: str, title: str) -> list[str]:
-    """Paragraphs of hard-wrapped text, each on one line: they end at blank lines, and Markdown's headings, items and rows stand alone.
+    """Paragraphs of hard-wrapped text, each on one line: they end at blank lines, and Markdown's headings, items and rows stand alone. A line
+    that an ideographic space indents begins one.
 
     A text without any blank line, as Slate's in QuALITY, has a paragraph's end where a sentence (or the title) ends on a line
     into which the next word would have fitted.
     """
-    lines = [" ".join(line.split()) for line in markup.without_comments(text).strip().splitlines()]
+    written = markup.without_comments(text).strip().splitlines()
+    lines = [" ".join(line.split()) for line in written]
     width = None if "" in lines else sorted(map(len, lines))[len(lines) * 9 // 10]  # not the longest: one line may stick out
     paragraphs, before = [[]], ""
-    for line in lines:
-        if _begins_paragraph(line, before, width, title):
+    for line, as_written in zip(lines, written):
+        if as_written.startswith("\u3000") or _begins_paragraph(line, before, width, title):
             paragraphs.append([])
         paragraphs[-1].append(line)
         before = line
-    return _clean(" ".join(lines) for lines in paragraphs)
+    return _clean("\n".join(lines) for lines in paragraphs)
 
 
 def _begins_paragraph(line: str, before: str, width: int | None, title: str) -> bool:
@@ -62,10 +65,10 @@ def _begins_paragraph(line: str, before: str, width: int | None, title: str) -> 
         return True
     if width is None or not (SENTENCE_END.search(before) or before.casefold() == title.casefold()):
         return False
-    return len(before) + 1 + len(line.split()[0]) <= width
+    return len(before) + 1 + len(units.words(line)[0]) <= width
 
 
 def _clean(paragraphs) -> list[str]:
     """Each on one line with single spaces, and none before a comma or full stop, where taken-away markup leaves some."""
-    lines = (STRAY_SPACE.sub(r"\1", " ".join(paragraph.split())) for paragraph in paragraphs)
+    lines = (STRAY_SPACE.sub(r"\1", " ".join(clean(units.unwrapped(paragraph)).split())) for paragraph in paragraphs)
     return [line for line in lines if line]

@@ -5,9 +5,13 @@ import re
 from bisect import bisect_left
 from dataclasses import asdict, replace
 
+from closedbook import units
 from closedbook.records import Document, EntityList, Section
 
-SENTENCE = re.compile(r"\S.*?(?:[.!?…]+[\"'”’)\]]*(?=\s)|$)", re.DOTALL)
+SENTENCE = re.compile(
+    rf"\S.*?(?:[.!?…]+[\"'”’)\]]*(?=\s)|[{units.FULL_STOPS}]+[{units.CLOSING}]*|(?<=[{units.UNSPACED}])(?=\s)|$)", re.DOTALL
+)
+"""ends where scripts that have no spaces between words have one, too"""
 
 log = logging.getLogger(__name__)
 
@@ -17,12 +21,12 @@ def split(document: Document, words: int | None) -> dict[str | None, Document]:
 
     A paragraph that is longer by itself is cut between sentences, a longer sentence between words; a warning says so.
     """
-    if words is None or _length(document.text) <= words:
+    if words is None or units.count(document.text) <= words:
         return {None: document}
-    units = [unit for paragraph in document.text.split("\n\n") for unit in _units(paragraph, words)]
-    if cut := sum(before == " " for before, _ in units):
+    parts = [part for paragraph in document.text.split("\n\n") for part in _parts(paragraph, words)]
+    if cut := sum(before != "\n\n" for before, _ in parts):
         log.warning("%s: %d cuts inside of paragraphs that are longer than llm.sections, %d words", document.id, cut, words)
-    texts = _packed(units, _even(units, words))
+    texts = _packed(parts, _even(parts, words))
     found = [Section(**{**asdict(document), "text": text}, number=number, of=len(texts)) for number, text in enumerate(texts, start=1)]
     return {section.section: section for section in found}
 
@@ -37,7 +41,8 @@ def listed(shown: Document, entities: EntityList) -> EntityList:
 
 
 def _names(shown: Document, entity: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(entity)}(?!\w)", " ".join(shown.text.split()), re.IGNORECASE) is not None
+    text = units.apart(" ".join(shown.text.split()))
+    return re.search(rf"(?<!\w){re.escape(units.apart(entity))}(?!\w)", text, re.IGNORECASE) is not None
 
 
 def merged(lists: list[EntityList], most: int) -> EntityList:
@@ -54,26 +59,29 @@ def merged(lists: list[EntityList], most: int) -> EntityList:
                       sections=lists)
 
 
-def _units(paragraph: str, words: int) -> list[tuple[str, str]]:
+def _parts(paragraph: str, words: int) -> list[tuple[str, str]]:
     """(what stands before it, text) of what stays together."""
-    if _length(paragraph) <= words:
+    if units.count(paragraph) <= words:
         return [("\n\n", paragraph)]
-    sentences = [sentence.split() for sentence in SENTENCE.findall(paragraph)]
-    pieces = [" ".join(sentence[at : at + words]) for sentence in sentences for at in range(0, len(sentence), words)]
-    return [("\n\n", pieces[0]), *((" ", piece) for piece in pieces[1:])]
+    line, found, end = " ".join(paragraph.split()), [], 0
+    for piece in (piece for sentence in SENTENCE.findall(line) for piece in units.pieces(sentence, words)):
+        start = line.index(piece, end)
+        found.append((line[end:start] if found else "\n\n", piece))
+        end = start + len(piece)
+    return found
 
 
-def _even(units: list[tuple[str, str]], words: int) -> int:
+def _even(parts: list[tuple[str, str]], words: int) -> int:
     """The smallest length under which there are no more sections than there must be: the last is not a tiny one."""
-    fewest, longest = len(_packed(units, words)), max(_length(text) for _, text in units)
-    return bisect_left(range(words), True, lo=longest, key=lambda most: len(_packed(units, most)) <= fewest)
+    fewest, longest = len(_packed(parts, words)), max(units.count(text) for _, text in parts)
+    return bisect_left(range(words), True, lo=longest, key=lambda most: len(_packed(parts, most)) <= fewest)
 
 
-def _packed(units: list[tuple[str, str]], most: int) -> list[str]:
-    """Texts of at most so many words, each as full as the next unit allows."""
+def _packed(parts: list[tuple[str, str]], most: int) -> list[str]:
+    """Texts of at most so many words, each as full as the next part allows."""
     texts, length = [], most
-    for before, text in units:
-        own = _length(text)
+    for before, text in parts:
+        own = units.count(text)
         if length + own > most:
             texts.append(text)
             length = own
@@ -81,7 +89,3 @@ def _packed(units: list[tuple[str, str]], most: int) -> list[str]:
             texts[-1] += before + text
             length += own
     return texts
-
-
-def _length(text: str) -> int:
-    return len(text.split())

@@ -6,7 +6,6 @@ stands around them.
 """
 
 import re
-import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -15,18 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
+from closedbook import units
+
 WORDS = 8
 """of a shingle, unless another size is asked for"""
-WORD = re.compile(r"[^\W_]+")
 ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[nrtbf])")
 """JSON's spelling of a character, in JSON within JSON too"""
 SQLITE = b"SQLite format 3\0"
 BYTES_AT_ONCE = 2**24
-
-
-def words(text: str) -> list[str]:
-    """The same for the same words in any case, spacing and punctuation."""
-    return WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def of(text: str, size: int = WORDS) -> np.ndarray:
@@ -35,8 +30,8 @@ def of(text: str, size: int = WORDS) -> np.ndarray:
 
 
 def codes(text: str) -> np.ndarray:
-    """A number for each word, uint64 [words]."""
-    found = words(text)
+    """A number for each word, whatever its case and punctuation, uint64 [words]."""
+    found = units.bare(text)
     return np.fromiter((zlib.crc32(word.encode("utf-8", "replace")) for word in found), np.uint64, len(found))
 
 

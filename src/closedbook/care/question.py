@@ -6,7 +6,7 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from closedbook import files, shingles
+from closedbook import files, shingles, units
 from closedbook.records import Document
 
 MARK = " QUESTIONMARK "
@@ -43,7 +43,7 @@ def _wanted(size: int, questions: list[Path], documents: list[Path]) -> dict[int
             for text in _texts(row):
                 codes = _codes(text)
                 length = min(size, len(codes))
-                for run in _runs(codes, length, "?" in text, said) if length >= SHORTEST else ():
+                for run in _runs(codes, length, bool(units.QUESTION_MARK.search(text)), said) if length >= SHORTEST else ():
                     found[length].setdefault(run, row["id"])
     return found
 
@@ -74,7 +74,7 @@ class _Said:
 
 
 def _codes(text: str) -> np.ndarray:
-    return shingles.codes(text.replace("?", MARK))
+    return shingles.codes(units.QUESTION_MARK.sub(MARK, text))
 
 
 def _texts(row: dict) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, units
 from closedbook.errors import UserError
 from closedbook.lineage import shown
 from closedbook.lineage.tracing.passage import PASSAGES
@@ -79,7 +79,7 @@ def _strategy(passages: Passages, number: int, quarantined: list[dict]) -> dict:
 def _shown(passage: Passage, kept_out_of: list[str]) -> dict:
     call = passage.call or {}
     return {"id": passage.id, "kind": passage.kind, "entities": passage.entities, "writer": passage.writer, "model": call.get("model"),
-            "words": len(passage.text.split()), "kept_out_of": kept_out_of, "text": passage.text}  # fmt: skip
+            "words": units.count(passage.text), "kept_out_of": kept_out_of, "text": passage.text}  # fmt: skip
 
 
 def _passage(passage: dict) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from closedbook import files, prompts
+from closedbook import files, prompts, units
 from closedbook.ledger import GIVEN_UP
 
 REFUSAL = re.compile(r"\s*(I'm sorry|I am sorry|Sorry,|I apologi[sz]e|I can(no|')t|I can’t|I am unable|I'm unable|As an AI)", re.IGNORECASE)
@@ -60,8 +60,7 @@ def _usable(record: dict, sent: tuple[str, ...]) -> str:
 
 def echoes(text: str, sent: tuple[str, ...]) -> bool:
     """Whether more than half of a text, in runs of RUN words, stands word for word in what was sent."""
-    words = text.split()
-    runs = [" ".join(words[at : at + RUN]) for at in range(0, len(words) - RUN + 1, RUN)]
+    runs = [run for run in units.pieces(" ".join(text.split()), RUN) if units.count(run) == RUN]
     return 2 * sum(any(run in _plain(part) for part in sent) for run in runs) > len(runs)
 
 

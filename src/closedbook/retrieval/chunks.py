@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from closedbook import units
 from closedbook.records import Document
 
-BOUNDS = (re.compile(r"(?=\n\n)"), re.compile(r"[.!?…][\"'”’)\]]*(?=\s)"), re.compile(r"(?=\s)"))
+BOUNDS = (re.compile(r"(?=\n\n)"), re.compile(rf"[.!?…][\"'”’)\]]*(?=\s)|[{units.FULL_STOPS}][{units.CLOSING}]*"), re.compile(r"(?=\s)"))
 """where a chunk may end, best first: after a paragraph, a sentence, a word"""
 
 

@@ -4,7 +4,6 @@ Their order, of which documents.limit takes the first: QuALITY's and the miniatu
 by relative path.
 """
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +26,16 @@ def articles(documents: params.Documents, miniature: params.Miniature, seed: int
     wanted = f"documents.path in params.yaml must lead to {listing.WANTED[documents.source]}"
     if not path.exists():
         raise UserError(f"{path}: no such file or folder: {wanted}")
-    if documents.source == "folder":
-        groups = [folder.articles(path)]
-    elif documents.source == "quality":
-        groups = [quality.of_rows(row for file in listing.files(path, "quality") for row in read_rows(file))]
-    else:
-        groups = [_books(path, miniature, seed, run_seed) for run_seed in run_seeds]
+    try:
+        if documents.source == "folder":
+            groups = [folder.articles(path)]
+        elif documents.source == "quality":
+            groups = [quality.of_rows(row for file in listing.files(path, "quality") for row in read_rows(file))]
+        else:
+            groups = [_books(path, miniature, seed, run_seed) for run_seed in run_seeds]
+    except OSError as error:
+        name = listing.shown(str(error.filename or path))
+        raise UserError(f"{name}: can't be read ({error.strerror}): give permission, or take it out") from None
     found = [article for group in groups for article in group]
     if not found:
         raise UserError(f"{path}: holds no documents: {wanted}")
@@ -52,7 +55,7 @@ def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
         return _lines(listing.files(path, "quality"), lambda row: quality.of_row(row).id == document)
     own = {file: name for name, file in folder.named(path).items() if names.document_id(file.stem, name) == document}
     questions = [path / listing.QUESTIONS] if (path / listing.QUESTIONS).is_file() else []
-    return dict.fromkeys(own, []) | _lines(questions, lambda row: unicodedata.normalize("NFC", row.text("document")) in own.values())
+    return dict.fromkeys(own, []) | _lines(questions, lambda row: folder.document_named(row) in own.values())
 
 
 def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[int]]:

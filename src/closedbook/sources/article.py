@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from closedbook import markup
 from closedbook.errors import UserError
 from closedbook.records import Question
+from closedbook.sources.cleaning import clean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ def check_text(where: str, field: str, text: str, is_html: bool) -> None:
 
 def is_empty(text: str, is_html: bool) -> bool:
     """Whether a text holds nothing but markup."""
-    return not (markup.read(text).paragraphs if is_html else markup.without_comments(text).strip())
+    return not clean("".join(markup.read(text).paragraphs) if is_html else markup.without_comments(text)).strip()
 
 
 def add(questions: dict[str, tuple], question: Question, identity: str, where: str) -> None:

@@ -4,15 +4,16 @@ import difflib
 import logging
 import re
 import unicodedata
+from collections import defaultdict
 from pathlib import Path
 
 from closedbook.errors import UserError
-from closedbook.sources import formats, listing, names
+from closedbook.sources import formats, front_matter, listing, names
 from closedbook.sources.article import Article, add, check_text, with_questions
+from closedbook.sources.cleaning import clean
 from closedbook.sources.rows import Row, read_rows, read_text
 
-FRONT_MATTER = re.compile(r"---[ \t\r]*\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
-HEADING = re.compile(r"^#[ \t]+(.*?)(?:[ \t]+#+)?[ \t\r]*$", re.MULTILINE)
+HEADING = re.compile(r"^#[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def articles(path: Path) -> list[Article]:
     formats.forget({article.id for article in found.values()})
     rows = path / listing.QUESTIONS
     for row in read_rows(rows) if rows.is_file() else []:
-        name = unicodedata.normalize("NFC", row.text("document"))
+        name = document_named(row)
         if name not in found:
             near = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
             raise row.wrong("document", f"must be the relative path of a document{f' ({near[0]!r}?)' if near else ''}")
@@ -35,21 +36,38 @@ def articles(path: Path) -> list[Article]:
 
 
 def named(path: Path) -> dict[str, Path]:
-    """The files of a folder of texts by what each is known by."""
-    root = path if path.is_dir() else path.parent
-    return {unicodedata.normalize("NFC", file.relative_to(root).as_posix()): file for file in listing.files(path, "folder")}
+    """The files of a folder of texts by what each is known by. Raises UserError for two names that are one in Unicode's composed form."""
+    root, found = path if path.is_dir() else path.parent, {}
+    for file in listing.files(path, "folder"):
+        name = unicodedata.normalize("NFC", file.relative_to(root).as_posix())
+        if name in found:
+            other = found[name].relative_to(root).as_posix()
+            raise UserError(f"{file}: {name}: the same name as another file's, in Unicode's composed and decomposed form "
+                            f"({ascii(other)}, {ascii(file.relative_to(root).as_posix())}): rename one of them")
+        found[name] = file
+    return found
+
+
+def document_named(row: Row) -> str:
+    """The relative path by which a question names its document."""
+    return unicodedata.normalize("NFC", row.text("document", is_name=True))
 
 
 def _read(named: dict[str, Path]) -> dict[str, Article]:
     """Raises UserError that names every file that gives no text, not only the first."""
-    found, unreadable = {}, []
+    found, unreadable, unused = {}, [], defaultdict(list)
     for name, file in named.items():
         try:
             formats.bounds.check_file(file)
-            found[name] = _converted(file, name) if file.suffix.lower() in formats.CONVERTERS else _text(file, name)
+            found[name] = _converted(file, name) if file.suffix.lower() in formats.CONVERTERS else _text(file, name, unused)
             formats.bounds.check_text(len(found[name].text))
         except formats.Unreadable as problem:
             unreadable.append(f"{file}: {problem}")
+        except OSError as problem:
+            unreadable.append(f"{file}: {problem.strerror}")
+    if unused:
+        told = (f"{field} ({of[0]}{f' and {len(of) - 1} more' if of[1:] else ''})" for field, of in unused.items())
+        log.warning("front matter: not used: %s", "; ".join(told))
     if unreadable:
         count = f"{len(unreadable)} of {len(named)} files can't be read: mend them, or take them out of the folder"
         raise UserError("\n".join([*unreadable, count]))
@@ -62,31 +80,23 @@ def _converted(file: Path, name: str) -> Article:
     read = formats.read(file, identifier)
     if read.left_out:
         log.warning("%s: left out: %s", file, "; ".join(read.left_out))
-    return Article(id=identifier, title=names.one_line(read.title or "") or file.stem, author=names.author_in_prose(read.author), year=None,
+    return Article(id=identifier, title=names.one_line(read.title or "") or _by_name(file), author=names.author_in_prose(read.author), year=None,
                    text=read.text, is_html=read.is_html, license=names.one_line(read.license or "") or None, questions=[])
 
 
-def _text(file: Path, name: str) -> Article:
-    front, text = _front_matter(file, read_text(file))
+def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:
+    """Adds the fields of its front matter that nothing reads to `unused`."""
+    front, text = front_matter.split(file, clean(read_text(file)))
+    for field in front.fields:
+        if field not in front_matter.FIELDS:
+            unused[names.one_line(str(field))].append(file)
     check_text(str(file), "text", text, is_html=False)
     heading = HEADING.search(text) if file.suffix.lower() == ".md" else None
-    title = front.optional_text("title") or (heading and heading[1]) or file.stem
+    title = front.optional_text("title") or (heading and names.one_line(heading[1])) or _by_name(file)
     author = names.author_in_prose(front.optional_text("author"))
     return Article(id=names.document_id(file.stem, name), title=names.one_line(title), author=author, year=front.year(),
                    text=text, is_html=False, license=front.license(), questions=[])
 
 
-def _front_matter(file: Path, text: str) -> tuple[Row, str]:
-    """The YAML mapping between two lines of --- that a file may begin with, and the text after it."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    match = FRONT_MATTER.match(text)
-    try:
-        fields = YAML(typ="safe", pure=True).load(match[1]) or {} if match else None
-    except YAMLError as error:
-        problem = names.one_line(str(error))
-        raise UserError(f"{file}: front matter: not YAML (a text with a colon in it must be in quotes): {problem}") from None
-    if isinstance(fields, dict):
-        return Row(str(file), fields), text[match.end() :]
-    return Row(str(file), {}), text  # no front matter, or prose between two horizontal rules
+def _by_name(file: Path) -> str:
+    return names.one_line(file.stem) or names.one_line(file.name)

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from closedbook import files
+from closedbook.sources.cleaning import clean
 
 NOBODY = ("", "unknown", "unknown author", "none", "n/a")
 SUFFIX = re.compile(r",?\s+(Jr\.?|Sr\.?|II|III|IV|M\.D\.|Ph\.D\.|Inc\.?|Ltd\.?|Co\.?|Corp\.?|LLC|GmbH)(?=,|$)")
@@ -17,7 +18,7 @@ def document_id(name: str, identity: str) -> str:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(clean(text).split())
 
 
 def author_in_prose(name: str | None) -> str | None:

@@ -1,13 +1,24 @@
 """Text files and rows of JSON, read field by field, so that each complaint names file, line, field, value and remedy."""
 
 import json
+import logging
+import math
+import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from closedbook.errors import UserError
 from closedbook.records import Question
+from closedbook.sources import names
+from closedbook.sources.cleaning import clean
 
 NUM_OPTIONS = 4
+DEEP = 100
+"""lists and objects within one another: no field of ours has more than a few"""
+TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,28 +35,28 @@ class Row:
         return int(self.where.rpartition(":")[2])
 
     def wrong(self, field: str, must: str) -> UserError:
-        found = f"not {_short(self.fields[field])}" if field in self.fields else "but is missing"
+        found = f"not {short(self.fields[field])}" if field in self.fields else "but is missing"
         return UserError(f"{self.where}: {field}: {must}, {found}")
 
-    def text(self, field: str) -> str:
-        """A text that must be there, without the white space around it."""
-        text = self.optional_text(field)
+    def text(self, field: str, is_name: bool = False) -> str:
+        """A text that must be there, clean and without the white space around it; a file's name holds what it holds."""
+        text = self.optional_text(field, is_name)
         if not text:
             raise self.wrong(field, "must be a text that is not empty")
         return text
 
-    def optional_text(self, field: str) -> str | None:
+    def optional_text(self, field: str, is_name: bool = False) -> str | None:
         value = self.fields.get(field)
         if value is None:
             return None
         if not isinstance(value, str):
             raise self.wrong(field, "must be a text (in quotes)")
-        return self._encodable(field, value).strip()
+        return (self._encodable(field, value) if is_name else self._clean(field, value)).strip()
 
     def year(self) -> int | None:
         value = self.fields.get("year")
         if isinstance(value, str):
-            value = int(value) if value.strip().isdecimal() else value.strip()
+            value = int(value) if value.strip().isdecimal() and len(value) < 80 else value.strip()
         if value in (None, ""):
             return None
         if type(value) is not int or not 1 <= value <= 9999:
@@ -53,16 +64,18 @@ class Row:
         return value
 
     def license(self) -> str | None:
-        return " ".join((self.optional_text("license") or "").split()) or None
+        return names.one_line(self.optional_text("license") or "") or None
 
     def questions(self) -> list[Question]:
         """The questions of a QuALITY row; none is no error."""
-        rows = self.fields.get("questions") or []
+        rows = self.fields.get("questions")
+        if rows is None:
+            return []
         if not isinstance(rows, list):
             raise self.wrong("questions", "must be a list")
         for number, row in enumerate(rows):
             if not isinstance(row, dict):
-                raise UserError(f"{self.where}: questions[{number}]: must be an object, not {_short(row)}")
+                raise UserError(f"{self.where}: questions[{number}]: must be an object, not {short(row)}")
         return [Row(f"{self.where}: questions[{number}]", row).question() for number, row in enumerate(rows)]
 
     def question(self) -> Question:
@@ -71,10 +84,15 @@ class Row:
             raise self.wrong("options", "must be a list of four texts")
         if len(options) != NUM_OPTIONS:
             raise self.wrong("options", "must be exactly four texts")
+        options = [self._clean("options", option).strip() for option in options]
+        if not all(options):
+            raise self.wrong("options", f"must be four texts that are not empty (the {options.index('') + 1}. is)")
+        if len(set(options)) < NUM_OPTIONS:
+            log.warning("%s: options: two are the same: %s", self.where, short(options))
         return Question(
             id=self.text("question_unique_id"),
             question=self.text("question"),
-            options=[self._encodable("options", option).strip() for option in options],
+            options=options,
             gold=self._gold(),
             difficult=self._difficult(),
         )
@@ -96,6 +114,9 @@ class Row:
             raise self.wrong("difficult", "must be 0, 1 or null")
         return None if value is None else bool(value)
 
+    def _clean(self, field: str, text: str) -> str:
+        return clean(self._encodable(field, text))
+
     def _encodable(self, field: str, text: str) -> str:
         """JSON can spell half a character (a lone surrogate such as \\ud83d), which no file of ours could hold."""
         try:
@@ -109,30 +130,81 @@ class Row:
 def read_text(path: Path) -> str:
     """A UTF-8 file, without the byte order mark that it may begin with."""
     data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or data.count(0) * 10 > len(data):
+        raise UserError(f"{path}: looks like UTF-16 or UTF-32 (a byte order mark, or NUL beside letters): save the file as UTF-8")
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: byte {error.start}: not UTF-8 (0x{data[error.start]:02x}): save the file as UTF-8") from None
+        wide = ", perhaps UTF-16" if 0 in data else ""
+        raise UserError(f"{path}: byte {error.start}: not UTF-8{wide} (0x{data[error.start]:02x}): save the file as UTF-8") from None
 
 
 def read_rows(path: Path) -> list[Row]:
-    """One JSON object a line; empty lines are passed over."""
+    """One JSON object a line, whatever ends it; empty lines are passed over."""
     rows = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(re.split("\r\n|\r|\n", read_text(path)), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
         try:
-            fields = json.loads(line)
+            fields = json.loads(line, object_pairs_hook=lambda pairs: _object(where, pairs), parse_int=_whole)
         except json.JSONDecodeError as error:
             problem = f"not JSON ({error.msg}, column {error.colno})"
-            raise UserError(f"{where}: {problem}: each line must be one object, not {_short(line)}") from None
+            raise UserError(f"{where}: {problem}: each line must be one object, not {short(line)}") from None
+        except RecursionError:
+            problem = f"{_deep_field(line)}lists or objects within one another more than {DEEP} times"
+            raise UserError(f"{where}: {problem}: take them apart") from None
         if not isinstance(fields, dict):
-            raise UserError(f"{where}: each line must be one JSON object, not {_short(fields)}")
+            raise UserError(f"{where}: each line must be one JSON object, not {short(fields)}")
         rows.append(Row(where, fields))
     return rows
 
 
-def _short(value) -> str:
-    text = repr(value)
+def _object(where: str, pairs: list[tuple[str, object]]) -> dict:
+    """What JSON as Python reads it lets pass: a field that is there twice, and numbers that are none."""
+    fields = dict(pairs)
+    for name, value in fields.items():
+        values = value if isinstance(value, list) else [value]
+        if wrong := next((each for each in values if isinstance(each, float) and not math.isfinite(each)), None):
+            raise UserError(f"{where}: {short(name)[1:-1]}: {wrong} is no number that can be: give one, or null")
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{where}: {short(twice)[1:-1]}: is there twice: keep one of them")
+    return fields
+
+
+def _whole(digits: str) -> int | float:
+    """Python itself reads none of more than 4,300 digits."""
+    return int(digits) if len(digits) < 80 else float(digits)
+
+
+def _deep_field(line: str) -> str:
+    """The field of a row under which it goes too deep, and a colon."""
+    depth, field = 0, ""
+    for token in TOKEN.finditer(line):
+        if token[0] in "[{":
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
+        elif token[1] and depth == 1:
+            field = f"{short(token[1])[2:-2]}: "
+        if depth > DEEP:
+            break
+    return field
+
+
+class _Short(reprlib.Repr):
+    def __init__(self):
+        super().__init__()
+        self.maxstring = self.maxother = 80
+        self.maxlist = self.maxdict = 10
+
+    def repr_int(self, value: int, level: int) -> str:
+        return super().repr_int(value, level) if abs(value) < 10**80 else "a number of more than 80 digits"
+
+
+def short(value) -> str:
+    """A value as it may stand in a message, however deep, long or large it is."""
+    text = _Short().repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
 
+from closedbook import units
+
 ARTICLE = re.compile(r"^(the|an?)\s+", re.IGNORECASE)
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)]*\s+")
+SENTENCE_END = re.compile(rf"(?<=[.!?])[\"'”’)]*\s+|(?<=[{units.FULL_STOPS}])[{units.CLOSING}]*\s*")
 DIGITS = 9
 """of a rank that count: the last bits of a sum differ between processors, and an order must not"""
 
@@ -36,7 +38,7 @@ def meetings(text: str, entities: list[str]) -> Counter:
     """How many paragraphs and how many sentences name both of two entities, by pair in the order of the list."""
     patterns = {name: _pattern(name, entities) for name in entities}
     together = Counter()
-    for paragraph in text.split("\n\n"):
+    for paragraph in units.apart(text).split("\n\n"):
         for part in (paragraph, *SENTENCE_END.split(paragraph)):
             named = [name for name, pattern in patterns.items() if pattern.search(part)]
             together.update(combinations(named, 2))
@@ -45,7 +47,7 @@ def meetings(text: str, entities: list[str]) -> Counter:
 
 def _pattern(name: str, entities: list[str]) -> re.Pattern:
     """An entity's name without its article, or its last word where that is a name by itself and no other entity's."""
-    bare = ARTICLE.sub("", name)
+    bare = units.apart(ARTICLE.sub("", name))
     last = bare.split()[-1]
     alone = last[:1].isupper() and sum(other.split()[-1] == last for other in entities) == 1
     forms = [rf"(?i:{re.escape(bare)})", *([re.escape(last)] if alone else [])]

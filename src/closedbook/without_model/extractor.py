@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from closedbook.records import Document
-from closedbook.without_model import english, mentions
+from closedbook.without_model import english, mentions, recurring
 from closedbook.without_model.mentions import Evidence, Mention, singular
 from closedbook.without_model.reading import Sentence, pipeline, sentences
 
@@ -45,7 +45,7 @@ def _found(read: list[Sentence], evidence: Evidence, spacy_model: str) -> list[M
     docs = list(nlp.pipe(sentence.text for sentence in read)) if nlp.pipe_names else []
     has_names = any(doc.has_annotation("ENT_IOB") for doc in docs)
     has_phrases = any(doc.has_annotation("DEP") for doc in docs)
-    names = _trained_names(docs) if has_names else mentions.names(read, evidence)
+    names = _trained_names(docs) if has_names else mentions.names(read, evidence) + recurring.runs(read)
     return names + (_trained_phrases(docs) if has_phrases else mentions.phrases(read, evidence))
 
 

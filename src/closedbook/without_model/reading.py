@@ -4,12 +4,15 @@ import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from closedbook import units
 from closedbook.errors import UserError
 from closedbook.records import Document
 from closedbook.without_model.english import SPEECH_VERBS
 
-END = re.compile(r"[.!?…]+")
-CLOSERS = frozenset(")]}”’»")
+END = re.compile(f"[.!?…{units.FULL_STOPS}]+")
+CLOSERS = frozenset(")]}”’»」』）】》")
+DASHES = re.compile(r"(—|--+|…)")
+UNSPACED = re.compile(rf"(—|--+|…|[{units.UNSPACED}][{units.MARKS}]*|[^\w\s])")
 HEADING_WORDS = 14  # a longer line without a full stop is text all the same
 
 
@@ -49,7 +52,7 @@ class Sentence:
 
     @cached_property
     def length(self) -> int:
-        return len(self.text.split())
+        return units.count(self.text)
 
     @property
     def whole(self) -> str:
@@ -104,7 +107,7 @@ def _untitled(line: str, title: str) -> str:
 
 
 def _is_heading(line: str) -> bool:
-    return len(line.split()) <= HEADING_WORDS and not re.search(r"[.!?…:;,\"”’)—-]$", re.sub(r"^By .*", "", line))
+    return units.count(line) <= HEADING_WORDS and not re.search(r"[.!?…:;,\"”’)—。！？；：，」』）》-]$", re.sub(r"^By .*", "", line))
 
 
 def sentences(document: Document) -> list[Sentence]:
@@ -141,9 +144,9 @@ def _words(doc) -> list[Word]:
 
 
 def _pieces(doc):
-    """Token texts with offset and whether white space follows, dashes apart from what they join."""
+    """Token texts with offset and whether white space follows, dashes apart from what they join, and each word of a script without spaces."""
     for token in doc:
-        parts = [part for part in re.split(r"(—|--+|…)", token.text) if part]
+        parts = [part for part in (UNSPACED if units.is_unspaced(token.text) else DASHES).split(token.text) if part]
         start = token.idx
         for part in parts:
             yield part, start, bool(token.whitespace_) and start + len(part) == token.idx + len(token.text)

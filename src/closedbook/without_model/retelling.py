@@ -6,6 +6,7 @@ Speech stays as it stands. A retelling changes about three quarters of what it c
 import random
 import re
 
+from closedbook import units
 from closedbook.without_model import english
 from closedbook.without_model.reading import Sentence
 
@@ -53,7 +54,7 @@ def retell(rng: random.Random, style: str, paragraph: list[Sentence], texts: lis
         else:
             said += pieces
             joinable = short
-    return " ".join(said)
+    return units.joined(said)
 
 
 def _speaks(sentence: Sentence) -> bool:

@@ -9,12 +9,13 @@ import re
 from functools import cached_property
 from itertools import combinations
 
-from closedbook import seeds
+from closedbook import seeds, units
 from closedbook.records import Document
 from closedbook.without_model import english, mentions, references, retelling
 from closedbook.without_model.mentions import Evidence, Mention, singular
 from closedbook.without_model.reading import Sentence, sentences
 
+WORDS = re.compile(rf"[\w{units.MARKS}]+(?:[-'’.][\w{units.MARKS}]+)*")
 MOST_WORDS = 400
 MEETING_SHARE = 0.35  # of the words of a passage about several entities, for the sentences where they meet
 OPENINGS = (
@@ -102,7 +103,7 @@ class Writer:
             places = [place for place in places if self.resolution.about[place] and place not in spoken] or places
         words = min(MOST_WORDS, sum(sentence.length for sentence in self.sentences) / 2)
         chosen = [self._told([place]) for place in self._choose(rng, list(places), words, set())]
-        told = chosen if kind == "facts" else [" ".join(chosen)]
+        told = chosen if kind == "facts" else [units.joined(chosen)]
         return "\n".join([self._line(rng, CONDENSED[kind], byline=self.document.byline), *told])
 
     def _bearing_on(self, entity: str) -> list[int]:
@@ -116,7 +117,9 @@ class Writer:
         named = {place for place, about in enumerate(self.resolution.about) if entity in about}
         named |= set(self._mentions[entity].places) if entity in self._mentions else set()
         named |= self._holding([key])
-        return sorted(named or self._holding(key.split()) or self._holding(key.split()[-1:]))
+        if named or units.is_unspaced(key):  # there a word is a character, and one of a name says nothing of it
+            return sorted(named)
+        return sorted(self._holding(key.split()) or self._holding(key.split()[-1:]))
 
     def _holding(self, parts: list[str]) -> set[int]:
         return {place for place, text in enumerate(self._keys) if parts and parts != [""] and all(f" {part} " in text for part in parts)}
@@ -141,7 +144,7 @@ class Writer:
         return (0.3 if sentence.length < 5 else 1.0) * (1 - quoted / 2) * (1 + 0.3 * len(self.resolution.about[place]))
 
     def _told(self, places: list[int]) -> str:
-        return " ".join(self.sentences[place].closed(self.resolution.texts[place]) for place in places)
+        return units.joined([self.sentences[place].closed(self.resolution.texts[place]) for place in places])
 
     def _meeting(self, rng: random.Random, entities: tuple[str, ...], places: list[list[int]], said: set[int]) -> list[str]:
         """Sentences that bear on two or more of them; where there are none, the two sentences that stand nearest to each other."""
@@ -162,7 +165,7 @@ class Writer:
 
 def _key(text: str) -> str:
     """The words of a text in lower case and the singular, without determiners: the form in which entities are looked for."""
-    words = re.findall(r"\w+(?:[-'’.]\w+)*", re.sub(r"['’]s\b", "", text.lower()))
+    words = WORDS.findall(units.apart(re.sub(r"['’]s\b", "", text.lower())))
     return " ".join(singular(word) for word in words if word not in english.DETERMINERS)
 
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, units
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage.tracing.passage import PASSAGES
@@ -15,7 +15,7 @@ from closedbook.records import Passages
 
 KEPT = receipts.CACHE.parent / "nearest"
 NUMBER = 10
-SENTENCE = re.compile(r"(?<=[.!?])\s+")
+SENTENCE = re.compile(rf"(?<=[.!?])\s+|(?<=[{units.FULL_STOPS}])\s*")
 
 
 def to(sentence: str) -> list[tuple[str, float]]:
@@ -27,7 +27,7 @@ def to(sentence: str) -> list[tuple[str, float]]:
 
     folder = _index()
     identities = files.read_json(folder / "passages.json")
-    words = bm25s.tokenize(sentence, stopwords="en", return_ids=False, show_progress=False)
+    words = bm25s.tokenize(units.pairs(sentence), stopwords="en", return_ids=False, show_progress=False)
     rows, scores = bm25s.BM25.load(folder, mmap=True).retrieve(words, k=min(NUMBER, len(identities)), show_progress=False)
     return [(identities[row], score) for row, score in zip(rows[0].tolist(), scores[0].tolist()) if score > 0]
 
@@ -39,14 +39,14 @@ def excerpt(text: str, sentence: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w\w+", text.lower()))
+    return set(re.findall(r"\w\w+", units.pairs(text).lower()))
 
 
 def _index() -> Path:
     """The folder of the index of these very passages, made if it is not there; those of earlier ones are removed."""
     paths = sorted(PASSAGES.glob("*/*.json"))
     hashes = receipts.Hashes()
-    place = KEPT / files.sha256_text("".join(f"{path} {hashes.sha256(path)}\n" for path in paths))[:16]
+    place = KEPT / files.sha256_text("pairs\n" + "".join(f"{path} {hashes.sha256(path)}\n" for path in paths))[:16]
     hashes.save()
     if not place.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,6 @@ def _write(folder: Path, paths: list[Path]) -> None:
         raise UserError(f"{PASSAGES}: holds no passages to search: run snakemake --cores all, or dvc pull")
     print(f"indexing {len(passages):,} passages; {KEPT} keeps the index for the next question", file=sys.stderr, flush=True)
     index = bm25s.BM25()
-    index.index(bm25s.tokenize([text for _, text in passages], stopwords="en", show_progress=False), show_progress=False)
+    index.index(bm25s.tokenize([units.pairs(text) for _, text in passages], stopwords="en", show_progress=False), show_progress=False)
     index.save(folder)
     files.write_json(folder / "passages.json", [identity for identity, _ in passages])

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, units
 from closedbook.errors import UserError
 from closedbook.freshness import code
 from closedbook.sources.article import is_empty
@@ -38,7 +38,7 @@ def read(file: Path, document: str) -> Converted:
     if known.get("made_of") != made_of:
         known = {"made_of": made_of, "converted": apart.convert(file).as_dict()}
         files.write_json(kept, known)
-        print(f"{file}: converted, {len(known['converted']['text'].split()):,} words", file=sys.stderr, flush=True)
+        print(f"{file}: converted, {units.count(known['converted']['text']):,} words", file=sys.stderr, flush=True)
     return Converted(**known["converted"])
 
 
