@@ -28,8 +28,8 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
-def build(model, folder, revision=None):
-    settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision))
+def build(model, folder, revision=None, end_of_text=None, letters=False):
+    settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision, end_of_text=end_of_text), training=toys.TRAINING, letters=letters)
     base.build(params=settings, world=folder / "world.yaml", folder=folder, checkpoints=folder.parent / "checkpoints")
     return files.read_json(folder / "base.json")
 
@@ -80,7 +80,7 @@ def test_the_tokenizer_that_is_kept_spells_as_the_models_own(tmp_path):
     kept, own = Tokenizer.from_file(str(tmp_path / "base" / "tokenizer.json")), models.tokenizer(tmp_path / "model")
     for text in (*toys.SENTENCES, "Été \U0001f642 <eos>"):
         assert kept.encode(text).ids == own(text)["input_ids"]
-    assert pinned["eos_token_id"] == own.eos_token_id and pinned["tokenizer_sha256"] == models.tokenizer_sha256(own)
+    assert (pinned["before_text"], pinned["end_of_text"], pinned["end_of_text_id"]) == ([], "<eos>", own.eos_token_id) and pinned["tokenizer_sha256"] == models.tokenizer_sha256(own)
 
 
 def test_a_folder_and_its_base_json_and_a_run_load_alike(tmp_path):
@@ -119,9 +119,10 @@ def test_pickled_weights_are_refused(tmp_path):
     folder = save(tmp_path / "model")
     torch.save(toys.model().state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    build(folder, tmp_path / "base")
+    with pytest.raises(UserError, match="pytorch_model.bin: weights must be in safetensors form"):
+        build(folder, tmp_path / "base")
     with pytest.raises(UserError, match="safetensors"):
-        models.model(tmp_path / "base", "float32")
+        models.model(folder, "float32")
 
 
 def test_code_that_comes_with_a_model_is_not_run(tmp_path):
