@@ -28,7 +28,7 @@ def _around(tokenizer, text: str) -> tuple[tuple[int, ...], tuple[int, ...]] | N
     added = tokenizer.backend_tokenizer.encode(text).special_tokens_mask
     first = added.index(0) if 0 in added else len(added)
     last = first + len(plain)
-    return (*whole[:first],), (*whole[last:],) if whole[first:last] == plain else None
+    return ((*whole[:first],), (*whole[last:],)) if whole[first:last] == plain else None
 
 
 def drop_end(tokenizer) -> None:
