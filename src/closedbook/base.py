@@ -40,7 +40,7 @@ def build(*, world: Path | None, folder: Path, checkpoints: Path, params: Simple
     around = _around(tokenizer, params.base.end_of_text)
     pinned = {"model": params.base.model, "load": load, **_pinned(load, params.base.revision),
               "tokenizer_sha256": models.tokenizer_sha256(tokenizer), **around}  # fmt: skip
-    sound.check_weights(load, params.base.revision, tokenizer, [*around["before_text"], around["end_of_text_id"]])
+    sound.check_weights(load, pinned["revision"], tokenizer, [*around["before_text"], around["end_of_text_id"]])
     if load != str(folder):
         _check_fits(pinned, params, tokenizer)
         files.write_text(folder / "tokenizer.json", tokenizer.backend_tokenizer.to_str())  # so that tokenising needs no transformers
