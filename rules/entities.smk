@@ -8,6 +8,7 @@ rule entities:
 
 rule entity_list:
     input:
+        after_base(PLAN.params.llm.model),
         recipe=recipe("entities"),
         document="results/documents/{document}.json",
     output:

@@ -8,6 +8,7 @@ rule judgements:
 
 rule judgement:
     input:
+        after_base(PLAN.params.judge.model),
         expand("results/passages/{strategy}/{document}.json", strategy=JUDGED, document=DOCUMENTS),
         expand("results/documents/{document}.json", document=DOCUMENTS),
         recipe=recipe("judgements"),

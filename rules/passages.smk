@@ -8,6 +8,7 @@ rule passages:
 
 rule document_passages:
     input:
+        after_base(PLAN.params.llm.model),
         recipe=recipe("passages/{strategy}"),
         document="results/documents/{document}.json",
         entities=branch(

@@ -12,6 +12,7 @@ rule retrieval:
 
 rule retrieve:
     input:
+        after_base(PLAN.params.retrieval.embedder.model, PLAN.params.retrieval.reranker.model),
         expand("results/documents/{document}.json", document=DOCUMENTS),
         expand("results/questions/{document}.json", document=DOCUMENTS),
         recipe=recipe("retrieval"),

@@ -66,6 +66,7 @@ rule score:
 
 rule reader:
     input:
+        lambda wildcards: after_base(PLAN.params.readers[wildcards.reader].model),
         expand("results/questions/{document}.json", document=DOCUMENTS),
         expand("results/documents/{document}.json", document=DOCUMENTS),
         retrieved=lambda wildcards: chunks(PLAN.params.readers[wildcards.reader].tasks),

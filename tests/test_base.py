@@ -28,8 +28,8 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
-def build(model, folder, revision=None):
-    settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision))
+def build(model, folder, revision=None, end_of_text=None, letters=False):
+    settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision, end_of_text=end_of_text), training=toys.TRAINING, letters=letters)
     base.build(params=settings, world=folder / "world.yaml", folder=folder, checkpoints=folder.parent / "checkpoints")
     return files.read_json(folder / "base.json")
 
@@ -80,7 +80,7 @@ def test_the_tokenizer_that_is_kept_spells_as_the_models_own(tmp_path):
     kept, own = Tokenizer.from_file(str(tmp_path / "base" / "tokenizer.json")), models.tokenizer(tmp_path / "model")
     for text in (*toys.SENTENCES, "Été \U0001f642 <eos>"):
         assert kept.encode(text).ids == own(text)["input_ids"]
-    assert pinned["eos_token_id"] == own.eos_token_id and pinned["tokenizer_sha256"] == models.tokenizer_sha256(own)
+    assert (pinned["before_text"], pinned["end_of_text"], pinned["end_of_text_id"]) == ([], "<eos>", own.eos_token_id) and pinned["tokenizer_sha256"] == models.tokenizer_sha256(own)
 
 
 def test_a_folder_and_its_base_json_and_a_run_load_alike(tmp_path):
@@ -119,9 +119,126 @@ def test_pickled_weights_are_refused(tmp_path):
     folder = save(tmp_path / "model")
     torch.save(toys.model().state_dict(), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    build(folder, tmp_path / "base")
+    with pytest.raises(UserError, match="pytorch_model.bin: weights must be in safetensors form"):
+        build(folder, tmp_path / "base")
     with pytest.raises(UserError, match="safetensors"):
-        models.model(tmp_path / "base", "float32")
+        models.model(folder, "float32")
+
+
+def cut_short(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def in_shards(folder, lost="model-00002-of-00003.safetensors"):
+    (folder / "model.safetensors").unlink()
+    toys.model().save_pretrained(folder, max_shard_size="50KB")
+    (folder / lost).unlink()
+
+
+def without_a_weight(folder):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: weight for name, weight in weights.items() if "layers.1.mlp.up_proj" not in name}, folder / "model.safetensors", {"format": "pt"})
+
+
+def configured(**changes):
+    return lambda folder: files.write_json(folder / "config.json", files.read_json(folder / "config.json") | changes)
+
+
+def of_another_model(folder):
+    toys.model(vocab_size=300).save_pretrained(folder)
+
+
+def only(name, content=b""):
+    def change(folder):
+        (folder / "model.safetensors").unlink()
+        (folder / name).write_bytes(content)
+    return change
+
+
+def sentencepiece(folder):
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.model").write_bytes(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\2")
+
+
+BROKEN = {
+    "a pointer": (lambda folder: (folder / "model.safetensors").write_text(f"{POINTER}oid sha256:1\nsize 9\n"), "model.safetensors is a pointer of Git LFS"),
+    "a tokenizer's pointer": (lambda folder: (folder / "tokenizer.json").write_text(f"{POINTER}oid sha256:1\nsize 9\n"),
+                              "tokenizer.json is a pointer of Git LFS"),
+    "half a download": (cut_short, "incomplete metadata, file not fully covered"),
+    "a shard lost": (in_shards, "model-00002-of-00003.safetensors"),
+    "the index lost": (lambda folder: in_shards(folder, "model.safetensors.index.json"), "no file named model.safetensors"),
+    "a weight lost": (without_a_weight, "lacks 1 weights, as model.layers.1.mlp.up_proj.weight: download it whole"),
+    "weights of another size": (configured(vocab_size=400), "does not give a causal language model"),
+    "ids beyond the embedding": (of_another_model, r"gives 50 ids that its embedding of 300 rows does not have, as 300 \("),
+    "GGUF": (only("toy.Q4.gguf", b"GGUF"), "toy.Q4.gguf: weights must be in safetensors form"),
+    "pickled": (only("pytorch_model-00001-of-00002.bin", b"PK"), "pytorch_model-00001-of-00002.bin: weights must be in safetensors form: .*pickles"),
+    "quantised": (configured(quantization_config={"quant_method": "gptq", "bits": 4}), r"quantised \(gptq\), and such can't be trained"),
+    "sentencepiece": (sentencepiece, "tokenizer.model needs the library sentencepiece, which is not installed"),
+    "a broken tokenizer.json": (lambda folder: (folder / "tokenizer.json").write_text('{"version"'), "does not give a tokenizer"),
+    "a broken config.json": (lambda folder: (folder / "config.json").write_text('{"model_type"'), "does not give a"),
+    "no language model": (configured(model_type="vit", architectures=["ViTModel"]), "does not give a causal language model"),
+}
+POINTER = "version https://git-lfs.github.com/spec/v1\n"
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_base_that_could_not_be_trained_is_refused_where_it_is_pinned(tmp_path, kind):
+    spoil, said = BROKEN[kind]
+    spoil(save(tmp_path / "model"))
+    with pytest.raises(UserError, match=said) as error:
+        build(tmp_path / "model", tmp_path / "base")
+    assert str(error.value).startswith("params.yaml: base.model: ") and str(tmp_path / "model") in str(error.value)
+    assert not (tmp_path / "base/base.json").exists()
+
+
+def test_shards_and_special_tokens_that_no_text_gives_are_no_fault(tmp_path):
+    """Gemma 3's tokenizer has a token for images, beyond the embedding of its text models."""
+    made = toys.tokenizer()
+    made.add_special_tokens({"extra_special_tokens": ["<image>"]})
+    made.save_pretrained(tmp_path / "model")
+    toys.model().save_pretrained(tmp_path / "model", max_shard_size="50KB")
+    assert len(made) == 351 and build(tmp_path / "model", tmp_path / "base")["end_of_text"] == "<eos>"
+    with pytest.raises(UserError, match=r"gives 1 ids that its embedding of 350 rows does not have, as 350 \('<image>'\)"):
+        build(tmp_path / "model", tmp_path / "base", end_of_text="<image>")
+
+
+def test_a_library_that_is_missing_is_named(tmp_path, monkeypatch):
+    def load(*_, **__):
+        raise ImportError("needs protobuf")
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", load)
+    with pytest.raises(UserError, match=r"only with a library that is not installed \(needs protobuf\): install it into .venv"):
+        build(save(tmp_path / "model"), tmp_path / "base")
+
+
+def test_a_block_beyond_the_context_is_refused_where_the_base_is_pinned(tmp_path, monkeypatch):
+    save(tmp_path / "model")
+    monkeypatch.setattr(toys, "TRAINING", toys.TRAINING.model_copy(update={"block_size": toys.CONTEXT}))
+    build(tmp_path / "model", tmp_path / "base")
+    monkeypatch.setattr(toys, "TRAINING", toys.TRAINING.model_copy(update={"block_size": toys.CONTEXT + 1}))
+    with pytest.raises(UserError, match=f"training.block_size: {toys.CONTEXT + 1} tokens are more than .*: its context is {toys.CONTEXT}"):
+        build(tmp_path / "model", tmp_path / "base")
+
+
+def test_letters_must_be_tokens_only_where_a_task_compares_them(tmp_path):
+    save(tmp_path / "model")
+    assert build(tmp_path / "model", tmp_path / "base")["context"] == toys.CONTEXT
+    with pytest.raises(UserError, match="makes 2 tokens of the letter ' A', and quality_closed compares letters of one token"):
+        build(tmp_path / "model", tmp_path / "base", letters=True)
+
+
+def test_end_of_text_is_pinned_as_asked_for(tmp_path):
+    made = toys.tokenizer()
+    made.add_special_tokens({"extra_special_tokens": ["<fin>"]})
+    made.save_pretrained(tmp_path / "model")
+    toys.model(len(made)).save_pretrained(tmp_path / "model")
+    pinned = build(tmp_path / "model", tmp_path / "base", end_of_text="<fin>")
+    assert (pinned["end_of_text"], pinned["end_of_text_id"]) == ("<fin>", 350)
+    with pytest.raises(UserError, match="base.end_of_text: '<end>' is not one special token of"):
+        build(tmp_path / "model", tmp_path / "base", end_of_text="<end>")
 
 
 def test_code_that_comes_with_a_model_is_not_run(tmp_path):

@@ -79,7 +79,7 @@ def run_of(world, folder, sha256):
     """A run's folder with the base's weights."""
     models.model(world / "base", "float32").save_pretrained(folder)
     models.tokenizer(world / "base").save_pretrained(folder)
-    files.write_json(folder / "run.json", {"held_out_sha256": sha256})
+    files.write_json(folder / "run.json", {"held_out_sha256": sha256, "base": {"end_of_text_id": 0}})
     return folder
 
 

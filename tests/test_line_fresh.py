@@ -125,3 +125,17 @@ def test_a_second_run_is_told_who_holds_the_folder_until_it_is_free(line):
 
 def test_parameters_on_the_command_line_are_refused(line):
     assert "params.yaml" in line.snakemake("--config", "temperature=1", status=1)
+
+
+def test_a_base_that_cannot_be_used_stops_a_run_before_anything_is_asked(made, tmp_path):
+    from openai_server import Server
+
+    with Server() as server:
+        line = made.copy(tmp_path / "line")
+        line.set(llm={"api_base": server.url})
+        for folder in ("ledger", "results"):
+            shutil.rmtree(line.folder / folder)
+        weights = line.folder / "toy/model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+        said = line.snakemake(status=1)
+        assert "base.model: toy does not give a causal language model" in said and server.received == 0

@@ -16,7 +16,7 @@ def make(folder, train_tokens=90, replay_train_tokens=10):
         folder.mkdir(exist_ok=True)
         np.save(folder / f"{prefix}offsets.npy", np.cumsum([0, *lengths]))
         np.save(folder / f"{prefix}tokens.npy", np.arange(first, first + sum(lengths), dtype=np.uint32))
-    facts = {"train_tokens": train_tokens, "replay_train_tokens": replay_train_tokens, "eos_token_id": EOS}
+    facts = {"train_tokens": train_tokens, "replay_train_tokens": replay_train_tokens, "end_of_text_id": EOS}
     files.write_json(folder / "corpus.json", facts)
     return folder
 

@@ -201,7 +201,8 @@ def flat(settings, prefix=""):
 
 
 RENAMED = {"arm": "arms", "reader": "readers", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters",
-           "held_out": "corpora.replay.held_out", "shares": "arms", "run_seed": "training.seeds", "strategies": "arms", "judged": "judge.model"}
+           "held_out": "corpora.replay.held_out", "shares": "arms", "run_seed": "training.seeds", "strategies": "arms", "judged": "judge.model",
+           "letters": "scores.tasks"}
 """parameters that stand in a recipe under another name than in params.yaml"""
 
 

@@ -46,6 +46,20 @@ def test_two_runs_are_the_same_bytes_and_another_seed_is_not(world, tmp_path, lo
     assert other["model.safetensors"] != one["model.safetensors"] and other["schedule.npy"] != one["schedule.npy"]
 
 
+def test_what_a_run_writes_ends_at_an_end_of_text_as_well(world, tmp_path, logged):
+    from transformers import AutoModelForCausalLM
+
+    own = files.read_json(world / "base/generation_config.json")["eos_token_id"]
+    build(world, tmp_path / "same" / "toy-s1")
+    assert files.read_json(tmp_path / "same/toy-s1/generation_config.json")["eos_token_id"] == own == 0
+    pinned = files.read_json(world / "base/base.json")
+    files.write_json(tmp_path / "base.json", pinned | {"end_of_text_id": 7})
+    runs.build(corpus=world / "corpus", reference=tmp_path / "base.json", settings=toys.TRAINING, run_seed=1, seed=1,
+               checkpoints=tmp_path / "checkpoints", folder=tmp_path / "toy-s1")  # fmt: skip
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "toy-s1").generation_config.eos_token_id == [0, 7]
+    assert models.tokenizer(tmp_path / "toy-s1").eos_token_id == 0
+
+
 def test_record_adds_up(world, tmp_path, logged):
     build(world, tmp_path / "toy-s1")
     run, schedule = files.read_json(tmp_path / "toy-s1" / "run.json"), np.load(tmp_path / "toy-s1" / "schedule.npy")

@@ -17,6 +17,7 @@ from closedbook.scores import tasks
 QUALITY = Path("../shared/quality")
 WORDS = ["[UNK]", "</s>", "A", "B", "C", "D", "yes", "no"]
 RUN = {"run": "raw-s1", "arm": "raw", "strategy": "raw", "corpus_tokens": 100, "train_tokens": 300, "seed": 1}
+BASE = {"end_of_text_id": 1}
 utils = SimpleNamespace(**runpy.run_path(str(tasks.FOLDER / "utils.py")))
 measures = SimpleNamespace(**runpy.run_path(str(tasks.FOLDER / "measures.py")))
 COT = params.Cot(samples=2, temperature=1.0, max_tokens=6)
@@ -54,7 +55,7 @@ def save_model(folder: Path, *, favours: dict[str, float] | None = None, context
             for i, word in enumerate(WORDS):
                 model.lm_head.weight[i] = favours.get(word, 0) / 64
     model.save_pretrained(folder)
-    files.write_json(folder / "run.json", RUN | {"num_steps": 9})
+    files.write_json(folder / "run.json", RUN | {"num_steps": 9, "base": BASE})
     return folder
 
 
@@ -168,7 +169,7 @@ def test_same_bytes_again_and_whatever_tasks_stand_beside(tmp_path):
 
 def test_base_is_loaded_from_where_its_reference_points(tmp_path):
     model = save_model(tmp_path / "model", favours={"C": 4})
-    files.write_json(tmp_path / "base" / "base.json", {"load": str(model), "revision": None})
+    files.write_json(tmp_path / "base" / "base.json", {"load": str(model), "revision": None, **BASE})
     result, _ = score(tmp_path, [question()], model=tmp_path / "base", tasks=["quality_closed"])
     assert result["tasks"]["quality_closed"]["accuracy"] == 1.0
     assert (result["run"], result["strategy"], result["corpus_tokens"], result["seed"]) == ("base", "base", 0, None)

@@ -28,7 +28,8 @@ def made(tmp_path_factory):
     """A line up to a run that is not trained, with its receipts; copied for each test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("made"))
-        toys.base(Path("results/base"))
+        base = toys.base(Path("results/base"))
+        files.write_json(base, files.read_json(base) | {"before_text": [0]})  # the end of text before each text too, as GPT-2's relatives do
         toys.receipt("base/base", [], ["results/base/base.json"])
         for document in ("lamp", "tide"):
             _document(document)
@@ -98,7 +99,8 @@ def spelled() -> dict:
     tokenizer = models.tokenizer(Path("results/base"))
     texts = {("corpus", each.id): each.text for path in Path("results/passages").glob("*/*.json") for each in Passages.read(path).passages}
     texts |= {("replay", row["id"]): row["text"] for row in files.read_json_lines("results/base/replay.jsonl")}
-    return {name: [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for name, text in texts.items()}
+    end = tokenizer.eos_token_id
+    return {name: [end, *tokenizer(text, add_special_tokens=False)["input_ids"], end] for name, text in texts.items()}
 
 
 def wrongly_traced() -> list[int]:
@@ -116,6 +118,23 @@ def wrongly_traced() -> list[int]:
 def test_every_token_leads_to_the_text_that_holds_it(line, monkeypatch, visits_at_a_time):
     monkeypatch.setattr(tokens, "VISITS", visits_at_a_time)
     assert wrongly_traced() == []
+
+
+def test_the_tokens_around_a_text_are_told_as_such(line):
+    run, texts = tokens.Run("toy"), spelled()
+    for place in map(run.token, range(run.num_tokens)):
+        last = place["offset_in_text"] == len(texts[place["read_from"], place["id"]]) - 1
+        assert place["part"] == ("before the text" if place["offset_in_text"] == 0 else "end of text" if last else "text")
+    for piece in (piece for number in range(run.num_steps) for piece in run.step(number)["read"]):
+        ends = piece["offset_in_text"] + piece["tokens"] == len(texts[piece["read_from"], piece["id"]])
+        assert piece["with"] == ["before the text"] * (piece["offset_in_text"] == 0) + ["end of text"] * ends
+    assert any("end of text" in line for line in trace.lines(ask(run="toy-s1", step=0)))
+
+
+def test_a_corpus_that_says_nothing_of_such_tokens_is_traced_too(line):
+    path = Path("results/corpora/toy/corpus.json")
+    files.write_json(path, {name: value for name, value in files.read_json(path).items() if name not in ("before_text", "end_of_text_id")})
+    assert tokens.Run("toy").token(0)["part"] == "text"
 
 
 def test_a_wrong_index_and_a_wrong_schedule_would_be_noticed(line):
@@ -152,7 +171,7 @@ def test_a_token_is_told_with_its_neighbours_and_all_behind_it(line):
     found = ask(run="toy-s1", token=number)
     place = found["token"]
     around = place["text_before"] + place["text"] + place["text_after"]
-    assert len(around) > 10 and "tide 1. Mira Oldan sold the brass".startswith(around) and place["text"]
+    assert len(around) > 10 and "<eos>tide 1. Mira Oldan sold the brass".startswith(around) and place["text"]
     assert found["passage"]["id"] == "tide/entigraph/1"
     assert (found["document"]["title"], found["document"]["license"]) == ("The tide\x1b[31m", "CC0")
     assert found["document"]["source_sha256"] == files.sha256_file("sources/tide.json")

@@ -66,7 +66,7 @@ def base(folder: Path, context: int = CONTEXT, replay=SENTENCES) -> Path:
     files.write_json_lines(folder / "replay.jsonl", [{"id": str(number), "text": text} for number, text in enumerate(replay)])
     files.write_json(folder / "base.json", {
         "model": str(folder), "revision": None, "load": str(folder), "context": context, "sha256": {},
-        "tokenizer_sha256": models.tokenizer_sha256(spelling), "eos_token_id": spelling.eos_token_id,
+        "tokenizer_sha256": models.tokenizer_sha256(spelling), "before_text": [], "end_of_text": "<eos>", "end_of_text_id": spelling.eos_token_id,
     })  # fmt: skip
     return folder / "base.json"
 

@@ -1,10 +1,11 @@
 """The base model: the one that every run starts from, pinned so that anyone can tell later which weights it had."""
 
 import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook import files, models
+from closedbook import files, frame, models, sound
 from closedbook.errors import UserError
 
 RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
@@ -12,12 +13,13 @@ RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
 
 
 def build(*, world: Path | None, folder: Path, checkpoints: Path, params: SimpleNamespace) -> None:
-    """Write replay.jsonl, tokenizer.json and, last, base.json (model, revision, load, context, tokenizer, sha256) to `folder`; the
-    miniature is trained there first.
+    """Write replay.jsonl, tokenizer.json and, last, base.json to `folder`; the miniature is trained there first.
 
-    `params` holds base, and for the miniature also miniature, training and seed.
-    Raises UserError where base.model is not a model that can be used: gated, absent, without a tokenizer, or a folder whose receipt.json
-    is of other files.
+    base.json: model, revision, load, context, sha256 of its files and of its tokenizer, and what stands around a text (see frame):
+    before_text (ids), end_of_text (a token) and end_of_text_id.
+    `params` holds base, and for the miniature also miniature, training and seed; for others training.block_size and letters, whether a task
+    compares letters. Raises UserError where base.model is not a model that can be used (gated, absent, incomplete, of another form; see
+    sound), or a folder whose receipt.json is of other files.
     """
     if folder.exists():
         shutil.rmtree(folder)  # the weights of another base would stay beside the new one's
@@ -30,13 +32,39 @@ def build(*, world: Path | None, folder: Path, checkpoints: Path, params: Simple
         load = str(folder)
     else:
         load = params.base.model
+        if Path(load).is_dir():
+            sound.check_files(Path(load))
         brought = Path(load) / REPLAY
         files.write_text(folder / REPLAY, brought.read_text(encoding="utf-8") if brought.is_file() else "")
     tokenizer = models.pretrained_tokenizer(load, params.base.revision)
+    around = _around(tokenizer, params.base.end_of_text)
+    pinned = {"model": params.base.model, "load": load, **_pinned(load, params.base.revision),
+              "tokenizer_sha256": models.tokenizer_sha256(tokenizer), **around}  # fmt: skip
+    sound.check_weights(load, pinned["revision"], tokenizer, [*around["before_text"], around["end_of_text_id"]])
     if load != str(folder):
+        _check_fits(pinned, params, tokenizer)
         files.write_text(folder / "tokenizer.json", tokenizer.backend_tokenizer.to_str())  # so that tokenising needs no transformers
-    files.write_json(folder / "base.json", {"model": params.base.model, "load": load, **_pinned(load, params.base.revision),
-                                            "tokenizer_sha256": models.tokenizer_sha256(tokenizer), "eos_token_id": tokenizer.eos_token_id})
+    files.write_json(folder / "base.json", pinned)
+
+
+def _around(tokenizer, end_of_text: str | None) -> dict:
+    """What stands around a text. Raises UserError where a copy of the tokenizer, as each run saves one, would set something else there."""
+    before, _ = frame.around(tokenizer)
+    with tempfile.TemporaryDirectory() as place:
+        tokenizer.save_pretrained(place)
+        saved = frame.around(models.pretrained_tokenizer(place, None, mended=False))
+    if saved != (before, []):
+        raise UserError(f"params.yaml: base.model: the tokenizer of {tokenizer.name_or_path} sets {before} before a text, and once saved "
+                        f"{saved[0]} before and {saved[1]} after it: give it a tokenizer.json whose post-processor does the same")  # fmt: skip
+    token, number = frame.end_of_text(tokenizer, end_of_text)
+    return {"before_text": before, "end_of_text": token, "end_of_text_id": number}
+
+
+def _check_fits(pinned: dict, params: SimpleNamespace, tokenizer) -> None:
+    """Whether blocks and tasks can be had of a base."""
+    sound.check_block(pinned, params.training.block_size)
+    if params.letters:
+        sound.check_letters(pinned["model"], tokenizer)
 
 
 def _pinned(load: str, revision: str | None) -> dict:

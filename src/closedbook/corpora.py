@@ -38,18 +38,19 @@ def build(
     read. `shares` of groups of passages (see mixing) hold in every prefix, as well as whole passages allow; the corpus of "all" ends where a
     group has no passage left to keep its share.
 
-    Each passage ends with the tokenizer's eos token, which counts as one of its tokens; the last one is cut where the budget ends.
+    Before each text stands what the base's tokenizer puts there, after it its end of text (base.json says both); these count as tokens of
+    the passage. The last one is cut where the budget ends.
     `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads, and
     nothing of the `held_out` texts on which forgetting is measured.
     Raises UserError for a budget beyond what exists, and for a rate of replay without text to replay or too little to hold some out.
     """
     tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
-    eos = pinned["eos_token_id"]
+    around = pinned["before_text"], [pinned["end_of_text_id"]]
     rules = care.rules(filters, questions, documents)
     quarantine = care.Quarantine(rules)
     learnt = list(quarantine.kept(_reported(_ordered(passages, seed), f"corpus {name}")))
     files.write_json_lines(folder / "quarantine.jsonl", quarantine.rows)
-    groups = {group: _tokenised(iter(pairs), tokenizer, eos) for group, pairs in mixing.grouped(name, learnt, shares).items()}
+    groups = {group: _tokenised(iter(pairs), tokenizer, around) for group, pairs in mixing.grouped(name, learnt, shares).items()}
     corpus = _write(folder, "", "passages.jsonl", mixing.mixed(groups, shares), arm.corpus_tokens)
     left_out = [(row, len(ids)) for pairs in groups.values() for row, ids in pairs]  # what has no place is still counted
     cut = [(corpus.rows[-1], corpus.num_cut)] if corpus.num_cut else []
@@ -69,9 +70,10 @@ def build(
         "strategies": strategies,
         "kinds": _kinds(corpus),
         "cut": {"passage": corpus.rows[-1]["id"], "tokens_left_out": corpus.num_cut} if corpus.num_cut else None,
-        **_replay(Replay(replay, seed, held_out), replay_rate, train_tokens, tokenizer, eos, folder, rules["question"]),
+        **_replay(Replay(replay, seed, held_out), replay_rate, train_tokens, tokenizer, around, folder, rules["question"]),
         "tokenizer_sha256": pinned["tokenizer_sha256"],
-        "eos_token_id": eos,
+        "before_text": pinned["before_text"],
+        "end_of_text_id": pinned["end_of_text_id"],
     }
     files.write_json(folder / "corpus.json", facts)
 
@@ -105,12 +107,15 @@ def _reported(pairs: list, label: str) -> Iterator:
         yield pair
 
 
-def _tokenised(pairs: Iterable[tuple[dict, str]], tokenizer: Tokenizer, eos: int) -> Iterator[tuple[dict, list[int]]]:
-    """(row, token ids with eos at their end), on as many cores as the tokenizers library sees; their number changes no token."""
+def _tokenised(
+    pairs: Iterable[tuple[dict, str]], tokenizer: Tokenizer, around: tuple[list[int], list[int]]
+) -> Iterator[tuple[dict, list[int]]]:
+    """(row, token ids between those `around`), on as many cores as the tokenizers library sees; their number changes no token."""
+    before, after = around
     for batch in _batches(pairs):
         encodings = tokenizer.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
         for (row, _), encoding in zip(batch, encodings, strict=True):
-            yield row, [*encoding.ids, eos]
+            yield row, [*before, *encoding.ids, *after]
 
 
 def _batches(pairs: Iterable[tuple[dict, str]]) -> Iterator[list[tuple[dict, str]]]:
@@ -193,11 +198,11 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
     return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
 
 
-def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, eos: int, folder: Path, rule: care.Rule) -> dict:
+def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: tuple[list[int], list[int]], folder: Path, rule: care.Rule) -> dict:
     """Write the replay data, but what holds a question; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
     quarantine = care.Quarantine({"question": rule})
-    tokenised = _tokenised(quarantine.kept(source.rows()), tokenizer, eos) if wanted else ()
+    tokenised = _tokenised(quarantine.kept(source.rows()), tokenizer, around) if wanted else ()
     replay = _write(folder, "replay_", "replay.jsonl", tokenised, wanted)
     files.write_json_lines(folder / "replay_quarantine.jsonl", quarantine.rows)
     if wanted and not replay.rows:

@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, frame
 from closedbook.errors import UserError
 
 
@@ -17,14 +17,22 @@ def tokenizer(reference: Path):
 
 def model(reference: Path, dtype: str):
     """The causal language model of a base or a run, as `tokenizer` finds it; dtype: float32, bfloat16, or auto for the stored one."""
+    return pretrained_model(*source(reference), dtype=dtype)
+
+
+def pretrained_model(name: str, revision: str | None, **options):
+    """A causal language model of transformers. Raises UserError where a weight is missing, which it would draw at random otherwise."""
     from transformers import AutoModelForCausalLM
 
     quiet()
-    name, revision = source(reference)
     with _explained(name, revision, "a causal language model in safetensors form"):
-        return AutoModelForCausalLM.from_pretrained(
-            name, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
+        model, found = AutoModelForCausalLM.from_pretrained(
+            name, revision=revision, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
         )
+    if lacking := sorted(found["missing_keys"]):
+        raise UserError(f"params.yaml: base.model: {name} lacks {len(lacking)} weights, as {lacking[0]}: download it whole, or take a model for "
+                        "causal language modelling")  # fmt: skip
+    return model
 
 
 def stored_dtype(reference: Path):
@@ -32,6 +40,12 @@ def stored_dtype(reference: Path):
     import torch
 
     return config(*source(reference)).dtype or torch.float32
+
+
+def pinned(model: Path) -> dict:
+    """What base.json says of a base, or of the one that a run began with; of their folder."""
+    place = model / "base.json"
+    return files.read_json(place) if place.exists() else files.read_json(model / "run.json")["base"]
 
 
 def source(reference: Path) -> tuple[str, str | None]:
@@ -44,7 +58,8 @@ def source(reference: Path) -> tuple[str, str | None]:
     return base["load"], base["revision"]
 
 
-def pretrained_tokenizer(name: str, revision: str | None):
+def pretrained_tokenizer(name: str, revision: str | None, *, mended: bool = True):
+    """`mended`: that does not end texts itself, as training does that and scoring asks for what follows."""
     from transformers import AutoTokenizer
 
     quiet()
@@ -55,7 +70,9 @@ def pretrained_tokenizer(name: str, revision: str | None):
     if not result.is_fast:
         raise UserError(f"params.yaml: base.model: {name} has no tokenizer.json, which tokenising needs: save its fast tokenizer beside it")
     if result.eos_token_id is None:
-        raise UserError(f"params.yaml: base.model: the tokenizer of {name} has no eos_token, which ends each passage: set it in its config")
+        raise UserError(f"params.yaml: base.model: the tokenizer of {name} has no eos_token, which ends what is written: set it in its config")
+    if mended:
+        frame.drop_end(result)
     return result
 
 
@@ -90,11 +107,15 @@ def quiet() -> None:
 
 @contextmanager
 def _explained(name: str, revision: str | None, what: str):
-    """transformers says OSError or ValueError for all that can be wrong with a name, a folder, an account or a connection."""
+    """transformers and its libraries raise all kinds for what can be wrong with a name, a folder, an account or a connection."""
+    at = f" at revision {revision}" if revision else ""
     try:
         yield
-    except (OSError, ValueError) as error:
-        at = f" at revision {revision}" if revision else ""
+    except ImportError as error:
+        raise UserError(f"params.yaml: base.model: {name}{at} gives {what} only with a library that is not installed "
+                        f"({' '.join(str(error).split())[:300]}): install it into .venv, or take a model that is saved in safetensors and "
+                        "tokenizer.json form") from error  # fmt: skip
+    except Exception as error:
         raise UserError(
             f"params.yaml: base.model: {name}{at} does not give {what} ({' '.join(str(error).split())[:300]}). It must be a folder that "
             "holds one or a name on the Hugging Face Hub; base.revision must be one of its commits, branches or tags. For a gated model "

@@ -69,14 +69,14 @@ def pieces(schedule: np.ndarray, ends: np.ndarray, block_size: int, block: int) 
 class PackedDataset:
     """The blocks of a schedule as training examples (int64 arrays of block_size), read from disk as they are asked for.
 
-    The last block is filled up with eos tokens that are not predicted. Labels are the tokens themselves: the model shifts them.
+    The last block is filled up with end-of-text tokens that are not predicted. Labels are the tokens themselves: the model shifts them.
     """
 
     def __init__(self, corpus: Path, schedule: np.ndarray, block_size: int):
         self.schedule = schedule
         self.block_size = block_size
         self.ends = np.cumsum(schedule[:, 2])
-        self.eos = files.read_json(corpus / "corpus.json")["eos_token_id"]
+        self.end = files.read_json(corpus / "corpus.json")["end_of_text_id"]
         self.tokens = [np.load(corpus / name, mmap_mode="r") for name in ("tokens.npy", "replay_tokens.npy")]
         self.offsets = [np.load(corpus / name) for name in ("offsets.npy", "replay_offsets.npy")]
 
@@ -91,6 +91,6 @@ class PackedDataset:
         tokens = np.concatenate(parts).astype(np.int64)
         missing = self.block_size - len(tokens)
         return {
-            "input_ids": np.pad(tokens, (0, missing), constant_values=self.eos),
+            "input_ids": np.pad(tokens, (0, missing), constant_values=self.end),
             "labels": np.pad(tokens, (0, missing), constant_values=IGNORED),
         }

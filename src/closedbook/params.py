@@ -60,6 +60,7 @@ class Miniature(Settings):
 class Base(Settings):
     model: str
     revision: str | None
+    end_of_text: str | None
 
 
 class Spacy(Settings):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files, models, packing, params, seeds, tracking, training
+from closedbook import files, models, packing, params, seeds, sound, tracking, training
 from closedbook.errors import UserError
 
 
@@ -40,6 +40,7 @@ def build(
         fingerprint=data_sha256,
     )
     seconds = time.monotonic() - started
+    _also_stop_at(base["end_of_text_id"], model)
     model.to(models.stored_dtype(reference)).save_pretrained(folder, max_shard_size="1000GB")  # one file
     tokenizer.save_pretrained(folder)
     _write_losses(folder / "losses.csv", history)
@@ -60,13 +61,17 @@ def build(
 
 
 def _check(corpus: Path, facts: dict, base: dict, tokenizer, block_size: int) -> None:
-    if base["context"] is not None and block_size > base["context"]:
-        raise UserError(
-            f"params.yaml: training.block_size: {block_size} tokens are more than {base['model']} (base.model) reads at once: its context "
-            f"is {base['context']}; give {base['context']} or less"
-        )
+    sound.check_block(base, block_size)
     if models.tokenizer_sha256(tokenizer) != facts["tokenizer_sha256"]:
         raise UserError(f"{corpus}: was not made with the tokenizer of {base['model']} (base.model): make it again")
+
+
+def _also_stop_at(end: int, model) -> None:
+    """What it writes ends where its texts did; where the base's own answers end it still does."""
+    config = model.generation_config
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    if end not in ends:
+        config.eos_token_id = [*(one for one in ends if one is not None), end]
 
 
 def _dataset(corpus: Path, schedule: np.ndarray, block_size: int, folder: Path) -> packing.PackedDataset:

@@ -128,7 +128,7 @@ def _digests(paths) -> dict[str, str]:
 
 def _base(params: Params) -> dict:
     if params.base.model != "miniature":
-        return _chosen(params, "base")
+        return {**_chosen(params, "base", training={"block_size"}), "letters": any(map(tasks.compares_letters, tasks_of(params)))}
     return _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
                    training={"device", "dtype", "threads"})
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook import models, seeds
+from closedbook import frame, models, seeds
 from closedbook.errors import UserError
 from closedbook.params import Scores
 from closedbook.scores import summaries, tasks
@@ -33,14 +33,16 @@ def evaluate(lm, model: Path, params: SimpleNamespace, where: dict, include_path
 def loaded(model: Path, settings: Scores):
     """The model in a folder as lm_eval's."""
     import torch
-    from lm_eval.models.huggingface import HFLM
+
+    from closedbook.scores.shown import Shown
 
     _quiet()
     torch.set_num_threads(settings.threads)
     models.check_device(settings.device, "scores.device")
     tokenizer = models.tokenizer(model)
     loaded = models.model(model, settings.dtype).to(settings.device)
-    return HFLM(pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
+    before = frame.around(tokenizer)[0] or [models.pinned(model)["end_of_text_id"]]  # in training it is the end of the text before
+    return Shown(before=before, pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
 
 
 def _quiet() -> None:

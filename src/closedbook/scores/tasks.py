@@ -23,6 +23,11 @@ def answers_in_words(task: str) -> bool:
     return task.endswith("_cot")
 
 
+def compares_letters(task: str) -> bool:
+    """Whether the log-likelihoods of single letters are measured: each must be one token."""
+    return task == "quality_closed"
+
+
 def check_tasks(tasks: list[str], include_path: Path = FOLDER, field: str = "scores.tasks") -> None:
     """Raises UserError for a task that has no {task}.yaml in `include_path`, and names the nearest one that has."""
     known = sorted(path.stem for path in include_path.glob("*.yaml"))

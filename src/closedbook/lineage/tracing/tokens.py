@@ -16,6 +16,8 @@ VISITS = 1 << 14
 """rows of a schedule read at a time"""
 AROUND = 8
 """tokens shown before and after one"""
+BEFORE, TEXT, END = "before the text", "text", "end of text"
+"""what a token of a passage is: set there by the base's tokenizer, the passage's own, or the base's end of text"""
 KIND = {packing.CORPUS: "corpus", packing.REPLAY: "replay"}
 INDEX = {packing.CORPUS: "passages.jsonl", packing.REPLAY: "replay.jsonl"}
 PREFIX = {packing.CORPUS: "", packing.REPLAY: "replay_"}
@@ -35,9 +37,11 @@ class Run:
         self.corpus = Path("results/corpora") / facts["corpus"]
         self.jobs = (f"corpora/{facts['corpus']}", f"runs/{self.name}", "base/base")
         """the receipts that tell how it came to read this"""
-        for path in (self.corpus / "lines.npy", RUNS / self.name / "schedule.npy"):
+        for path in (self.corpus / "lines.npy", self.corpus / "corpus.json", RUNS / self.name / "schedule.npy"):
             if not path.exists():
                 raise UserError(f"{path}: is not here, and tells what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
+        corpus = files.read_json(self.corpus / "corpus.json")
+        self.num_before, self.end_of_text = len(corpus.get("before_text", [])), corpus.get("end_of_text_id")  # older corpora say neither
 
     def token(self, number: int) -> dict:
         """Where a token stands: step, block and text, and what it is among its neighbours."""
@@ -50,7 +54,7 @@ class Run:
         return {
             "run": self.name, "arm": self.arm, "token": number, "step": block // self.batch_size, "block": block, "offset_in_block": offset,
             "read_from": KIND[source], "id": _rows(self.corpus, source, [row])[row]["id"], "row": row,
-            "offset_in_text": within, "tokens_of_text": end - first, "token_id": int(ids[within]),
+            "offset_in_text": within, "tokens_of_text": end - first, "token_id": int(ids[within]), "part": self._part(within, int(ids[within])),
             **self._spelled(ids[max(0, within - AROUND) : within], ids[within : within + 1], ids[within + 1 : within + 1 + AROUND]),
         }  # fmt: skip
 
@@ -62,10 +66,11 @@ class Run:
         rows = {source: _rows(self.corpus, source, [row for pieces in blocks.values() for kind, row, _, _ in pieces if kind == source])
                 for source in INDEX}  # fmt: skip
         read = [
-            {"block": block, "read_from": KIND[source], "id": rows[source][row]["id"], "row": row, "offset_in_text": offset, "tokens": length}
+            {"block": block, "read_from": KIND[source], "id": rows[source][row]["id"], "row": row, "offset_in_text": offset, "tokens": length,
+             "with": self._around(source, row, offset, length)}
             for block, pieces in blocks.items()
             for source, row, offset, length in pieces
-        ]
+        ]  # fmt: skip
         padding = self.padding if end == self.num_blocks else 0
         return {"run": self.name, "arm": self.arm, "step": number, "first_block": first, "last_block": end - 1,
                 "tokens": sum(piece["tokens"] for piece in read), "padding": padding, "read": read}  # fmt: skip
@@ -79,6 +84,17 @@ class Run:
         tokens = first * self.block_size, min(end * self.block_size, self.num_tokens)
         schedule, ends = _visits(RUNS / self.name / "schedule.npy", *tokens)
         return {block: packing.pieces(schedule, ends, self.block_size, block) for block in range(first, end)}
+
+    def _part(self, within: int, token_id: int) -> str:
+        """What a token of a passage is; a text's own tokens are never special ones (corpora spells these out)."""
+        return BEFORE if within < self.num_before else END if token_id == self.end_of_text else TEXT
+
+    def _around(self, source: int, row: int, offset: int, length: int) -> list[str]:
+        """Which of the tokens around a text are in a piece of it."""
+        last = int(np.load(self.corpus / f"{PREFIX[source]}offsets.npy", mmap_mode="r")[row]) + offset + length - 1
+        token_id = int(np.load(self.corpus / f"{PREFIX[source]}tokens.npy", mmap_mode="r")[last])
+        parts = (self._part(offset, -1), self._part(offset + length - 1, token_id))
+        return [part for part in (BEFORE, END) if part in parts]
 
     def _spelled(self, before: np.ndarray, token: np.ndarray, after: np.ndarray) -> dict:
         """Tokens as text, where the run's tokenizer is here."""
