@@ -3,7 +3,7 @@
     PYTHONPATH=src python benchmarks/intervals.py
 
 Answers of made models, whose true accuracy, or difference in accuracy, is known (tests/simulated.py). Nested: each seed has documents of its
-own, as in the miniature; crossed: every seed is asked about all documents. In the draws seeds are drawn with replacement and, within each
+own, as in the miniature; crossed: every seed is asked about all documents. In the draws, a bootstrap, seeds are drawn with replacement and, within each
 (nested) or for all (crossed), documents; the interval is from their percentiles.
 """
 
@@ -30,7 +30,7 @@ DESIGNS = {
     "one seed, 48": {"seeds": 1, "documents": 48, "nested": False},
 }
 SD_SEEDS = (0.0, 0.05, 0.15, 0.3)
-"""of the luck of a seed; 0.05, 0.15 and 0.3 move an accuracy of .66 by some .016, .047 and .094"""
+"""of the luck of a seed; 0.05, 0.15 and 0.3 move an accuracy of .67 by some .016, .047 and .094"""
 MEANS = {"accuracy": (0.5,), "difference": (0.2, 0.5)}
 RESAMPLES = 400
 

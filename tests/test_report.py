@@ -384,6 +384,8 @@ def test_each_arm_is_held_against_the_base_and_the_largest_plain_one(inputs):
     assert "raw base +0.037" in seen and "entigraph base +0.338" in seen and "entigraph raw +0.300" in seen
     compared = files.read_json(inputs["folder"] / "comparisons.json")
     (pair,) = compared["comparisons"]["quality_closed_text"][1]["seeds"]
+    assert pair["p"] is None and "27 0 none" in seen
+    assert "None: two models differ on fewer than 6 documents, too few for a p of 0.05." in seen
     assert len(pair["won"]) == 27 and pair["lost"] == [] and pair["won"][0]["document"].startswith("varn-")
     assert compared["shares"] == [] and "text’s gain" not in seen
 
