@@ -81,7 +81,7 @@ def prepare(place: Path, changes: dict) -> None:
 
 def print_table(folder: Path) -> None:
     """A row an arm or a step from arm to arm, a column a variant: accuracy, or what the step adds on the same questions, over all training
-    seeds ± its standard error, clustered by book."""
+    seeds ± its standard error, over seeds and books (of variants with one seed, over books only)."""
     columns = {variant: answers(folder / variant) for variant in VARIANTS if finished(folder / variant)}
     if not columns:
         sys.exit(f"{folder}: no variant is finished here; begin with: python benchmarks/miniature.py run {folder} {FIRST}")
@@ -97,26 +97,26 @@ def print_rows(header: list[str], rows: list[list[str]]) -> None:
         print(f"| {' | '.join(line)} |")
 
 
-def answers(place: Path) -> dict[str, dict[str, tuple[str, float]]]:
-    """{arm: {question: (book, 1.0 where the answer is right)}}, the runs of all seeds together."""
+def answers(place: Path) -> dict[str, dict[str, tuple[float, str, int | None]]]:
+    """{arm: {question: (1.0 where the answer is right, book, seed)}}, the runs of all seeds together: each has books of its own."""
     arms = ("base", *YAML(typ="safe", pure=True).load(place / "params.yaml")["arms"])  # what was begun with can have had more
     found: dict[str, dict] = {}
     for score in (score for score in table.scored(list((place / "results/scores").glob("*.json"))) if score["arm"] in arms):
         rows = [row for row in files.read_json_lines(score["samples"]) if row["task"] == TASK]
-        found.setdefault(score["arm"], {}).update({row["id"]: (row["document"], float(row["correct"])) for row in rows})
+        found.setdefault(score["arm"], {}).update({row["id"]: (float(row["correct"]), row["document"], score["seed"]) for row in rows})
     return found
 
 
-def added(column: dict, one: str, other: str) -> dict[str, tuple[str, float]]:
+def added(column: dict, one: str, other: str) -> dict[str, tuple[float, str, int | None]]:
     """What the other arm gets right and the one does not, question by question."""
-    return {question: (book, right - column[one][question][1]) for question, (book, right) in column[other].items()}
+    return {question: (right - column[one][question][0], book, seed) for question, (right, book, seed) in column[other].items()}
 
 
-def cell(answered: dict[str, tuple[str, float]] | None, sign: str = "") -> str:
+def cell(answered: dict[str, tuple[float, str, int | None]] | None, sign: str = "") -> str:
     if not answered:
         return "–"
-    books, values = zip(*answered.values())
-    return f"{fmean(values):{sign}.3f} ± {clustered.stderr(values, books):.3f}"
+    values, books, seeds = zip(*answered.values())
+    return f"{fmean(values):{sign}.3f} ± {clustered.certainty(values, books, seeds)['stderr']:.3f}"
 
 
 if __name__ == "__main__":

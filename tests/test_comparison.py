@@ -1,5 +1,6 @@
 """Comparison: paired differences, their intervals and tests against numbers worked out by hand, and what may not be compared."""
 
+import itertools
 import json
 import math
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from closedbook import cli, clustered, files
-from closedbook.comparison import answers, bootstrap, named, overview, paired, words
+from closedbook.comparison import answers, bootstrap, named, overview, signflip, words
 from closedbook.errors import UserError
 
 CLOSED, OPEN = "quality_closed_text", "quality_open"
@@ -32,7 +33,7 @@ def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="a
 
 
 def compare(folder, a, b, task=None, split="all"):
-    return named.compare(a, b, task=task, split=split, tasks=[CLOSED], seed=1, scores=folder / "scores", questions=folder / "questions")
+    return named.compare(a, b, task=task, split=split, tasks=[CLOSED], scores=folder / "scores", questions=folder / "questions")
 
 
 def scores_in(folder):
@@ -48,22 +49,57 @@ def test_clustered_error_by_hand():
     assert math.isclose(clustered.stderr(values, list("abcde")), np.std(values, ddof=1) / math.sqrt(5))
 
 
-def test_difference_flips_and_p_by_hand(tmp_path):
+def test_difference_and_flips_by_hand(tmp_path):
     scored(tmp_path, "raw", [1, 0, 0, 0, 0, 0, 0, 1])
     scored(tmp_path, "entigraph", [0, 1, 1, 1, 1, 1, 0, 1])
     found = compare(tmp_path, "raw", "entigraph")
     assert (found["accuracy_a"], found["accuracy_b"], found["difference"]) == (0.25, 0.75, 0.5)
     (pair,) = found["seeds"]
     assert [flip["id"] for flip in pair["won"]] == ["q1", "q2", "q3", "q4", "q5"] and [flip["id"] for flip in pair["lost"]] == ["q0"]
-    assert math.isclose(pair["p"], 2 * (1 + 6) / 2**6)  # 5 or more of 6 fair coins alike, either way
+    assert (pair["p"], pair["n_differing"]) == (None, 3), "d0 is won and lost once: of three documents no p falls below 0.25"
     # differences by document: d0 (−1, 1), d1 (1, 1), d2 (1, 0), d3 (1, 0), mean 0.5: the sums of what is left are −1, 1, 0, 0
     assert math.isclose(found["stderr"], math.sqrt(4 / 3 * 2) / 8)
     assert pair["won"][0] | {"question": HOSTILE, "answer_a": "wrong", "answer_b": "right"} == pair["won"][0]
 
 
-def test_no_flip_is_no_evidence():
-    assert paired.mcnemar(0, 0) == 1.0
-    assert paired.mcnemar(3, 3) == 1.0
+def test_p_of_the_sign_flips_by_hand():
+    assert signflip.p([1] * 6) == 2 / 2**6  # all alike, either way
+    assert signflip.p([2, 1, 1, 1, 1, -1]) == pytest.approx(2 * (1 + 5) / 2**6)  # 5 or more: none, or one that counts once, has a minus
+    assert signflip.p([1, -1] * 3) == 1.0 and signflip.p([4, -1, -1, -1, -1, 0, 1, 0]) == 1.0
+
+
+def test_p_is_that_of_all_signs_counted_one_by_one():
+    draws = np.random.default_rng(3)
+    for _ in range(20):
+        differences = draws.integers(-4, 5, 9)
+        flipped = np.array(list(itertools.product((1, -1), repeat=9))) @ differences
+        assert signflip.p(differences.tolist()) == pytest.approx(np.mean(np.abs(flipped) >= abs(differences.sum())), rel=1e-12)
+
+
+@pytest.mark.parametrize("differences", [[], [0] * 100, [9] * 5, [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]])
+def test_on_too_few_documents_there_is_no_p(differences):
+    assert signflip.p(differences) is None
+
+
+def test_equals_are_told_apart_no_more_often_than_p_says():
+    """Also the planted fault: the same flips as if each were a document of its own, as McNemar's test takes them."""
+    draws, by_document, by_question = np.random.default_rng(4), 0, 0
+    for _ in range(400):
+        luck = draws.normal(0, 0.25, 20)  # of a document, which all of its ten questions share
+        differences = (draws.random((20, 10)) < 0.5 + luck[:, None]).astype(int) - (draws.random((20, 10)) < 0.5)
+        by_document += (signflip.p(differences.sum(axis=1).tolist()) or 1) <= 0.05
+        by_question += signflip.p(differences.ravel().tolist()) <= 0.05
+    assert by_document / 400 < 0.08 and by_question / 400 > 0.12
+
+
+def test_a_p_stands_where_models_differ_on_enough_documents_and_else_the_reason(tmp_path):
+    scored(tmp_path, "raw", [0] * 12, documents=6)
+    scored(tmp_path, "entigraph", [1] * 12, documents=6)
+    found = compare(tmp_path, "raw", "entigraph")
+    assert found["seeds"][0]["p"] == 2 / 2**6 and "sign-flip p by document = 0.031" in "\n".join(words.lines(found))
+    scored(tmp_path, "entigraph", [0, 1, 1, 1, 1, 1] * 2, documents=6)
+    shown = "\n".join(words.lines(found := compare(tmp_path, "raw", "entigraph")))
+    assert found["seeds"][0]["p"] is None and "no p: they differ on 5 documents" in shown and "p by document" not in shown
 
 
 def test_interval_covers_as_often_as_it_says(monkeypatch):
@@ -100,7 +136,7 @@ def test_one_document_has_no_interval(tmp_path):
     for arm, right in (("raw", [1, 0, 0]), ("entigraph", [1, 1, 0])):
         scored(tmp_path, arm, right, documents=1)
     found = compare(tmp_path, "raw", "entigraph")
-    assert (found["interval"], found["stderr"]) == (None, None)
+    assert (found["interval"], found["stderr"], found["over"]) == (None, None, None)
     assert "how sure that is cannot be said" in "\n".join(words.lines(found))
 
 
@@ -115,6 +151,14 @@ def test_seeds_are_paired_and_spread(tmp_path):
     assert found["left_out"] == {"raw": [3], "entigraph": []}
     shown = "\n".join(words.lines(found))
     assert "raw's seeds 3 have no partner" in shown and "seed 2: questions that entigraph won: 3," in shown
+    assert found["over"] == "seeds and questions" and f"± {found['stderr']:.3f} over seeds and questions" in shown
+
+
+def test_a_difference_of_one_seed_says_that_it_is_over_questions_only(tmp_path):
+    scored(tmp_path, "base", [0, 0, 0, 1], seed=None)
+    scored(tmp_path, "raw", [1, 0, 0, 1])
+    shown = "\n".join(words.lines(compare(tmp_path, "base", "raw")))
+    assert "difference +0.250 ± 0.250 over questions only  95% interval -0.546 to +1.046" in shown  # t of 3 degrees: 3.182
 
 
 def test_the_base_is_held_against_each_seed(tmp_path):
@@ -187,42 +231,53 @@ def two_by_two(folder, base_closed, base_open, arm_closed, arm_open, documents=4
 
 def test_share_of_the_gain_by_hand(tmp_path):
     two_by_two(tmp_path, [0, 0, 0, 0] * 5, [1, 1, 1, 1] * 4 + [0, 0, 0, 0], [1, 1, 1, 0] * 4 + [0, 0, 0, 0], [1] * 20)
-    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    (table,) = overview.shares(scores_in(tmp_path))
     assert table["accuracy"] == {"base": {"closed": 0.0, "with_text": 0.8}, "arm": {"closed": 0.6, "with_text": 1.0}}
     assert math.isclose(table["share"], 0.75) and table["why"] is None
-    low, high = table["interval"]
-    assert low <= 0.25 and high == 1.0  # one document of four is all lost: a draw may hold it more than twice, or not at all
+    # won − s·text by document: (4 − 4s) of three and −4s of one, of mean (3 − 4s) and error 1 whatever s: 3 − 4s = ± t of 3 degrees
+    assert table["interval"] == pytest.approx([(3 - 3.182446) / 4, (3 + 3.182446) / 4], abs=1e-6)
     assert "won 75% of what the text at hand gives the base" in words.in_words(table)
+    assert "95% interval over questions only" in words.in_words(table)
     assert compare(tmp_path, "base", "entigraph")["shares"] == [table]
     for task in (CLOSED, OPEN):
         scored(tmp_path, "reader-gpt", [1] * 20, seed=None, task=task, strategy="reader")
-    assert overview.shares(scores_in(tmp_path), seed=1) == [table] and compare(tmp_path, "base", "reader-gpt")["shares"] == []
+    assert overview.shares(scores_in(tmp_path)) == [table] and compare(tmp_path, "base", "reader-gpt")["shares"] == []
+
+
+def test_the_share_of_several_seeds_draws_seeds_too(tmp_path):
+    gained, learnt = [1] * 19 + [0], [1, 1, 1, 1, 0] * 4
+    two_by_two(tmp_path, [0] * 20, gained, learnt, [1] * 20)
+    (alone,) = overview.shares(scores_in(tmp_path))
+    scored(tmp_path, "entigraph", [1, 0, 0, 0, 0] * 4, task=CLOSED, seed=2)
+    scored(tmp_path, "entigraph", [1] * 20, task=OPEN, seed=2)
+    (both,) = overview.shares(scores_in(tmp_path))
+    widths = [high - low for low, high in (alone["interval"], both["interval"])]
+    assert both["over"] == "seeds and questions" and math.isclose(both["share"], 10 / 19) and widths[1] > 5 * widths[0]
+
+
+def test_a_share_on_which_all_documents_agree(tmp_path):
+    two_by_two(tmp_path, [0] * 12, [1, 1, 1, 1] * 3, [1] * 4 + [0] * 8, [1] * 12)
+    (table,) = overview.shares(scores_in(tmp_path))
+    assert table["interval"] == pytest.approx([1 / 3, 1 / 3])
 
 
 def test_share_of_nothing_is_not_defined(tmp_path):
     two_by_two(tmp_path, [1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1])
-    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    (table,) = overview.shares(scores_in(tmp_path))
     assert table["share"] is None and table["interval"] is None and table["gain_with_text_interval"][0] < 0
     assert "is not defined: the base may gain nothing from the text" in words.in_words(table)
 
 
-def test_draws_without_a_gain_leave_the_interval_of_a_share_a_number(tmp_path):
-    gained, learnt = [1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]  # of 10,000 draws of six documents some fourteen have but the last two
-    two_by_two(tmp_path, [0] * 6, gained, learnt, [1] * 6, documents=6)
-    (table,) = overview.shares(scores_in(tmp_path), seed=1)
-    assert table["share"] == 0.5 and table["interval"] == [0.0, 1.0]
-
-
 def test_share_over_one_document_is_not_defined(tmp_path):
     two_by_two(tmp_path, [0, 0], [1, 1], [1, 0], [1, 1], documents=1)
-    (table,) = overview.shares(scores_in(tmp_path), seed=1)
+    (table,) = overview.shares(scores_in(tmp_path))
     assert table["share"] is None and "one document" in table["why"]
 
 
 def test_no_table_without_the_text_at_hand(tmp_path):
     scored(tmp_path, "base", [0, 0], seed=None)
     scored(tmp_path, "entigraph", [1, 0])
-    assert overview.shares(scores_in(tmp_path), seed=1) == []
+    assert overview.shares(scores_in(tmp_path)) == []
 
 
 def test_the_report_holds_each_arm_against_the_base_and_the_largest_plain_one(tmp_path):
@@ -231,12 +286,12 @@ def test_the_report_holds_each_arm_against_the_base_and_the_largest_plain_one(tm
     for arm, strategy, tokens in arms:
         scored(tmp_path, arm, [1, 0], strategy=strategy, tokens=tokens)
     scored(tmp_path, "reader-large", [1, 1], seed=None, strategy="reader", tokens=0)
-    found = overview.comparisons(scores_in(tmp_path), CLOSED, seed=1)
+    found = overview.comparisons(scores_in(tmp_path), CLOSED)
     assert [(one["a"], one["b"]) for one in found] == [
         *(("base", arm) for arm in ("qa", "raw", "reader-large", "rephrase-half", "rephrase")),
         *(("rephrase", arm) for arm in ("qa", "raw", "reader-large", "rephrase-half")),
     ]
-    assert overview.comparisons(scores_in(tmp_path), "quality_rag", seed=1) == []
+    assert overview.comparisons(scores_in(tmp_path), "quality_rag") == []
 
 
 def test_of_equally_large_plain_arms_the_longest_trained_is_the_reference_and_a_control_is_none(tmp_path):
@@ -245,7 +300,7 @@ def test_of_equally_large_plain_arms_the_longest_trained_is_the_reference_and_a_
         scored(tmp_path, "raw", [1, 0], strategy="raw", tokens=tokens, seed=seed)
     scored(tmp_path, "raw-long-ago", [1, 0], strategy="raw", tokens=10, train_tokens=10)
     scored(tmp_path, "control", [1, 1], strategy="rephrase_named", tokens=90)
-    assert {one["a"] for one in overview.comparisons(scores_in(tmp_path), CLOSED, seed=1)} == {"raw"}
+    assert {one["a"] for one in overview.comparisons(scores_in(tmp_path), CLOSED)} == {"raw"}
 
 
 def test_the_command_prints_what_no_terminal_obeys_and_json(tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ from statistics import fmean, stdev
 
 import pytest
 
-from closedbook import plots, report
+from closedbook import curve, plots, table
 from closedbook.drawing import keep_apart, label, panels
 
 BASE = ("base", "base", 0, 0, [0.26])
@@ -14,7 +14,9 @@ def rows(*arms):
     """table.rows of (arm, strategy, corpus_tokens, train_tokens, accuracies by seed), in its order."""
     return [
         {"arm": arm, "strategy": strategy, "corpus_tokens": corpus, "train_tokens": train, "seed": seed, "task": "t", "accuracy": accuracy,
-         "stderr": 0.02 * seed, "accuracy_mean": fmean(seeds), "accuracy_stderr": 0.02, "accuracy_sd": stdev(seeds) if len(seeds) > 1 else None}
+         "stderr": 0.02 * seed, "accuracy_mean": fmean(seeds), "accuracy_stderr": 0.02, "accuracy_sd": stdev(seeds) if len(seeds) > 1 else None,
+         "accuracy_low": fmean(seeds) - 0.04, "accuracy_high": fmean(seeds) + 0.05,
+         "accuracy_over": "seeds and questions" if len(seeds) > 1 else "questions only"}
         for arm, strategy, corpus, train, seeds in arms
         for seed, accuracy in enumerate(seeds, 1)
     ]  # fmt: skip
@@ -29,22 +31,22 @@ def drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", lambda figure, *given, **options: figures.append(figure) or save(figure, *given, **options))
 
     def draw(listed):
-        plots.accuracy(tmp_path / "accuracy.png", rows=listed, fits=report._fits(listed), paper=False, otherwise=None)
+        fits = {strategy: curve.fit([(tokens, arms[-1][0]["accuracy_mean"])]) for (strategy, tokens), arms in table.by_size(listed).items()}
+        plots.accuracy(tmp_path / "accuracy.png", rows=listed, fits=fits, paper=False, otherwise=None)
         return figures[-1].axes
 
     return draw
 
 
 def points(axes, colour):
-    """(x, y) of what is drawn in bold markers of a colour."""
-    return [pair for bars in axes.containers if bars[0].get_color() == colour for pair in zip(*bars[0].get_data())]
+    """(x, y) of what is drawn in bold markers of a colour, from left to right."""
+    return sorted(pair for bars in axes.containers if bars[0].get_color() == colour for pair in zip(*bars[0].get_data()))
 
 
-def bar(axes, colour):
-    """Half of the length of the last error bar of a colour."""
-    (bars,) = [bars for bars in axes.containers if bars[0].get_color() == colour]
-    (_, low), (_, high) = bars[2][0].get_segments()[-1]
-    return (high - low) / 2
+def bars_of(axes, colour):
+    """{x: (low, high, whether its marker is hollow)} of the error bars of a colour."""
+    return {segment[0][0]: (segment[0][1], segment[1][1], bars[0].get_markerfacecolor() == "white")
+            for bars in axes.containers if bars[0].get_color() == colour for segment in bars[2][0].get_segments()}
 
 
 RAW, REPHRASE, ENTIGRAPH = (plots.looks([])[name][0] for name in ("raw", "rephrase", "entigraph"))
@@ -59,20 +61,31 @@ def test_arms_that_read_one_text_more_or_less_often_are_drawn_apart(drawn):
     assert len(drawn(rows(BASE, *arms[1:]))) == 1, "one arm needs no panel"
 
 
-def test_a_size_of_which_there_are_several_trainings_is_one_point_of_a_fit():
-    (line,) = report._fits(rows(*((f"raw-{epochs}", "raw", 6000, 6000 * epochs, [0.3]) for epochs in range(1, 10)))).values()
-    assert line["points"] == [{"tokens": 6000, "accuracy": 0.3}]
-    assert line["log_linear"]["parameters"] is None is line["mixture"]["parameters"]
-
-
 def test_several_seeds_at_one_size_and_one_at_another(drawn):
     """Each seed has books of its own, so its corpus may have another size: the first seed's is the arm's."""
     listed = rows(("half", "entigraph", 2000, 4000, [0.4]), ("all", "entigraph", 4000, 4000, [0.5, 0.6, 0.7]))
     listed[-1]["corpus_tokens"] = 3900
     (axes,) = drawn(listed)
     assert points(axes, ENTIGRAPH) == [(2000, 0.4), (4000, pytest.approx(0.6))]
-    assert bar(axes, ENTIGRAPH) == pytest.approx(0.02), "that of all questions together, and no mean of the runs' errors"
-    assert plots._error([{**run, "accuracy_stderr": 0.01} for run in listed]) == 0.01
+    assert bars_of(axes, ENTIGRAPH) == {2000: (pytest.approx(0.36), pytest.approx(0.45), True),
+                                        4000: (pytest.approx(0.56), pytest.approx(0.65), False)}, "the arm's own interval"  # fmt: skip
+
+
+def said(axes):
+    return [one.get_text() for one in axes.texts]
+
+
+def test_the_picture_says_what_its_bars_are_over(drawn):
+    half, whole = ("half", "entigraph", 2000, 4000, [0.4]), ("all", "entigraph", 4000, 4000, [0.5, 0.6])
+    assert "bars: 95% interval over seeds and questions; hollow: one seed, over questions only" in said(drawn(rows(BASE, half, whole))[0])
+    assert "bars: 95% interval over seeds and questions" in said(drawn(rows(BASE, whole))[0])
+    assert "bars and bands: 95% interval over questions only, of one seed" in said(drawn(rows(BASE, half))[0])
+
+
+def test_a_single_document_has_a_point_and_no_bar(drawn):
+    listed = [{**row, "accuracy_low": None, "accuracy_high": None, "accuracy_over": None} for row in rows(("half", "entigraph", 2000, 4000, [0.4]))]
+    (axes,) = drawn(listed)
+    assert bars_of(axes, ENTIGRAPH) == {2000: (0.4, 0.4, True)}
 
 
 def test_labels_are_moved_only_where_they_would_touch(tmp_path):

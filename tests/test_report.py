@@ -116,20 +116,21 @@ def assert_inert(page):
 def test_the_table_has_a_row_an_arm_seed_and_task(inputs):
     built(inputs)
     assert (inputs["folder"] / "table.csv").read_text() == (
-        "arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,accuracy_mean,accuracy_stderr,accuracy_sd\n"
-        "base,base,0,0,,quality_closed_text,0.2625,0.05,80,2,0.2625,0.05,\n"
-        "raw,raw,1000,2000,1,quality_closed_text,0.3,0.05,80,2,0.3,0.05,\n"
-        "entigraph,entigraph,4000,8000,1,quality_closed_text,0.6,0.05,80,2,0.6,0.05,\n"
-        "base,base,0,0,,quality_closed,0.25,0.05,80,2,0.25,0.05,\n"
-        "raw,raw,1000,2000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,\n"
-        "entigraph,entigraph,4000,8000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,\n"
+        "arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,"
+        "accuracy_mean,accuracy_stderr,accuracy_low,accuracy_high,accuracy_over,accuracy_sd\n"
+        "base,base,0,0,,quality_closed_text,0.2625,0.05,80,2,0.2625,0.05,0.0,0.89781,questions only,\n"
+        "raw,raw,1000,2000,1,quality_closed_text,0.3,0.05,80,2,0.3,0.05,0.0,0.93531,questions only,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed_text,0.6,0.05,80,2,0.6,0.05,0.0,1.0,questions only,\n"
+        "base,base,0,0,,quality_closed,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
+        "raw,raw,1000,2000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
     )
 
 
 def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     seen = words(built(inputs))
     assert "2 documents taught, 80 four-option questions asked about them" in seen
-    assert "base model is right on 0.263 ± 0.050 of them; taught, the best of 2 arms, entigraph , on 0.600 ± 0.050" in seen
+    assert "base model is right on 0.263 ± 0.050 of them (± over questions only); taught, the best of 2 arms, entigraph , on 0.600 ± 0.050" in seen
     assert "2 passages were written by openai/large." in seen
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
 
@@ -155,10 +156,10 @@ def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
 def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
-        "quality_closed_text       accuracy  corpus tokens  train tokens  seeds",
-        "base                 0.263 ± 0.050              0             0      –",
-        "raw                  0.300 ± 0.050          1,000         2,000      1",
-        "entigraph            0.600 ± 0.050          4,000         8,000      1",
+        "quality_closed_text       accuracy          ± over    95% interval  corpus tokens  train tokens  seeds",
+        "base                 0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
+        "raw                  0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
+        "entigraph            0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
     ]
     assert second.startswith("quality_closed ")
 
@@ -358,9 +359,12 @@ def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tm
     with open(inputs["folder"] / "losses.csv") as handle:
         rows = [tuple(row.values()) for row in csv.DictReader(handle)]
     assert rows == [("raw", "1", "4.5"), ("raw", "2", "2.0"), ("raw", "3", "1.0"), ("raw", "4", "0.5"), ("entigraph", "1", "4.0"), ("entigraph", "2", "3.0")]
-    assert "raw 0.350 ± 0.000 sd 0.071 mean of 2" in words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))
-    assert table.text(inputs["scores"], TASKS).splitlines()[2].split() == ["raw", "0.350", "±", "0.000", "1,000", "2,000", "1", "2"]
-    assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.0,0.070711\n" in (inputs["folder"] / "table.csv").read_text()
+    seen = words((inputs["folder"] / "report.html").read_text(encoding="utf-8"))  # two documents alike, two seeds of .3 and .4: t of one
+    assert "raw 0.350 ± 0.050 seeds and questions 0.000 to 0.985 sd 0.071 mean of 2" in seen  # degree is 12.706
+    assert "raw 0.300 ± 0.050 questions only raw 1,000 2,000 1 80" in seen
+    assert re.search("raw +0.350 ± 0.050 +seeds and questions +0.000 to 0.985 +1,000 +2,000 +1 2", table.text(inputs["scores"], TASKS))
+    assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.05,0.0,0.98531,seeds and questions,0.070711\n" in (
+        inputs["folder"] / "table.csv").read_text()
 
 
 def test_parts_of_the_questions_are_shown_where_there_are_any(inputs, tmp_path):
@@ -372,7 +376,7 @@ def test_parts_of_the_questions_are_shown_where_there_are_any(inputs, tmp_path):
     first = (inputs["folder"] / "table.csv").read_text().splitlines()
     assert first[0].endswith("accuracy_sd,accuracy_validation,stderr_validation,n_validation,accuracy_hard,stderr_hard,n_hard")
     assert first[1].endswith(",,,,,,") and first[2].endswith(",0.125,,8,0.21,0.07,30")
-    assert table.text(inputs["scores"], TASKS).splitlines()[2].split()[:6] == ["raw", "0.300", "±", "0.050", "0.125", "0.210"]
+    assert re.search(r"^raw +0.300 ± 0.050 +questions only +0.000 to 0.935 +0.125 +0.210 ", table.text(inputs["scores"], TASKS), re.MULTILINE)
 
 
 def test_each_arm_is_held_against_the_base_and_the_largest_plain_one(inputs):
@@ -380,6 +384,8 @@ def test_each_arm_is_held_against_the_base_and_the_largest_plain_one(inputs):
     assert "raw base +0.037" in seen and "entigraph base +0.338" in seen and "entigraph raw +0.300" in seen
     compared = files.read_json(inputs["folder"] / "comparisons.json")
     (pair,) = compared["comparisons"]["quality_closed_text"][1]["seeds"]
+    assert pair["p"] is None and "27 0 none" in seen
+    assert "None: two models differ on fewer than 6 documents, too few for a p of 0.05." in seen
     assert len(pair["won"]) == 27 and pair["lost"] == [] and pair["won"][0]["document"].startswith("varn-")
     assert compared["shares"] == [] and "text’s gain" not in seen
 
@@ -413,11 +419,52 @@ def test_the_curve_is_fitted_by_strategy_and_words_stand_where_it_is_not(inputs,
     seen = words(built(inputs))
     fits = files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
     assert fits["entigraph"]["log_linear"]["parameters"]["b"]["value"] == pytest.approx(0.1)
-    assert "b = 0.1" in seen and "raw a + b·log10(tokens) Not fitted: a line needs arms of at least two sizes, and there is one." in seen
+    assert "entigraph 80 a + b·log10(tokens)" in seen and "b = 0.1" in seen and "raw 80 a + b·log10(tokens) Not fitted: a line needs arms of at least two sizes, and there is one." in seen
     assert "the lines fitted to a strategy’s arms" in seen and "0.8961" not in seen
     plain = (inputs["folder"] / "accuracy.png").read_bytes()
     inputs["settings"] = SETTINGS.model_copy(update={"paper_curve": True})
     assert "0.8961^x" in words(built(inputs)) and (inputs["folder"] / "accuracy.png").read_bytes() != plain
+
+
+def of_own_documents(path, number):
+    """The score as that of a seed that has documents, and so questions, of its own."""
+    files.write_json(path, {**files.read_json(path), "questions_sha256": str(number) * 64})
+    samples = path.with_suffix(".samples.jsonl")
+    files.write_json_lines(samples, [{**row, "id": f"{row['id']}-{number}", "document": f"{row['document']}-{number}"}
+                                     for row in files.read_json_lines(samples)])  # fmt: skip
+
+
+def test_the_curve_is_fitted_on_the_questions_that_all_its_points_share(inputs, tmp_path):
+    """A small arm has learnt the first seed's documents, the largest those of two: its luck with the second's is no part of the curve."""
+    inputs["scores"] = [score(tmp_path, "entigraph-400", "entigraph", 400, 0.5), score(tmp_path, "entigraph", "entigraph", 4000, 0.6),
+                        score(tmp_path, "entigraph", "entigraph", 4000, 0.9, seed=2)]  # fmt: skip
+    of_own_documents(inputs["scores"][-1], 2)
+    seen = words(built(inputs))
+    fitted = files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]["entigraph"]
+    assert fitted["points"] == [{"tokens": 400, "accuracy": 0.5}, {"tokens": 4000, "accuracy": 0.6}] and fitted["n"] == 80
+    assert "entigraph 0.750" in seen, "the arm's accuracy is over all that it was asked"
+    of_own_documents(inputs["scores"][0], 3)
+    inputs["scores"][0] = inputs["scores"][0].rename(tmp_path / "scores" / "entigraph-400-s3.json")
+    inputs["scores"][0].with_name("entigraph-400-s1.samples.jsonl").rename(inputs["scores"][0].with_suffix(".samples.jsonl"))
+    found = files.read_json(inputs["scores"][0])
+    files.write_json(inputs["scores"][0], {**found, "run": "entigraph-400-s3", "seed": 3})
+    assert "entigraph 0 a + b·log10(tokens) Not fitted: its arms share no questions." in words(built(inputs))
+
+
+def test_on_the_same_documents_all_seeds_are_in_the_curve(inputs, tmp_path):
+    inputs["scores"] = [score(tmp_path, "entigraph-400", "entigraph", 400, 0.5), score(tmp_path, "entigraph", "entigraph", 4000, 0.6),
+                        score(tmp_path, "entigraph", "entigraph", 4000, 0.9, seed=2)]  # fmt: skip
+    built(inputs)
+    fitted = files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]["entigraph"]
+    assert [point["accuracy"] for point in fitted["points"]] == [0.5, pytest.approx(0.75)]
+
+
+def test_a_size_of_which_there_are_several_trainings_is_one_point_of_a_fit(inputs, tmp_path):
+    inputs["scores"] += [score(tmp_path, f"raw-{number}", "raw", 1000, 0.3) for number in range(9)]
+    built(inputs)
+    line = files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]["raw"]
+    assert line["points"] == [{"tokens": 1000, "accuracy": 0.3}]
+    assert line["log_linear"]["parameters"] is None is line["mixture"]["parameters"]
 
 
 def test_what_was_forgotten_stands_beside_the_base(inputs, tmp_path):
@@ -439,7 +486,7 @@ def test_a_reader_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
     del found["tasks"]["quality_closed"], found["forgetting"]
     files.write_json(path, found)
     seen = words(built(inputs))
-    assert "reader-large 0.700 ± 0.050 reader" in seen and "the best of 2 arms, entigraph" in seen
+    assert "reader-large 0.700 ± 0.050 questions only 0.065 to 1.000 reader" in seen and "the best of 2 arms, entigraph" in seen
     assert "reader-large base +0.438" in seen and "reader" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines()[-1].startswith("reader-large") and "reader-large" not in second
@@ -464,7 +511,7 @@ def test_how_the_questions_were_answered_is_told_where_there_is_more_to_tell(inp
 
 def test_a_single_question_has_no_standard_error(inputs, tmp_path):
     score(tmp_path, "raw", "raw", 1000, 1.0, stderr=None, n=1, n_documents=1)
-    assert "raw 1.000 raw" in words(built(inputs))
+    assert "raw 1.000 – – raw" in words(built(inputs))
 
 
 def test_examples_are_the_seeds_choice_and_cut_openly(inputs, tmp_path):

@@ -5,11 +5,13 @@ import warnings
 
 import numpy as np
 
+from closedbook import clustered
+
 NUM_EXPONENTIALS = 3
 NUM_PARAMETERS = 1 + 2 * NUM_EXPONENTIALS
 BOUNDS = ([-np.inf, *[0] * NUM_EXPONENTIALS, *[-np.inf] * NUM_EXPONENTIALS], np.inf)
 """of the limit, the heights and the logarithms of the rates: no exponential takes accuracy away as tokens grow"""
-LEVEL = 0.95
+FORMS = {"log_linear": "a + b·log10(tokens)", "mixture": "c − a1·r1^x − a2·r2^x − a3·r3^x, x in millions of tokens"}
 
 
 def paper(tokens: float) -> float:
@@ -28,17 +30,23 @@ def fit(points: list[tuple[float, float]]) -> dict:
     """
     points = sorted(points)
     tokens, accuracies = np.array(points, float).reshape(-1, 2).T
-    return {
-        "points": [{"tokens": x, "accuracy": y} for x, y in points],
-        "log_linear": {"form": "a + b·log10(tokens)", **_log_linear(tokens, accuracies)},
-        "mixture": {"form": "c − a1·r1^x − a2·r2^x − a3·r3^x, x in millions of tokens", **_mixture(tokens / 1e6, accuracies)},
-    }
+    fits = {"log_linear": _log_linear(tokens, accuracies), "mixture": _mixture(tokens / 1e6, accuracies)}
+    return _formed([{"tokens": x, "accuracy": y} for x, y in points], fits)
+
+
+def unfitted(why: str) -> dict:
+    """As fit, of arms that give no points, for a reason in words."""
+    return _formed([], dict.fromkeys(FORMS, _none(why)))
 
 
 def line(fitted: dict, tokens: float) -> float:
     """Accuracy on a log-linear fit."""
     a, b = (fitted["parameters"][name]["value"] for name in "ab")
     return a + b * math.log10(tokens)
+
+
+def _formed(points: list[dict], fits: dict[str, dict]) -> dict:
+    return {"points": points, **{name: {"form": form, **fits[name]} for name, form in FORMS.items()}}
 
 
 def _log_linear(tokens: np.ndarray, accuracies: np.ndarray) -> dict:
@@ -101,9 +109,7 @@ def _rate(log: float) -> float:
 
 
 def _intervals(values: np.ndarray, errors: np.ndarray, left_over: int) -> list[list[float] | None]:
-    from scipy.stats import t
-
-    width = float(t.ppf((1 + LEVEL) / 2, left_over))
+    width = clustered.t(left_over)
     ends = [[float(value - width * error), float(value + width * error)] for value, error in zip(values, errors)]
     return [pair if all(map(math.isfinite, pair)) else None for pair in ends]
 

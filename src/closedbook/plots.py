@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook import curve, table
+from closedbook import clustered, curve, table
 from closedbook.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
 CHANCE = 0.25
@@ -11,10 +11,10 @@ NARROW = 0.4
 
 
 def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool, otherwise: str | None) -> None:
-    """Accuracy against distinct tokens: a line a strategy through its arms, with bars of one standard error; small points are single seeds.
+    """Accuracy against distinct tokens: a line a strategy through its arms, with their 95% intervals; small points are single seeds.
 
-    Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. The base and readers
-    are levels, and with `paper` the paper's own curve is dashed. Arms that read one corpus more or less often (`repeated`) have a narrow
+    Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed, whose
+    intervals are over questions only, are hollow. The base and readers are levels, and with `paper` the paper's own curve is dashed. Arms that read one corpus more or less often (`repeated`) have a narrow
     panel to the left, against epochs, and of them only the longest trained is in the other. Where no arm has an accuracy, the picture
     says `otherwise`.
     """
@@ -26,7 +26,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         look = looks(row["strategy"] for row in rows)
         tokens = [tokens for _, tokens in sizes]
         axes[0].set_ylim(*_limits(rows, [curve.paper(end) for end in (min(tokens), max(tokens))] if paper else []))
-        title(axes[0], f"accuracy with {table.at_hand(rows[0])}")
+        title(axes[0], f"accuracy with {table.at_hand(rows[0])}", _over(rows))
         for panel in axes:
             _levels(panel, rows, look)
         labels = _epochs(axes[0], again, look) if again else []
@@ -73,7 +73,7 @@ def _levels(axes, rows: list[dict], look: dict) -> None:
     """Chance, and the accuracies of whom nothing here has taught."""
     axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
     for row in _untaught(rows):
-        axes.axhspan(*_bar(row), color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
+        axes.axhspan(*_bar(row)[::2], color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
         axes.axhline(row["accuracy"], color=look[row["strategy"]][0], linestyle="--", linewidth=1.4)
 
 
@@ -103,11 +103,17 @@ def _curves(axes, sizes: dict, fits: dict, look: dict) -> list:
 
 def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: str, marker: str):
     """Draw arms at their places on the x axis, and return the label at the last one."""
+    import numpy as np
+
     means = [runs[0]["accuracy_mean"] for runs in arms]
-    axes.errorbar(
-        places, means, [_error(runs) for runs in arms], fmt=marker, color=colour, markersize=8, markeredgecolor="white",
-        markeredgewidth=0.6, elinewidth=1.6, capsize=2.5, zorder=3,
-    )  # fmt: skip
+    for one_seed in (False, True):
+        chosen = [(place, *_bar(runs[0])) for place, runs in zip(places, arms) if _one_seed(runs[0]) == one_seed]
+        if chosen:
+            where, low, mean, high = map(np.array, zip(*chosen))
+            axes.errorbar(
+                where, mean, [mean - low, high - mean], fmt=marker, color=colour, markersize=8, markeredgecolor=colour if one_seed else "white",
+                markerfacecolor="white" if one_seed else colour, markeredgewidth=1.6 if one_seed else 0.6, elinewidth=1.6, capsize=2.5, zorder=3,
+            )  # fmt: skip
     axes.plot(places, means, color=colour, linewidth=1.8, zorder=2)
     seeds = [(place, run["accuracy"]) for place, runs in zip(places, arms) if len(runs) > 1 for run in runs]
     if seeds:
@@ -115,9 +121,17 @@ def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: 
     return label(axes, places[-1], means[-1], name, colour)
 
 
-def _error(runs: list[dict]) -> float:
-    """The standard error of an arm's mean; a single document has none."""
-    return runs[0]["accuracy_stderr"] or 0
+def _one_seed(row: dict) -> bool:
+    """Whether its arm's interval, if it has one, is over questions only."""
+    return row["accuracy_over"] != clustered.SEEDS
+
+
+def _over(rows: list[dict]) -> str:
+    """What the bars are, for who sees the picture alone."""
+    taught = {_one_seed(row) for row in rows if row["strategy"] not in table.UNTAUGHT}
+    if taught == {True}:
+        return "bars and bands: 95% interval over questions only, of one seed"
+    return f"bars: 95% interval over {clustered.SEEDS}{'; hollow: one seed, over questions only' if True in taught else ''}"
 
 
 def _seeds(axes, points: list[tuple[float, float]], colour: str) -> None:
@@ -142,13 +156,14 @@ def _untaught(rows: list[dict]) -> list[dict]:
 
 
 def _limits(rows: list[dict], others: list[float]) -> tuple[float, float]:
-    ends = [CHANCE, *others, *(end for row in rows for end in _bar(row))]
+    ends = [CHANCE, *others, *(end for row in rows for end in (row["accuracy"], *_bar(row)))]
     return max(0.0, min(ends) - 0.06), min(1.02, max(ends) + 0.06)
 
 
-def _bar(row: dict) -> tuple[float, float]:
-    """One standard error below and above; a single question has none."""
-    return row["accuracy"] - (row["stderr"] or 0), row["accuracy"] + (row["stderr"] or 0)
+def _bar(row: dict) -> tuple[float, float, float]:
+    """The lower end of its arm's interval, the mean, the upper end; a single document has no interval."""
+    mean = row["accuracy_mean"]
+    return (mean if row["accuracy_low"] is None else row["accuracy_low"], mean, mean if row["accuracy_high"] is None else row["accuracy_high"])
 
 
 def _shades(curves: list[dict]) -> dict[str, float]:

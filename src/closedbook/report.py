@@ -5,8 +5,8 @@ import csv
 from pathlib import Path
 from statistics import fmean
 
-from closedbook import curve, diversity, files, params, plots, table, tally
-from closedbook.comparison import forgotten, overview
+from closedbook import clustered, curve, diversity, files, params, plots, table, tally
+from closedbook.comparison import answers, forgotten, overview, signflip, words
 from closedbook.lineage import page as lineage
 
 EXCERPT = 1200
@@ -22,14 +22,14 @@ def build(
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
     folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages
-    and draws the resamples behind intervals.
+    and draws the resamples behind the intervals of forgetting.
     """
     folder = Path(folder)
     found = _with_samples(table.in_order(scores), samples)
     rows = table.rows(found, tasks)
     curves = [_with_losses(run) for run in table.in_order(runs)]
     compared = _compared(found, tasks, seed)
-    fits = {task: _fits([row for row in rows if row["task"] == task]) for task in tasks}
+    fits = {task: _fits(found, task, [row for row in rows if row["task"] == task]) for task in tasks}
     _write_numbers(folder, found, rows, curves, compared, fits)
     files.write_json(folder / "diversity.json", varied := diversity.measure(corpora, passages))
     headline = [row for row in rows if row["task"] == tasks[0]]
@@ -72,18 +72,28 @@ def _with_samples(scores: list[dict], samples: list[Path]) -> list[dict]:
 def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
     """What comparisons.json holds."""
     return {
-        "comparisons": {task: overview.comparisons(found, task, seed) for task in tasks},
-        "shares": overview.shares(found, seed),
+        "comparisons": {task: overview.comparisons(found, task) for task in tasks},
+        "shares": overview.shares(found),
         "forgetting": forgotten.rows(found, seed),
     }
 
 
-def _fits(rows: list[dict]) -> dict[str, dict]:
-    """curve.fit of each strategy: a point a size, the mean over seeds of its longest training."""
+def _fits(found: list[dict], task: str, rows: list[dict]) -> dict[str, dict]:
+    """curve.fit of each strategy, and the number "n" of questions behind it: a point a size, of its longest training the mean over seeds on
+    the questions that all points share."""
     points = {}
-    for (strategy, tokens), arms in table.by_size(rows).items():
-        points.setdefault(strategy, []).append((tokens, arms[-1][0]["accuracy_mean"]))
-    return {strategy: curve.fit(of_strategy) for strategy, of_strategy in points.items()}
+    for (strategy, _), arms in table.by_size(rows).items():
+        points.setdefault(strategy, []).append(arms[-1][0])
+    return {strategy: _fit(longest, answers.read(found, [arm["arm"] for arm in longest], task)) for strategy, longest in points.items()}
+
+
+def _fit(longest: list[dict], answered: list[answers.Answers]) -> dict:
+    right = [arm.right() for arm in answered]
+    shared = [question for question in right[0] if all(question in of_arm for of_arm in right)]
+    if not shared:
+        return {"n": 0, **curve.unfitted("its arms share no questions")}
+    means = [fmean(of_arm[question] for question in shared) for of_arm in right]
+    return {"n": len(shared), **curve.fit([(arm["corpus_tokens"], mean) for arm, mean in zip(longest, means, strict=True)])}
 
 
 def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fits: dict) -> None:
@@ -134,7 +144,8 @@ def _page(**facts) -> str:
     lines = [one["strategy"] for one in (*facts["headline"], *facts["corpora"])]
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
-        **facts, with_error=table.with_error, shown_seed=table.seed_of, parts=table.parts, part_names=table.PARTS, by_arm=table.by_arm,
-        details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
+        **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts,
+        part_names=table.PARTS, by_arm=table.by_arm, details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
+        questions_only=clustered.QUESTIONS, p_of=words.p_of, least=signflip.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
     )

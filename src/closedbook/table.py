@@ -13,7 +13,7 @@ from closedbook.strategies import STRATEGIES
 UNTAUGHT = ("base", "reader")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
-           "accuracy_mean", "accuracy_stderr", "accuracy_sd")  # fmt: skip
+           "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 
@@ -49,9 +49,10 @@ def _place(strategy: str) -> tuple[int, str]:
 def rows(found: list[dict], tasks: list[str]) -> list[dict]:
     """One row a score and task that it has, task by task; `found` have the paths of their "samples".
 
-    Of the arm's training seeds together: "accuracy_mean" over all their questions, "accuracy_stderr" its error, clustered by document (None
-    for one document), and "accuracy_sd" of the seeds' accuracies (None of a single seed). "parts": {name in PARTS: {"accuracy", "stderr",
-    "n"}} of what has questions. Raises UserError for scores that may not stand side by side.
+    "stderr" is over the run's questions only. Of the arm's training seeds together: "accuracy_mean" over all their questions, its
+    "accuracy_stderr", and from "accuracy_low" to "accuracy_high" its 95% interval (None for one document), what these are over
+    ("accuracy_over", of clustered), and "accuracy_sd" of the seeds' accuracies (None of a single seed). "parts": {name in PARTS: {"accuracy",
+    "stderr", "n"}} of what has questions. Raises UserError for scores that may not stand side by side.
     """
     comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
@@ -71,10 +72,16 @@ def rows(found: list[dict], tasks: list[str]) -> list[dict]:
 def _together(runs: list[dict], answered: Answers | None) -> dict:
     """What the runs of an arm come to; `answered` where there are several."""
     if answered is None:
-        return {"accuracy_mean": runs[0]["accuracy"], "accuracy_stderr": runs[0]["stderr"], "accuracy_sd": None}
-    right, documents = answered.right(), answered.documents
-    return {"accuracy_mean": fmean(right.values()), "accuracy_sd": stdev(row["accuracy"] for row in runs),
-            "accuracy_stderr": clustered.stderr(list(right.values()), [documents[question] for question in right])}
+        (run,) = runs
+        mean, spread = run["accuracy"], None
+        sure = clustered.over_questions(mean, run["stderr"], run["n_documents"])
+    else:
+        right, documents, seeds = answered.columns()
+        mean, spread = fmean(right), stdev(run["accuracy"] for run in runs)
+        sure = clustered.certainty(right, documents, seeds)
+    low, high = sure["interval"] or (None, None)
+    return {"accuracy_mean": mean, "accuracy_stderr": sure["stderr"], "accuracy_low": low and max(0.0, low),
+            "accuracy_high": high and min(1.0, high), "accuracy_over": sure["over"], "accuracy_sd": spread}  # fmt: skip
 
 
 def _parts(measured: dict) -> dict[str, dict]:
@@ -161,14 +168,20 @@ def text(scores: list[Path], tasks: list[str]) -> str:
 
 def _block(task: str, listed: list[dict]) -> str:
     shown = parts(listed)
-    lines = [(task, "accuracy", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
+    lines = [(task, "accuracy", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
     for runs in by_arm(listed).values():
         first = runs[0]
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
         means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
-        lines.append((first["arm"], with_error(first["accuracy_mean"], first["accuracy_stderr"]), *means, *sizes, " ".join(map(seed_of, runs))))
+        accuracy = with_error(first["accuracy_mean"], first["accuracy_stderr"])
+        lines.append((first["arm"], accuracy, first["accuracy_over"] or "–", interval_of(first), *means, *sizes, " ".join(map(seed_of, runs))))
     return aligned(lines)
+
+
+def interval_of(row: dict) -> str:
+    """The 95% interval of the accuracy of a row's arm, in words."""
+    return "–" if row["accuracy_low"] is None else f"{row['accuracy_low']:.3f} to {row['accuracy_high']:.3f}"
 
 
 def aligned(lines: list[tuple]) -> str:

@@ -18,18 +18,21 @@ class Answers:
     """training seed (None: the base, or a reader that is not trained here) -> a row a question, as in {run}.samples.jsonl; seeds that
     learn documents of their own are asked about these"""
 
-    def right(self, *seeds: int | None) -> dict[str, float]:
-        """{question: how often it was answered rightly, over those of these seeds (none named: all) that were asked it}"""
-        found = defaultdict(list)
-        for seed in seeds or self.by_seed:
-            for row in self.by_seed[seed]:
-                found[row["id"]].append(float(row["correct"]))
-        return {question: fmean(answers) for question, answers in found.items()}
+    def columns(self) -> tuple[list[float], list[str], list[int | None]]:
+        """Of each answer of each seed: 1.0 where it is right, the document that its question is about, the seed."""
+        answered = [(seed, row) for seed, rows in self.by_seed.items() for row in rows]
+        return ([float(row["correct"]) for _, row in answered], [row["document"] for _, row in answered], [seed for seed, _ in answered])
 
-    @property
-    def documents(self) -> dict[str, str]:
-        """The document that each question is about."""
-        return {row["id"]: row["document"] for rows in self.by_seed.values() for row in rows}
+    def from_seed(self, seed: int | None) -> dict[str, dict]:
+        """Its run's answers by question; those of the base, or of a reader, stand beside any seed's."""
+        return {row["id"]: row for row in self.by_seed[None if None in self.by_seed else seed]}
+
+    def right(self) -> dict[str, float]:
+        """{question: how often it was answered rightly, over the seeds that were asked it}"""
+        found = defaultdict(list)
+        for row in (row for rows in self.by_seed.values() for row in rows):
+            found[row["id"]].append(float(row["correct"]))
+        return {question: fmean(answers) for question, answers in found.items()}
 
     def of_split(self, split: str) -> "Answers":
         """Only those to questions of this split."""

@@ -1,13 +1,12 @@
-"""Intervals from drawing whole documents again: questions about one document are alike, documents are taken as independent."""
+"""Intervals from drawing whole texts again: what is in one text is alike, texts are taken as independent."""
 
 import numpy as np
 
-from closedbook import seeds
+from closedbook import clustered, seeds
 
 RESAMPLES = 10_000
 BATCH = 1_000
-"""resamples held at once: draws a document each would fill the memory where there are many documents"""
-LEVEL = 0.95
+"""resamples held at once: draws a text each would fill the memory where there are many texts"""
 
 
 def totals(clusters: list[str], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -33,6 +32,6 @@ def means(sums: np.ndarray, counts: np.ndarray, seed: int, *what: str) -> np.nda
 
 
 def interval(values: np.ndarray) -> list[float]:
-    """The percentiles between which LEVEL of the resampled values lie."""
-    rest = 100 * (1 - LEVEL) / 2
+    """The percentiles between which 95% of the resampled values lie."""
+    rest = 100 * (1 - clustered.LEVEL) / 2
     return [float(end) for end in np.percentile(values, [rest, 100 - rest])]

@@ -23,5 +23,5 @@ def _compare(options: argparse.Namespace) -> None:
     from closedbook.lineage.shown import printable
 
     settings = params.load()
-    found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks, seed=settings.seed)
+    found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks)
     print(json.dumps(found, indent=1, ensure_ascii=False) if options.json else "\n".join(map(printable, words.lines(found))))

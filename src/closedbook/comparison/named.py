@@ -9,7 +9,7 @@ from closedbook.errors import UserError
 SCORES, QUESTIONS = Path("results/scores"), Path("results/questions")
 
 
-def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], seed: int, scores=SCORES, questions=QUESTIONS) -> dict:
+def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], scores=SCORES, questions=QUESTIONS) -> dict:
     """paired.compare of two arms, with the text of each question that flipped and of what both answered, and where one of the two is the
     base, the other's 2×2 tables as "shares".
 
@@ -25,11 +25,11 @@ def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], s
     sides = answers.read(found, [a, b], task)
     if split != "all":
         sides = [side.of_split(split) for side in sides]
-    result = {**paired.compare(*sides, seed), "split": split}
+    result = {**paired.compare(*sides), "split": split}
     for flip in (flip for pair in result["seeds"] for kind in ("won", "lost") for flip in pair[kind]):
         flip |= _in_words(flip, asked)
     arms = {a, b} - {"base"}
-    return result | {"shares": overview.shares(found, seed, *arms) if len(arms) == 1 and split == "all" else []}
+    return result | {"shares": overview.shares(found, *arms) if len(arms) == 1 and split == "all" else []}
 
 
 def _common_task(found: list[dict], a: str, b: str, tasks: list[str]) -> str:

@@ -1,44 +1,43 @@
 """Two arms on the same questions: the difference, how sure it is, and which questions flipped."""
 
+from collections import Counter
 from statistics import fmean, stdev
 
-import numpy as np
-
 from closedbook import clustered
-from closedbook.comparison import bootstrap
+from closedbook.comparison import signflip
 from closedbook.comparison.answers import Answers
 from closedbook.errors import UserError
 
 
-def compare(a: Answers, b: Answers, seed: int) -> dict:
+def compare(a: Answers, b: Answers) -> dict:
     """What b's accuracy is above a's, question by question and, where both were trained more than once, seed by seed.
 
-    {"a", "b", "task", "metric", "n", "n_documents", "accuracy_a", "accuracy_b", "difference" (b − a), "stderr" (clustered by document),
-    "interval" (95%, from resampled documents; None for one document), "spread" (standard deviation over seeds; None for one), "seeds",
-    "left_out" (seeds that only one of them has)}. A row of "seeds" is one pair of runs: their seeds, accuracies and difference,
-    "p" (McNemar's exact test, two-sided), and the questions that b "won" and "lost", each with what both chose.
-    Raises UserError where they have no question, or no seed, in common.
+    {"a", "b", "task", "metric", "n", "n_documents", "accuracy_a", "accuracy_b", "difference" (b − a), "stderr", "interval" (95%) and "over"
+    of clustered.certainty, "spread" (standard deviation over seeds; None for one), "seeds", "left_out" (seeds that only one of them has)}.
+    A row of "seeds" is one pair of runs: their seeds, accuracies and difference, the "p" of the sign-flip test between these two models (None
+    where they differ on too few documents), how many those are ("n_differing"), and the questions that b "won" and "lost", each with what
+    both chose. Raises UserError where they have no question, or no seed, in common.
     """
     pairs = _pairs(a, b)
-    of_a, of_b = a.right(*dict.fromkeys(one for one, _ in pairs)), b.right(*dict.fromkeys(other for _, other in pairs))
-    questions = [question for question in of_a if question in of_b]
-    if not questions:
+    common = {pair: both for pair in pairs if (both := _common(a.from_seed(pair[0]), b.from_seed(pair[1])))}
+    if not common:
         raise UserError(f"{a.arm} and {b.arm}: there is no question to compare them on: a split has some from five documents on")
-    documents = [a.documents[question] for question in questions]
-    right_a, right_b = (np.array([right[question] for question in questions]) for right in (of_a, of_b))
-    seeds = [_pair(one, a.by_seed[one], other, b.by_seed[other]) for one, other in pairs]
+    answered = [(pair, *rows) for pair, both in common.items() for rows in both]
+    right_a, right_b = ([float(row[side]["correct"]) for row in answered] for side in (1, 2))
+    differences = [_gained(one, other) for _, one, other in answered]
+    documents = [one["document"] for _, one, _ in answered]
+    seeds = [_pair(*pair, both) for pair, both in common.items()]
     return {
         "a": a.arm,
         "b": b.arm,
         "task": a.task,
         "metric": a.metric,
-        "n": len(documents),
+        "n": len({one["id"] for _, one, _ in answered}),
         "n_documents": len(set(documents)),
-        "accuracy_a": float(right_a.mean()),
-        "accuracy_b": float(right_b.mean()),
-        "difference": float((right_b - right_a).mean()),
-        "stderr": clustered.stderr((right_b - right_a).tolist(), documents),
-        "interval": _interval(right_b - right_a, documents, seed, a.task),
+        "accuracy_a": fmean(right_a),
+        "accuracy_b": fmean(right_b),
+        "difference": fmean(differences),
+        **clustered.certainty(differences, documents, [pair for pair, _, _ in answered]),
         "spread": stdev(pair["difference"] for pair in seeds) if len(seeds) > 1 else None,
         "seeds": seeds,
         "left_out": {one.arm: sorted(one.by_seed.keys() - {pair[side] for pair in pairs}) for side, one in enumerate((a, b))},
@@ -56,27 +55,25 @@ def _pairs(a: Answers, b: Answers) -> list[tuple[int | None, int | None]]:
     return pairs
 
 
-def _interval(differences: np.ndarray, documents: list[str], seed: int, task: str) -> list[float] | None:
-    sums, counts = bootstrap.totals(documents, differences[:, None])
-    return bootstrap.interval(bootstrap.means(sums, counts, seed, task)[:, 0]) if len(counts) > 1 else None
+def _common(of_a: dict[str, dict], of_b: dict[str, dict]) -> list[tuple[dict, dict]]:
+    return [(of_a[question], row) for question, row in of_b.items() if question in of_a]
 
 
-def _pair(seed_a: int | None, rows_a: list[dict], seed_b: int | None, rows_b: list[dict]) -> dict:
-    won, lost, known = [], [], {row["id"]: row for row in rows_a}
-    both = [(known[row["id"]], row) for row in rows_b if row["id"] in known]
+def _gained(a: dict, b: dict) -> int:
+    """1 for a question that b won, −1 for one that it lost."""
+    return bool(b["correct"]) - bool(a["correct"])
+
+
+def _pair(seed_a: int | None, seed_b: int | None, both: list[tuple[dict, dict]]) -> dict:
+    won, lost, by_document = [], [], Counter()
     for a, b in both:
-        if bool(a["correct"]) != bool(b["correct"]):
+        gained = _gained(a, b)
+        by_document[a["document"]] += gained
+        if gained:
             flip = {"id": a["id"], "document": a["document"], "chosen_a": a["chosen"], "chosen_b": b["chosen"], "gold": a["gold"]}
-            (won if b["correct"] else lost).append(flip)
+            (won if gained > 0 else lost).append(flip)
     accuracy_a, accuracy_b = (fmean(float(row["correct"]) for row in rows) for rows in zip(*both))
     return {
         "seed_a": seed_a, "seed_b": seed_b, "accuracy_a": accuracy_a, "accuracy_b": accuracy_b, "difference": accuracy_b - accuracy_a,
-        "p": mcnemar(len(won), len(lost)), "won": won, "lost": lost,
+        "p": signflip.p(list(by_document.values())), "n_differing": sum(map(bool, by_document.values())), "won": won, "lost": lost,
     }  # fmt: skip
-
-
-def mcnemar(won: int, lost: int) -> float:
-    """How often fair coins would be as uneven as the questions that flipped: McNemar's exact p, two-sided; 1 where none flipped."""
-    from scipy.stats import binomtest
-
-    return float(binomtest(won, won + lost, 0.5).pvalue) if won + lost else 1.0

@@ -1,8 +1,8 @@
 """The 2×2 table: base and arm, with the book closed and with the text at hand, and how much of the text's gain was won without it."""
 
-import numpy as np
+from statistics import fmean
 
-from closedbook.comparison import bootstrap
+from closedbook import clustered
 from closedbook.comparison.answers import Answers
 
 CLOSED = {
@@ -14,45 +14,70 @@ CLOSED = {
 """a task with the text at hand -> the one that asks the same way with the book closed, so that only the text in the prompt is different"""
 
 
-def table(closed: list[Answers], with_text: list[Answers], seed: int) -> dict:
+def table(closed: list[Answers], with_text: list[Answers]) -> dict:
     """`closed` and `with_text` hold the answers of the base and of an arm, under a task with the text at hand and under its CLOSED one.
 
     {"arm", "task", "closed_task", "n", "n_documents", "accuracy": {"base": {"closed", "with_text"}, "arm": …}, "gain_closed" (arm closed −
     base closed), "gain_with_text" (base with the text − base closed), "gain_with_text_interval", "share" (the first gain over the second),
-    "interval", "why"}.
-    Intervals are of 95%, from resampled documents. Where that of gain_with_text does not lie above 0, or there is one document, no share
-    is defined: "share" and "interval" are None, and "why" says so. Means over training seeds.
+    "interval", "over", "why"}.
+    Intervals are of 95% and over what clustered.certainty says. Where that of gain_with_text does not lie above 0, or there is one
+    document, no share is defined: "share" and "interval" are None, and "why" says so. Means over training seeds.
     """
     base, arm = closed
-    sides = [one.right() for one in (base, with_text[0], arm, with_text[1])]
-    questions = [question for question in sides[0] if all(question in side for side in sides)]
-    right = np.array([[side[question] for side in sides] for question in questions])
-    documents = [base.documents[question] for question in questions]
-    base_closed, base_with, arm_closed, arm_with = (float(mean) for mean in right.mean(axis=0))
+    both = [seed for seed in arm.by_seed if seed in with_text[1].by_seed]
+    answered = [(seed, *row) for seed in both for row in _common(base, with_text[0], arm, with_text[1], seed=seed)]
+    seeds, documents = [row[0] for row in answered], [row[1]["document"] for row in answered]
+    right = [[float(row["correct"]) for row in side] for side in list(zip(*answered))[1:]]
+    base_closed, base_with, arm_closed, arm_with = map(fmean, right)
+    won = [one - before for before, _, one, _ in zip(*right)]
+    text = [shown - before for before, shown, _, _ in zip(*right)]
     return {
         "arm": arm.arm,
         "task": with_text[0].task,
         "closed_task": base.task,
-        "n": len(documents),
+        "n": len({row[1]["id"] for row in answered}),
         "n_documents": len(set(documents)),
         "accuracy": {"base": {"closed": base_closed, "with_text": base_with}, "arm": {"closed": arm_closed, "with_text": arm_with}},
-        "gain_closed": arm_closed - base_closed,
-        "gain_with_text": base_with - base_closed,
-        **_share(right, documents, seed),
+        "gain_closed": fmean(won),
+        "gain_with_text": fmean(text),
+        **_share(won, text, documents, seeds),
     }
 
 
-def _share(right: np.ndarray, documents: list[str], seed: int) -> dict:
-    gains = np.stack([right[:, 2] - right[:, 0], right[:, 1] - right[:, 0]], axis=1)
-    sums, counts = bootstrap.totals(documents, gains)
-    undefined = {"gain_with_text_interval": None, "share": None, "interval": None}
-    if len(counts) < 2:
-        return undefined | {"why": "there is one document, and how sure the gain from the text is shows only over several"}
-    resampled = bootstrap.means(sums, counts, seed, "share")
-    low, high = bootstrap.interval(resampled[:, 1])
-    if np.mean(resampled[:, 1] <= 0) >= (1 - bootstrap.LEVEL) / 2:
+def _common(*sides: Answers, seed: int | None) -> list[tuple[dict, ...]]:
+    """The sides' answers to each question that all of them were asked."""
+    first, *others = [side.from_seed(seed) for side in sides]
+    return [(row, *(other[question] for other in others)) for question, row in first.items() if all(question in other for other in others)]
+
+
+def _share(won: list[float], text: list[float], documents: list[str], seeds: list[int | None]) -> dict:
+    sure = clustered.certainty(text, documents, seeds)
+    found = {"gain_with_text_interval": sure["interval"], "share": None, "interval": None, "over": sure["over"]}
+    if sure["interval"] is None:
+        return found | {"why": "there is one document, and how sure the gain from the text is shows only over several"}
+    low, high = sure["interval"]
+    if low <= 0:
         why = f"the base may gain nothing from the text (95% interval {low:+.3f} to {high:+.3f}), and a share of nothing is not defined"
-        return undefined | {"gain_with_text_interval": [low, high], "why": why}
-    won, text = gains.mean(axis=0)
-    shares = resampled[:, 0] / np.maximum(resampled[:, 1], np.finfo(float).tiny)  # the few draws without a gain lie beyond the interval
-    return {"gain_with_text_interval": [low, high], "share": float(won / text), "interval": bootstrap.interval(shares), "why": None}
+        return found | {"why": why}
+    return found | {"share": fmean(won) / fmean(text), "interval": _fieller(won, text, documents, seeds), "why": None}
+
+
+def _fieller(won: list[float], text: list[float], documents: list[str], seeds: list[int | None]) -> list[float]:
+    """Fieller's interval of fmean(won) / fmean(text), the latter of which is surely above 0: all shares for which the mean of
+    won − share · text may be 0."""
+    from scipy.optimize import brentq
+
+    def beyond(share: float) -> float:
+        """Above 0 for a share outside of the interval."""
+        low, high = clustered.certainty([one - share * gain for one, gain in zip(won, text)], documents, seeds)["interval"]
+        return max(low, -high)
+
+    share = fmean(won) / fmean(text)
+    if beyond(share) >= 0:  # all documents say the same
+        return [share, share]
+    ends = []
+    for step in (-1.0, 1.0):
+        while beyond(share + step) <= 0:
+            step *= 2
+        ends.append(float(brentq(beyond, share, share + step)))
+    return ends

@@ -1,6 +1,6 @@
 """A comparison as lines for a person."""
 
-from closedbook.comparison.bootstrap import RESAMPLES
+from closedbook.comparison import signflip
 from closedbook.table import aligned
 
 SHOWN = 10
@@ -17,7 +17,7 @@ def lines(found: dict) -> list[str]:
     shown += [f"{'difference'.ljust(width)} {found['difference']:+.3f}{_error(found)}", *_seeds(found), ""]
     for pair in found["seeds"]:
         of = "" if pair["seed_a"] is pair["seed_b"] is None else f"  seed {pair['seed_b'] if pair['seed_a'] is None else pair['seed_a']}: "
-        shown += [f"{of}questions that {b} won: {len(pair['won'])}, and lost: {len(pair['lost'])}; McNemar's exact p = {pair['p']:.3g}"]
+        shown += [f"{of}questions that {b} won: {len(pair['won'])}, and lost: {len(pair['lost'])}; {_p_in_words(pair)}"]
         for kind, summary in (("won", f"right with {b}, wrong with {a}"), ("lost", f"right with {a}, wrong with {b}")):
             shown += _flips(pair[kind], summary, a, b)
     return shown + [line for table in found["shares"] for line in ("", *_share(table))]
@@ -27,8 +27,18 @@ def _error(found: dict) -> str:
     if found["interval"] is None:
         return "  (one document: how sure that is cannot be said)"
     low, high = found["interval"]
-    return (f" ± {found['stderr']:.3f}  95% interval {low:+.3f} to {high:+.3f}, "
-            f"documents drawn again {RESAMPLES:,} times")  # fmt: skip
+    return f" ± {found['stderr']:.3f} over {found['over']}  95% interval {low:+.3f} to {high:+.3f}"
+
+
+def p_of(pair: dict) -> str:
+    """The p of a pair of runs, or none."""
+    return "none" if pair["p"] is None else f"{pair['p']:.2g}"
+
+
+def _p_in_words(pair: dict) -> str:
+    if pair["p"] is None:
+        return f"no p: they differ on {pair['n_differing']} documents, and on fewer than {signflip.LEAST} none falls below 0.05"
+    return f"sign-flip p by document = {p_of(pair)}"
 
 
 def _seeds(found: dict) -> list[str]:
@@ -63,4 +73,4 @@ def in_words(table: dict) -> str:
         return f"The share of the text's gain that {table['arm']} won with the book closed is not defined: {table['why']}."
     low, high = table["interval"]
     return (f"{table['arm']} won {table['share']:.0%} of what the text at hand gives the base, with the book closed "
-            f"(95% interval {low:.0%} to {high:.0%}).")  # fmt: skip
+            f"(95% interval over {table['over']}: {low:.0%} to {high:.0%}).")  # fmt: skip

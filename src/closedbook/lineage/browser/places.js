@@ -64,7 +64,7 @@ function scorePlace([name]) {
       ]),
       one.explanation ? paragraph(one.explanation) : section("Accuracy by task", table(Object.entries(one.tasks), [
         ["task", ([task]) => task],
-        ["accuracy", ([, of]) => accuracy(of.accuracy, of.stderr), "n"],
+        ["accuracy, ± over questions only", ([, of]) => accuracy(of.accuracy, of.stderr), "n"],
         ["hard subset", ([, of]) => of.accuracy_hard === null ? "–" : accuracy(of.accuracy_hard, of.stderr_hard), "n"],
         ["n", ([, of]) => of.n, "n"],
         ["documents", ([, of]) => of.n_documents, "n"],
