@@ -201,7 +201,7 @@ def test_what_a_lost_account_leaves_beside_it_is_not_taken_for_the_new_one_s(tmp
         many(server.url, tmp_path, number=3)
     before = rows(tmp_path)
     another = account.Account(tmp_path / "another", step="test", document="kell-1", model="openai/toy")
-    another.reserve(account.Amount(10, 10, None), limits())
+    another.reserve(0, account.Amount(10, 10, None), limits())
     shutil.copy(tmp_path / "another" / "account.sqlite3-wal", tmp_path)
     another.close()
     (tmp_path / "account.sqlite3").unlink()
