@@ -1,5 +1,7 @@
 """The money side of requests: the most that one can cost, what it did cost, and both on the account."""
 
+import sys
+import time
 from functools import cached_property
 from typing import NamedTuple
 
@@ -32,6 +34,7 @@ class Purse:
         self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)
         if self._account:
             ledger.closing.callback(self._account.close)
+        self._told = False
 
     @cached_property
     def prices(self) -> prices.Prices:
@@ -52,13 +55,21 @@ class Purse:
         """
         if self._free:
             return None
-        most = self._most(question)
+        most, since = self._most(question), time.monotonic()
         stop.check()
         while isinstance(request := self._account.reserve(slot, most, self._limits), Reached):
             if request.for_good:
                 raise request.error()
+            self._tell(request, since)
             await stop.pause(LOOK)
         return Reserved(request, most)
+
+    def _tell(self, reached: Reached, since: float) -> None:
+        """That somebody waits, once."""
+        if not self._told and time.monotonic() - since > errors.WORTH_A_LINE:
+            self._told = True
+            print(f"limits.{reached.limit}: {reached.spent:,.6g} of {reached.allowed:,} are spent or reserved: waiting for the answers that "
+                  "are in flight, which may make room", file=sys.stderr, flush=True)
 
     def settle(self, reserved: Reserved | None, line: dict) -> None:
         if reserved:
