@@ -305,7 +305,8 @@ def test_what_is_reserved_hopes_for_nothing_from_a_cache(tmp_path):
     asked = {**PRICES, "cached_input_usd_per_million": 0.0}
     with Server({0: "no_usage", **dict.fromkeys(range(1, 9), "cached")}) as server:
         many(server.url, tmp_path / "measured", number=1, **asked)
-        full = counts(tmp_path / "measured")["usd"]
+        one = counts(tmp_path / "measured")
+        full = (one["input_tokens"] + one["output_tokens"]) / 1000
         with pytest.raises(UserError, match="max_usd"):
             many(server.url, tmp_path, number=8, **asked, max_usd=full + 0.059)
         assert server.received == 1 + 1, "0.06 was paid, and the next could cost the whole"

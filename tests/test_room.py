@@ -17,7 +17,7 @@ from test_llm import DOCUMENT, limits, settings
 
 from closedbook import ledger, llm
 from closedbook.errors import UserError
-from closedbook.llm import account, sending, slots
+from closedbook.llm import account, prices, sending, slots
 
 LONG = 1000
 """tokens that an answer may have; those of the server have 20"""
@@ -55,7 +55,8 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def processes():
-    """Gives so many processes that ask as they are told, a line a time; to start one takes seconds."""
+    """Gives so many processes that ask as they are told, a line a time; to start one takes seconds, and so does loading LiteLLM here."""
+    prices.tokens("openai/toy", "x")
     started = []
 
     def give(number):
@@ -165,7 +166,7 @@ def test_what_a_killed_process_had_in_flight_is_counted_and_not_waited_for(folde
         _until_received(server, 4)
         other.kill()
         with pytest.raises(UserError, match="limits.max_tokens"), alarm(20):
-            ask(server.url, {"varn-2": 1, "varn-3": 1}, max_tokens=6000)
+            ask(server.url, {"varn-2": 1}, max_tokens=6000)  # in two of its four slots
         assert server.received == 4 == spent(folder, account.OPEN)["calls"]
 
 
