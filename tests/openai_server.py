@@ -110,9 +110,10 @@ def answer_to(request: dict) -> str:
     return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:60]
 
 
-def _completion(content, finish_reason="stop", usage=True, choices=True) -> str:
+def _completion(content, finish_reason="stop", usage=True, choices=True, cached=None) -> str:
     choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": content}}
-    counted = {"usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}} if usage else {}
+    details = {} if cached is None else {"prompt_tokens_details": {"cached_tokens": cached}}
+    counted = {"usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, **details}} if usage else {}
     whole = {"id": "x", "object": "chat.completion", "created": 0, "model": "toy-0001", "choices": [choice] if choices else [], **counted}
     return json.dumps(whole)
 
@@ -121,7 +122,17 @@ def _error(status, message, code=None, headers=()):
     return lambda handler, _: handler.reply(status, json.dumps({"error": {"message": message, "code": code, "type": code}}), headers)
 
 
+def _as_anthropic(handler, request) -> None:
+    usage = {"input_tokens": 10, "cache_read_input_tokens": 60, "cache_creation_input_tokens": 30, "output_tokens": 20}
+    handler.reply(200, json.dumps({"id": "x", "type": "message", "role": "assistant", "model": request["model"], "stop_reason": "end_turn",
+                                   "content": [{"type": "text", "text": "Mira is told."}], "usage": usage}))
+
+
 TROUBLES = {
+    "cached": lambda handler, request: handler.reply(200, _completion(answer_to(request), cached=60)),
+    "cached_more": lambda handler, request: handler.reply(200, _completion(answer_to(request), cached=600)),
+    "cached_less": lambda handler, request: handler.reply(200, _completion(answer_to(request), cached=-1)),
+    "anthropic": _as_anthropic,
     "none": lambda handler, request: handler.reply(200, _completion(answer_to(request))),
     "fenced": lambda handler, request: handler.reply(200, _completion(f"Here it is:\n```json\n{answer_to(request)}\n```")),
     "no_usage": lambda handler, request: handler.reply(200, _completion(answer_to(request), usage=False)),

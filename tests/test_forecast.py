@@ -137,6 +137,21 @@ def test_tokens_seconds_and_dollars_are_learnt_from_the_ledger(project, capsys):
     assert row["corpus_tokens"] == pytest.approx(15 * 20)
 
 
+def test_the_share_of_input_that_the_provider_had_in_its_cache_is_learnt_from_the_ledger(project, server, capsys):
+    server.trouble = dict.fromkeys(range(3, 6), "cached")
+    prices = {"input_usd_per_million": 10.0, "cached_input_usd_per_million": 1.0, "output_usd_per_million": 0.0}
+    project.set(limits={**prices, "concurrency": 1})
+    project.arms("rephrase")
+    jobs_here.make(plan.make())
+    project.set(passages={"rephrase": {"styles": ["easy"], "samples": 4}})
+    found = forecast(capsys)
+    row = found["strategies"]["rephrase"]
+    assert row["to_ask"] == 6 and row["cached_tokens"] == pytest.approx(600 * 0.3), "three of six answers had 60 of 100"
+    assert row["usd"] == pytest.approx((600 * 0.7 * 10 + 600 * 0.3) / 1e6, abs=1e-7)
+    assert row["most_usd"] > 2 * 600 * 10 / 1e6, "the most has none"
+    assert any("180 of the input tokens as cached ones" in note for note in found["notes"])
+
+
 @pytest.mark.parametrize("limit, verdict", [({"max_calls": 8}, "stops it"), ({"max_calls": 9}, "may stop it"), ({"max_calls": 21}, "holds"),
                                             ({"max_usd": 0.0}, "stops it"), ({"max_tokens": 10**9}, "holds")])
 def test_a_limit_that_would_stop_it_is_said(project, capsys, limit, verdict):

@@ -1,6 +1,7 @@
 """The account and the limits on it: what providers were ever sent from here never costs more than was allowed."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from test_llm import DOCUMENT, limits, settings
 from closedbook import files, llm
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
-from closedbook.llm import account, library, slots
+from closedbook.llm import account, answers, library, slots
 
 PRICES = {"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0}
 FREE = {"input_usd_per_million": 0.0, "output_usd_per_million": 0.0}
@@ -201,7 +202,7 @@ def test_what_a_lost_account_leaves_beside_it_is_not_taken_for_the_new_one_s(tmp
         many(server.url, tmp_path, number=3)
     before = rows(tmp_path)
     another = account.Account(tmp_path / "another", step="test", document="kell-1", model="openai/toy")
-    another.reserve(account.Amount(10, 10, None), limits())
+    another.reserve(0, account.Amount(10, 10, None), limits())
     shutil.copy(tmp_path / "another" / "account.sqlite3-wal", tmp_path)
     another.close()
     (tmp_path / "account.sqlite3").unlink()
@@ -258,6 +259,57 @@ def test_prices_of_the_parameters_are_for_models_that_litellm_has_none_for():
     known, unknown = (prices.of(settings(None, model=model), limits(max_usd=1.0, **FREE)) for model in ("openai/gpt-4.1-mini", "openai/toy"))
     assert known.usd(1_000_000, 0) == pytest.approx(0.4), "a server of one's own that is free makes no other one free"
     assert (unknown.version, unknown.usd(1_000_000, 0)) == ("params", 0.0)
+
+
+def counts(folder, outcome="answered"):
+    (row,) = [row for row in account.rows(folder) if row["outcome"] == outcome]
+    return {name: row[name] for name in ("calls", "input_tokens", "cached_tokens", "output_tokens", "usd")}
+
+
+@pytest.mark.parametrize("price, usd", [(100.0, 0.04 + 0.006 + 0.02), (None, 0.12), (0.0, 0.06)])
+def test_input_that_the_provider_had_in_its_cache_is_kept_and_costs_its_own_price(tmp_path, price, usd):
+    with Server({0: "cached"}) as server:
+        many(server.url, tmp_path, number=1, **PRICES, cached_input_usd_per_million=price, max_usd=2.0)
+        assert counts(tmp_path) == {"calls": 1, "input_tokens": 100, "cached_tokens": 60, "output_tokens": 20, "usd": pytest.approx(usd)}
+        (tmp_path / "account.sqlite3").unlink()
+        assert counts(tmp_path)["cached_tokens"] == 60, "and the ledger has it"
+
+
+@pytest.mark.parametrize("trouble", ["cached_more", "cached_less", "none"])
+def test_cached_input_that_can_t_be_is_paid_in_full(tmp_path, trouble):
+    with Server({0: trouble}) as server:
+        many(server.url, tmp_path, number=1, **PRICES, cached_input_usd_per_million=0.0)
+    assert counts(tmp_path)["cached_tokens"] == 0 and counts(tmp_path)["usd"] == pytest.approx(0.12)
+
+
+def test_cached_input_of_a_model_that_litellm_knows_costs_what_litellm_says(tmp_path):
+    with Server({0: "cached"}) as server:
+        many(server.url, tmp_path, number=1, llm_changes={"model": "openai/gpt-4.1-mini"}, max_usd=1.0)
+    assert counts(tmp_path)["usd"] == pytest.approx(40 * 0.4e-6 + 60 * 0.1e-6 + 20 * 1.6e-6)
+
+
+def test_what_anthropic_reads_from_and_writes_to_its_cache_is_kept_and_paid(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "canary-0123456789")
+    name = "anthropic/claude-sonnet-4-5"
+    with Server({0: "anthropic"}) as server:
+        many(server.url.removesuffix("/v1"), tmp_path, number=1, llm_changes={"model": name}, max_usd=1.0)
+    (line,) = [json.loads(line) for line in (tmp_path / "test" / "varn-1.jsonl").read_text().splitlines()]
+    assert (line[answers.CACHED], line[answers.WRITTEN], line["gen_ai.usage.input_tokens"]) == (60, 30, 100)
+    known = library.known(name)
+    prices_of = {"input": 10, "cache_read_input": 60, "cache_creation_input": 30, "output": 20}
+    usd = sum(number * known[f"{kind}_{'cost_per_token' if '_' not in kind else 'token_cost'}"] for kind, number in prices_of.items())
+    assert counts(tmp_path) == {"calls": 1, "input_tokens": 100, "cached_tokens": 60, "output_tokens": 20, "usd": pytest.approx(usd)}
+
+
+def test_what_is_reserved_hopes_for_nothing_from_a_cache(tmp_path):
+    asked = {**PRICES, "cached_input_usd_per_million": 0.0}
+    with Server({0: "no_usage", **dict.fromkeys(range(1, 9), "cached")}) as server:
+        many(server.url, tmp_path / "measured", number=1, **asked)
+        one = counts(tmp_path / "measured")
+        full = (one["input_tokens"] + one["output_tokens"]) / 1000
+        with pytest.raises(UserError, match="max_usd"):
+            many(server.url, tmp_path, number=8, **asked, max_usd=full + 0.059)
+        assert server.received == 1 + 1, "0.06 was paid, and the next could cost the whole"
 
 
 def test_text_of_an_account_holds_no_secret_and_no_words(tmp_path, monkeypatch):

@@ -27,7 +27,7 @@ def settings(url, **changes):
 
 def limits(**changes):
     base = {"max_calls": 1000, "max_usd": None, "max_tokens": None, "concurrency": 4, "timeout": 5, "retries": 2, "deadline": 60,
-            "input_usd_per_million": None, "output_usd_per_million": None}  # fmt: skip
+            "input_usd_per_million": None, "cached_input_usd_per_million": None, "output_usd_per_million": None}  # fmt: skip
     return params.Limits(**{**base, **changes})
 
 

@@ -56,6 +56,7 @@ def test_the_shipped_file_is_right():
     ("llm.api_base", "http://me:secret@127.0.0.1/v1", ["llm.api_base", "no user and password"]),
     ("limits.input_usd_per_million", -1.0, ["limits.input_usd_per_million", "greater than or equal to 0", "-1.0"]),
     ("limits.output_usd_per_million", 2.0, ["limits", "both prices"]),
+    ("limits.cached_input_usd_per_million", 2.0, ["limits", "cached_input_usd_per_million needs"]),
     ("limits.max_calls", -1, ["limits.max_calls", "-1"]),
     ("training.seeds", [1, 1], ["training.seeds", "none twice", "[1, 1]"]),
     ("passages.rephrase.styles", ["easy", "easy"], ["passages.rephrase.styles", "none twice"]),

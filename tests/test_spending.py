@@ -53,7 +53,7 @@ def test_spending_is_summed_by_what_is_asked_for(asked, capsys, by, name):
     assert row.pop(by) == name or by == "day"
     assert row == found["total"] == {
         "asked": asked.received, "answered": 3, "useless": 2, "refused": 0, "retried": 1, "failed": 0, "unanswered": 0, "from_ledger": 1,
-        "unpriced": 0, "input_tokens": row["input_tokens"], "output_tokens": row["output_tokens"], "usd": row["usd"]}  # fmt: skip
+        "unpriced": 0, "input_tokens": row["input_tokens"], "cached_tokens": 0, "output_tokens": row["output_tokens"], "usd": row["usd"]}  # fmt: skip
     assert row["input_tokens"] >= 500 and row["usd"] == pytest.approx((row["input_tokens"] + 10 * row["output_tokens"]) / 1e6)
     assert "total" in told(capsys, "spent", "--by", by)
 

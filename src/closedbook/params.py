@@ -315,12 +315,15 @@ class Limits(Settings):
     retries: NonNegativeInt
     deadline: Annotated[float, Field(gt=0)]
     input_usd_per_million: Annotated[float, Field(ge=0)] | None
+    cached_input_usd_per_million: Annotated[float, Field(ge=0)] | None
     output_usd_per_million: Annotated[float, Field(ge=0)] | None
 
     @model_validator(mode="after")
     def _both_prices(self):
         if (self.input_usd_per_million is None) != (self.output_usd_per_million is None):
             raise ValueError("needs both prices, input_usd_per_million and output_usd_per_million, or neither")
+        if self.cached_input_usd_per_million is not None and self.input_usd_per_million is None:
+            raise ValueError("cached_input_usd_per_million needs input_usd_per_million and output_usd_per_million too")
         return self
 
 

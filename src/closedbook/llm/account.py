@@ -2,6 +2,8 @@
 
 Before a request leaves, the most that it can cost is reserved, in one transaction with the look at the limits: so jobs side by side
 can't overspend. What it did cost replaces that when it is answered. A request without an answer stays as it was reserved.
+
+Which reservations may still shrink, the slots tell: a request in flight holds one, which the kernel frees when its process dies.
 """
 
 import fcntl
@@ -15,9 +17,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from closedbook.errors import UserError
+from closedbook.llm import slots
+from closedbook.llm.stopping import LimitReached
 from closedbook.params import Limits
 
+VERSION = 1
+"""of the tables; 0 had neither cached tokens nor the table of what is in flight"""
 TABLES = """
 PRAGMA journal_mode = WAL;
 CREATE TABLE requests (id INTEGER PRIMARY KEY, day TEXT, step TEXT, document TEXT, model TEXT, outcome TEXT,
@@ -25,10 +30,14 @@ CREATE TABLE requests (id INTEGER PRIMARY KEY, day TEXT, step TEXT, document TEX
 CREATE TABLE served (day TEXT, step TEXT, document TEXT, model TEXT, calls INTEGER, PRIMARY KEY (day, step, document, model));
 CREATE TABLE total (calls INTEGER, tokens INTEGER, usd REAL);
 """
+SINCE_1 = ("ALTER TABLE requests ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0",
+           "CREATE TABLE in_flight (slot INTEGER PRIMARY KEY, request INTEGER)", f"PRAGMA user_version = {VERSION}")  # fmt: skip
 OPEN = "open"
 """the outcome of a request that is in flight, or was when its job died"""
 PATIENCE = 60
 """seconds to wait for other jobs' transactions, which take milliseconds"""
+DIGITS = 9
+"""of a dollar that are compared: sums of what is no whole number of bits differ in the last ones"""
 
 
 class Amount(NamedTuple):
@@ -36,6 +45,8 @@ class Amount(NamedTuple):
     output_tokens: int
     usd: float | None
     """None where nobody knows a price"""
+    cached_tokens: int = 0
+    """of the input, those that the provider had in its cache"""
 
     @property
     def tokens(self) -> int:
@@ -43,16 +54,18 @@ class Amount(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """Why a request may not leave."""
+    """Why a request may not leave now."""
 
     limit: str
     allowed: float
     spent: float
+    for_good: bool
+    """what is in flight can make no room for it"""
 
-    def error(self) -> UserError:
-        return UserError(f"limits.{self.limit}: the limit of {self.allowed:,} is reached ({self.spent:,.6g} spent, and the next request may "
-                         f"need more than the rest): raise limits.{self.limit} in params.yaml, then run snakemake --cores all; what was "
-                         "answered is kept")
+    def error(self) -> LimitReached:
+        return LimitReached(f"limits.{self.limit}: the limit of {self.allowed:,} is reached ({self.spent:,.6g} spent, and the next request "
+                            f"may need more than the rest): raise limits.{self.limit} in params.yaml, then run snakemake --cores all; what "
+                            "was answered is kept")
 
 
 class Account:
@@ -65,30 +78,51 @@ class Account:
     def __init__(self, folder: Path, *, step: str, document: str, model: str):
         self._about = (step, document, model)
         self._database = _opened(folder)
+        self._slots = slots.file(folder)
 
     def close(self) -> None:
         self._database.close()
 
-    def reserve(self, most: Amount, limits: Limits) -> int | Reached:
-        """The number of a request that may now leave, or why it may not."""
+    def reserve(self, slot: int, most: Amount, limits: Limits) -> int | Reached:
+        """The number of a request that may now leave, or why it may not; it holds a slot."""
         with self._transaction() as database:
-            calls, tokens, usd = database.execute("SELECT calls, tokens, usd FROM total").fetchone()
-            wanted = {"max_calls": (calls, 1), "max_tokens": (tokens, most.tokens), "max_usd": (usd, most.usd or 0.0)}
-            for limit, (spent, more) in wanted.items():
-                allowed = getattr(limits, limit)
-                if allowed is not None and spent + more > allowed:
-                    return Reached(limit, allowed, spent)
+            database.execute("DELETE FROM in_flight WHERE slot = ?", (slot,))  # whoever was there died
+            if reached := self.reached(most, limits):
+                return reached
             database.execute("UPDATE total SET calls = calls + 1, tokens = tokens + ?, usd = usd + ?", (most.tokens, most.usd or 0.0))
-            return _insert(database, (_day(time.time()), *self._about, OPEN, *most))
+            request = _insert(database, (_day(time.time()), *self._about, OPEN, *most))
+            database.execute("INSERT INTO in_flight VALUES (?, ?)", (slot, request))
+            return request
+
+    def reached(self, most: Amount, limits: Limits) -> Reached | None:
+        """The limit that a request would break; of several, one that stays broken."""
+        wanted = {"max_calls": 1, "max_tokens": most.tokens, "max_usd": most.usd or 0.0}
+        spent = dict(zip(wanted, self._database.execute("SELECT calls, tokens, usd FROM total").fetchone()))
+        beyond = {limit: spent[limit] + more - allowed for limit, more in wanted.items() if (allowed := getattr(limits, limit)) is not None}
+        broken = [limit for limit, by in beyond.items() if round(by, DIGITS) > 0]
+        if not broken:
+            return None
+        to_come_back = self._reserved()
+        for_good = {limit: round(beyond[limit] - to_come_back[limit], DIGITS) > 0 for limit in broken}
+        limit = max(broken, key=for_good.get)
+        return Reached(limit, getattr(limits, limit), spent[limit], for_good[limit])
+
+    def _reserved(self) -> dict[str, float]:
+        """What at most those in flight will have left over; a call is spent when it is sent."""
+        alive = [request for slot, request in self._database.execute("SELECT slot, request FROM in_flight") if self._slots.is_held(slot)]
+        sums = f"SELECT coalesce(sum(input_tokens + output_tokens), 0), total(usd) FROM requests WHERE id IN ({','.join('?' * len(alive))})"
+        return {"max_calls": 0, **dict(zip(("max_tokens", "max_usd"), self._database.execute(sums, alive).fetchone()))}
 
     def settle(self, request: int, outcome: str, spent: Amount) -> None:
         """What a request did cost takes the place of the most that it could."""
         with self._transaction() as database:
             most = Amount(*database.execute("SELECT input_tokens, output_tokens, usd FROM requests WHERE id = ?", (request,)).fetchone())
             now = (outcome, *spent, request)
-            database.execute("UPDATE requests SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?", now)
+            database.execute("UPDATE requests SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ?, cached_tokens = ? WHERE id = ?",
+                             now)
             less = (most.tokens - spent.tokens, (most.usd or 0.0) - (spent.usd or 0.0))
             database.execute("UPDATE total SET tokens = tokens - ?, usd = usd - ?", less)
+            database.execute("DELETE FROM in_flight WHERE request = ?", (request,))
 
     def serve(self) -> None:
         """Count an answer that the ledger had."""
@@ -104,24 +138,25 @@ class Account:
 
 
 def rows(folder: Path) -> list[dict]:
-    """What was asked and served: {"day" (UTC), "step", "document", "model", "outcome", "calls", "input_tokens", "output_tokens", "usd",
-    "unpriced"} for each that differs in the first five, in their order.
+    """What was asked and served: {"day" (UTC), "step", "document", "model", "outcome", "calls", "input_tokens", "cached_tokens",
+    "output_tokens", "usd", "unpriced"} for each that differs in the first five, in their order.
 
     "outcome" is one of the ledger's, OPEN, or "served" for answers that the ledger had. Tokens and dollars are what counts against the
     limits, by the prices of that day; "unpriced" is how many of the calls have no price and so are not in "usd".
     """
     with closing(_opened(folder)) as database:
         found = database.execute(
-            "SELECT day, step, document, model, outcome, count(*) AS calls, sum(input_tokens) AS input_tokens, sum(output_tokens) AS "
-            "output_tokens, total(usd) AS usd, sum(usd IS NULL) AS unpriced FROM requests GROUP BY day, step, document, model, outcome "
-            "UNION ALL SELECT day, step, document, model, 'served', calls, 0, 0, 0.0, 0 FROM served ORDER BY 1, 2, 3, 4, 5"
+            "SELECT day, step, document, model, outcome, count(*) AS calls, sum(input_tokens) AS input_tokens, sum(cached_tokens) AS "
+            "cached_tokens, sum(output_tokens) AS output_tokens, total(usd) AS usd, sum(usd IS NULL) AS unpriced FROM requests GROUP BY "
+            "day, step, document, model, outcome "
+            "UNION ALL SELECT day, step, document, model, 'served', calls, 0, 0, 0, 0.0, 0 FROM served ORDER BY 1, 2, 3, 4, 5"
         )  # fmt: skip
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def _insert(database: sqlite3.Connection, row: tuple) -> int:
-    return database.execute("INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid
+    return database.execute("INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid
 
 
 def _day(seconds: float) -> str:
@@ -134,7 +169,22 @@ def _opened(folder: Path) -> sqlite3.Connection:
         _rebuild(path)
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     database.execute("PRAGMA synchronous = NORMAL")
+    if _version(database) < VERSION:
+        _bring_up_to_date(database)
     return database
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return database.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    """Tables of version 0 become those of today; of several jobs that do this at once, one does."""
+    with database:
+        database.execute("BEGIN IMMEDIATE")
+        if _version(database) < VERSION:
+            for change in SINCE_1:
+                database.execute(change)
 
 
 def _rebuild(path: Path) -> None:
@@ -149,6 +199,7 @@ def _rebuild(path: Path) -> None:
         made = Path(place) / path.name
         with closing(sqlite3.connect(made, isolation_level=None)) as database:
             database.executescript(TABLES)
+            _bring_up_to_date(database)
             database.execute("BEGIN")
             for row in _recorded(path.parent):
                 _insert(database, row)

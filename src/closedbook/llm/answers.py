@@ -10,6 +10,8 @@ from closedbook.ledger import GIVEN_UP
 REFUSAL = re.compile(r"\s*(I'm sorry|I am sorry|Sorry,|I apologi[sz]e|I can(no|')t|I can’t|I am unable|I'm unable|As an AI)", re.IGNORECASE)
 REFUSAL_LENGTH = 400
 """a longer text that begins with such words is a passage, not a refusal"""
+CACHED, WRITTEN = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
+"""what the ledger calls those tokens of the input that the provider had in its cache, and those that it put there"""
 RUN = 20
 """words in a row that nobody writes by chance as they were sent"""
 
@@ -29,10 +31,18 @@ def read(response) -> dict:
         "gen_ai.response.finish_reasons": [choice.finish_reason],
         "gen_ai.usage.input_tokens": usage and usage.prompt_tokens,
         "gen_ai.usage.output_tokens": usage and usage.completion_tokens,
+        CACHED: _of_the_input(usage, "cached_tokens"),
+        WRITTEN: _of_the_input(usage, "cache_creation_tokens"),
         "text": text,
         "refusal": getattr(choice.message, "refusal", None),
         "response_sha256": files.sha256_text(text),
     }
+
+
+def _of_the_input(usage, detail: str) -> int | None:
+    """So many of a usage's input tokens; None where the server does not say, or says what can't be."""
+    number = getattr(getattr(usage, "prompt_tokens_details", None), detail, None)
+    return number if isinstance(number, int) and 0 <= number <= usage.prompt_tokens else None
 
 
 def judged(record: dict, check: Callable[[str], object], sent: tuple[str, ...]) -> tuple[object, str | None]:

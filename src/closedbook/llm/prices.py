@@ -19,19 +19,22 @@ class Prices:
     model: str
     version: str | None
     """whose prices: LiteLLM's version, "params", or None where neither has one"""
-    per_million: tuple[float, float] | None
-    """US dollars for a million tokens of input and of output, where LiteLLM does not know them"""
+    per_million: tuple[float, float, float] | None
+    """US dollars for a million tokens of input, of cached input and of output, where LiteLLM does not know them"""
 
-    def usd(self, input_tokens: int, output_tokens: int, searches: int = 0) -> float | None:
+    def usd(self, input_tokens: int, output_tokens: int, searches: int = 0, cached: int = 0) -> float | None:
+        """`cached`: those of the input that the provider has in its cache."""
         if self.per_million:
-            return (self.per_million[0] * input_tokens + self.per_million[1] * output_tokens) / 1e6
+            tokens = (input_tokens - cached, cached, output_tokens)
+            return sum(price * number for price, number in zip(self.per_million, tokens, strict=True)) / 1e6
         if self.version is None:
             return None
-        by_tokens = sum(library.litellm().cost_per_token(model=self.model, prompt_tokens=input_tokens, completion_tokens=output_tokens))
+        by_tokens = sum(library.litellm().cost_per_token(model=self.model, prompt_tokens=input_tokens, completion_tokens=output_tokens,
+                                                         cache_read_input_tokens=cached))
         return by_tokens + searches * library.known(self.model).get("input_cost_per_query", 0)
 
 
-FREE = Prices("", None, (0.0, 0.0))
+FREE = Prices("", None, (0.0, 0.0, 0.0))
 """of a model that is code of ours"""
 
 
@@ -44,7 +47,9 @@ def of(llm: LanguageModel, limits: Limits) -> Prices:
     if known and {"input_cost_per_token", "output_cost_per_token"} <= known.keys():
         return Prices(llm.model, f"litellm {metadata.version('litellm')}", None)
     if limits.input_usd_per_million is not None:
-        return Prices(llm.model, "params", (limits.input_usd_per_million, limits.output_usd_per_million))
+        cached = limits.cached_input_usd_per_million
+        each = (limits.input_usd_per_million, limits.input_usd_per_million if cached is None else cached, limits.output_usd_per_million)
+        return Prices(llm.model, "params", each)
     if limits.max_usd is not None:
         raise UserError(f"limits.max_usd {limits.max_usd:g}: nobody knows what {llm.model} costs, so dollars can't be limited: give "
                         "limits.input_usd_per_million and limits.output_usd_per_million, or set limits.max_usd to null")

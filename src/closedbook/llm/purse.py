@@ -1,5 +1,7 @@
 """The money side of requests: the most that one can cost, what it did cost, and both on the account."""
 
+import sys
+import time
 from functools import cached_property
 from typing import NamedTuple
 
@@ -7,6 +9,7 @@ from closedbook import files
 from closedbook.ledger import Ledger
 from closedbook.llm import errors, prices
 from closedbook.llm.account import Account, Amount, Reached
+from closedbook.llm.answers import CACHED
 from closedbook.llm.library import OURS
 from closedbook.llm.requests import Question
 from closedbook.llm.stopping import Stop
@@ -31,7 +34,7 @@ class Purse:
         self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)
         if self._account:
             ledger.closing.callback(self._account.close)
-        self._open = 0
+        self._told = False
 
     @cached_property
     def prices(self) -> prices.Prices:
@@ -43,29 +46,37 @@ class Purse:
         if self._account:
             self._account.serve()
 
-    async def reserve(self, question: Question, stop: Stop) -> Reserved | None:
-        """Wait until the most that a request can cost is within the limits: the answers to others make room, for they cost less.
+    async def reserve(self, question: Question, stop: Stop, slot: int) -> Reserved | None:
+        """Wait until the most that a request can cost is within the limits: the answers to others, of whichever job, make room, for they
+        cost less. The request holds the slot.
 
-        Raises UserError where a limit is reached, and where dollars are limited and nobody knows a price; and CancelledError where no
-        more is to be asked.
+        Raises LimitReached where that can't be, UserError where dollars are limited and nobody knows a price, and CancelledError where
+        no more is to be asked.
         """
         if self._free:
             return None
-        most = self._most(question)
+        most, since = self._most(question), time.monotonic()
         stop.check()
-        while isinstance(request := self._account.reserve(most, self._limits), Reached):
-            if request.limit == "max_calls" or not self._open:
+        while isinstance(request := self._account.reserve(slot, most, self._limits), Reached):
+            if request.for_good:
                 raise request.error()
+            self._tell(request, since)
             await stop.pause(LOOK)
-        self._open += 1
         return Reserved(request, most)
+
+    def _tell(self, reached: Reached, since: float) -> None:
+        """That somebody waits, once."""
+        if not self._told and time.monotonic() - since > errors.WORTH_A_LINE:
+            self._told = True
+            print(f"limits.{reached.limit}: {reached.spent:,.6g} of {reached.allowed:,} are spent or reserved: waiting for the answers that "
+                  "are in flight, which may make room", file=sys.stderr, flush=True)
 
     def settle(self, reserved: Reserved | None, line: dict) -> None:
         if reserved:
             self._account.settle(reserved.request, line["outcome"], Amount(**line["counted"]))
-            self._open -= 1
 
     def _most(self, question: Question) -> Amount:
+        """At the full price: nobody knows beforehand what the provider has in its cache."""
         schema = files.canonical(question.schema.model_json_schema()) if question.schema else ""
         counted = sum(prices.tokens(self._llm.model, text) for text in (*question.sent, schema))
         tokens = int(counted * prices.MARGIN) + prices.FRAME
@@ -76,7 +87,9 @@ class Purse:
         if came["gen_ai.usage.input_tokens"] is None:
             return None
         paid = None if self.prices.per_million else response._hidden_params.get("response_cost")  # LiteLLM knows discounts too
-        return paid if paid is not None else self.prices.usd(came["gen_ai.usage.input_tokens"], came["gen_ai.usage.output_tokens"])
+        if paid is not None:
+            return paid
+        return self.prices.usd(came["gen_ai.usage.input_tokens"], came["gen_ai.usage.output_tokens"], cached=came.get(CACHED) or 0)
 
     @staticmethod
     def counted(came: dict, reserved: Reserved | None) -> dict | None:
@@ -87,4 +100,4 @@ class Purse:
             return Amount(0, 0, reserved.most.usd and 0.0)._asdict()
         if came["gen_ai.usage.input_tokens"] is None:
             return reserved.most._asdict()
-        return Amount(came["gen_ai.usage.input_tokens"], came["gen_ai.usage.output_tokens"], came["cost_usd"])._asdict()
+        return Amount(came["gen_ai.usage.input_tokens"], came["gen_ai.usage.output_tokens"], came["cost_usd"], came.get(CACHED) or 0)._asdict()

@@ -33,14 +33,16 @@ class Sender:
         Raises UserError where asking on makes no sense, and CancelledError where that was so for another request before this one left.
         """
         stop = stopping.of_this_loop()
-        async with self._slots.one(stop):
+        async with self._slots.one(stop) as slot:
             with stop.in_flight():
-                return await self._tried(request, question, schema, stop)
+                return await self._tried(request, question, schema, stop, slot)
 
-    async def _tried(self, request: dict, question: Question, schema, stop: stopping.Stop) -> dict:
+    async def _tried(self, request: dict, question: Question, schema, stop: stopping.Stop, slot: int) -> dict:
         deadline = time.monotonic() + self._limits.deadline
         for tries in count(1):
-            reserved = await self.purse.reserve(question, stop)
+            came_to_wait = time.monotonic()
+            reserved = await self.purse.reserve(question, stop, slot)
+            deadline += time.monotonic() - came_to_wait  # the server is not to blame for waits for room under a limit
             started = time.time()
             came, trouble = await self._try(request["request"], question.messages, schema, deadline - time.monotonic())
             wait = self._wait(trouble, tries, deadline)

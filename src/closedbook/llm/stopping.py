@@ -7,7 +7,13 @@ import threading
 from contextlib import contextmanager
 from functools import lru_cache
 
+from closedbook.errors import UserError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class LimitReached(UserError):
+    """A request does not fit under a limit. It is the one trouble that does not stop the others: a smaller one may fit."""
 
 
 def of_this_loop() -> "Stop":
@@ -53,6 +59,8 @@ class Stop:
         self._in_flight += 1
         try:
             yield
+        except LimitReached:
+            raise  # what is smaller may still fit
         except BaseException:
             self._stopped.set()  # whatever it is: ask no more until somebody has looked at it
             raise

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from closedbook import ledger
 from closedbook.errors import UserError
+from closedbook.llm.answers import CACHED
 
 
 class Taken(NamedTuple):
@@ -21,6 +22,8 @@ class Taken(NamedTuple):
     """answers whose tokens the server counted"""
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """of the input, those that the provider had in its cache"""
 
     def plus(self, other: "Taken") -> "Taken":
         return Taken(*map(sum, zip(self, other)))
@@ -68,6 +71,6 @@ def _taken(segment: Path, model: str) -> dict[tuple[str, str], Taken]:
         if line.get("outcome") == ledger.ANSWERED and line["request"]["gen_ai.request.model"] == model:
             read, written = line["gen_ai.usage.input_tokens"], line["gen_ai.usage.output_tokens"]
             key = line["prompt"], segment.stem
-            its = Taken(1, line["seconds"], int(read is not None), read or 0, written or 0)
+            its = Taken(1, line["seconds"], int(read is not None), read or 0, written or 0, line.get(CACHED) or 0)
             found[key] = found.get(key, Taken()).plus(its)
     return found

@@ -37,6 +37,11 @@ class Estimates:
         """By LiteLLM's count of what is sent, made to agree with what the provider counted before."""
         return self.counted_tokens(prompt, document) * self.scale(prompt)
 
+    def cached_tokens(self, prompt: str, document: str) -> float:
+        """Of the input, by the share that the provider had in its cache of the answers to the same prompt."""
+        known = self._answers[prompt]
+        return self.input_tokens(prompt, document) * known.cached_tokens / known.input_tokens if known.input_tokens else 0.0
+
     def output_tokens(self, prompt: str) -> float:
         known = self._answers[prompt]
         return known.output_tokens / known.metered if known.metered else min(ANSWER_TOKENS, self.llm.max_tokens)

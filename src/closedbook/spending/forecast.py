@@ -81,6 +81,9 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
         notes.append(f"nobody knows what {params.llm.model} costs: give limits.input_usd_per_million and limits.output_usd_per_million")
     else:
         notes.append(f"prices: {'params.yaml' if price.version == 'params' else price.version}")
+    if total.cached_tokens:
+        notes.append(f"{total.cached_tokens:,.0f} of the input tokens as cached ones: as large a share as of the answers so far; limits "
+                     "reserve the full price")
     if total.is_bound:
         notes.append("≤: at most, for what is asked hangs on answers that are not there yet, entity lists among them")
     notes.append("not included: new tries where the server fails, and new attempts where an answer is of no use")

@@ -20,6 +20,8 @@ class Row:
     is_bound: bool = False
     """what is asked hangs on answers that are not there yet: so much at most"""
     input_tokens: float = 0.0
+    cached_tokens: float = 0.0
+    """of the input, those that the provider then has in its cache; none in what follows under "most" """
     output_tokens: float = 0.0
     usd: float | None = 0.0
     """None where nobody knows a price"""
@@ -47,6 +49,7 @@ def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Par
     to_ask = sum(number for _, _, number in asked)
     known = sum(job.known.total() for job in jobs)
     read = sum(number * estimates.input_tokens(prompt, document) for prompt, document, number in asked)
+    cached = sum(number * estimates.cached_tokens(prompt, document) for prompt, document, number in asked)
     written = sum(number * estimates.output_tokens(prompt) for prompt, _, number in asked)
     counted = sum(number * estimates.counted_tokens(prompt, document) for prompt, document, number in asked)
     most_read = counted * prices.MARGIN + to_ask * prices.FRAME
@@ -54,7 +57,8 @@ def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Par
     seconds = sum(number * estimates.seconds(prompt) for prompt, _, number in asked)
     return Row(
         calls=known + to_ask, answered=known, to_ask=to_ask, is_bound=any(job.is_bound for job in jobs),
-        input_tokens=read, output_tokens=written, usd=price.usd(round(read), round(written)), seconds=seconds / _at_once(jobs, params),
+        input_tokens=read, cached_tokens=cached, output_tokens=written, seconds=seconds / _at_once(jobs, params),
+        usd=price.usd(round(read), round(written), cached=round(cached)),
         corpus_tokens=sum(_corpus_tokens(job, estimates) for job in jobs), most_calls=attempts * to_ask,
         most_tokens=attempts * (most_read + most_written), most_usd=price.usd(round(attempts * most_read), attempts * most_written),
     )  # fmt: skip

@@ -17,7 +17,8 @@ SERVED = "served"
 OUTCOMES = {ANSWERED: "answered", QUARANTINED: "useless", GIVEN_UP: "refused", RETRIED: "retried", FAILED: "failed", STOPPED: "failed",
             account.OPEN: "unanswered", SERVED: "from_ledger"}
 """what an outcome is counted as"""
-COUNTS = ("asked", *dict.fromkeys(OUTCOMES.values()), "unpriced", "input_tokens", "output_tokens", "usd")
+SUMS = ("unpriced", "input_tokens", "cached_tokens", "output_tokens", "usd")
+COUNTS = ("asked", *dict.fromkeys(OUTCOMES.values()), *SUMS)
 
 
 def answer(options: argparse.Namespace) -> dict:
@@ -34,7 +35,7 @@ def answer(options: argparse.Namespace) -> dict:
 def _add(row: dict, one: dict) -> None:
     row[OUTCOMES[one["outcome"]]] += one["calls"]
     row["asked"] += one["calls"] if one["outcome"] != SERVED else 0
-    for name in ("unpriced", "input_tokens", "output_tokens", "usd"):
+    for name in SUMS:
         row[name] += one[name]
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from closedbook import ledger
 from closedbook.ledger import ANSWERED, QUARANTINED
+from closedbook.llm.answers import CACHED
 from closedbook.spending import calls, tables
 
 MOST_REASONS = 10
-SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "output_tokens", "usd", "unpriced", "seconds", "answers")
+SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "cached_tokens", "output_tokens", "usd", "unpriced", "seconds", "answers")
 
 
 def answer(options: argparse.Namespace) -> dict:
@@ -43,6 +44,7 @@ def _segment(path: Path) -> tuple[Counter, dict[str, Counter]]:
         sums["answers"] += outcome in (ANSWERED, QUARANTINED)
         sums["seconds"] += line["seconds"] if outcome in (ANSWERED, QUARANTINED) else 0
         sums["input_tokens"] += line["gen_ai.usage.input_tokens"] or 0
+        sums["cached_tokens"] += line.get(CACHED) or 0
         sums["output_tokens"] += line["gen_ai.usage.output_tokens"] or 0
         sums["usd"] += line["cost_usd"] or 0
         sums["unpriced"] += outcome in (ANSWERED, QUARANTINED) and line["cost_usd"] is None
@@ -60,7 +62,8 @@ def lines(answer: dict) -> list[str]:
     told = [f"{figure(answer['lines'])} lines in {figure(answer['segments'])} segments ({answer['bytes'] / 1e6:,.1f} MB), "
             f"{figure(answer['texts'])} stored texts ({answer['text_bytes'] / 1e6:,.1f} MB)",
             f"{figure(answer['redacted'])} with their texts struck out, {figure(answer['reopened'])} that allow new attempts",
-            f"{figure(answer['input_tokens'])} input and {figure(answer['output_tokens'])} output tokens, {mean:.1f} s an answer",
+            f"{figure(answer['input_tokens'])} input tokens ({figure(answer['cached_tokens'])} of them cached) and "
+            f"{figure(answer['output_tokens'])} output tokens, {mean:.1f} s an answer",
             f"{figure(float(answer['usd']))} US dollars ({figure(answer['unpriced'])} answers without a price)"]
     for name in ("outcomes", "models", "prompts", "days", "reasons"):
         counts = [(key, number) for key, number in answer.get(name, {}).items() if number]
