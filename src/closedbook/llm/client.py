@@ -76,9 +76,13 @@ class Client:
         return [self._document.text, content.replace(self._document.text, " ")]
 
     async def _line(self, question: Question, attempt: int) -> dict:
-        whole = asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=question.schema)
+        whole = self._whole(question, attempt)
         line = requests.found(whole, self._refusals.known(), self._kept)
         return self._served(line) if line else await self._answered(whole, question)
+
+    def _whole(self, question: Question, attempt: int) -> dict:
+        """The request with all its settings, whether its server takes them or not."""
+        return asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=question.schema)
 
     def _kept(self, key: str) -> dict | None:
         """The ledger's line of a request, once it is on disk."""

@@ -1,4 +1,4 @@
-"""What a provider's error means: ask again after a while, ask otherwise, give up on this request, or stop; and its words without secrets."""
+"""What a provider's error means: ask again after a while or otherwise, give up on this request, or stop; and its words without secrets."""
 
 import json
 import os
@@ -18,22 +18,24 @@ WORTH_A_LINE = 30
 """seconds of a wait that is told"""
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|credit balance|billing", re.IGNORECASE)
-LOADING = re.compile(r"\b(is|still|currently|being) (loading|loaded|starting)\b|^\W*loading model|warming up|not (yet )?ready", re.IGNORECASE)
+LOADING = re.compile(r"\b(is|still|currently) (being loaded|loading|starting)\b|(?<!error )(?<!failed )\bloading model\b|warming up|"
+                     r"not (yet )?ready", re.IGNORECASE)  # fmt: skip
 WEB_PAGE = re.compile(r"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 NO_COMPLETION = re.compile(r"Empty or invalid response from LLM endpoint|Invalid response object")
 """LiteLLM's words for a body that it can't read"""
-REFUSES = re.compile(r"support|not (permitted|allowed|implemented|accepted|valid)|unexpected|unknown|unrecogni[sz]ed|invalid|extra|deprecated|"
-                     r"(should|must) be|\"param\": \"", re.IGNORECASE)  # fmt: skip
+REFUSES = re.compile(r"support|not (permitted|allowed|implemented|accepted|valid)|unexpected|unknown|unrecogni[sz]ed|invalid|extra|"
+                     r"deprecated|(should|must) be|\"param\": \"", re.IGNORECASE)  # fmt: skip
 POINTED = re.compile(r'"(?:param|loc)": (?:\["body", )?"(\w+)"')
 """where an error names a field of the request beside its words"""
 NAMED = {"response_format": r"response_format|json_schema|json_object|structured[ _]output|schema", "seed": r"\bseed\b",
          "temperature": r"\btemperature\b", "max_tokens": r"\bmax_tokens\b"}  # fmt: skip
 """how errors name what was sent"""
 BOUND = re.compile(r"max_(completion_|new_|output_)?tokens|in the completion|output tokens", re.IGNORECASE)
-TOO_MUCH = re.compile(r"too (large|high|big|many|long|small|low)|(less|greater|more|fewer|larger|smaller) than|at (most|least)|between|exceed|"
-                      r"range|<=|>=|maximum|minimum", re.IGNORECASE)  # fmt: skip
+TOO_MUCH = re.compile(r"too (large|high|big|many|long|small|low)|(less|greater|more|fewer|larger|smaller) than|at (most|least)|between|"
+                      r"exceed|range|<=|>=|maximum|minimum", re.IGNORECASE)  # fmt: skip
 """a value is refused, not the setting"""
-EXCEEDED = re.compile(r"exceeds? (the )?(available )?context|context[ _](length|window|size)[ _](is )?exceeded|maximum context length", re.IGNORECASE)
+EXCEEDED = re.compile(r"exceeds? (the )?(available )?context|context[ _](length|window|size)[ _](is )?exceeded|maximum context length",
+                      re.IGNORECASE)  # fmt: skip
 CONTEXT = re.compile(r"context (?:length|window|size)\D{0,30}?(\d[\d,]*)|must be <= (\d[\d,]*)", re.IGNORECASE)
 
 RETRY, OTHERWISE, GIVE_UP, STOP = "retry", "otherwise", "give up", "stop"
@@ -121,7 +123,8 @@ def _refused(told: str, status: int, sent: frozenset[str]) -> str | None:
     """That of the settings sent which an error names first, as refused. Whether that was it shows when it is left out."""
     if status in NO_REFUSAL or not REFUSES.search(told):
         return None
-    pointed, named = POINTED.search(told), {setting: found.start() for setting, words in NAMED.items() if (found := re.search(words, told))}
+    named = {setting: found.start() for setting, words in NAMED.items() if (found := re.search(words, told))}
+    pointed = POINTED.search(told)
     first = pointed[1] if pointed and pointed[1] in sent else min(sent & named.keys(), key=named.get, default=None)
     if first in ("max_tokens", None) and BOUND.search(told) and TOO_MUCH.search(told):
         return MAX_TOKENS
@@ -185,7 +188,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _broken_words(error: Exception, heard: str | None) -> str:
     if said := _error_within(heard):
-        return f"an error under the status of success: {_scrubbed(said if isinstance(said, str) else json.dumps(said, ensure_ascii=False))}"
+        words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        return f"an error under the status of success: {_scrubbed(words)}"
     return scrubbed([link for link in _causes(error) if str(link)][-1] if heard is not None else error)
 
 
@@ -198,11 +202,11 @@ def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> 
         "quota": lambda: f"the quota of {library.key_name(llm)} is used up",
         "bad_request": lambda: "the provider refuses the request: check its settings",
         MAX_TOKENS: lambda: f"{bound(section)}, {llm.max_tokens:,}, is more than the model may write or its context holds: lower it",
-        PROXY: lambda: f"a proxy or another server on the way to {place} refuses, with a page for browsers: check {section}.api_base and the "
-                       "proxy's settings (HTTPS_PROXY, NO_PROXY)",
+        PROXY: lambda: f"a proxy or another server on the way to {place} refuses, with a page for browsers: check {section}.api_base "
+                       "and the proxy's settings (HTTPS_PROXY, NO_PROXY)",
         LOADS: lambda: f"the model was still loading at {place} after {tries} tries: wait until it is there, or raise limits.deadline",
-        BROKEN: lambda: f"{place} answers, but what comes is no chat completion, after {tries} tries: check {section}.api_base (most servers' "
-                        "ends with /v1) and the server itself",
+        BROKEN: lambda: f"{place} answers, but what comes is no chat completion, after {tries} tries: check {section}.api_base (most "
+                        "servers' ends with /v1) and the server itself",
     }.get(trouble.kind, lambda: f"no answer from {place} after {tries} tries: check {section}.api_base and the network, or raise limits.retries "
                                 "and limits.deadline; what was answered is kept")  # fmt: skip
     return UserError(f"{section}.model {llm.model}: {say()} ({trouble.words})")
@@ -236,9 +240,14 @@ def scrubbed(error: BaseException) -> str:
     return _scrubbed(f"{type(error).__name__}: {error}")
 
 
+def _forms(secret: str) -> set[str]:
+    """As it is, and as Python writes it where it holds what no header can."""
+    return {secret, repr(secret)[1:-1], ascii(secret)[1:-1], str(secret.encode("utf-8", "surrogateescape"))[2:-1]}
+
+
 def _scrubbed(text: str) -> str:
     for name, value in os.environ.items():
         if SECRET_NAME.search(name) and len(value.strip()) >= 6:
-            for form in (value, value.strip(), repr(value)[1:-1], repr(value.strip())[1:-1]):
+            for form in _forms(value) | _forms(value.strip()):
                 text = text.replace(form, f"[{name}]")
     return re.sub(r"\b(sk|key)-[\w*-]{6,}", "[a key]", " ".join(text.split()))[:300]

@@ -49,7 +49,7 @@ def lacks(model: str) -> frozenset[str]:
 
 
 def check_key(llm: LanguageModel, section: str = "llm") -> None:
-    """Raise UserError now where LiteLLM does not know the provider, or its key is not in the environment or can't be sent; not after hours."""
+    """Raise UserError now where LiteLLM knows no such provider, or its key is not in the environment or can't be sent; not after hours."""
     if llm.model is None or llm.model.startswith(OURS):
         return
     _check_provider(llm.model, section)

@@ -8,7 +8,8 @@ CLOSED = re.compile(rf"</(?:{TAGS})>|\[/THINK\]|\u25c1/think\u25b7|<\|end_of_tho
 FINAL = re.compile(r"<\|channel\|>\s*final[^<]*<\|message\|>|\A\s*analysis(?=[A-Z]).*?assistantfinal", re.DOTALL)
 """where the channel of the answer begins, with its marks and where a server has taken only these away"""
 CHANNEL = re.compile(r"<\|channel\|>|\A\s*analysis(?=[A-Z])")
-MARK = re.compile(r"<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|</?s>|<(?:start|end)_of_turn>|</?(?:bos|eos|pad|unk)>|\[/?INST\]|<</?SYS>>")
+MARK = re.compile(r"<\|[^<>|\s]{1,40}\|>|<\uff5c[^<>\uff5c]{1,40}\uff5c>|</?s>|<(?:start|end)_of_turn>|</?(?:bos|eos|pad|unk)>|\[/?INST\]|"
+                  r"<</?SYS>>")  # fmt: skip
 """what chat templates put around messages"""
 ROLE = r"(?:\s*(?:assistant|model)\s*(?:\n|(?=<)))?"
 BEFORE = re.compile(rf"\s*(?:(?:{MARK.pattern}){ROLE})+")

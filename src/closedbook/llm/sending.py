@@ -77,7 +77,7 @@ class Sender:
         return errors.of_kind(errors.MAX_TOKENS, trouble.words)
 
     def _asking(self, settings: dict, question: Question, heard: list[str]) -> Awaitable:
-        """LiteLLM's call, or the miniature's author. `heard` is given the body of a response, as far as it is JSON, before LiteLLM reads it."""
+        """LiteLLM's call, or the miniature's author. `heard` is given the body of a response, if it is JSON, before LiteLLM reads it."""
         if self._llm.model.startswith(library.OURS):
             return provider.complete(question.messages, settings["gen_ai.request.seed"])
 

@@ -20,8 +20,7 @@ class Rehearsal(llm.Client):
         self._refusals = Refusals(ledger.root(), llm)
 
     async def _line(self, question: Question, attempt: int) -> dict:
-        whole = llm.asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=question.schema)
-        if line := found(whole, self._refusals.known(), self._ledger.records.get):
+        if line := found(self._whole(question, attempt), self._refusals.known(), self._ledger.records.get):
             return line
         raise Unanswered
 
