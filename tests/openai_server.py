@@ -14,7 +14,8 @@ ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "ha
 
 
 class Server(ThreadingHTTPServer):
-    """`trouble` maps the number of a request, counted from 0 as received, to a name in TROUBLES or a function like them; use it as a context manager."""
+    """`trouble` maps the number of a request, counted from 0 as received, to a name in TROUBLES or a function like them; use it as
+    a context manager."""
 
     daemon_threads = True
     request_queue_size = 256

@@ -233,7 +233,7 @@ BROKEN = {
 def test_a_broken_answer_is_told_as_one(tmp_path, monkeypatch, name):
     no_pauses(monkeypatch)
     with Server(dict.fromkeys(range(9), replies(200, BROKEN[name]))) as server:
-        with pytest.raises(UserError, match="answers, but what comes is no chat completion.*llm.api_base") as caught:
+        with pytest.raises(UserError, match="answers, but what comes is broken.*llm.api_base") as caught:
             ask(server.url, tmp_path, limit_changes={"retries": 1}, **SINGLE)
         assert server.received == 2 and {line["error.type"] for line in lines(tmp_path)} == {"broken_answer"}
     assert "network" not in str(caught.value) and "Traceback" not in str(caught.value)

@@ -82,7 +82,8 @@ class Client:
 
     def _whole(self, question: Question, attempt: int) -> dict:
         """The request with all its settings, whether its server takes them or not."""
-        return asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=question.schema)
+        return asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt,
+                     schema=question.schema)
 
     def _kept(self, key: str) -> dict | None:
         """The ledger's line of a request, once it is on disk."""

@@ -143,11 +143,14 @@ def _told(error: Exception, heard: str | None) -> str:
 
 def _without_input(body: str) -> str:
     """A body whose parts named "input", with which validators repeat what was sent, are left out, as are those that are null."""
+
+    def left(part: dict) -> dict:
+        return {key: value for key, value in part.items() if key != "input" and value is not None}
+
     try:
-        said = json.loads(body, object_hook=lambda part: {key: value for key, value in part.items() if key != "input" and value is not None})
+        return json.dumps(json.loads(body, object_hook=left), ensure_ascii=False)
     except ValueError:
         return body
-    return json.dumps(said, ensure_ascii=False)
 
 
 def _status(error: Exception, heard: str | None) -> int | None:
@@ -205,10 +208,10 @@ def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> 
         PROXY: lambda: f"a proxy or another server on the way to {place} refuses, with a page for browsers: check {section}.api_base "
                        "and the proxy's settings (HTTPS_PROXY, NO_PROXY)",
         LOADS: lambda: f"the model was still loading at {place} after {tries} tries: wait until it is there, or raise limits.deadline",
-        BROKEN: lambda: f"{place} answers, but what comes is no chat completion, after {tries} tries: check {section}.api_base (most "
+        BROKEN: lambda: f"{place} answers, but what comes is broken, after {tries} tries: check {section}.api_base (most "
                         "servers' ends with /v1) and the server itself",
-    }.get(trouble.kind, lambda: f"no answer from {place} after {tries} tries: check {section}.api_base and the network, or raise limits.retries "
-                                "and limits.deadline; what was answered is kept")  # fmt: skip
+    }.get(trouble.kind, lambda: f"no answer from {place} after {tries} tries: check {section}.api_base and the network, or raise "
+                                "limits.retries and limits.deadline; what was answered is kept")  # fmt: skip
     return UserError(f"{section}.model {llm.model}: {say()} ({trouble.words})")
 
 

@@ -121,8 +121,8 @@ class Sender:
             reason = answers.judged({**came, "outcome": ANSWERED}, question.check, question.not_to_repeat)[1]
             return {"outcome": QUARANTINED if reason else ANSWERED, "reason": reason}
         if trouble.what_next == errors.GIVE_UP:
-            reason = self.too_long(question, sure=trouble.words) if trouble.kind == errors.TOO_LONG else f"the provider refuses: {trouble.kind}"
-            return {"outcome": GIVEN_UP, "reason": reason}
+            too_long = self.too_long(question, sure=trouble.words) if trouble.kind == errors.TOO_LONG else None
+            return {"outcome": GIVEN_UP, "reason": too_long or f"the provider refuses: {trouble.kind}"}
         if trouble.what_next == errors.OTHERWISE:
             return {"outcome": RETRIED, "reason": None}
         return {"outcome": STOPPED if trouble.what_next == errors.STOP else FAILED if wait is None else RETRIED, "reason": None}
@@ -132,9 +132,9 @@ class Sender:
         context = (library.known(self._llm.model) or {}).get("max_input_tokens")
         if sure is None and (context is None or sum(prices.tokens(self._llm.model, text) for text in question.sent) <= context):
             return None
-        context = errors.context(sure or "") or context
-        tokens, more = prices.tokens(self._llm.model, self._document.text), ""
+        context, more = errors.context(sure or "") or context, ""
         if errors.BOUND.search(sure or ""):
             more = f", and {errors.bound(self._section)} asks for {self._llm.max_tokens:,} more"
-        return (f"the document has {tokens:,} tokens{more}, too many for the context of {self._llm.model}{f' ({context:,})' if context else ''}: "
-                f"name a larger model in {self._section}.model{', or set llm.sections' if self._section == 'llm' else ''}")
+        return (f"the document has {prices.tokens(self._llm.model, self._document.text):,} tokens{more}, too many for the context of "
+                f"{self._llm.model}{f' ({context:,})' if context else ''}: name a larger model in {self._section}.model"
+                f"{', or set llm.sections' if self._section == 'llm' else ''}")
