@@ -14,17 +14,20 @@ ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "ha
 
 
 class Server(ThreadingHTTPServer):
-    """`trouble` maps the number of a request, counted from 0 as received, to a name in TROUBLES; use it as a context manager."""
+    """`trouble` maps the number of a request, counted from 0 as received, to a name in TROUBLES or a function like them; use it as
+    a context manager."""
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, trouble: dict[int, str] | None = None):
+    def __init__(self, trouble: dict | None = None):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.trouble, self.received, self.answered, self.keys = trouble or {}, 0, Counter(), set()
         self.requests: list[dict] = []
         self.bodies: Counter = Counter()
         """how often each request came, word for word"""
+        self.refuses: dict[str, tuple[int, object]] = {}
+        """status and body of the error that a field in a request leads to, whatever `trouble` says"""
         self.delay = 0.0
         self._answered_at: list[float | None] = []
         self.lock = threading.Lock()
@@ -76,11 +79,15 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.keys.add(self.headers.get("Authorization"))
             trouble = server.trouble.get(number, "none")
-            if trouble in ANSWERS:
+            if trouble in ANSWERS and not any(field in json.loads(body) for field in server.refuses):
                 server.answered[hashlib.sha256(body).hexdigest()] += 1
+        refused = next((error for field, error in server.refuses.items() if field in json.loads(body)), None)
         time.sleep(server.delay)
         try:
-            TROUBLES[trouble](self, json.loads(body))
+            if refused:
+                self.reply(refused[0], json.dumps(refused[1]))
+            else:
+                (trouble if callable(trouble) else TROUBLES[trouble])(self, json.loads(body))
         finally:
             server.went(number)  # whoever asked may be dead by now
 
@@ -110,12 +117,22 @@ def answer_to(request: dict) -> str:
     return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:60]
 
 
-def _completion(content, finish_reason="stop", usage=True, choices=True, cached=None) -> str:
-    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": content}}
+def _completion(content, finish_reason="stop", usage=True, choices=True, cached=None, **fields) -> str:
+    choice = {"index": 0, "finish_reason": finish_reason, "message": {"role": "assistant", "content": content, **fields}}
     details = {} if cached is None else {"prompt_tokens_details": {"cached_tokens": cached}}
     counted = {"usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, **details}} if usage else {}
     whole = {"id": "x", "object": "chat.completion", "created": 0, "model": "toy-0001", "choices": [choice] if choices else [], **counted}
     return json.dumps(whole)
+
+
+def says(content, finish_reason="stop", **fields):
+    """A trouble in which the model says this."""
+    return lambda handler, _: handler.reply(200, _completion(content, finish_reason, **fields))
+
+
+def replies(status, body, headers=()):
+    """A trouble in which this body comes, of whatever form."""
+    return lambda handler, _: handler.reply(status, body if isinstance(body, str) else json.dumps(body), headers)
 
 
 def _error(status, message, code=None, headers=()):

@@ -11,6 +11,7 @@ import pytest
 from closedbook import ledger as ledgers
 from closedbook.errors import UserError
 from closedbook.ledger import Ledger
+from closedbook.spending import rehearsal
 
 
 def record(key, content="Tell me."):
@@ -195,3 +196,18 @@ def test_who_waited_for_a_segment_that_was_written_anew_writes_to_the_new_one(se
     with Ledger("pair", "doc", tmp_path) as ledger:
         ledger.append(record("later"))
     assert '"key": "later"' in segment.read_text() and len(calls) == 2
+
+
+def test_an_answer_whose_text_has_changed_is_named_and_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with Ledger("pair", "doc") as ledger:
+        for key in "ab":
+            ledger.append({**record(key), "response_sha256": ledgers.files.sha256_text(f"answer {key}")})
+    path = tmp_path / "ledger" / "pair" / "doc.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"answer b", b"answes b"))
+    for read in (lambda: Ledger("pair", "doc").__enter__(), lambda: rehearsal.Kept("pair", "doc")):
+        with pytest.raises(UserError, match=r"doc\.jsonl:2: the text of this answer.*backup"):
+            read()
+    path.write_bytes(path.read_bytes().replace(b"answes b", b"answer b"))
+    with Ledger("pair", "doc") as ledger:
+        assert ledger.find("b")["text"] == "answer b"

@@ -69,7 +69,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
     waited = no_pauses(monkeypatch)
     with Server({0: "429"}) as server:
         ask(server.url, tmp_path)
-    assert waited == [1.0]
+    assert 1.0 <= waited[0] < 1.3
 
 
 def test_a_server_that_asks_to_wait_beyond_the_deadline_is_not_asked_before(tmp_path):

@@ -61,6 +61,18 @@ def test_a_model_writes_them_and_each_carries_its_call(tmp_path, monkeypatch, st
         assert build(tmp_path, monkeypatch, strategy, server.url) == made and server.received == asked
 
 
+def test_what_a_server_wrote_without_a_setting_that_it_refuses_is_the_same_with_the_server_away(tmp_path, monkeypatch):
+    with Server() as server:
+        server.refuses = {"seed": (422, {"detail": "Unexpected fields in the request: {'seed'}"}),
+                          "temperature": (400, {"error": {"message": "temperature is not supported", "param": "temperature"}})}
+        build(tmp_path, monkeypatch, "entigraph", server.url)
+        made, asked = (tmp_path / "out.json").read_bytes(), server.received
+        assert server.repeated() == 0
+    (tmp_path / "out.json").unlink()
+    build(tmp_path, monkeypatch, "entigraph", server.url)
+    assert (tmp_path / "out.json").read_bytes() == made and server.received == asked
+
+
 def test_more_is_a_superset_and_only_the_new_is_asked(tmp_path, monkeypatch):
     with Server() as server:
         few = build(tmp_path, monkeypatch, "entigraph", server.url, pairs=2)

@@ -17,6 +17,7 @@ from closedbook.freshness import receipts
 from closedbook.lineage import prove, reproducible
 from closedbook.lineage.history import History
 from closedbook.records import Document
+from closedbook.spending.rehearsal import Kept, Rehearsal
 
 TEXT = "Mira Oldan lives in Varn. The Council of Varn met Mira Oldan in Kell."
 DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text=TEXT)
@@ -110,6 +111,20 @@ def test_what_was_asked_about_sections_is_looked_for_by_sections(project):
     jobs = History.here().jobs
     for job in ("entities/varn-1", "passages/rephrase/varn-1"):
         assert reproducible._claim(jobs[job]) == {"by": "ledger", "calls_missing": 0}
+
+
+def test_an_answer_without_a_setting_that_its_server_refuses_is_replayable_and_no_longer_to_be_asked(project):
+    for segment in ("entities", "rephrase"):
+        Path(f"ledger/{segment}/varn-1.jsonl").unlink()
+    with Server() as server:
+        server.refuses = {"seed": (422, {"detail": "Unexpected fields in the request: {'seed'}"})}
+        _written({"model": "openai/toy", "api_base": server.url, "temperature": 0.5, "max_tokens": 100, "sections": None})
+    jobs = History.here().jobs
+    for job in ("entities/varn-1", "passages/rephrase/varn-1"):
+        assert reproducible._claim(jobs[job]) == {"by": "ledger", "calls_missing": 0}
+    model = params.typed(jobs["entities/varn-1"].recipe["params"]).llm
+    client = Rehearsal(llm=model, kept=Kept("rephrase", "varn-1"), document=DOCUMENT, seed=1)
+    assert asyncio.run(client.ask("easy", attempts=1, check=str))[0]
 
 
 def test_another_prompt_is_another_call(project, monkeypatch):

@@ -45,7 +45,7 @@ def root() -> Path:
 class Ledger:
     """One segment, locked; use it as a context manager.
 
-    Raises UserError where a line that is not the last one can't be read: somebody changed the file.
+    Raises UserError where a line that is not the last one can't be read or an answer is not what its hash says: somebody changed the file.
     """
 
     def __init__(self, step: str, document: str, folder: Path | None = None):
@@ -62,9 +62,11 @@ class Ledger:
 
     def __enter__(self) -> "Ledger":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _locked(self.path)
-        self._cut_torn_tail()
-        self._read()
+        with ExitStack() as on_error:
+            self._file = on_error.enter_context(_locked(self.path))
+            self._cut_torn_tail()
+            self._read()
+            on_error.pop_all()
         return self
 
     def __exit__(self, *_) -> None:
@@ -153,7 +155,7 @@ class Ledger:
             if "reopened" in record:
                 self.reopened = record["reopened"]
             elif decided(record):
-                self._records[record["key"]] = record
+                self._records[record["key"]] = checked(record, self.path, number)
 
 
 def _locked(path: Path) -> BinaryIO:
@@ -202,6 +204,14 @@ def decided(record: dict) -> bool:
     """Whether a line says what came of a request: not of a try that failed, and not where its texts were struck out, for then it is
     asked again if its document comes back."""
     return "messages" in record and record.get("outcome") not in UNDECIDED
+
+
+def checked(record: dict, path: Path, number: int) -> dict:
+    """A record whose answer is the one that was written down. Raises UserError for another one: a disk or a hand has changed it."""
+    if "response_sha256" in record and _sha256(record["text"]) != record["response_sha256"]:
+        raise UserError(f"{path}:{number}: the text of this answer is not the one that came: its SHA-256 is not the line's response_sha256: "
+                        "restore the file from a backup, or delete this line and pay for its call again")
+    return record
 
 
 def answered(record: dict) -> str:

@@ -91,7 +91,7 @@ class Endpoint(Settings):
 
 
 class LanguageModel(Endpoint):
-    temperature: Annotated[float, Field(ge=0, le=2)]
+    temperature: Annotated[float, Field(ge=0, le=2)] | None
     max_tokens: PositiveInt
 
 

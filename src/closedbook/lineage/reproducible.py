@@ -14,7 +14,9 @@ from closedbook.freshness import plan as planning
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import here
-from closedbook.llm.errors import SCHEMA_REFUSED, TOO_LONG
+from closedbook.llm.errors import TOO_LONG
+from closedbook.llm.refusals import Refusals
+from closedbook.llm.requests import found
 from closedbook.records import Document, EntityList, Passages
 from closedbook.strategies import Wanted
 
@@ -89,16 +91,16 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
     document = Document.read(Path("results/documents") / f"{Path(job.name).name}.json")
     attempts = (settings.entities if job.step == "entities" else settings.passages).attempts
     shown = sections.split(document, job.recipe["params"]["llm"].get("sections"))
+    refused = Refusals(ledger.root(), settings.llm).known()
     for section, prompt, fields, sample, tries, schema in _requests(job, settings, 1 + known[""]["reopened"]):
         messages, over = prompts.messages(prompt, shown[section], **fields), None
         for attempt in range(tries):
             if attempt // attempts == over:
                 continue  # a document found too long ended this round
-            key = llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)["key"]
-            yield key
-            if known.get(key, {}).get("error.type") == SCHEMA_REFUSED:
-                yield llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt)["key"]
-            if known.get(key, {}).get("error.type") == TOO_LONG:
+            whole = llm.asked(settings.llm, settings.seed, prompt, messages, sample=sample, attempt=attempt, schema=schema)
+            line = found(whole, refused, known.get) or whole
+            yield line["key"]
+            if line.get("error.type") == TOO_LONG:
                 over = attempt // attempts
 
 

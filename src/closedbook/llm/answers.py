@@ -6,14 +6,32 @@ from functools import lru_cache
 
 from closedbook import files, prompts, units
 from closedbook.ledger import GIVEN_UP
+from closedbook.llm.errors import Broken
+from closedbook.llm.reasoning import said_after
 
-REFUSAL = re.compile(r"\s*(I'm sorry|I am sorry|Sorry,|I apologi[sz]e|I can(no|')t|I can’t|I am unable|I'm unable|As an AI)", re.IGNORECASE)
+REFUSAL = re.compile(
+    r"[\s*_\"'#>]*((Unfortunately|Hello|Hi)[,.!]? )?"
+    r"((I'm|I am) ((so|very|really|truly|deeply|terribly) )?sorry\b|Sorry[,.!]|Sorry but|(My )?(sincere )?apologies\b|"
+    r"(I|We) ((must|do|sincerely) )?apologi[sz]e\b|I (can't|cannot|can not|won't|will not|could not|couldn't)\b|I cant\b|"
+    r"(I'm|I am) (unable|not (able|allowed|permitted|comfortable|programmed|designed|going to))\b|"
+    r"I ((must|have to|need to|will|would have to) )?((respectfully|politely) )?(decline|refuse)\b|"
+    r"As an? ((responsible|helpful|ethical|large) )?(AI|language model|assistant)\b|"
+    r"(This|That|Your|The) (request|prompt|content) (violates|may violate|goes against|(was|is|has been) (flagged|blocked|against))\b|"
+    r"It (is|would be|wouldn't be) (not |in)?appropriate\b)",
+    re.IGNORECASE,
+)  # fmt: skip
+APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"))
 REFUSAL_LENGTH = 400
 """a longer text that begins with such words is a passage, not a refusal"""
 CACHED, WRITTEN = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_creation.input_tokens"
 """what the ledger calls those tokens of the input that the provider had in its cache, and those that it put there"""
 RUN = 20
 """words in a row that nobody writes by chance as they were sent"""
+ENDS = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence", "stop_token", "complete", "completed", "finished", "end", "done",
+                  "finish_reason_unspecified"})  # fmt: skip
+"""how providers say that an answer ended as its model meant it to"""
+REASONED = ("reasoning_content", "reasoning")
+"""fields in which servers give a model's reasoning apart"""
 
 
 class Invalid(Exception):
@@ -21,18 +39,22 @@ class Invalid(Exception):
 
 
 def read(response) -> dict:
-    """An answer in the ledger's terms; tokens are None where the server did not count them."""
+    """An answer in the ledger's terms; tokens are None where the server did not count them. Raises Broken where its text is elsewhere."""
     choice = response.choices[0]
+    reasoning = next((found for name in REASONED if (found := getattr(choice.message, name, None))), "")
+    if not choice.message.content and (elsewhere := _text_fields(choice.message)) and not reasoning:
+        raise Broken(f"the answer has no content: its text is in the field {elsewhere[0]}, where no chat completion has it")
     text = (choice.message.content or "").encode("utf-8", "replace").decode("utf-8").strip()  # half a character can't be kept
     usage = response.usage if response.usage and response.usage.prompt_tokens else None  # LiteLLM puts noughts for what is not there
     return {
         "gen_ai.response.id": response.id,
         "gen_ai.response.model": response.model,
-        "gen_ai.response.finish_reasons": [choice.finish_reason],
+        "gen_ai.response.finish_reasons": [_finish_reason(choice)],
         "gen_ai.usage.input_tokens": usage and usage.prompt_tokens,
         "gen_ai.usage.output_tokens": usage and usage.completion_tokens,
         CACHED: _of_the_input(usage, "cached_tokens"),
         WRITTEN: _of_the_input(usage, "cache_creation_tokens"),
+        "reasoning_characters": len(reasoning),
         "text": text,
         "refusal": getattr(choice.message, "refusal", None),
         "response_sha256": files.sha256_text(text),
@@ -43,6 +65,17 @@ def _of_the_input(usage, detail: str) -> int | None:
     """So many of a usage's input tokens; None where the server does not say, or says what can't be."""
     number = getattr(getattr(usage, "prompt_tokens_details", None), detail, None)
     return number if isinstance(number, int) and 0 <= number <= usage.prompt_tokens else None
+
+
+def _text_fields(message) -> list[str]:
+    beside = getattr(message, "provider_specific_fields", None) or {}
+    return [name for name, value in beside.items() if isinstance(value, str) and value.strip() and name != "refusal"]
+
+
+def _finish_reason(choice) -> str:
+    """LiteLLM calls what it does not know a stop, and errors too; the provider's own word stands beside it."""
+    own = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
+    return own if own and choice.finish_reason == "stop" and own.lower() not in ENDS else choice.finish_reason
 
 
 def judged(record: dict, check: Callable[[str], object], sent: tuple[str, ...]) -> tuple[object, str | None]:
@@ -56,13 +89,22 @@ def judged(record: dict, check: Callable[[str], object], sent: tuple[str, ...]) 
 
 
 def _usable(record: dict, sent: tuple[str, ...]) -> str:
-    text, finish_reason = record["text"], record["gen_ai.response.finish_reasons"][0]
-    if record["refusal"] or finish_reason == "content_filter" or (len(text) < REFUSAL_LENGTH and REFUSAL.match(text)):
+    """The answer without what a model thought before it."""
+    finish_reason, reasoned = record["gen_ai.response.finish_reasons"][0], record.get("reasoning_characters", 0)
+    if record["refusal"] or finish_reason == "content_filter":
+        raise Invalid("the model refused")
+    text, why = said_after(record["text"], sent)
+    if finish_reason == "length":
+        used_up = " before it began: the model's reasoning used them up" if why or (reasoned and not text) else ""
+        raise Invalid(f"the answer is cut off at max_tokens{used_up}")
+    if why:
+        raise Invalid(why)
+    if len(text) < REFUSAL_LENGTH and REFUSAL.match(text.translate(APOSTROPHES)):
         raise Invalid("the model refused")
     if not text:
-        raise Invalid("the answer is empty")
-    if finish_reason == "length":
-        raise Invalid("the answer is cut off at max_tokens")
+        raise Invalid("the answer is empty" + (": all that came is the model's reasoning" if reasoned or record["text"] else ""))
+    if finish_reason and finish_reason.lower() not in ENDS:
+        raise Invalid(f"the answer did not come to its end: the finish reason is {finish_reason!r}")
     if prompts.MARKER.search(text) or echoes(text, sent):
         raise Invalid("the answer repeats what was sent")
     return text

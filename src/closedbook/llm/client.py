@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 from closedbook import prompts
 from closedbook.errors import UserError
-from closedbook.ledger import ANSWERED, Ledger
-from closedbook.llm import answers, library
-from closedbook.llm.errors import SCHEMA_REFUSED, TOO_LONG
+from closedbook.ledger import ANSWERED, QUARANTINED, Ledger
+from closedbook.llm import answers, library, requests
+from closedbook.llm.errors import SETTING_REFUSED, TOO_LONG
+from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import Call, Question, asked, call_of
 from closedbook.llm.sending import Sender
 from closedbook.params import LanguageModel, Limits
@@ -38,6 +40,7 @@ class Client:
         """`section` of params.yaml names the model: errors say so."""
         self._llm, self._ledger, self._document, self._seed, self._section = llm, ledger, document, seed, section
         self._sender = self.SENDER(llm=llm, limits=limits, ledger=ledger, document=document, section=section)
+        self._refusals = Refusals(ledger.folder, llm)
         self._asking: dict[str, asyncio.Task] = {}
 
     async def ask(self, prompt: str, *, attempts: int, check: Callable[[str], object], sample: int = 0, schema=None, **fields):
@@ -73,25 +76,43 @@ class Client:
         return [self._document.text, content.replace(self._document.text, " ")]
 
     async def _line(self, question: Question, attempt: int) -> dict:
-        line = await self._known_or_asked(question, question.schema, attempt)
-        if line["error.type"] == SCHEMA_REFUSED:
-            line = await self._known_or_asked(question, None, attempt)
+        whole = self._whole(question, attempt)
+        line = requests.found(whole, self._refusals.known(), self._kept)
+        return self._served(line) if line else await self._answered(whole, question)
+
+    def _whole(self, question: Question, attempt: int) -> dict:
+        """The request with all its settings, whether its server takes them or not."""
+        return asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt,
+                     schema=question.schema)
+
+    def _kept(self, key: str) -> dict | None:
+        """The ledger's line of a request, once it is on disk."""
+        return None if key in self._asking else self._ledger.find(key)
+
+    def _served(self, line: dict) -> dict:
+        if line["outcome"] == ANSWERED:
+            self._sender.purse.serve()
         return line
 
-    async def _known_or_asked(self, question: Question, schema, attempt: int) -> dict:
-        request = asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=schema)
-        return await self._once(request, question, schema)
+    async def _answered(self, whole: dict, question: Question) -> dict:
+        """The line of the answer to a request: a setting that the server refuses is left out, then the next one. That it was to blame shows
+        when there is an answer without it, and then it is remembered."""
+        refused = self._refusals.known() | library.lacks(self._llm.model)
+        while (line := await self._once(requests.without(whole, refused), question))["error.type"] in SETTING_REFUSED:
+            refused |= {SETTING_REFUSED[line["error.type"]]}
+        if line["outcome"] in (ANSWERED, QUARANTINED) and refused - self._refusals.known():
+            for said in self._refusals.learn(refused):
+                print(said, file=sys.stderr, flush=True)
+        return line
 
-    async def _once(self, request: dict, question: Question, schema) -> dict:
+    async def _once(self, request: dict, question: Question) -> dict:
         """The ledger's line; a request that is on its way already is waited for, not sent twice."""
         key = request["key"]
         if key not in self._asking:
             if known := self._ledger.find(key):
-                if known["outcome"] == ANSWERED:
-                    self._sender.purse.serve()
-                return known
+                return self._served(known)
             self._may_ask(question, request)
-            self._asking[key] = asyncio.create_task(self._sender.send(request, question, schema))
+            self._asking[key] = asyncio.create_task(self._sender.send(request, question))
             self._asking[key].add_done_callback(lambda _: self._asking.pop(key))
         return await asyncio.shield(self._asking[key])
 

@@ -25,7 +25,7 @@ A_SEARCH = 100
 class _Sender(Sender):
     """What requests for vectors and for ratings have in common; their messages are the texts."""
 
-    def too_long(self, question: Question, sure: bool = False) -> str | None:
+    def too_long(self, question: Question, sure: str | None = None) -> str | None:
         """LiteLLM's length is that of one text, not of all: only the provider knows."""
         return "a text is longer than the model takes: lower retrieval.characters" if sure else None
 
@@ -44,8 +44,8 @@ class _Sender(Sender):
 
 
 class _Embedding(_Sender):
-    async def _asking(self, settings: dict, messages: list[dict], schema):
-        texts = [message["content"] for message in messages]
+    async def _asking(self, settings: dict, question: Question, heard: list[str]):
+        texts = [message["content"] for message in question.messages]
         response = await library.litellm().aembedding(input=texts, encoding_format="float", **self._where())
         lengths = {len(item["embedding"]) for item in response.data}
         if len(response.data) != len(texts) or len(lengths) != 1:
@@ -59,8 +59,8 @@ class _Embedding(_Sender):
 
 
 class _Reranking(_Sender):
-    async def _asking(self, settings: dict, messages: list[dict], schema):
-        query, *texts = [message["content"] for message in messages]
+    async def _asking(self, settings: dict, question: Question, heard: list[str]):
+        query, *texts = [message["content"] for message in question.messages]
         litellm = library.litellm()
         try:
             response = await litellm.arerank(query=query, documents=texts, return_documents=False, **self._where())
@@ -99,7 +99,7 @@ class _Finder(Client):
         question = Question(name=operation, messages=_messages([*asked, *texts]), sent=(*asked, *texts), sample=0, schema=None, check=str,
                             searches=-(-len(texts) // A_SEARCH) if asked else 0)
         line = await self._once({"key": files.sha256_text(files.canonical(request)), "request": request, "prompt": operation,
-                                 "prompt_sha256": None, "messages": _messages(asked)}, question, None)
+                                 "prompt_sha256": None, "messages": _messages(asked)}, question)
         if line["outcome"] != ANSWERED:
             raise UserError(f"document {self._document.id}: {self._section}.model {self._llm.model}: {line['reason']}")
         return line

@@ -1,6 +1,8 @@
 """LiteLLM, loaded so that it neither phones home nor reads what nobody tracks; what it knows of models, and the keys that they need."""
 
 import os
+import re
+import unicodedata
 from functools import cache
 
 from closedbook.errors import UserError
@@ -8,6 +10,10 @@ from closedbook.params import LanguageModel
 
 OURS = "miniature/"
 """how the names of models begin that are code of ours: they need no key and cost nothing"""
+
+
+ALSO = {"huggingface": ("HF_TOKEN",), "gemini": ("GOOGLE_API_KEY",)}
+"""names of keys that do not begin with their provider's"""
 
 
 @cache
@@ -27,20 +33,28 @@ def known(model: str) -> dict | None:
     if model.startswith(OURS):
         return None
     try:
-        return litellm().model_cost[litellm().get_model_info(model)["key"]]
+        return litellm().model_cost.get(litellm().get_model_info(model)["key"])  # of some providers it gives a key for any name
     except litellm().exceptions.ModelNotMappedError:
         return None
 
 
 @cache
-def takes(model: str) -> frozenset[str]:
-    """The parameters of a request that a provider knows."""
-    return frozenset(litellm().get_supported_openai_params(model=model) or [])
+def lacks(model: str) -> frozenset[str]:
+    """Those of the settings that servers may refuse which LiteLLM does not send to a model's provider, by its lists."""
+    takes = set() if model.startswith(OURS) else set(litellm().get_supported_openai_params(model=model) or ())
+    if not takes:
+        return frozenset()  # it has no list of this provider
+    lacking = {setting for setting in ("response_format", "seed", "temperature") if setting not in takes}
+    return frozenset(lacking | ({"max_tokens"} if "max_completion_tokens" in takes and "max_tokens" not in takes else set()))
 
 
 def check_key(llm: LanguageModel, section: str = "llm") -> None:
-    """Raise UserError now where the provider's key is not in the environment, not after hours."""
-    if llm.model is None or llm.model.startswith(OURS) or llm.api_base:
+    """Raise UserError now where LiteLLM knows no such provider, or its key is not in the environment or can't be sent; not after hours."""
+    if llm.model is None or llm.model.startswith(OURS):
+        return
+    _check_provider(llm.model, section)
+    _check_characters(llm.model.split("/")[0])
+    if llm.api_base:
         return
     provider = llm.model.split("/")[0].upper()
     for ambient in (f"{provider}_BASE_URL", f"{provider}_API_BASE"):
@@ -49,6 +63,32 @@ def check_key(llm: LanguageModel, section: str = "llm") -> None:
     missing = [name for name in litellm().validate_environment(llm.model)["missing_keys"] if name == f"{provider}_API_KEY"]
     if missing and provider != "AZURE":  # who has other ways to log in says himself what he misses
         raise UserError(f"{section}.model {llm.model}: needs the environment variable {missing[0]}, which is not set")
+
+
+def _check_provider(model: str, section: str) -> None:
+    provider = model.split("/")[0]
+    if provider in litellm().provider_list:
+        return
+    try:
+        litellm().get_llm_provider(model)
+    except litellm().BadRequestError:
+        raise UserError(f"{section}.model {model}: LiteLLM knows no provider {provider!r}: of a server that speaks OpenAI's protocol write "
+                        f"openai/NAME and give {section}.api_base") from None
+
+
+def _check_characters(provider: str) -> None:
+    """A key that was copied with a line's end or in curly quotes makes no request at all, and what is said then names nothing."""
+    own = re.sub(r"\W|_", "", provider.upper())
+    for name, value in os.environ.items():
+        if name.endswith(("_KEY", "_TOKEN")) and (name in ALSO.get(provider, ()) or name.replace("_", "").startswith(own)):
+            if wrong := re.search(r"[^!-~]", value):
+                raise UserError(f"the environment variable {name} can't be a key: its character {wrong.start() + 1} of {len(value)} is "
+                                f"{_named(wrong[0])}, which no key holds: set it again without")
+
+
+def _named(character: str) -> str:
+    known = {"\n": "a line break", "\r": "a carriage return", " ": "a space", "\t": "a tab"}
+    return known.get(character) or f"{unicodedata.name(character, 'a control character').lower()} (U+{ord(character):04X})"
 
 
 def key_name(llm: LanguageModel) -> str:

@@ -1,11 +1,20 @@
 """What a question and a request are: the key over all that determines the answer, and the call that a passage carries of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import combinations
 
 from closedbook import files, prompts, seeds
 from closedbook.llm.library import OURS
 from closedbook.params import LanguageModel
+
+SETTINGS = ("response_format", "seed", "temperature", "max_tokens")
+"""what a server may refuse; the last is then sent as RENAMED, the others are left out"""
+RENAMED = "max_completion_tokens"
+FIELDS = {"response_format": "schema", "seed": "gen_ai.request.seed", "temperature": "gen_ai.request.temperature"}
+"""what the ledger calls those that are left out"""
+SCHEMA_REFUSED = "schema_refused"
+"""what ledgers of before hold of a request that was sent again without its schema"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +63,7 @@ def asked(llm: LanguageModel, seed: int, prompt: str, messages: list[dict], *, s
     Names that begin with gen_ai are those of OpenTelemetry's semantic conventions for generative AI.
     """
     content = files.canonical(messages)
-    request = {
+    return _keyed(prompt, messages, {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": llm.model.partition("/")[0],
         "gen_ai.request.model": llm.model,
@@ -67,9 +76,40 @@ def asked(llm: LanguageModel, seed: int, prompt: str, messages: list[dict], *, s
         "messages_sha256": files.sha256_text(content),
         "sample": sample,
         "attempt": attempt,
-    }
+    })  # fmt: skip
+
+
+def without(whole: dict, refused: frozenset[str]) -> dict:
+    """A request without those of SETTINGS that its server refuses: another request, with a key of its own."""
+    left_out = {FIELDS[setting]: None for setting in refused & FIELDS.keys()}
+    renamed = {"max_tokens_as": RENAMED} if "max_tokens" in refused else {}
+    return _keyed(whole["prompt"], whole["messages"], {**whole["request"], **left_out, **renamed})
+
+
+def _keyed(prompt: str, messages: list[dict], request: dict) -> dict:
     return {"key": files.sha256_text(files.canonical(request)), "request": request,
             "prompt": prompt, "prompt_sha256": prompts.digest(prompt), "messages": messages}
+
+
+def sent(request: dict) -> frozenset[str]:
+    """Those of SETTINGS, or RENAMED, that a request has; `request` as in a line of the ledger."""
+    has = {setting for setting, field in FIELDS.items() if request.get(field) is not None}
+    return frozenset({*has, request.get("max_tokens_as", "max_tokens")})
+
+
+def found(whole: dict, refused: frozenset[str], find: Callable[[str], dict | None]) -> dict | None:
+    """The line with the answer to a request in any form that its server may have taken: with all settings first, then without ever more
+    of those that it refuses."""
+    line = find(whole["key"])
+    if line and line["error.type"] != SCHEMA_REFUSED:
+        return line
+    forms = _forms(refused | {"response_format"} if line else refused)
+    return next((line for form in forms if (line := find(without(whole, form)["key"]))), None)
+
+
+def _forms(refused: frozenset[str]) -> Iterator[frozenset[str]]:
+    for number in range(1, len(refused) + 1):
+        yield from map(frozenset, combinations(sorted(refused), number))
 
 
 def call_of(record: dict) -> Call:

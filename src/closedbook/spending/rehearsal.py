@@ -1,7 +1,8 @@
 """A client that asks nothing: it finds what the ledger holds, and tells where it would ask."""
 
 from closedbook import ledger, llm
-from closedbook.llm.requests import Question
+from closedbook.llm.refusals import Refusals
+from closedbook.llm.requests import Question, found
 from closedbook.params import Llm
 from closedbook.records import Document
 from closedbook.spending import calls
@@ -16,12 +17,12 @@ class Rehearsal(llm.Client):
 
     def __init__(self, *, kept: "Kept", document: Document, llm: Llm, seed: int):
         self._llm, self._ledger, self._document, self._seed = llm, kept, document, seed
+        self._refusals = Refusals(ledger.root(), llm)
 
-    async def _known_or_asked(self, question: Question, schema, attempt: int) -> dict:
-        request = llm.asked(self._llm, self._seed, question.name, question.messages, sample=question.sample, attempt=attempt, schema=schema)
-        if request["key"] not in self._ledger.records:
-            raise Unanswered
-        return self._ledger.records[request["key"]]
+    async def _line(self, question: Question, attempt: int) -> dict:
+        if line := found(self._whole(question, attempt), self._refusals.known(), self._ledger.records.get):
+            return line
+        raise Unanswered
 
 
 class Kept:
@@ -30,5 +31,5 @@ class Kept:
     def __init__(self, step: str, document: str):
         path = ledger.root() / step / f"{document}.jsonl"
         lines = list(calls.lines(path)) if path.exists() else []
-        self.records = {line["key"]: line for line in lines if ledger.decided(line)}
+        self.records = {line["key"]: ledger.checked(line, path, number) for number, line in enumerate(lines, 1) if ledger.decided(line)}
         self.reopened = max((line["reopened"] for line in lines if "reopened" in line), default=0)
