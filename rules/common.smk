@@ -1,15 +1,14 @@
 # What every rule file needs: the plan, the lock of a live run, and times that say what the contents say.
 import shlex
-import sqlite3
 import sys
 import threading
 
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, "src")
-from closedbook import strategies
+from closedbook import strategies, terminal
 from closedbook.freshness import upkeep, plan, recipes
-from closedbook.errors import UserError
+from closedbook.errors import UserError, writing
 from closedbook.scores import tasks
 
 if config:
@@ -19,15 +18,14 @@ if config:
 
 if "PLAN" not in globals():  # each rule file includes this one, so that each can be run alone
     try:
-        if workflow.is_main_process:
-            LOCK = upkeep.hold("snakemake " + " ".join(sys.argv[1:]))
-        PLAN = plan.make()
-        if workflow.is_main_process:
-            upkeep.reconcile(PLAN)
+        with writing("this folder"):
+            if workflow.is_main_process:
+                LOCK = upkeep.hold("snakemake " + " ".join(sys.argv[1:]))
+            PLAN = plan.make()
+            if workflow.is_main_process:
+                upkeep.reconcile(PLAN)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
-    except (PermissionError, sqlite3.OperationalError) as error:
-        raise WorkflowError(f"{error}: this folder must be writable, with room on its disk") from None
+        raise WorkflowError("\n".join(map(terminal.printable, str(error).splitlines()))) from None
 
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.

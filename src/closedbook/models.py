@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from closedbook import files
-from closedbook.errors import UserError
+from closedbook.errors import UserError, writing
 
 
 def tokenizer(reference: Path):
@@ -25,6 +25,14 @@ def model(reference: Path, dtype: str):
         return AutoModelForCausalLM.from_pretrained(
             name, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """Write a trained model, in one file of weights, and its tokenizer, so that from_pretrained takes the folder."""
+    with writing(folder):
+        model.save_pretrained(folder, max_shard_size="1000GB")
+        tokenizer.save_pretrained(folder)
+    files.give_usual_modes(folder)
 
 
 def stored_dtype(reference: Path):

@@ -40,8 +40,7 @@ def build(
         fingerprint=data_sha256,
     )
     seconds = time.monotonic() - started
-    model.to(models.stored_dtype(reference)).save_pretrained(folder, max_shard_size="1000GB")  # one file
-    tokenizer.save_pretrained(folder)
+    models.save(model.to(models.stored_dtype(reference)), tokenizer, folder)
     _write_losses(folder / "losses.csv", history)
     run = {
         "run": folder.name,

@@ -3,11 +3,10 @@
 import fcntl
 import os
 import shutil
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from closedbook import files, params
+from closedbook import files, params, terminal
 from closedbook.errors import UserError
 from closedbook.freshness import code, receipts
 from closedbook.freshness.receipts import LIMITS, WORK
@@ -36,7 +35,7 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
     unchanged = receipts.stale_reason(receipt, recipe, hashes, inputs) is None
     hashes.save()
     if unchanged:
-        print(f"{receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)", file=sys.stderr)
+        terminal.note(f"{receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)")
         for path in [*files.read_json(receipt)["outputs"], receipt]:
             os.utime(path)
         return

@@ -31,6 +31,8 @@ class Hashes:
 
     def __init__(self, path: Path = CACHE):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not files.is_database(path):
+            path.unlink()  # a broken memory is made anew
         self._path = path
         self._new: dict[str, tuple] = {}
         with closing(self._open()) as database, database:

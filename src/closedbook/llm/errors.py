@@ -2,11 +2,11 @@
 
 import os
 import re
-import sys
 import time
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from closedbook import terminal
 from closedbook.errors import UserError
 from closedbook.llm import library
 from closedbook.params import LanguageModel
@@ -90,7 +90,7 @@ def wait(trouble: Trouble, tries: int) -> float:
     own = min(30, 0.5 * 2 ** (tries - 1)) * (0.5 + time.monotonic_ns() % 1000 / 2000)
     seconds = max(trouble.retry_after, own)
     if seconds > WORTH_A_LINE:
-        print(f"the server asks to wait {seconds:.0f} seconds", file=sys.stderr, flush=True)
+        terminal.note(f"the server asks to wait {seconds:.0f} seconds")
     return seconds
 
 

@@ -3,13 +3,12 @@
 Nothing in a file is run, and nothing that it points to is fetched: text is taken out, and pictures, scripts and links stay behind.
 """
 
-import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, terminal
 from closedbook.errors import UserError
 from closedbook.freshness import code
 from closedbook.sources.article import is_empty
@@ -32,7 +31,7 @@ def read(file: Path, document: str) -> Converted:
     if known.get("made_of") != made_of:
         known = {"made_of": made_of, "converted": _convert(file, data).as_dict()}
         files.write_json(kept, known)
-        print(f"{file}: converted, {len(known['converted']['text'].split()):,} words", file=sys.stderr, flush=True)
+        terminal.note(f"{file}: converted, {len(known['converted']['text'].split()):,} words")
     return Converted(**known["converted"])
 
 
