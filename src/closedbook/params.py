@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import reprlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal, get_args, get_origin
@@ -19,16 +20,21 @@ from pydantic import (
     model_validator,
 )
 
+from closedbook import plain_yaml
 from closedbook.errors import UserError
 from closedbook.miniature import provider
 from closedbook.strategies import STRATEGIES
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+Seconds = Annotated[float, Field(gt=0, le=10_000_000)]
+LONGEST = 300
+"""characters of a wrong value that are shown"""
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def _none_twice(values: list) -> list:
@@ -211,7 +217,7 @@ class Training(Settings):
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
     attention: Literal["sdpa", "eager"]
-    threads: PositiveInt
+    threads: Threads
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt
 
@@ -291,7 +297,7 @@ class Scores(Settings):
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
-    threads: PositiveInt
+    threads: Threads
 
 
 class Reader(Endpoint):
@@ -309,10 +315,10 @@ class Limits(Settings):
     max_calls: NonNegativeInt | None
     max_usd: Annotated[float, Field(ge=0)] | None
     max_tokens: NonNegativeInt | None
-    concurrency: PositiveInt
-    timeout: Annotated[float, Field(gt=0)]
+    concurrency: Annotated[int, Field(ge=1, le=10_000)]
+    timeout: Seconds
     retries: NonNegativeInt
-    deadline: Annotated[float, Field(gt=0)]
+    deadline: Seconds
     input_usd_per_million: Annotated[float, Field(ge=0)] | None
     output_usd_per_million: Annotated[float, Field(ge=0)] | None
 
@@ -365,19 +371,14 @@ def load(path: Path | str = "params.yaml") -> Params:
 
     Raises UserError that names the file, each wrong field, its value, and what would be right.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        data = YAML(typ="safe", pure=True).load(Path(path))
+        data = plain_yaml.load(Path(path), str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file: copy one from presets/ (cp presets/folder.yaml {path})") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
-        raise UserError(f"{path}: must hold the keys {', '.join(Params.model_fields)}, holds {data!r}")
+        raise UserError(f"{path}: must hold the keys {', '.join(Params.model_fields)}, holds {_shown(data)}")
     try:
-        return Params(**data)
+        return Params.model_validate(data)
     except ValidationError as error:
         raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
 
@@ -408,7 +409,15 @@ def _explain(path, problem) -> str:
     if problem["type"] == "missing":
         return f"{path}: {where}: missing; see params.yaml in the repository for its meaning"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{path}: {where}: {message[:1].lower() + message[1:]}, not {problem['input']!r}"
+    return f"{path}: {where}: {message[:1].lower() + message[1:]}, not {_shown(problem['input'])}"
+
+
+def _shown(value) -> str:
+    """A value in short: YAML's aliases let a few lines hold an endless one."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring, short.maxother = 3, 20, 20, LONGEST, LONGEST
+    text = short.repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _settings_at(location) -> type[Settings]:
