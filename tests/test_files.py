@@ -80,3 +80,10 @@ def test_a_database_is_known_from_another_file(tmp_path):
     assert files.is_database(tmp_path / "made.db")
     (tmp_path / "other.db").write_text("something else")
     assert not files.is_database(tmp_path / "other.db")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"", b"[" * 100_000])
+def test_a_file_that_is_no_json_is_named(tmp_path, content):
+    (tmp_path / "file.json").write_bytes(content)
+    with pytest.raises(UserError, match="file.json: not JSON"):
+        files.read_json(tmp_path / "file.json")

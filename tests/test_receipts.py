@@ -98,3 +98,8 @@ def test_the_same_inputs_give_the_same_receipt(job):
     before = job.read_bytes()
     receipts.keep(job, receipts.read(job))
     assert job.read_bytes() == before and list(files.read_json(job))[-1] == "sha256"
+
+
+def test_a_broken_memory_of_hashes_is_made_anew(job):
+    receipts.CACHE.write_bytes(b"no database")
+    assert reason(job) is None

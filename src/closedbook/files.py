@@ -96,7 +96,11 @@ def write_json_lines(path: Path, rows) -> None:
 
 
 def read_json(path: Path):
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Raises UserError for a file that holds no JSON: all of them are written whole, so somebody or something changed it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error}): it was changed since it was written: bring it back, or delete it and run again") from None
 
 
 def read_json_lines(path: Path) -> list:

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from closedbook import plain_yaml
+from closedbook import files, plain_yaml
 from closedbook.errors import UserError
 from closedbook.miniature import provider
 from closedbook.strategies import STRATEGIES
@@ -377,10 +377,21 @@ def load(path: Path | str = "params.yaml") -> Params:
         raise UserError(f"{path}: no such file: copy one from presets/ (cp presets/folder.yaml {path})") from None
     if not isinstance(data, dict):
         raise UserError(f"{path}: must hold the keys {', '.join(Params.model_fields)}, holds {_shown(data)}")
+    return _checked(Params, data, path)
+
+
+def limits(path: Path) -> Limits:
+    """The limits that planning wrote for the jobs of a run. Raises UserError where there are none, or not whole ones."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file: snakemake --dry-run writes it from params.yaml")
+    return _checked(Limits, files.read_json(path), path)
+
+
+def _checked(kind: type[Settings], data, path):
     try:
-        return Params.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+        raise UserError("\n".join(_explain(path, problem, kind) for problem in error.errors())) from None
 
 
 def typed(sections: dict) -> SimpleNamespace:
@@ -399,10 +410,10 @@ def _only(kind, value):
     return kind.model_construct(**{name: _only(kind.model_fields[name].annotation, item) for name, item in value.items()})
 
 
-def _explain(path, problem) -> str:
+def _explain(path, problem, kind: type[Settings]) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in ("constrained-int", "literal['all']", "int", "float"))
     if problem["type"] == "extra_forbidden":
-        parent = _settings_at(problem["loc"][:-1])
+        parent = _settings_at(problem["loc"][:-1], kind)
         near = difflib.get_close_matches(str(problem["loc"][-1]), parent.model_fields, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(parent.model_fields)}"
         return f"{path}: {where}: unknown key; {hint}"
@@ -420,9 +431,8 @@ def _shown(value) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def _settings_at(location) -> type[Settings]:
-    """The settings class that a path of keys leads to."""
-    current = Params
+def _settings_at(location, current: type[Settings]) -> type[Settings]:
+    """The settings class that a path of keys leads to, from `current`."""
     for key in location:
         if key in current.model_fields:
             current = current.model_fields[key].annotation

@@ -72,8 +72,8 @@ def _parsed(text: str) -> tuple[str, list[str]]:
 @cache
 def _remembered() -> dict[str, dict]:
     """What remember() kept, by the SHA-256 of a module's text; nothing where this module, which decides what a digest is, was another."""
-    kept = files.read_json(PARSED) if BELIEVED.get() and PARSED.is_file() else {"by": None}
-    return kept["modules"] if kept["by"] == _self() else {}
+    kept = files.read_json(PARSED) if BELIEVED.get() and PARSED.is_file() else {}
+    return kept["modules"] if kept.get("by") == _self() else {}
 
 
 def remember() -> None:

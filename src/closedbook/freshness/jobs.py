@@ -40,7 +40,7 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
             os.utime(path)
         return
     values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
-    facts = step.run(params.typed(recipe["params"]), params.Limits(**files.read_json(LIMITS)), **given, **values)
+    facts = step.run(params.typed(recipe["params"]), params.limits(LIMITS), **given, **values)
     where = {"cpu": receipts.cpu()} if recipe["step"] in COMPUTED else {}
     receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
     for name in step.work:

@@ -4,7 +4,6 @@ Read docs/freshness.md first.
 """
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -192,7 +191,7 @@ def _make_folders(stage: str) -> None:
 def _outputs(receipt: Path) -> set[str]:
     try:
         return set(files.read_json(receipt)["outputs"])
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         return set()  # not a receipt: its job is stale, and says so
 
 
