@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -46,8 +47,12 @@ def params(revision: str) -> dict:
 
 
 def git(*arguments: str) -> str:
-    """What git prints; nothing where it fails."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout
+    """What git prints; nothing where it fails. Raises UserError where the folder is somebody else's, in which git refuses to work."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    if "dubious ownership" in done.stderr:
+        raise UserError(f"{Path.cwd()}: belongs to another user, so git does not answer here: if you trust it, run "
+                        f"git config --global --add safe.directory {Path.cwd()}")
+    return done.stdout
 
 
 def first_commits() -> list[str]:
