@@ -4,12 +4,20 @@ import sys
 import threading
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
 from closedbook import strategies, terminal
 from closedbook.freshness import upkeep, plan, recipes
 from closedbook.errors import UserError, writing
 from closedbook.scores import tasks
+
+# Our files appear whole or not at all. Snakemake's copies of what a job may overwrite would need room that a full disk has not, and would put
+# an old file beside its job's new ones.
+FileBackupMixin.backup_output = lambda persistence, path: None
+FileBackupMixin.restore_output = lambda persistence, path: path.exists()
+logger.addFilter(lambda record: "updating job failed" not in record.getMessage())
 
 if config:
     raise WorkflowError(

@@ -1,12 +1,16 @@
+import ast
 import os
 import re
+import sys
 import time
+from importlib import metadata
 
 import pytest
 
 from closedbook import files
 from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.freshness import code, receipts
+from closedbook.steps import STEPS
 
 RECIPE = {"step": "entities", "params": {"entities": {"max": 40}}, "code": "c0de", "prompts": {"entities": "aa"}, "assets": {}}
 
@@ -103,3 +107,20 @@ def test_the_same_inputs_give_the_same_receipt(job):
 def test_a_broken_memory_of_hashes_is_made_anew(job):
     receipts.CACHE.write_bytes(b"no database")
     assert reason(job) is None
+
+
+DECIDE_NOTHING = {"openai"}
+"""what a step imports that leaves no trace in a result: the names of errors"""
+
+
+def test_a_receipt_names_every_library_that_a_step_imports():
+    modules = {name for start in (*STEPS, "sources") for name in code.reached(f"closedbook.{start}")}
+    imported = set()
+    for module in modules:
+        for node in ast.walk(ast.parse(code._module_path(module, code.PACKAGE).read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            imported |= {name.partition(".")[0] for name in names}
+    known = metadata.packages_distributions()
+    libraries = {known[name][0].lower() for name in imported - sys.stdlib_module_names - {"closedbook"}}
+    assert sorted(libraries - DECIDE_NOTHING - set(receipts.versions())) == []
+    assert {"lingua-language-detector", "datasketch", "networkx", "bm25s"} <= libraries

@@ -8,12 +8,9 @@ from pathlib import Path
 
 from closedbook import files, params, terminal
 from closedbook.errors import UserError
-from closedbook.freshness import code, receipts
+from closedbook.freshness import code, machine, receipts
 from closedbook.freshness.receipts import LIMITS, WORK
 from closedbook.steps import Step
-
-COMPUTED = ("base", "runs", "retrieval", "scores")
-"""steps whose bits hang on the kind of processor"""
 
 
 def run(step: Step, options: dict) -> None:
@@ -41,8 +38,7 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
         return
     values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
     facts = step.run(params.typed(recipe["params"]), params.limits(LIMITS), **given, **values)
-    where = {"cpu": receipts.cpu()} if recipe["step"] in COMPUTED else {}
-    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
+    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **machine.of(recipe)})
     for name in step.work:
         shutil.rmtree(options[name], ignore_errors=True)  # not before: a kill in between would cost the work again
 
