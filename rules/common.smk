@@ -1,4 +1,5 @@
 # What every rule file needs: the plan, the lock of a live run, and times that say what the contents say.
+import logging
 import shlex
 import sys
 import threading
@@ -18,6 +19,7 @@ from closedbook.scores import tasks
 FileBackupMixin.backup_output = lambda persistence, path: None
 FileBackupMixin.restore_output = lambda persistence, path: path.exists()
 logger.addFilter(lambda record: "updating job failed" not in record.getMessage())
+logging.raiseExceptions = False  # Snakemake's log is on the same disk: where that is full, the message is enough, which the terminal shows
 
 if config:
     raise WorkflowError(
