@@ -36,6 +36,8 @@ if "PLAN" not in globals():  # each rule file includes this one, so that each ca
                 upkeep.reconcile(PLAN)
     except UserError as error:
         raise WorkflowError("\n".join(map(terminal.printable, str(error).splitlines()))) from None
+    except KeyboardInterrupt:
+        raise WorkflowError("interrupted while planning: no job was begun") from None
 
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
