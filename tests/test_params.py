@@ -63,6 +63,8 @@ def test_the_shipped_file_is_right():
     ("miniature.people", 3, ["miniature.people", "less than or equal to 2", "3"]),
     ("miniature.same_book", 4, ["miniature.same_book", "less than or equal to 3", "4"]),
     ("miniature.narrative", 0.6, ["miniature.narrative", "less than or equal to 0.5", "0.6"]),
+    ("documents.path", "a" * 300, ["documents.path", "too long for a path"]),
+    ("base.model", " ", ["base.model", "must not be empty", "' '"]),
     ("entities.max", 1, ["entities.max", "greater than or equal to 2", "1"]),
 ])  # fmt: skip
 def test_a_wrong_field_is_named_with_its_value_and_what_would_be_right(tmp_path, path, value, words):

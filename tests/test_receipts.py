@@ -76,8 +76,9 @@ def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
     assert reason(job) == "input input.txt is gone"
     (job.parent / "output.txt").unlink()
     assert reason(job) == "output.txt is missing"
-    job.write_text("{")
-    assert "not a receipt" in reason(job)
+    for content in (b"{", b"\xff", b"[" * 100_000):
+        job.write_bytes(content)
+        assert "not a receipt" in reason(job)
     job.unlink()
     assert reason(job) == "not made yet"
 

@@ -46,9 +46,21 @@ def _none_twice(values: list) -> list:
 NoneTwice = AfterValidator(_none_twice)
 
 
+def _can_be_a_path(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if len(value.encode()) > 4000 or any(len(part.encode()) > 255 for part in value.split("/")):
+        raise ValueError("is too long for a path")
+    return value
+
+
+Place = Annotated[str, AfterValidator(_can_be_a_path)]
+"""a file, a folder, or a name that may be one"""
+
+
 class Documents(Settings):
     source: Literal["miniature", "quality", "folder"]
-    path: str
+    path: Place
     limit: PositiveInt | None
 
 
@@ -64,12 +76,12 @@ class Miniature(Settings):
 
 
 class Base(Settings):
-    model: str
-    revision: str | None
+    model: Place
+    revision: Place | None
 
 
 class Spacy(Settings):
-    model: str
+    model: Place
 
 
 class Endpoint(Settings):
@@ -159,7 +171,7 @@ class PassageSettings(Settings):
 
 
 class Replay(Settings):
-    path: str
+    path: Place
     rate: Share
     held_out: NonNegativeInt
 

@@ -114,7 +114,7 @@ def parsed(content: bytes, name: str) -> dict:
     """A receipt's record from its bytes, wherever they were kept. Raises UserError as `read` does; `name` says which receipt."""
     try:
         record = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{name}: not a receipt: not JSON ({error}){REMEDY}") from None
     missing = [part for part in PARTS if not isinstance(record, dict) or part not in record]
     if missing:

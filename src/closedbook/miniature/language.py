@@ -8,6 +8,7 @@ from pathlib import Path
 
 from closedbook import plain_yaml
 from closedbook.errors import UserError
+from closedbook.miniature import shape
 
 WORLD = Path(__file__).parent / "world.yaml"
 
@@ -153,11 +154,12 @@ def listing(names) -> str:
 def load(path: Path = WORLD) -> World:
     """Read a world. Raises UserError where the file is absent, is not YAML or lacks a part."""
     try:
-        return _world(plain_yaml.load(Path(path), f"documents.path: {path}"))
+        data = plain_yaml.load(Path(path), f"documents.path: {path}")
     except FileNotFoundError:
         raise UserError(f"documents.path: {path}: no such file: the miniature's own is src/closedbook/miniature/world.yaml") from None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"documents.path: {path}: not a world like src/closedbook/miniature/world.yaml: {error}") from None
+    if wrong := shape.problem(data, plain_yaml.load(WORLD, str(WORLD))):
+        raise UserError(f"documents.path: {path}: not a world like src/closedbook/miniature/world.yaml: {wrong}")
+    return _world(data)
 
 
 def _world(data: dict) -> World:
