@@ -1,13 +1,16 @@
 # Two commands do everything on a fresh machine: make reproduce (the main job) and make test. make test-real downloads a real model (93 MB).
 PYTHON ?= python3
 BIN = .venv/bin
+VERSION = -c 'import sys; print(*sys.version_info[:2])'
 
 .PHONY: setup reproduce test test-real
 
 setup: .venv/installed
 
+# A .venv of the same Python is kept, with a torch that was installed into it before; one of another Python is of no use.
 .venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(PYTHON) is Python %d.%d, and closedbook needs 3.11: make PYTHON=python3.11 …" % sys.version_info[:2])'
+	$(PYTHON) -m venv $$(test "$$($(BIN)/python $(VERSION) 2>&1)" = "$$($(PYTHON) $(VERSION))" || echo --clear) .venv
 	$(BIN)/pip install --quiet --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

@@ -1,16 +1,25 @@
 # What every rule file needs: the plan, the lock of a live run, and times that say what the contents say.
+import logging
 import shlex
-import sqlite3
 import sys
 import threading
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
-from closedbook import strategies
+from closedbook import strategies, terminal
 from closedbook.freshness import plan, receipts, recipes, upkeep
-from closedbook.errors import UserError
+from closedbook.errors import UserError, writing
 from closedbook.scores import tasks
+
+# Our files appear whole or not at all. Snakemake's copies of what a job may overwrite would need room that a full disk has not, and would put
+# an old file beside its job's new ones.
+FileBackupMixin.backup_output = lambda persistence, path: None
+FileBackupMixin.restore_output = lambda persistence, path: path.exists()
+logger.addFilter(lambda record: "updating job failed" not in record.getMessage())
+logging.raiseExceptions = False  # Snakemake's log is on the same disk: where that is full, the message is enough, which the terminal shows
 
 if config:
     raise WorkflowError(
@@ -19,15 +28,16 @@ if config:
 
 if "PLAN" not in globals():  # each rule file includes this one, so that each can be run alone
     try:
-        if workflow.is_main_process:
-            LOCK = upkeep.hold("snakemake " + " ".join(sys.argv[1:]))
-        PLAN = plan.make()
-        verdicts = upkeep.reconcile(PLAN) if workflow.is_main_process else {}
-        BASE_IS_STALE = verdicts.get(receipts.FOLDER / "base/base.json") is not None
+        with writing("this folder"):
+            if workflow.is_main_process:
+                LOCK = upkeep.hold("snakemake " + " ".join(sys.argv[1:]))
+            PLAN = plan.make()
+            verdicts = upkeep.reconcile(PLAN) if workflow.is_main_process else {}
+            BASE_IS_STALE = verdicts.get(receipts.FOLDER / "base/base.json") is not None
     except UserError as error:
-        raise WorkflowError(str(error)) from None
-    except (PermissionError, sqlite3.OperationalError) as error:
-        raise WorkflowError(f"{error}: this folder must be writable, with room on its disk") from None
+        raise WorkflowError("\n".join(map(terminal.printable, str(error).splitlines()))) from None
+    except KeyboardInterrupt:
+        raise WorkflowError("interrupted while planning: no job was begun") from None
 
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.

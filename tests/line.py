@@ -12,7 +12,8 @@ import toys
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-PROJECT = ("Snakefile", "rules", "profiles", "src", "evals", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "params.yaml")
+PROJECT = ("Snakefile", "rules", "profiles", "src", "evals", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore",
+           ".gitattributes", ".gitignore", "params.yaml")  # fmt: skip
 QUALITY = ROOT.parent / "shared" / "quality"
 TINY = {
     "llm": {"model": None},

@@ -56,7 +56,7 @@ def test_a_hostile_title_is_one_cell_of_text(written):
 
 
 @pytest.mark.parametrize(("text", "shown"), [("1. one", "1\\. one"), ("- a", "\\- a"), ("0.281", "0.281"), ("a\n\n# b", "a \\# b"),
-                                             (1234, "1234"), ("www.x.example", "www\\.x.example"), ("\\<b>", "\\\\\\<b\\>")])  # fmt: skip
+                                             (1234, "1234"), ("www.x.example", "www\\.x.example"), ("\\<b>", "\\\\\\<b\\>"), ("a\x1b[2Jb", "a\\\\x1b\\[2Jb")])  # fmt: skip
 def test_text_in_markdown_shows_itself(text, shown):
     assert cards.markdown(text) == shown
 

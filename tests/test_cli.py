@@ -1,6 +1,9 @@
 import errno
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -21,11 +24,12 @@ def stopped_by(error, monkeypatch):
     PermissionError(errno.EACCES, "Permission denied", "results"),
     RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
     sqlite3.OperationalError("database or disk is full"),
+    RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598"),
 ])  # fmt: skip
 def test_no_room_and_no_permission_are_said_without_a_traceback(error, monkeypatch, capsys):
     assert stopped_by(error, monkeypatch) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: ") and "make room or give write permission" in said and str(error) in said
+    assert said.startswith("error: ") and "make room on its disk or give permission" in said and str(error) in said
 
 
 def test_a_user_s_mistake_is_said_and_a_fault_of_ours_keeps_its_traceback(monkeypatch, capsys):
@@ -33,6 +37,32 @@ def test_a_user_s_mistake_is_said_and_a_fault_of_ours_keeps_its_traceback(monkey
     assert capsys.readouterr().err == "error: params.yaml: seed: wrong\n"
     with pytest.raises(ZeroDivisionError):
         stopped_by(ZeroDivisionError(), monkeypatch)
+
+
+def test_ctrl_c_is_said_without_a_traceback(monkeypatch, capsys):
+    assert stopped_by(KeyboardInterrupt(), monkeypatch) == 130
+    assert capsys.readouterr().err.startswith("interrupted: what is finished is kept")
+
+
+def ended(code: str, command: str = "fresh") -> subprocess.CompletedProcess:
+    """closedbook with a command that runs `code`, its stdout and stderr on a pipe that nobody reads."""
+    script = f"from closedbook import cli, terminal\ndef act(_):\n  {code}\ncli._{command} = act\nraise SystemExit(cli.main(['{command}']))"
+    read, written = os.pipe()
+    os.close(read)
+    try:
+        return subprocess.run([sys.executable, "-c", script], stdout=written, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "src"})
+    finally:
+        os.close(written)
+
+
+def test_an_answer_that_nobody_reads_ends_without_a_word():
+    done = ended("[terminal.show(str(n)) for n in range(9)]; terminal.note('not reached')")
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_work_goes_on_where_nobody_reads_about_it(tmp_path):
+    done = ended(f"import os, pathlib; os.dup2(1, 2); terminal.note('one'); terminal.note('two'); pathlib.Path({str(tmp_path / 'done')!r}).touch()")
+    assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "done").exists()
 
 
 @pytest.mark.parametrize("arguments, names", [

@@ -1,7 +1,10 @@
 import errno
 import os
+import sqlite3
+import stat
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -40,10 +43,47 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
-def test_a_folder_that_may_not_be_written_is_named(tmp_path, monkeypatch):
-    def refuse(dir, prefix):
-        raise PermissionError(errno.EACCES, "Permission denied", str(dir))
+@pytest.mark.parametrize("code, words", [(errno.EACCES, "Permission denied.*permission"), (errno.ENOSPC, "No space left.*make room"), (errno.EROFS, "Read-only")])
+def test_a_folder_that_takes_no_new_file_is_named(tmp_path, monkeypatch, code, words):
+    def refuse(path, *_, **__):
+        raise OSError(code, os.strerror(code), str(path))
 
-    monkeypatch.setattr(files.tempfile, "mkstemp", refuse)  # a test that runs as root is refused nothing
-    with pytest.raises(UserError, match="file.txt.*Permission denied.*permission"):
+    monkeypatch.setattr(files, "open", refuse, raising=False)  # a test that runs as root is refused nothing
+    with pytest.raises(UserError, match=f"file.txt.*{words}"):
         files.write_text(tmp_path / "file.txt", "text")
+
+
+def test_what_a_block_fails_to_read_is_not_taken_for_a_failure_to_write(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent.txt"), files.whole_file(tmp_path / "file.txt"):
+        (tmp_path / "absent.txt").read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mask, mode", [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_file_has_the_mode_that_umask_gives(tmp_path, mask, mode):
+    (tmp_path / "model.safetensors").touch(0o600)
+    before = os.umask(mask)
+    try:
+        files.write_text(tmp_path / "file.txt", "text")
+        files.give_usual_modes(tmp_path)
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {"file.txt": mode, "model.safetensors": mode}
+
+
+def test_a_database_is_known_from_another_file(tmp_path):
+    assert files.is_database(tmp_path / "absent.db")
+    with closing(sqlite3.connect(tmp_path / "made.db")) as database, database:
+        assert files.is_database(tmp_path / "made.db")
+        database.execute("CREATE TABLE one (two TEXT)")
+    assert files.is_database(tmp_path / "made.db")
+    (tmp_path / "other.db").write_text("something else")
+    assert not files.is_database(tmp_path / "other.db")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"", b"[" * 100_000])
+def test_a_file_that_is_no_json_is_named(tmp_path, content):
+    (tmp_path / "file.json").write_bytes(content)
+    with pytest.raises(UserError, match="file.json: not JSON"):
+        files.read_json(tmp_path / "file.json")

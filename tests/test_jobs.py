@@ -67,3 +67,14 @@ def test_without_a_recipe_it_says_who_writes_one(job, tmp_path):
     (tmp_path / "recipe.json").unlink()
     with pytest.raises(UserError, match="recipe.json: no such recipe"):
         job()
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda path: path.unlink(), "no such file"), (lambda path: path.write_text("{"), "not JSON"), (lambda path: path.write_text("[]"), "dictionary"),
+    (lambda path: files.write_json(path, files.read_json(path) | {"retries": -1}), "retries: .* not -1"),
+    (lambda path: files.write_json(path, files.read_json(path) | {"retrys": 1}), "retrys: unknown key; did you mean retries"),
+])  # fmt: skip
+def test_limits_that_are_none_are_named(job, change, words):
+    change(jobs.LIMITS)
+    with pytest.raises(UserError, match=f"limits.json: .*{words}"):
+        job()

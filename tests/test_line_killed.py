@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from line import Line
 from texts import write_documents
@@ -39,9 +41,23 @@ def kill(line: Line, server, receipts: int, calls: int, seconds: float, alone: b
 
 
 def steps_at_work(pid: int) -> str:
-    listed = subprocess.run(["ps", "--no-headers", "-o", "args", "-s", str(pid)], stdout=subprocess.PIPE, text=True, check=True).stdout
-    words = [line.split() for line in listed.splitlines() if "-m closedbook step " in line and "/python" in line.split()[0]]
-    return ", ".join(sorted({args[args.index("step") + 1] for args in words}))
+    """The steps that a process and its children run, however long their command lines are."""
+    steps = set()
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            words = child.cmdline()
+            steps.update(words[4:5] if words[1:4] == ["-m", "closedbook", "step"] else [])
+    return ", ".join(sorted(steps))
+
+
+def test_a_step_is_seen_at_work_below_a_long_path(tmp_path):
+    place = tmp_path.joinpath(*["a" * 100] * 5)
+    place.mkdir(parents=True)
+    (place / "closedbook.py").write_text("print('begun', flush=True); input()")
+    command = f"{sys.executable} -m closedbook step passages --recipe {place}/recipe.json; true"
+    with subprocess.Popen(command, shell=True, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout.readline() == b"begun\n"
+        assert steps_at_work(process.pid) == "passages"
 
 
 def test_after_each_of_ten_kills_the_next_run_resumes_to_the_same_bytes(made, server, tmp_path):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,8 @@ def test_the_shipped_file_is_right():
     ("miniature.people", 3, ["miniature.people", "less than or equal to 2", "3"]),
     ("miniature.same_book", 4, ["miniature.same_book", "less than or equal to 3", "4"]),
     ("miniature.narrative", 0.6, ["miniature.narrative", "less than or equal to 0.5", "0.6"]),
+    ("documents.path", "a" * 300, ["documents.path", "too long for a path"]),
+    ("base.model", " ", ["base.model", "must not be empty", "' '"]),
     ("entities.max", 1, ["entities.max", "greater than or equal to 2", "1"]),
 ])  # fmt: skip
 def test_a_wrong_field_is_named_with_its_value_and_what_would_be_right(tmp_path, path, value, words):
@@ -85,6 +88,76 @@ def test_a_missing_section_and_a_missing_file_say_so(tmp_path):
     (tmp_path / "params.yaml").write_text("seed: [1\n")
     with pytest.raises(UserError, match="not YAML"):
         params.load(tmp_path / "params.yaml")
+
+
+NOT_OURS = {"alias to itself": "&a [*a]", "deep": "[" * 3000 + "]" * 3000, "many digits": "9" * 5000, "many hex digits": "0x" + "f" * 6000}
+
+
+@pytest.mark.parametrize("value, words", [
+    ("!!int abc", "line {line}, column 7: 'abc' is no int"),
+    ("!!float ''", "line {line}, column 7: '' is no float"),
+    ("!!bool maybe", "line {line}, column 7: 'maybe' is no bool"),
+    ("!!binary '!!!'", "seed|line {line}, column 7"),
+    ("2023-02-30", "line {line}, column 7: '2023-02-30' is no timestamp"),
+    ("2023-02-28", "seed: .*valid integer"),
+    ("!!python/object/apply:os.system [x]", "line {line}, column 7: could not determine a constructor"),
+    ("!<x> y", "line {line}, column 7"),
+    ("{[1]: 2}", "seed: .*valid integer|line {line}"),
+    ("{<<: 3}", "line {line}"),
+    ("*nowhere", "line {line}, column 7: found undefined alias 'nowhere'"),
+    ("1e999", "seed"),
+    (NOT_OURS["alias to itself"], "seed"),
+    (NOT_OURS["deep"], "nested too deeply"),
+    (NOT_OURS["many digits"], "line {line}, column 7: '9{{40}}…' is "),
+    (NOT_OURS["many hex digits"], "line {line}, column 7: .* is too large a number"),
+    ("9223372036854775808", "line {line}, column 7: .* is too large a number"),
+    ('"\\0"', "line {line}, column 7: .* holds a control character"),
+    ('"\\e[31m"', "line {line}, column 7: .* holds a control character"),
+    ('"\\ud800"', "line {line}, column 7: .* holds a control character"),
+    ("1\nseed: 2", "found duplicate key \"seed\""),
+])  # fmt: skip
+def test_whatever_yaml_can_hold_is_refused_with_its_place(tmp_path, value, words):
+    text = (ROOT / "params.yaml").read_text()
+    line = text[: text.index("\nseed: ")].count("\n") + 2
+    (tmp_path / "params.yaml").write_text(re.sub(r"^seed: .*", lambda _: f"seed: {value}", text, flags=re.MULTILINE))
+    with pytest.raises(UserError, match=words.format(line=line)) as caught:
+        params.load(tmp_path / "params.yaml")
+    assert str(caught.value).startswith(f"{tmp_path}/params.yaml: ") and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("path, value", [
+    ("training.learning_rate", float("inf")), ("training.learning_rate", float("nan")), ("limits.max_usd", float("inf")), ("limits.timeout", 1e300),
+    ("limits.concurrency", 10**9), ("training.threads", 10**9), ("llm.temperature", float("nan")),
+])  # fmt: skip
+def test_a_number_that_nothing_could_work_with_is_refused(tmp_path, path, value):
+    with pytest.raises(UserError, match=f"{path}: .*, not {re.escape(repr(value))}"):
+        load_with(tmp_path, path, value)
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"\xff\xfe", "not YAML|must hold the keys"), (b"seed: \xe9\n", "not YAML.*UTF-8"), (b"seed: a\x00b\n", "not YAML"), (b"", "must hold the keys"), (b"[1, 2]", "must hold the keys"),
+    (b"1: 2\n? [3]\n: 4\n", "1: keys should be strings"), (b"--- 1\n--- 2\n", "not YAML"),
+])  # fmt: skip
+def test_a_file_that_is_no_params_yaml_is_named(tmp_path, content, words):
+    (tmp_path / "params.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=f"(?s)params.yaml: (.*{words})"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_folder_in_the_place_of_params_yaml_is_named(tmp_path):
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(UserError, match="params.yaml: cannot be read .Is a directory"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_an_alias_that_stands_for_endless_text_is_shown_in_short(tmp_path):
+    names = "abcdefghijkl"
+    bomb = ["&a [lol]", *(f"&{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in zip(names, names[1:]))]
+    text = re.sub(r"^seed: .*", f"seed: [{', '.join(bomb)}]", (ROOT / "params.yaml").read_text(), flags=re.MULTILINE)
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match="seed: .*valid integer") as caught:
+        params.load(tmp_path / "params.yaml")
+    assert len(str(caught.value)) < 1000
 
 
 def test_numbers_are_read_as_yaml_1_2_says(tmp_path):

@@ -1,12 +1,16 @@
+import ast
 import os
 import re
+import sys
 import time
+from importlib import metadata
 
 import pytest
 
 from closedbook import files
 from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.freshness import code, receipts
+from closedbook.steps import STEPS
 
 RECIPE = {"step": "entities", "params": {"entities": {"max": 40}}, "code": "c0de", "prompts": {"entities": "aa"}, "assets": {}}
 
@@ -72,8 +76,9 @@ def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
     assert reason(job) == "input input.txt is gone"
     (job.parent / "output.txt").unlink()
     assert reason(job) == "output.txt is missing"
-    job.write_text("{")
-    assert "not a receipt" in reason(job)
+    for content in (b"{", b"\xff", b"[" * 100_000):
+        job.write_bytes(content)
+        assert "not a receipt" in reason(job)
     job.unlink()
     assert reason(job) == "not made yet"
 
@@ -98,3 +103,25 @@ def test_the_same_inputs_give_the_same_receipt(job):
     before = job.read_bytes()
     receipts.keep(job, receipts.read(job))
     assert job.read_bytes() == before and list(files.read_json(job))[-1] == "sha256"
+
+
+def test_a_broken_memory_of_hashes_is_made_anew(job):
+    receipts.CACHE.write_bytes(b"no database")
+    assert reason(job) is None
+
+
+DECIDE_NOTHING = {"openai"}
+"""what a step imports that leaves no trace in a result: the names of errors"""
+
+
+def test_a_receipt_names_every_library_that_a_step_imports():
+    modules = {name for start in (*STEPS, "sources") for name in code.reached(f"closedbook.{start}")}
+    imported = set()
+    for module in modules:
+        for node in ast.walk(ast.parse(code._module_path(module, code.PACKAGE).read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            imported |= {name.partition(".")[0] for name in names}
+    known = metadata.packages_distributions()
+    libraries = {known[name][0].lower() for name in imported - sys.stdlib_module_names - {"closedbook"}}
+    assert sorted(libraries - DECIDE_NOTHING - set(receipts.versions())) == []
+    assert {"lingua-language-detector", "datasketch", "networkx", "bm25s"} <= libraries

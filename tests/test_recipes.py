@@ -56,7 +56,7 @@ def test_what_is_on_the_short_list_changes_no_step_and_any_other_module_of_a_ste
         return {step: code.of_step(step, package=package) for step in STEPS}
 
     before = digests_with()
-    assert 0 < len(code.NEUTRAL) < 10
+    assert 0 < len(code.NEUTRAL) <= 10
     for name in code.NEUTRAL:
         assert digests_with(name) == before
     for name in ("closedbook.runs", "closedbook.training", "closedbook.packing", "closedbook.files"):

@@ -1,5 +1,6 @@
 """runs: the same bytes twice, a record that adds up, and a kill at the worst moment."""
 
+import full_disk
 import numpy as np
 import pytest
 import toys
@@ -118,3 +119,14 @@ def test_weights_keep_the_number_format_of_the_base(world, tmp_path, logged):
     (tmp_path / "corpus").symlink_to(world / "corpus")
     build(tmp_path, tmp_path / "toy-s1")
     assert models.model(tmp_path / "toy-s1", "auto").dtype == torch.bfloat16
+
+
+def test_a_disk_too_full_for_the_weights_is_named(tmp_path):
+    with full_disk.full_beyond(30_000), pytest.raises(UserError, match="toy: cannot be written .*make room"):
+        models.save(toys.model(), toys.tokenizer(toys.SENTENCES), tmp_path / "toy")
+
+
+def test_all_files_of_a_run_can_be_read_by_the_same_people(world, tmp_path, logged):
+    build(world, tmp_path / "toy-s1")
+    (tmp_path / "plain").touch()
+    assert {path.name: path.stat().st_mode for path in (tmp_path / "toy-s1").iterdir() if path.stat().st_mode != (tmp_path / "plain").stat().st_mode} == {}

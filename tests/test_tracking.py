@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from closedbook import tracking
+from closedbook.errors import UserError
 
 RUN = {
     "name": "raw",
@@ -93,3 +94,12 @@ def test_in_a_copied_folder_a_run_is_logged_there_and_not_where_it_came_from(sto
     assert set(store.rglob("*.csv")) == before
     (run,) = (run for run in found(copy)[1] if run.info.run_name == "elsewhere")
     assert (copy / "mlartifacts" / run.info.run_id / "artifacts" / "losses.csv").exists()
+
+
+def test_a_store_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"something else")
+    with pytest.raises(UserError, match="mlflow.db: not a database: move it away"):
+        _log(tmp_path, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(tmp_path))
+        assert tracking.seconds("a" * 64) is None

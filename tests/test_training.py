@@ -5,11 +5,13 @@ import re
 import shutil
 from types import SimpleNamespace
 
+import full_disk
 import numpy as np
 import pytest
 import toys
 
 from closedbook import params, training
+from closedbook.errors import UserError
 
 STEPS = 7
 
@@ -190,3 +192,10 @@ def test_accumulation_must_share_the_batch():
     settings = toys.TRAINING.model_dump()
     with pytest.raises(ValueError, match="must divide batch_size, 4"):
         params.Training(**{**settings, "accumulation": 3})
+
+
+@pytest.mark.parametrize("size", [30_000, 200_000])  # too small for the weights; for torch's optimizer.pt
+def test_a_disk_too_full_for_a_checkpoint_is_named_and_the_training_goes_on_later(uninterrupted, tmp_path, size):
+    with full_disk.full_beyond(size), pytest.raises(UserError, match="checkpoints: cannot be written .*make room"):
+        train(tmp_path / "checkpoints")
+    assert train(tmp_path / "checkpoints") == uninterrupted

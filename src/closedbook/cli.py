@@ -2,8 +2,8 @@
 
 import argparse
 import os
-import re
 import sys
+import traceback
 from pathlib import Path
 
 QUIET = {
@@ -14,24 +14,30 @@ QUIET = {
     "OMP_WAIT_POLICY": "passive",  # threads that spin take the core that another job waits for
 }
 """nothing phones home, and processes that share cores do not starve each other; set before any library is loaded"""
-NO_PLACE = re.compile(r"No space left|[Dd]isk is full|Disk quota|File too large|Permission denied|[Rr]ead-only|readonly database|unable to open database")
+INTERRUPTED = 128 + 2
+"""the exit status of a program that Ctrl-C ended, as a shell knows it from SIGINT"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    from closedbook.errors import UserError
+    from closedbook import terminal
+    from closedbook.errors import REMEDY, UserError, refused
 
-    options = _parser().parse_args(arguments)
+    sys.excepthook = lambda *error: terminal.note(*"".join(traceback.format_exception(*error)).splitlines())  # it quotes names and texts
     try:
+        options = _parser().parse_args(arguments)
         options.command(options)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.note(*f"error: {error}".splitlines())
         return 2
+    except KeyboardInterrupt:
+        terminal.note("interrupted: what is finished is kept, and the same command goes on from there")
+        return INTERRUPTED
     except Exception as error:  # libraries write files too (models, checkpoints, databases), and each has its own way to fail
-        if not NO_PLACE.search(str(error)):
+        if (reason := refused(error)) is None:
             raise
-        print(f"error: {error}: make room or give write permission, then run again; what is finished is kept", file=sys.stderr)
+        terminal.note(f"error: {reason}: {REMEDY}")
         return 2
     return 0
 
@@ -97,12 +103,14 @@ def _verify(options) -> None:
 
 
 def _commit(options) -> None:
+    from closedbook import terminal
     from closedbook.freshness import plan, upkeep
 
-    print(upkeep.commit(plan.make(write=False)))
+    terminal.show(upkeep.commit(plan.make(write=False)))
 
 
 def _fresh(options) -> None:
+    from closedbook import terminal
     from closedbook.errors import UserError
     from closedbook.freshness import accept, plan, upkeep
 
@@ -110,30 +118,29 @@ def _fresh(options) -> None:
         raise UserError("--accept PATH and --why REASON go together")
     if options.accept:
         with upkeep.hold("closedbook fresh --accept"):
-            print(f"{accept.accept(plan.make(), options.accept, options.why)} holds the reason; closedbook commit records it")
+            terminal.show(f"{accept.accept(plan.make(), options.accept, options.why)} holds the reason; closedbook commit records it")
         return
     lines, stale = upkeep.report(plan.make(write=False), options.strict)
-    print("\n".join(lines))
+    terminal.show(*lines)
     if stale and options.strict:
         raise SystemExit(1)
 
 
 def _table(options) -> None:
-    from closedbook import params, table
+    from closedbook import params, table, terminal
     from closedbook.errors import UserError
     from closedbook.freshness import recipes
 
     scores = sorted(Path("results/scores").glob("*.json"))
     if not scores:
         raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
-    print(table.text(scores, recipes.all_tasks(params.load())))
-    print("\nreport: results/report/report.html")
+    terminal.show(*table.text(scores, recipes.all_tasks(params.load())).splitlines(), "", "report: results/report/report.html")
 
 
 def _ask_again(options) -> None:
-    from closedbook import again
+    from closedbook import again, terminal
     from closedbook.freshness import plan, upkeep
 
     with upkeep.hold("closedbook ask-again"):
         for line in again.reopen(plan.make(), options.documents):
-            print(line)
+            terminal.show(line)

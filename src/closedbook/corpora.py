@@ -5,7 +5,6 @@ is a prefix of a larger one, token by token.
 """
 
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from closedbook import care, files, mixing, params, seeds
+from closedbook import care, files, mixing, params, seeds, terminal
 from closedbook.errors import UserError
 from closedbook.records import Passages
 from closedbook.replay import Replay
@@ -102,7 +101,7 @@ def _reported(pairs: list, label: str) -> Iterator:
     due = time.monotonic() + SECONDS_BETWEEN_LINES
     for number, pair in enumerate(pairs):
         if time.monotonic() >= due:
-            print(f"{label}: {number:,} of {len(pairs):,} passages", file=sys.stderr, flush=True)
+            terminal.note(f"{label}: {number:,} of {len(pairs):,} passages")
             due = time.monotonic() + SECONDS_BETWEEN_LINES
         yield pair
 

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 
-from closedbook.errors import UserError
+from closedbook.errors import REMEDY, UserError
 
 
 def canonical(value) -> str:
@@ -36,29 +36,43 @@ def sha256_file(path: Path) -> str:
 
 @contextmanager
 def whole_file(path: Path, mode: str = "w"):
-    """Open a temporary neighbour of `path` that takes its place only when the block ends well and is on disk.
+    """Open a temporary neighbour of `path` that takes its place only when the block ends well and is on disk; its mode is as umask says.
 
     A disk that is full or a folder that may not be written raises UserError that names the path.
     """
     path = Path(path)
-    temporary = None
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-        with os.fdopen(descriptor, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as handle:
+        with open(temporary, mode.replace("w", "x"), **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-        temporary = None
     except OSError as error:
-        if error.filename not in (None, temporary, str(path.parent)):
+        if error.filename is not None and Path(error.filename) not in (temporary, *path.parents):
             raise  # the block failed on a file of its own
-        raise UserError(f"{path}: cannot be written ({error.strerror}): make room or give write permission, then run again") from error
+        raise UserError(f"{path}: cannot be written ({error.strerror}): {REMEDY}") from error
     finally:
-        if temporary is not None and os.path.exists(temporary):
+        if os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def give_usual_modes(folder: Path) -> None:
+    """Give each file of a folder the mode that umask gives to a new one: safetensors writes for the owner alone."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    for path in folder.iterdir():
+        if path.is_file():
+            path.chmod(0o666 & ~mask)
+
+
+def is_database(path: Path) -> bool:
+    """Whether SQLite can open a file, by its first bytes; one that is not there, or empty, it makes its own."""
+    if not path.exists():
+        return True
+    with open(path, "rb") as handle:
+        return handle.read(16) in (b"", b"SQLite format 3\0")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -82,7 +96,11 @@ def write_json_lines(path: Path, rows) -> None:
 
 
 def read_json(path: Path):
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Raises UserError for a file that holds no JSON: all of them are written whole, so somebody or something changed it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error}): it was changed since it was written: bring it back, or delete it and run again") from None
 
 
 def read_json_lines(path: Path) -> list:

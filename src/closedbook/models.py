@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from closedbook import files, frame
-from closedbook.errors import UserError
+from closedbook.errors import UserError, writing
 
 
 def tokenizer(reference: Path):
@@ -33,6 +33,14 @@ def pretrained_model(name: str, revision: str | None, **options):
         raise UserError(f"params.yaml: base.model: {name} lacks {len(lacking)} weights, as {lacking[0]}: download it whole, or take a model for "
                         "causal language modelling")  # fmt: skip
     return model
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """Write a trained model, in one file of weights, and its tokenizer, so that from_pretrained takes the folder."""
+    with writing(folder):
+        model.save_pretrained(folder, max_shard_size="1000GB")
+        tokenizer.save_pretrained(folder)
+    files.give_usual_modes(folder)
 
 
 def stored_dtype(reference: Path):

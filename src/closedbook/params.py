@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import reprlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal, get_args, get_origin
@@ -19,16 +20,21 @@ from pydantic import (
     model_validator,
 )
 
+from closedbook import files, plain_yaml
 from closedbook.errors import UserError
 from closedbook.miniature import provider
 from closedbook.strategies import STRATEGIES
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+Seconds = Annotated[float, Field(gt=0, le=10_000_000)]
+LONGEST = 300
+"""characters of a wrong value that are shown"""
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def _none_twice(values: list) -> list:
@@ -40,9 +46,21 @@ def _none_twice(values: list) -> list:
 NoneTwice = AfterValidator(_none_twice)
 
 
+def _can_be_a_path(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    if len(value.encode()) > 4000 or any(len(part.encode()) > 255 for part in value.split("/")):
+        raise ValueError("is too long for a path")
+    return value
+
+
+Place = Annotated[str, AfterValidator(_can_be_a_path)]
+"""a file, a folder, or a name that may be one"""
+
+
 class Documents(Settings):
     source: Literal["miniature", "quality", "folder"]
-    path: str
+    path: Place
     limit: PositiveInt | None
 
 
@@ -58,13 +76,13 @@ class Miniature(Settings):
 
 
 class Base(Settings):
-    model: str
-    revision: str | None
+    model: Place
+    revision: Place | None
     end_of_text: str | None
 
 
 class Spacy(Settings):
-    model: str
+    model: Place
 
 
 class Endpoint(Settings):
@@ -154,7 +172,7 @@ class PassageSettings(Settings):
 
 
 class Replay(Settings):
-    path: str
+    path: Place
     rate: Share
     held_out: NonNegativeInt
 
@@ -212,7 +230,7 @@ class Training(Settings):
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
     attention: Literal["sdpa", "eager"]
-    threads: PositiveInt
+    threads: Threads
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt
 
@@ -292,7 +310,7 @@ class Scores(Settings):
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
-    threads: PositiveInt
+    threads: Threads
 
 
 class Reader(Endpoint):
@@ -310,10 +328,10 @@ class Limits(Settings):
     max_calls: NonNegativeInt | None
     max_usd: Annotated[float, Field(ge=0)] | None
     max_tokens: NonNegativeInt | None
-    concurrency: PositiveInt
-    timeout: Annotated[float, Field(gt=0)]
+    concurrency: Annotated[int, Field(ge=1, le=10_000)]
+    timeout: Seconds
     retries: NonNegativeInt
-    deadline: Annotated[float, Field(gt=0)]
+    deadline: Seconds
     input_usd_per_million: Annotated[float, Field(ge=0)] | None
     cached_input_usd_per_million: Annotated[float, Field(ge=0)] | None
     output_usd_per_million: Annotated[float, Field(ge=0)] | None
@@ -369,21 +387,27 @@ def load(path: Path | str = "params.yaml") -> Params:
 
     Raises UserError that names the file, each wrong field, its value, and what would be right.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        data = YAML(typ="safe", pure=True).load(Path(path))
+        data = plain_yaml.load(Path(path), str(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file: copy one from presets/ (cp presets/folder.yaml {path})") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
-        raise UserError(f"{path}: must hold the keys {', '.join(Params.model_fields)}, holds {data!r}")
+        raise UserError(f"{path}: must hold the keys {', '.join(Params.model_fields)}, holds {_shown(data)}")
+    return _checked(Params, data, path)
+
+
+def limits(path: Path) -> Limits:
+    """The limits that planning wrote for the jobs of a run. Raises UserError where there are none, or not whole ones."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file: snakemake --dry-run writes it from params.yaml")
+    return _checked(Limits, files.read_json(path), path)
+
+
+def _checked(kind: type[Settings], data, path):
     try:
-        return Params(**data)
+        return kind.model_validate(data)
     except ValidationError as error:
-        raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+        raise UserError("\n".join(_explain(path, problem, kind) for problem in error.errors())) from None
 
 
 def typed(sections: dict) -> SimpleNamespace:
@@ -402,22 +426,29 @@ def _only(kind, value):
     return kind.model_construct(**{name: _only(kind.model_fields[name].annotation, item) for name, item in value.items()})
 
 
-def _explain(path, problem) -> str:
+def _explain(path, problem, kind: type[Settings]) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in ("constrained-int", "literal['all']", "int", "float"))
     if problem["type"] == "extra_forbidden":
-        parent = _settings_at(problem["loc"][:-1])
+        parent = _settings_at(problem["loc"][:-1], kind)
         near = difflib.get_close_matches(str(problem["loc"][-1]), parent.model_fields, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(parent.model_fields)}"
         return f"{path}: {where}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{path}: {where}: missing; see params.yaml in the repository for its meaning"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{path}: {where}: {message[:1].lower() + message[1:]}, not {problem['input']!r}"
+    return f"{path}: {where}: {message[:1].lower() + message[1:]}, not {_shown(problem['input'])}"
 
 
-def _settings_at(location) -> type[Settings]:
-    """The settings class that a path of keys leads to."""
-    current = Params
+def _shown(value) -> str:
+    """A value in short: YAML's aliases let a few lines hold an endless one."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring, short.maxother = 3, 20, 20, LONGEST, LONGEST
+    text = short.repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _settings_at(location, current: type[Settings]) -> type[Settings]:
+    """The settings class that a path of keys leads to, from `current`."""
     for key in location:
         if key in current.model_fields:
             current = current.model_fields[key].annotation

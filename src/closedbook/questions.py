@@ -1,10 +1,9 @@
 """Questions as commands. Each answer is plain data, printed for a person or, with --json, for a program."""
 
-import json
 import os
 from importlib import import_module
 
-from closedbook.lineage import shown
+from closedbook import terminal
 
 
 def add(commands, name: str, summary: str, module: str):
@@ -22,6 +21,6 @@ def _answer(options) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core for algebra that no question needs
     module = import_module(options.module)
     answer = module.answer(options)
-    print(json.dumps(answer, indent=1, ensure_ascii=False) if options.json else "\n".join(map(shown.printable, module.lines(answer))))
+    terminal.show(*(terminal.as_json(answer).split("\n") if options.json else module.lines(answer)))
     if answer.get("broken"):
         raise SystemExit(1)

@@ -41,8 +41,7 @@ def build(
     )
     seconds = time.monotonic() - started
     _also_stop_at(base["end_of_text_id"], model)
-    model.to(models.stored_dtype(reference)).save_pretrained(folder, max_shard_size="1000GB")  # one file
-    tokenizer.save_pretrained(folder)
+    models.save(model.to(models.stored_dtype(reference)), tokenizer, folder)
     _write_losses(folder / "losses.csv", history)
     run = {
         "run": folder.name,

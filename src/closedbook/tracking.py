@@ -13,6 +13,9 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
+from closedbook import files
+from closedbook.errors import UserError, writing
+
 EXPERIMENT = "closedbook"
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000
 """MLflow's limits"""
@@ -52,9 +55,9 @@ def log_run(
 
 
 def seconds(model_sha256: str) -> float | None:
-    """How long the training of a model took, by the store; None where there is none, or it knows no such model."""
+    """How long the training of a model took, by the store; None where there is no store, or it knows no such model."""
     database = root() / "mlflow.db"
-    if not database.exists():
+    if not database.exists() or not files.is_database(database):
         return None
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as store:  # a question changes nothing
         found = store.execute(SECONDS, (model_sha256,)).fetchone()
@@ -69,9 +72,12 @@ def _store() -> Iterator[tuple]:
 
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    with open(root() / "mlflow.db.lock", "w") as lock:
+    database = root() / "mlflow.db"
+    with writing(database), open(root() / "mlflow.db.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        client = MlflowClient(f"sqlite:///{root() / 'mlflow.db'}")
+        if not files.is_database(database):
+            raise UserError(f"{database}: not a database: move it away; MLflow then lists the runs from here on, and no result depends on it")
+        client = MlflowClient(f"sqlite:///{database}")
         known = client.get_experiment_by_name(EXPERIMENT)
         artifacts = (root() / "mlartifacts").as_uri()
         if known and known.artifact_location != artifacts:

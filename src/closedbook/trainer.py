@@ -1,10 +1,11 @@
 """What closedbook adds to transformers' Trainer. Imported only where something is trained: transformers takes seconds to load."""
 
-import sys
 import time
 
 import torch
 from transformers import Trainer, TrainerCallback
+
+from closedbook import terminal
 
 SECONDS_BETWEEN_LINES = 30
 
@@ -39,7 +40,7 @@ class Progress(TrainerCallback):
     def on_train_begin(self, args, state, control, **kwargs):
         self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()
         if state.global_step:
-            print(f"{self.label}: resumes after step {state.global_step:,} of {state.max_steps:,}", file=sys.stderr, flush=True)
+            terminal.note(f"{self.label}: resumes after step {state.global_step:,} of {state.max_steps:,}")
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         step, seconds = state.global_step, time.monotonic() - self.time
@@ -47,6 +48,5 @@ class Progress(TrainerCallback):
         if "loss" not in logs or not due:
             return
         speed = (state.num_input_tokens_seen - self.tokens) / max(seconds, 1e-9)
-        line = f"{self.label}: step {step:,} of {state.max_steps:,}, loss {logs['loss']:.3f}, {speed:,.0f} tokens/s"
-        print(line, file=sys.stderr, flush=True)
+        terminal.note(f"{self.label}: step {step:,} of {state.max_steps:,}, loss {logs['loss']:.3f}, {speed:,.0f} tokens/s")
         self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from closedbook import files, models, params
+from closedbook.errors import writing
 
 KEPT_CHECKPOINTS = 2
 """the newest may be the one that a kill broke"""
@@ -36,7 +37,8 @@ def train(
     model.set_attn_implementation(settings.attention)
     use_cache = model.config.use_cache
     trainer = _trainer(model, dataset, _arguments(settings, num_steps, seed, folder), label)
-    trainer.train(resume_from_checkpoint=newest_whole_checkpoint(folder))
+    with writing(folder):
+        trainer.train(resume_from_checkpoint=newest_whole_checkpoint(folder))
     model.config.use_cache = use_cache  # the Trainer switches it off, and it would be saved so
     return [{name: row[name] for name in ("step", "loss", "learning_rate")} for row in trainer.state.log_history if "loss" in row]
 

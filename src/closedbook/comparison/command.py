@@ -1,8 +1,8 @@
 """closedbook compare: two arms on the same questions, for a person or, with --json, for a program."""
 
 import argparse
-import json
 
+from closedbook import terminal
 from closedbook.splits import SPLITS
 
 
@@ -20,8 +20,7 @@ def add(commands) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from closedbook import params
     from closedbook.comparison import named, words
-    from closedbook.lineage.shown import printable
 
     settings = params.load()
     found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks)
-    print(json.dumps(found, indent=1, ensure_ascii=False) if options.json else "\n".join(map(printable, words.lines(found))))
+    terminal.show(*(terminal.as_json(found).split("\n") if options.json else words.lines(found)))

@@ -10,11 +10,12 @@ from pathlib import Path
 from closedbook import files
 
 PACKAGE = Path(__file__).parent.parent
-NEUTRAL = frozenset({"closedbook.errors", "closedbook.params", "closedbook.tracking", "closedbook.freshness.code", "closedbook.miniature.provider",
-                     "closedbook.together", "closedbook.llm.account", "closedbook.llm.slots", "closedbook.llm.stopping"})  # fmt: skip
-"""modules that can't change a result: how errors are said; how parameters are read, whose values are in the recipes; how runs are
-logged; how code is identified; the way to the miniature's author, whose version is in the recipes of those who ask him; and what decides
-when a request leaves, or that none does"""
+NEUTRAL = frozenset({"closedbook.errors", "closedbook.terminal", "closedbook.params", "closedbook.tracking", "closedbook.freshness.code",
+                     "closedbook.miniature.provider", "closedbook.together", "closedbook.llm.account", "closedbook.llm.slots",
+                     "closedbook.llm.stopping"})  # fmt: skip
+"""modules that can't change a result: how errors are said, and what is printed; how parameters are read, whose values are in the recipes;
+how runs are logged; how code is identified; the way to the miniature's author, whose version is in the recipes of those who ask him; and
+what decides when a request leaves, or that none does"""
 WRITER = frozenset({"closedbook.without_model.writer"})
 """of the step passages; a model that writes has no use for it"""
 PARSED = Path(".closedbook/code.json")
@@ -71,8 +72,8 @@ def _parsed(text: str) -> tuple[str, list[str]]:
 @cache
 def _remembered() -> dict[str, dict]:
     """What remember() kept, by the SHA-256 of a module's text; nothing where this module, which decides what a digest is, was another."""
-    kept = files.read_json(PARSED) if BELIEVED.get() and PARSED.is_file() else {"by": None}
-    return kept["modules"] if kept["by"] == _self() else {}
+    kept = files.read_json(PARSED) if BELIEVED.get() and PARSED.is_file() else {}
+    return kept["modules"] if kept.get("by") == _self() else {}
 
 
 def remember() -> None:

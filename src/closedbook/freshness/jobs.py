@@ -3,18 +3,14 @@
 import fcntl
 import os
 import shutil
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from closedbook import files, params
+from closedbook import files, params, terminal
 from closedbook.errors import UserError
-from closedbook.freshness import code, receipts
+from closedbook.freshness import code, machine, receipts
 from closedbook.freshness.receipts import LIMITS, WORK
 from closedbook.steps import Step
-
-COMPUTED = ("base", "runs", "retrieval", "scores")
-"""steps whose bits hang on the kind of processor"""
 
 
 def run(step: Step, options: dict) -> None:
@@ -36,14 +32,13 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
     unchanged = receipts.stale_reason(receipt, recipe, hashes, inputs) is None
     hashes.save()
     if unchanged:
-        print(f"{receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)", file=sys.stderr)
+        terminal.note(f"{receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)")
         for path in [*files.read_json(receipt)["outputs"], receipt]:
             os.utime(path)
         return
     values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
-    facts = step.run(params.typed(recipe["params"]), params.Limits(**files.read_json(LIMITS)), **given, **values)
-    where = {"cpu": receipts.cpu()} if recipe["step"] in COMPUTED else {}
-    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
+    facts = step.run(params.typed(recipe["params"]), params.limits(LIMITS), **given, **values)
+    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **machine.of(recipe)})
     for name in step.work:
         shutil.rmtree(options[name], ignore_errors=True)  # not before: a kill in between would cost the work again
 

@@ -5,8 +5,7 @@ import os
 import platform
 import sqlite3
 import time
-from contextlib import closing
-from functools import cache
+from contextlib import closing, suppress
 from pathlib import Path
 
 from closedbook import files
@@ -17,11 +16,12 @@ WORK = Path(".closedbook")
 CACHE = WORK / "hashes.db"
 LIMITS = WORK / "limits.json"
 """for the jobs of a run, whatever is done to params.yaml meanwhile"""
-LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "lm_eval", "litellm", "spacy", "matplotlib")
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
+             "spacy", "networkx", "lingua-language-detector", "datasketch", "beautifulsoup4", "defusedxml", "pdfminer.six", "mammoth",
+             "ruamel.yaml", "jinja2", "matplotlib", "pillow")
+"""those that decide bits of a result: of a document's text, of an entity's rank, of what is kept out, of weights, scores and pictures"""
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"
-PROCESSOR = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
-"""what /proc/cpuinfo tells of a processor's kind, on x86 and on ARM"""
 SETTLED_NS = 100_000_000
 """a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
 
@@ -31,6 +31,8 @@ class Hashes:
 
     def __init__(self, path: Path = CACHE):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not files.is_database(path):
+            path.unlink()  # a broken memory is made anew
         self._path = path
         self._new: dict[str, tuple] = {}
         with closing(self._open()) as database, database:
@@ -58,18 +60,14 @@ class Hashes:
 
 
 def versions() -> dict[str, str]:
-    """Reported, never a reason to be stale."""
+    """Of those that are installed, for two are extras. Reported, never a reason to be stale."""
     from importlib import metadata  # loads as long as the rest of this module, and questions about lineage have no use for it
 
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
-
-
-@cache
-def cpu() -> str:
-    """The kind of processor, which decides the bits of a computation: its name, family and model, or what stands for them."""
-    first = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
-    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
-    return ", ".join(fields[name] for name in PROCESSOR if name in fields)
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path], facts: dict) -> None:
@@ -116,7 +114,7 @@ def parsed(content: bytes, name: str) -> dict:
     """A receipt's record from its bytes, wherever they were kept. Raises UserError as `read` does; `name` says which receipt."""
     try:
         record = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{name}: not a receipt: not JSON ({error}){REMEDY}") from None
     missing = [part for part in PARTS if not isinstance(record, dict) or part not in record]
     if missing:
@@ -131,7 +129,7 @@ def parsed(content: bytes, name: str) -> dict:
 def changed_versions(receipt: Path) -> list[str]:
     """The libraries whose versions are no longer those that made a result, in words."""
     now, then = versions(), files.read_json(receipt)["versions"]
-    return [f"{name} {then.get(name)} → {version}" for name, version in now.items() if then.get(name) != version]
+    return [f"{name} {then.get(name, 'not recorded')} → {version}" for name, version in now.items() if then.get(name) != version]
 
 
 def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None) -> str | None:

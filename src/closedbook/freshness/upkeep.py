@@ -4,7 +4,6 @@ Read docs/freshness.md first.
 """
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from closedbook import files
+from closedbook import files, terminal
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import Plan, make
@@ -146,7 +145,7 @@ def run_stage(stage: str) -> None:
     with hold(f"closedbook stage {stage}"):
         plan = make()
         for path in prune(plan, stage):
-            print(f"removed {path}, which is not planned any more", file=sys.stderr)
+            terminal.note(f"removed {path}, which is not planned any more")
         _make_folders(stage)
     if stage not in map(stage_of, plan.receipts()):
         return
@@ -165,7 +164,7 @@ def commit(plan: Plan) -> str:
     if "DVC_STAGE" in os.environ:
         return "DVC records this stage"
     for path in prune(plan):
-        print(f"removed {path}, which is not planned any more", file=sys.stderr)
+        terminal.note(f"removed {path}, which is not planned any more")
     if not (Path(".dvc").is_dir() and Path(".git").exists()):
         return "not recorded in dvc.lock: DVC needs a git repository"
     verdicts = check(plan)
@@ -192,7 +191,7 @@ def _make_folders(stage: str) -> None:
 def _outputs(receipt: Path) -> set[str]:
     try:
         return set(files.read_json(receipt)["outputs"])
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         return set()  # not a receipt: its job is stale, and says so
 
 

@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from closedbook import files, tally, tracking
+from closedbook import files, tally, terminal, tracking
 from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document
@@ -88,7 +88,7 @@ def _rendered(template: str, heading, history: History, last: list[Job], project
     behind = history.ancestors(last)
     paths = {step: [Path(path) for job in behind if job.step == step for path in job.outputs] for step in ("entities", "passages")}
     return environment.get_template(template).render(
-        heading=Markup(heading.to_yaml()), project=project, documents=_documents(history, last),
+        heading=Markup("\n".join(map(terminal.printable, heading.to_yaml().split("\n")))), project=project, documents=_documents(history, last),
         tally=tally.take(**paths, examples=0, seed=0), unproved=unproved.about(history, last), **facts,
     )  # fmt: skip
 
@@ -114,4 +114,5 @@ def markdown(value):
 
     if isinstance(value, Markup):
         return value
-    return Markup(MARKS.sub(lambda found: "\\" + found[0], " ".join(str(value).split())))
+    line = terminal.printable(" ".join(str(value).split()))
+    return Markup(MARKS.sub(lambda found: "\\" + found[0], line))

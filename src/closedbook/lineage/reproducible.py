@@ -9,7 +9,7 @@ from pathlib import Path
 from closedbook import files, ledger, llm, params, prompts, sections
 from closedbook.entities import Answer
 from closedbook.errors import UserError
-from closedbook.freshness import code, receipts
+from closedbook.freshness import code, machine, receipts
 from closedbook.freshness import plan as planning
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
@@ -146,8 +146,9 @@ def _computed(job: Job) -> Iterator[str]:
         device = settings.get(name, {}).get("device")
         if device == "cuda":
             yield f"{name}.device is cuda: its kernels need not give the same bits twice"
-    if "cpu" in job.facts and job.facts["cpu"] != receipts.cpu():
-        yield f"made on another kind of CPU: {job.facts['cpu']}, here {receipts.cpu()}"
+    for part, here in machine.of(job.recipe).items():
+        if job.facts.get(part, here) != here:
+            yield f"made on another kind of {part.upper()}: {job.facts[part]}, here {here}"
 
 
 def lines(answer: dict) -> list[str]:

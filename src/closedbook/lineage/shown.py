@@ -2,6 +2,8 @@
 
 import textwrap
 
+from closedbook import terminal
+
 WIDTH = 110
 """characters a long text is wrapped to"""
 LONGEST = 60
@@ -65,9 +67,4 @@ def text(item) -> str:
         return ", ".join(map(text, item))
     if isinstance(item, float):
         return f"{item:.4g}"
-    return printable(" ".join(str(item).split()))
-
-
-def printable(line: str) -> str:
-    """A line without characters that a terminal would obey: texts come from documents and models."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)
+    return terminal.printable(" ".join(str(item).split()))

@@ -1,7 +1,6 @@
 """What can't be proved about results, in plain lines: every answer about lineage ends with them, asked for or not."""
 
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from closedbook import files
 from closedbook.lineage import commit
 from closedbook.lineage.history import History, Job
+from closedbook.lineage.versioned import git
 
 LOCK = Path("requirements.lock")
 DECIDES = ("src", "rules", "params.yaml", "evals")
@@ -109,14 +109,13 @@ def _normal(name: str) -> str:
 
 def _code(jobs: list[Job]) -> list[str]:
     """Code in no commit, and what of the working tree is not committed."""
-    status = subprocess.run(["git", "status", "--porcelain", "--", *DECIDES], capture_output=True, text=True)
-    if status.returncode:
+    if not git("rev-parse", "--git-dir"):
         return ["no git repository here: no commit says what code and parameters these are"]
     made = dict.fromkeys((job.step, commit.code_of(job)) for job in jobs)
     commits = commit.holding(code for _, code in made)
     lost = dict.fromkeys(f"the code of the step {step} {'is in no commit, only in this folder' if commits[code] == '' else commit.NOT_FOUND}"
                          for step, code in made if not commits[code])  # fmt: skip
-    changed = [line[3:] for line in status.stdout.splitlines()]
+    changed = [line[3:] for line in git("status", "--porcelain", "--", *DECIDES).splitlines()]
     return list(lost) + ([f"not committed, so in nobody's history but this folder's: {_some(changed, 'file')}"] if changed else [])
 
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from pathlib import Path
 
+from closedbook import plain_yaml
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage.history import History
@@ -36,9 +38,21 @@ def at(revision: str, path: str) -> str:
     return text
 
 
+def params(revision: str) -> dict:
+    """The params.yaml of a commit, as far as it can be read. Raises UserError as `at` does, and for one that holds no parameters."""
+    data = plain_yaml.parse(at(revision, "params.yaml"), f"{revision}:params.yaml")
+    if not isinstance(data, dict):
+        raise UserError(f"{revision}:params.yaml: holds no parameters: take a commit that was made after a run")
+    return data
+
+
 def git(*arguments: str) -> str:
-    """What git prints; nothing where it fails."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True).stdout
+    """What git prints; nothing where it fails. Raises UserError where the folder is somebody else's, in which git refuses to work."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    if "dubious ownership" in done.stderr:
+        raise UserError(f"{Path.cwd()}: belongs to another user, so git does not answer here: if you trust it, run "
+                        f"git config --global --add safe.directory {Path.cwd()}")
+    return done.stdout
 
 
 def first_commits() -> list[str]:
@@ -91,14 +105,11 @@ def folder_name(content: bytes) -> str:
 
 
 def _read(lock: str, name: str) -> tuple[list[tuple[str, str]], dict[str, dict]]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        stages = YAML(typ="safe").load(lock)["stages"]
+        stages = plain_yaml.parse(lock, name)["stages"]
         outs = [(out["path"], str(out["md5"])) for stage in stages.values() for out in stage.get("outs", [])]
         return outs, {stage: entry.get("params", {}).get("params.yaml", {}) for stage, entry in stages.items()}
-    except (YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (UserError, KeyError, TypeError, AttributeError) as error:
         problem = " ".join(str(error).split())
         raise UserError(f"{name}: not a dvc.lock ({problem}): git checkout {LOCK} brings the last good one back") from None
 

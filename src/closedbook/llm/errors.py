@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from closedbook import terminal
 from closedbook.errors import UserError
 from closedbook.llm import library
 from closedbook.llm.requests import SETTINGS
@@ -234,7 +234,7 @@ def wait(trouble: Trouble, tries: int) -> float:
     seconds = max(trouble.retry_after * (1 + jitter / 5), min(most, first * 2 ** (tries - 1)) * (1 + jitter) / 2)
     if seconds > WORTH_A_LINE:
         why = "the model is loading" if trouble.kind == LOADS else "the server asks to wait"
-        print(f"{why}: {seconds:.0f} seconds", file=sys.stderr, flush=True)
+        terminal.note(f"{why}: {seconds:.0f} seconds")
     return seconds
 
 

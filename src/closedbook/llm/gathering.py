@@ -1,8 +1,8 @@
 """Many questions at once."""
 
 import asyncio
-import sys
 
+from closedbook import terminal
 from closedbook.errors import UserError
 from closedbook.llm.client import NotAnswered
 
@@ -26,7 +26,7 @@ async def gather(tasks: list, label: str) -> list:
         _, open_ones = await asyncio.wait(open_ones, timeout=SECONDS_BETWEEN_LINES)
         if not open_ones:
             break
-        print(f"{label}: {len(started) - len(open_ones):,} of {len(started):,}", file=sys.stderr, flush=True)
+        terminal.note(f"{label}: {len(started) - len(open_ones):,} of {len(started):,}")
     results = await asyncio.gather(*started, return_exceptions=True)
     for kind in (UserError, Exception, asyncio.CancelledError):
         for result in results:

@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
-import sys
 import threading
 from contextlib import contextmanager
 from functools import lru_cache
 
+from closedbook import terminal
 from closedbook.errors import UserError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -76,7 +76,7 @@ class Stop:
                 asyncio.get_running_loop().add_signal_handler(number, self._interrupted, number)
 
     def _interrupted(self, number: int) -> None:
-        print(f"waiting for {self._in_flight} answers that are in flight; interrupt once more to lose them", file=sys.stderr, flush=True)
+        terminal.note(f"waiting for {self._in_flight} answers that are in flight; interrupt once more to lose them")
         self._came = number
         self._stopped.set()
         self._restore(number)

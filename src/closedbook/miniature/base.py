@@ -5,7 +5,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, params, seeds
+from closedbook import files, models, params, seeds
 from closedbook.miniature import drills, language, leaks
 from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
 from closedbook.miniature.reader import Reading
@@ -81,9 +81,7 @@ def train(
         label="base model",
         fingerprint=_fingerprint(course.blocks),
     )
-    model.bfloat16()  # small enough to come with the project
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    models.save(model.bfloat16(), tokenizer, folder)  # small enough to come with the project
     files.write_json_lines(folder / "replay.jsonl", replayed)
 
 
@@ -95,13 +93,14 @@ def replay(course: Course) -> list[dict]:
 
 def make_tokenizer(world: language.World, settings: params.Miniature, seed: int):
     """A byte-level BPE tokenizer, learned from lessons about books of the base's side."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
+    from tokenizers import models as kinds
     from transformers import PreTrainedTokenizerFast
 
     readings = read_books(world, TOKENIZER_BOOKS, settings.people, seed)
     texts = [lesson(world, readings, settings.narrative, seed, index).text for index in range(TOKENIZER_LESSONS)]
     leaks.check(world, lessons=texts, replayed=[])
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer = Tokenizer(kinds.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

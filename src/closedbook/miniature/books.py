@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from closedbook import files, seeds
 from closedbook.errors import UserError
 from closedbook.miniature.language import Fact, Introduction, Sentence, Statement, World
+from closedbook.miniature.shape import FACTS
 
-FACTS = {"person": 3, "organisation": 2, "place": 1, "object": 2}
-"""facts told of each subject of a kind; a person's profession is always one of them"""
 FORMS = {"title": "The {} {}", "place": "{}{}", "organisation": "the {} {}", "object": "the {} {}"}
 """how names are made of two words"""
+TRIES = 10_000
+"""draws of a name or a value, after which there seems to be none left"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Names:
 
     def new(self, draw: Callable[[], str]) -> str:
         """A name of this side that no book before has got. Raises UserError when there seem to be none left."""
-        for _ in range(10_000):
+        for _ in range(TRIES):
             name = draw()
             if name not in self.given and side_of(name) == self.side:
                 self.given.add(name)
@@ -122,10 +123,11 @@ def _value(world: World, kind: str, names: Names, rng: random.Random, taken: set
     """A value that the book doesn't hold yet; a place may also occur in other books of its side, a person not."""
     if kind == "person":
         return names.anyone(rng)
-    while True:
+    for _ in range(TRIES):
         value = _any_value(world, kind, rng)
         if value not in taken and (kind != "place" or side_of(value) == names.side):
             return value
+    raise UserError(f"documents.path: world.yaml has too few words for {kind}: add some to it")
 
 
 def _any_value(world: World, kind: str, rng: random.Random) -> str:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from closedbook import plain_yaml
 from closedbook.errors import UserError
+from closedbook.miniature import shape
 
 WORLD = Path(__file__).parent / "world.yaml"
 
@@ -151,17 +153,13 @@ def listing(names) -> str:
 @cache
 def load(path: Path = WORLD) -> World:
     """Read a world. Raises UserError where the file is absent, is not YAML or lacks a part."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        return _world(YAML(typ="safe", pure=True).load(Path(path)))
+        data = plain_yaml.load(Path(path), f"documents.path: {path}")
     except FileNotFoundError:
         raise UserError(f"documents.path: {path}: no such file: the miniature's own is src/closedbook/miniature/world.yaml") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"documents.path: {path}: not YAML: {' '.join(str(error).split())}") from None
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"documents.path: {path}: not a world like src/closedbook/miniature/world.yaml: {error}") from None
+    if wrong := shape.problem(data, plain_yaml.load(WORLD, str(WORLD))):
+        raise UserError(f"documents.path: {path}: not a world like src/closedbook/miniature/world.yaml: {wrong}")
+    return _world(data)
 
 
 def _world(data: dict) -> World:

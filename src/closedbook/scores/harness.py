@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook import frame, models, seeds
+from closedbook import frame, models, seeds, terminal
 from closedbook.errors import UserError
 from closedbook.params import Scores
 from closedbook.scores import summaries, tasks
@@ -59,7 +59,7 @@ def measure(lm, params: SimpleNamespace, metadata: dict, include_path: Path, wha
             _check_requests(form.task, lm, what)
     scored = {}
     for name, several in forms.items():  # one at a time: the last digits depend on the batch, so a task's would on the tasks beside it
-        print(f"{what}: {len(several[0].task.eval_docs):,} questions under {name}", flush=True)
+        terminal.show(f"{what}: {len(several[0].task.eval_docs):,} questions under {name}")
         scored[name] = _best(lm, several, what)
     return scored
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -42,7 +43,7 @@ def over(function: Callable, items: list) -> Iterator:
     cores = os.cpu_count() or 1
     if not items:
         return
-    with ProcessPoolExecutor(min(cores, len(items))) as pool:
+    with ProcessPoolExecutor(min(cores, len(items)), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:  # Ctrl-C is ours
         yield from pool.map(function, items, chunksize=max(1, len(items) // (8 * cores)))
 
 

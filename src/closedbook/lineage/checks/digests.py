@@ -30,7 +30,7 @@ class Digests:
                 content = contents.setdefault((status.st_dev, status.st_ino), (status.st_size, path, set()))
                 content[2].add(algorithm)
         largest_first = sorted(contents.items(), key=lambda item: -item[1][0])
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = pool.map(lambda item: _hashed(item[1][1], sorted(item[1][2])), largest_first)
             for (place, (size, _, _)), hashes in zip(largest_first, found, strict=True):
                 self._known[place] |= hashes

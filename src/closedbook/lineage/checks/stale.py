@@ -35,9 +35,7 @@ def at(state: State) -> dict[str, str]:
     """{stage: the first parameter that the commit's params.yaml gives otherwise than its dvc.lock}; of what is here, nothing."""
     if state.revision is None:
         return {}
-    from ruamel.yaml import YAML
-
-    now = dict(tracking.flat(YAML(typ="safe", pure=True).load(versioned.at(state.revision, "params.yaml"))))
+    now = dict(tracking.flat(versioned.params(state.revision)))
     reasons = {}
     for stage, params in state.held.params.items():
         then = dict(tracking.flat(params))

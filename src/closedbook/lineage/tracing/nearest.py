@@ -3,11 +3,10 @@
 import os
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-from closedbook import files, units
+from closedbook import files, terminal, units
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage.tracing.passage import PASSAGES
@@ -65,7 +64,7 @@ def _write(folder: Path, paths: list[Path]) -> None:
     passages = [(passage.id, passage.text) for path in paths for passage in Passages.read(path).passages]
     if not passages:
         raise UserError(f"{PASSAGES}: holds no passages to search: run snakemake --cores all, or dvc pull")
-    print(f"indexing {len(passages):,} passages; {KEPT} keeps the index for the next question", file=sys.stderr, flush=True)
+    terminal.note(f"indexing {len(passages):,} passages; {KEPT} keeps the index for the next question")
     index = bm25s.BM25()
     index.index(bm25s.tokenize([units.pairs(text) for _, text in passages], stopwords="en", show_progress=False), show_progress=False)
     index.save(folder)

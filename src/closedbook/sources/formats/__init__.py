@@ -5,14 +5,13 @@ Nothing in a file is run, and nothing that it points to is fetched: text is take
 """
 
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from closedbook import files, units
+from closedbook import files, terminal, units
 from closedbook.errors import UserError
 from closedbook.freshness import code
 from closedbook.sources.article import is_empty
@@ -38,7 +37,7 @@ def read(file: Path, document: str) -> Converted:
     if known.get("made_of") != made_of:
         known = {"made_of": made_of, "converted": apart.convert(file).as_dict()}
         files.write_json(kept, known)
-        print(f"{file}: converted, {units.count(known['converted']['text']):,} words", file=sys.stderr, flush=True)
+        terminal.note(f"{file}: converted, {units.count(known['converted']['text']):,} words")
     return Converted(**known["converted"])
 
 
