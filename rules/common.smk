@@ -1,65 +1,67 @@
-# What every rule file needs: the plan, the lock of a live run, and times that say what the contents say.
+# What every rule file needs: the plan, what of it must run, and how a job is called.
 import shlex
 import sqlite3
 import sys
 import threading
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, "src")
-from closedbook import strategies
-from closedbook.freshness import upkeep, plan, recipes
 from closedbook.errors import UserError
-from closedbook.scores import tasks
+from closedbook.freshness import engine
+from closedbook.freshness.registry import STAGES
 
-if config:
+if set(config) - {"shards"}:
     raise WorkflowError(
         f"--config and --configfile are refused ({', '.join(config)}): nothing would track them. Edit params.yaml, or use dvc exp run -S."
     )
 
-if "PLAN" not in globals():  # each rule file includes this one, so that each can be run alone
+
+def told(function, *arguments):
+    """What is a user's to mend, without a traceback."""
     try:
-        if workflow.is_main_process:
-            LOCK = upkeep.hold("snakemake " + " ".join(sys.argv[1:]))
-        PLAN = plan.make()
-        if workflow.is_main_process:
-            upkeep.reconcile(PLAN)
+        return function(*arguments)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     except (PermissionError, sqlite3.OperationalError) as error:
         raise WorkflowError(f"{error}: this folder must be writable, with room on its disk") from None
 
+
+if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
+    TARGETS = workflow.dag_settings.targets if workflow.dag_settings else []
+    STAGE = Path(workflow.main_snakefile).stem
+    RUN = told(engine.Run, TARGETS, STAGE if STAGE in STAGES else None, config["shards"], workflow.is_main_process)
+    if workflow.dag_settings:
+        workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *RUN.forced()}
+
+PARAMS = RUN.plan.params
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
-KEEPING_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184"
+KEEPING_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 "
 INTO_LOG = " 2> {log:q} || {{ tail -n 20 {log:q} >&2; exit 1; }}"  # what went wrong is seen without looking for it
 INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
-DOCUMENTS = list(PLAN.documents)
-ARMS = PLAN.params.arms
-RUNS = recipes.run_names(PLAN.params)
-CORPORA = dict.fromkeys(recipes.corpus_of(arm, seed, PLAN.documents) for arm, seed in recipes.arms_and_seeds(PLAN.params))
-SCORES = recipes.score_names(PLAN.params)
-JUDGED = recipes.judged_strategies(PLAN.params)
-JUDGEMENTS = ["results/judgements/judgements.json"] if JUDGED else []
-ARM_STRATEGIES = recipes.strategies(PLAN.params)
+JOB = f"{CLOSEDBOOK} job "
+SHARD = f"{CLOSEDBOOK} job --shard {{params.shard:q}} --processes {{threads}}"
 
 
 wildcard_constraints:
-    document="[a-z0-9-]+",
-    strategy="[a-z_]+",
     arm="[a-z][a-z0-9-]*",
     corpus="[a-z][a-z0-9-]*",
     run="[a-z][a-z0-9-]*",
-    reader="[a-z][a-z0-9-]*",
-    seed="[0-9]+",
 
 
-def recipe(name):
-    return f".closedbook/recipes/{name}.json"
+def inputs(*names):
+    return [ancient(path) for path in told(RUN.inputs, *names)]
 
 
-def receipt(name):
-    return update(f"results/receipts/{name}.json")
+def outputs(*names):
+    return [update(path) for path in RUN.outputs(*names)]
+
+
+def outputs_of(stage, about=None):
+    """What each job of a stage writes: `about` stands for the last part of its name. Nothing where no such job is planned."""
+    return [update(path) for path in RUN.pattern(stage, about or stage)]
 
 
 def end():
@@ -67,6 +69,13 @@ def end():
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
+
+
+onstart:
+    told(RUN.begin, "snakemake " + " ".join(sys.argv[1:]))
+    # Snakemake would copy each result before its job and bring it back where the job fails; here a result is replaced when its successor is
+    # whole, and what of a shard was finished must stay.
+    workflow.persistence.backup_output = lambda path: None
 
 
 onsuccess:

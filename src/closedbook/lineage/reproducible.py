@@ -11,6 +11,7 @@ from closedbook.entities import Answer
 from closedbook.errors import UserError
 from closedbook.freshness import code, receipts
 from closedbook.freshness import plan as planning
+from closedbook.freshness.registry import STEPS
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import here
@@ -127,7 +128,7 @@ def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
             yield receipts.difference(job.recipe, now)
     elif job.step == "documents":
         yield f"the source is not here: {params.load().documents.path}"
-    elif job.recipe["code"] not in (code.of_step(job.step), code.of_step(job.step, code.WRITER)):
+    elif job.recipe["code"] not in (STEPS[job.step].code(), STEPS[job.step].code(code.WRITER)):
         yield f"code of the step {job.step} changed"
     yield from (f"accepted over a change of code, so it was made by other code: {one['why']}" for one in job.accepted)
     yield from (f"made with another version: {change}" for change in receipts.changed_versions(Path(job.receipt)))

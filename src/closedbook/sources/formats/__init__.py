@@ -47,7 +47,7 @@ def _converter(file: Path) -> list[str]:
     """What beside a file's bytes decides its text: this code, and the library's version."""
     library = LIBRARIES.get(file.suffix.lower(), "beautifulsoup4")
     try:
-        return [code.digest("closedbook.sources.formats"), library, installed(library)]
+        return [code.digest("closedbook.sources.formats:_convert"), library, installed(library)]
     except ModuleNotFoundError:
         raise UserError(f"{file}: {file.suffix} files are read by {library}, which is not installed: pip install --editable '.[formats]', "
                         "or take the file out of the folder") from None
