@@ -31,7 +31,7 @@ def told(function, *arguments):
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
     TARGETS = workflow.dag_settings.targets if workflow.dag_settings else []
     STAGE = Path(workflow.main_snakefile).stem
-    RUN = told(engine.Run, TARGETS, STAGE if STAGE in STAGES else None, config["shards"], workflow.is_main_process)
+    RUN = told(engine.Run, TARGETS, STAGE if STAGE in STAGES else None, config.get("shards", 2), workflow.is_main_process)
     if workflow.dag_settings:
         workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *RUN.forced()}
 

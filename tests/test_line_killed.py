@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -40,8 +41,8 @@ def kill(line: Line, server, receipts: int, calls: int, seconds: float, alone: b
 
 def steps_at_work(pid: int) -> str:
     listed = subprocess.run(["ps", "--no-headers", "-o", "args", "-s", str(pid)], stdout=subprocess.PIPE, text=True, check=True).stdout
-    words = [line.split() for line in listed.splitlines() if "-m closedbook step " in line and "/python" in line.split()[0]]
-    return ", ".join(sorted({args[args.index("step") + 1] for args in words}))
+    found = re.findall(r"/python\S* -m closedbook job (?:--shard \.closedbook/shards/)?([a-z]+)", listed)
+    return ", ".join(sorted(set(found)))
 
 
 def test_after_each_of_ten_kills_the_next_run_resumes_to_the_same_bytes(made, server, tmp_path):

@@ -53,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
     fresh = _add(commands, "fresh", _fresh, "tell what is stale, and why")
     fresh.add_argument("--strict", action="store_true", help="take other versions of libraries for stale too, and exit with 1 if anything is")
-    fresh.add_argument("--accept", type=Path, metavar="PATH", help="keep this result over a change of code that can't have mattered")
-    fresh.add_argument("--why", help="the reason, which stays in its receipt")
+    fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
+    fresh.add_argument("--why", help="the reason, which stays in their receipts")
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
@@ -102,10 +102,11 @@ def _fresh(options) -> None:
     from closedbook.freshness import accept, plan, upkeep
 
     if bool(options.accept) != bool(options.why):
-        raise UserError("--accept PATH and --why REASON go together")
+        raise UserError("--accept RESULT and --why REASON go together")
     if options.accept:
         with upkeep.hold("closedbook fresh --accept"):
-            print(f"{accept.accept(plan.make(), options.accept, options.why)} holds the reason; closedbook commit records it")
+            for receipt in accept.accept(plan.make(), options.accept, options.why):
+                print(f"{receipt} holds the reason; closedbook commit records it")
         return
     lines, stale = upkeep.report(plan.make(write=False), options.strict)
     print("\n".join(lines))

@@ -61,9 +61,8 @@ def reached(start: str, without: frozenset[str] = frozenset(), package: Path = P
         place = waiting.pop()
         if place not in found:
             known = _parsed(_text(place.module, package))["definitions"][place.name]
-            ambient = [[Place(module, BODY)] for module in _with_parents(place.module) if _module_path(module, package)]
             targets = [_meant(reference, place.module, without, package) for reference in known["references"]]
-            found[place] = known, [*targets, *([] if place.name == BODY else ambient)]
+            found[place] = known, [*targets, *([] if place.name == BODY else _ambient(place.module, package))]
             waiting += chain.from_iterable(found[place][1])
     return found
 
@@ -78,10 +77,11 @@ def _place(start: str) -> Place:
     return Place(module, name)
 
 
-def _with_parents(module: str) -> list[str]:
-    """Importing a module runs what stands in the packages around it too."""
+def _ambient(module: str, package: Path) -> list[list[Place]]:
+    """What a module does when it is imported, and what the packages around it do, where they do anything."""
     parts = module.split(".")
-    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    around = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return [[Place(name, BODY)] for name in around if _module_path(name, package) and BODY in _parsed(_text(name, package))["definitions"]]
 
 
 def _meant(reference: list, module: str, without: frozenset[str], package: Path) -> list[Place]:
@@ -125,7 +125,7 @@ def _parsed(text: str) -> dict:
     "definitions": {name: {"shape": digest, "references": […]}}}."""
     body = ast.parse(text).body
     imports = _imports(statement for statement in body if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
-    statements: dict[str, list] = {BODY: []}
+    statements: dict[str, list] = {}
     for statement in body:
         if not isinstance(statement, (ast.Import, ast.ImportFrom)) and not _is_docstring(statement):
             for name in _names(statement) or [BODY]:
