@@ -3,6 +3,8 @@ include: "common.smk"
 
 # The model that the arms start from: the miniature's is trained here, any other one is pinned.
 rule base:
+    input:
+        lambda wildcards: inputs("base/base"),
     output:
         outputs_of("base"),
     log:

@@ -3,6 +3,8 @@ import shlex
 import sqlite3
 import sys
 import threading
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -28,12 +30,19 @@ def told(function, *arguments):
         raise WorkflowError(f"{error}: this folder must be writable, with room on its disk") from None
 
 
+def targets():
+    """What the command line asks for: Snakemake tells rule files no more than their configuration before they are read."""
+    from snakemake.cli import parse_args
+
+    if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
+        return []
+    with redirect_stderr(StringIO()):  # it says once more which profile it takes
+        return parse_args(sys.argv[1:])[1].targets
+
+
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
-    TARGETS = workflow.dag_settings.targets if workflow.dag_settings else []
     STAGE = Path(workflow.main_snakefile).stem
-    RUN = told(engine.Run, TARGETS, STAGE if STAGE in STAGES else None, config.get("shards", 2), workflow.is_main_process)
-    if workflow.dag_settings:
-        workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *RUN.forced()}
+    RUN = told(engine.Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 2), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
@@ -52,7 +61,10 @@ wildcard_constraints:
 
 
 def inputs(*names):
-    return [ancient(path) for path in told(RUN.inputs, *names)]
+    """To be called when the graph is built, which is told then what must run. For what must not, no input is newer than any output."""
+    workflow.dag.forcefiles |= RUN.forced
+    paths = told(RUN.inputs, *names)
+    return paths if RUN.due.intersection(names) else [ancient(path) for path in paths]
 
 
 def outputs(*names):

@@ -12,7 +12,7 @@ for shard, jobs in RUN.shards_of("documents").items():
         name:
             shard.replace("-", "_")
         input:
-            inputs(*jobs),
+            lambda wildcards, jobs=jobs: inputs(*jobs),
         output:
             outputs(*jobs),
         params:

@@ -12,7 +12,7 @@ for shard, jobs in RUN.shards_of("entities").items():
         name:
             shard.replace("-", "_")
         input:
-            inputs(*jobs),
+            lambda wildcards, jobs=jobs: inputs(*jobs),
         output:
             outputs(*jobs),
         params:

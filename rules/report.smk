@@ -3,7 +3,7 @@ include: "common.smk"
 
 rule report:
     input:
-        inputs("report/report"),
+        lambda wildcards: inputs("report/report"),
     output:
         outputs_of("report"),
     log:

@@ -123,5 +123,35 @@ def test_a_second_run_is_told_who_holds_the_folder_until_it_is_free(line):
     assert "Nothing to be done" in line.snakemake("passages")
 
 
+def test_a_look_changes_nothing_and_a_dry_run_tells_what_a_run_does(line):
+    def state():
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for folder in ("results", ".closedbook") for path in (line.folder / folder).rglob("*")
+                if path.is_file() and path.name != "hashes.db"}
+
+    line.set(training={"weight_decay": 0.02}, entities={"max": 5})
+    before = state()
+    told = line.snakemake("--dry-run")
+    line.snakemake("--dag", "dot")
+    line.run("snakemake", "--lint", "json", status=1)
+    assert state() == before
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", told.split("Job stats:")[1].split("total")[0], re.MULTILINE))
+    assert jobs("".join(f"Finished jobid: 0 (Rule: {rule})\n" * int(count) for rule, count in counts.items())) == jobs(line.snakemake())
+
+
+def test_the_number_of_shards_changes_no_byte_and_one_file_costs_one_document(line, server, made):
+    before = line.bytes()
+    for number in (1, 7):
+        shutil.rmtree(line.folder / "results/entities")
+        shutil.rmtree(line.folder / "results/passages")
+        assert jobs(line.snakemake("--config", f"shards={number}", "passages"))["entities shard"] == min(number, 3)
+        assert line.bytes() == before
+    shutil.rmtree(line.folder / "ledger")
+    shutil.rmtree(line.folder / "results/entities")
+    received, one = server.received, next(name for name in before if name.startswith("results/entities/"))
+    assert jobs(line.snakemake(one)) == {"entities shard": 1}
+    assert server.received == received + 1
+    server.bodies = made.asked.copy()  # as was meant
+
+
 def test_parameters_on_the_command_line_are_refused(line):
     assert "params.yaml" in line.snakemake("--config", "temperature=1", status=1)

@@ -1,11 +1,12 @@
 """What Snakemake is told: which jobs there are, what they read and write, and which of them must run. Read docs/freshness.md first.
 
-Snakemake decides by times. Here all inputs are `ancient`, so that times say nothing, and what is to run is forced: nothing is touched, and
-a dry run changes nothing. Jobs that work by document are cut into shards, the documents that one process works on; how many there are is
+Snakemake decides by times. Here the inputs of what is fresh are `ancient`, so that times say nothing, and what must run is forced: no time
+is set, and a dry run changes nothing. Jobs that work by document are cut into shards, the documents that one process works on; how many there are is
 the profile's, and changes no byte.
 """
 
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 
 from closedbook import files
@@ -43,6 +44,7 @@ class Run:
         for name, jobs in self.shards.items():
             files.write_json(self.shard_file(name), [job for job in jobs if job in self.due])
 
+    @cached_property
     def forced(self) -> set[str]:
         """A file of each job that must run."""
         return {str(self.plan.jobs[name].receipt) for name in self.due}
