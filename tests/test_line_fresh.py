@@ -143,7 +143,7 @@ def test_the_number_of_shards_changes_no_byte_and_one_file_costs_one_document(li
     for number in (1, 7):
         shutil.rmtree(line.folder / "results/entities")
         shutil.rmtree(line.folder / "results/passages")
-        assert jobs(line.snakemake("--config", f"shards={number}", "passages"))["entities shard"] == min(number, 3)
+        assert jobs(line.snakemake("passages", "--config", f"shards={number}"))["entities shard"] == min(number, 3)
         assert line.bytes() == before
     shutil.rmtree(line.folder / "ledger")
     shutil.rmtree(line.folder / "results/entities")
