@@ -28,7 +28,8 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from closedbook import files, packing  # noqa: E402
-from closedbook.freshness import code, receipts  # noqa: E402
+from closedbook.freshness import receipts  # noqa: E402
+from closedbook.freshness.registry import STEPS  # noqa: E402
 from closedbook.lineage.tracing import tokens  # noqa: E402
 from closedbook.records import Passage, Passages  # noqa: E402
 
@@ -119,7 +120,7 @@ def _passage_files(documents: list[str]) -> list[str]:
 
 def _receipt(name: str, inputs: list[str], outputs: list[str], **params) -> None:
     step = name.partition("/")[0]
-    recipe = {"step": step, "params": params, "code": code.of_step(step), "prompts": {}, "assets": {}}
+    recipe = {"step": step, "params": params, "code": STEPS[step].code(), "prompts": {}, "assets": {}}
     hashes = {"inputs": dict.fromkeys(inputs, "0" * 64), "outputs": dict.fromkeys(outputs, "0" * 64)}
     receipts.keep(receipts.FOLDER / f"{name}.json", {"recipe": recipe, **hashes, "facts": {}, "versions": receipts.versions()})
 

@@ -4,23 +4,14 @@ include: "common.smk"
 # The model that the arms start from: the miniature's is trained here, any other one is pinned.
 rule base:
     input:
-        recipe=recipe("base"),
-        files=recipes.base_files(PLAN.params),
+        lambda wildcards: inputs("base/base"),
     output:
-        base=update("results/base/base.json"),
-        replay=update("results/base/replay.jsonl"),
-        receipt=receipt("base/base"),
+        outputs_of("base"),
     log:
         ".closedbook/logs/base.log",
-    threads: PLAN.params.training.threads
+    threads: PARAMS.training.threads
     resources:
-        gpu=int(PLAN.params.training.device == "cuda"),
+        gpu=int(PARAMS.training.device == "cuda"),
     priority: 10
     shell:
-        "{KEEPING_MEMORY} {CLOSEDBOOK} step base"
-        " --recipe {input.recipe:q}"
-        " --receipt {output.receipt:q}"
-        " --files {input.files:q}"
-        " --checkpoints .closedbook/checkpoints/base"
-        " --folder results/base"
-        + INTO_LOG_AND_TERMINAL
+        KEEPING_MEMORY + JOB + "base/base" + INTO_LOG_AND_TERMINAL

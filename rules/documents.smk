@@ -3,24 +3,21 @@ include: "common.smk"
 
 rule documents:
     input:
-        expand("results/documents/{document}.json", document=DOCUMENTS),
+        RUN.results("documents"),
 
 
-rule document:
-    input:
-        recipe=recipe("documents"),
-        source=".closedbook/sources/{document}.json",
-    output:
-        document=update("results/documents/{document}.json"),
-        questions=update("results/questions/{document}.json"),
-        receipt=receipt("documents/{document}"),
-    log:
-        ".closedbook/logs/documents/{document}.log",
-    shell:
-        "{CLOSEDBOOK} step documents"
-        " --recipe {input.recipe:q}"
-        " --receipt {output.receipt:q}"
-        " --source {input.source:q}"
-        " --document {output.document:q}"
-        " --questions {output.questions:q}"
-        + INTO_LOG
+for shard, jobs in RUN.shards_of("documents").items():
+
+    rule:
+        name:
+            shard.replace("-", "_")
+        input:
+            lambda wildcards, jobs=jobs: inputs(*jobs),
+        output:
+            outputs(*jobs),
+        params:
+            shard=RUN.shard_file(shard),
+        log:
+            f".closedbook/logs/{shard}.log",
+        shell:
+            SHARD + INTO_LOG

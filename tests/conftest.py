@@ -36,7 +36,7 @@ def made(tmp_path_factory, server):
     write_documents(line.folder / "texts")
     line.commit()
     output = line.snakemake()
-    assert jobs(output) == {"document": 3, "base": 1, "entity_list": 3, "document_passages": 3, "corpus": 1, "run": 1, "score": 2,
+    assert jobs(output) == {"documents shard": 2, "base": 1, "entities shard": 2, "passages shard": 2, "corpus": 1, "run": 1, "score": 2,
                             "report": 1, "all": 1}  # fmt: skip
     assert server.received == 3 + 3 * 4 and server.repeated() == 0
     line.commit("results")

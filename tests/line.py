@@ -101,5 +101,6 @@ class Line:
 
 
 def jobs(output: str) -> Counter:
-    """How many jobs of each rule Snakemake finished, by its output."""
-    return Counter(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output))
+    """How many jobs of each rule Snakemake finished, by its output; the shards of a stage count together."""
+    rules = re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output)
+    return Counter(re.sub(r"^([a-z]+)_\w*\d$", r"\1 shard", rule) for rule in rules)

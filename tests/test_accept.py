@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import receipts, upkeep
 from closedbook.freshness.accept import accept
+from closedbook.freshness.registry import Files, Job
 
 RECIPE = {"step": "runs", "params": {"seed": 1}, "code": "old", "prompts": {}, "assets": {}}
 RESULT, RECEIPT = Path("results/runs/raw-s1/run.json"), Path("results/receipts/runs/raw-s1.json")
@@ -14,11 +16,14 @@ RESULT, RECEIPT = Path("results/runs/raw-s1/run.json"), Path("results/receipts/r
 class Plan:
     """As much of a plan as the functions here look at: one run."""
 
+    written: dict = {}
+
     def __init__(self, **changes):
-        self.recipe = {**RECIPE, **changes}
+        self.recipes = {"runs/raw-s1": {**RECIPE, **changes}}
+        self.jobs = {"runs/raw-s1": Job(name="runs/raw-s1", stage="runs", recipe="runs/raw-s1", files=Files())}
 
     def receipts(self):
-        return {RECEIPT: self.recipe}
+        return {RECEIPT: self.recipes["runs/raw-s1"]}
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +33,11 @@ def made(tmp_path, monkeypatch):
     receipts.write(RECEIPT, recipe=RECIPE, inputs={}, outputs=[RESULT], facts={})
 
 
-@pytest.mark.parametrize("path", [RESULT, RECEIPT])
-def test_an_accepted_result_is_fresh_and_says_so_for_good(path):
+@pytest.mark.parametrize("what", [str(RESULT), str(RECEIPT), "runs", "runs/raw-*"])
+def test_an_accepted_result_is_fresh_and_says_so_for_good(what):
     plan = Plan(code="new")
     assert upkeep.report(plan, strict=False) == (["runs/raw-s1: code of the step runs changed", "0 of 1 results are fresh"], True)
-    accept(plan, path, "a name was changed")
+    assert accept(plan, what, "a name was changed") == [RECEIPT]
     assert upkeep.report(plan, strict=False) == (
         ["runs/raw-s1: fresh, for its code was accepted: a name was changed", "1 of 1 results are fresh"], False
     )  # fmt: skip
@@ -43,20 +48,21 @@ def test_an_accepted_result_is_fresh_and_says_so_for_good(path):
 def test_nothing_but_code_can_be_accepted(changes, words):
     before = RECEIPT.read_bytes()
     with pytest.raises(UserError, match=words):
-        accept(Plan(**changes), RESULT, "why not")
+        accept(Plan(**changes), str(RESULT), "why not")
     assert RECEIPT.read_bytes() == before
 
 
 def test_an_edited_result_stays_stale_whatever_is_accepted():
     RESULT.write_text("another run")
     with pytest.raises(UserError, match="was edited"):
-        accept(Plan(code="new"), RESULT, "why not")
+        accept(Plan(code="new"), str(RESULT), "why not")
     assert "accepted" not in files.read_json(RECEIPT)
 
 
-def test_a_path_that_is_no_result_is_named():
-    with pytest.raises(UserError, match="elsewhere.json: not a result of this plan"):
-        accept(Plan(), Path("elsewhere.json"), "why not")
+@pytest.mark.parametrize("what", ["elsewhere.json", "results/runs/other/run.json", "scores", "runs/entigraph-*"])
+def test_what_is_no_result_is_named(what):
+    with pytest.raises(UserError, match=f"{re.escape(what)}: not a result of this plan"):
+        accept(Plan(), what, "why not")
 
 
 def test_other_versions_are_told_and_only_strictly_stale(monkeypatch):

@@ -8,7 +8,7 @@ from closedbook import files
 from closedbook.freshness import code
 from closedbook.lineage import commit
 from closedbook.lineage.history import Job
-from closedbook.steps import STEPS
+from closedbook.freshness.registry import STEPS
 
 
 @pytest.fixture
@@ -20,13 +20,14 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write(text, wiring="{}") -> str:
-    """Write the code of the step runs; gives its digest."""
-    files.write_text(f"{commit.PACKAGE}/runs.py", text)
-    files.write_text(f"{commit.PACKAGE}/steps.py", f"def _runs(recipe):\n    from closedbook import runs\n\n    runs.build({wiring})\n")
-    for known in (code.digest, code._wirings):
+def write(text, given="{}") -> str:
+    """Write the code of the stage runs, whose job returns `x`; gives its digest."""
+    files.write_text(f"{commit.PACKAGE}/runs.py", f"{text}\n\ndef job():\n    return x\n")
+    registry = f"def _runs():\n    return {given}\n\n\nSTEPS = {{'runs': Stage(module='closedbook.runs', files=_runs)}}\n"
+    files.write_text(f"{commit.PACKAGE}/workflow/registry.py", registry)
+    for known in (code._text, code._module_path):
         known.cache_clear()  # a process of its own sees the code of one moment
-    return code.of_step("runs", package=code.PACKAGE)
+    return code.of_stage("closedbook.runs", "closedbook.workflow.registry:_runs", package=code.PACKAGE)
 
 
 def commit_all() -> str:
@@ -35,8 +36,8 @@ def commit_all() -> str:
     return commit.git("rev-parse", "HEAD").strip()
 
 
-def test_the_steps_of_a_package_are_those_of_the_command_line():
-    assert code.steps(code.PACKAGE) == list(STEPS)
+def test_the_stages_of_a_package_are_those_of_its_registry():
+    assert [module for module, _ in commit._stages(code.PACKAGE)] == [stage.module for stage in STEPS.values()]
 
 
 def test_head_comes_first_and_then_the_newest_that_has_it(project):
@@ -49,8 +50,8 @@ def test_head_comes_first_and_then_the_newest_that_has_it(project):
     write("# a remark\nx = 2\n")
     commits.append(commit_all())
     assert commit.holding([first, second]) == {first: commits[0], second: commits[3]}
-    wired = write("x = 2\n", wiring="recipe")
-    assert commit.holding([wired]) == {wired: ""}, "how the command line calls it counts"
+    wired = write("x = 2\n", given="{0: 1}")
+    assert commit.holding([wired]) == {wired: ""}, "which files it is given counts"
     assert commit.holding([second, "0" * 64]) == {second: commits[3], "0" * 64: None}
     assert commit.holding([first]) == {first: commits[0]}, "asked again, it is remembered"
 

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from dataclasses import replace
 
@@ -32,7 +33,7 @@ def build(tmp_path, monkeypatch, url=None, document=DOCUMENT, sections=None, **c
     model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, "sections": sections} if url else {"model": None}
     settings = params.typed({"seed": 1, "llm": model, "entities": {**shipped.entities.model_dump(), **changes}, "spacy": {"model": "blank"}})
     document.write(tmp_path / "document.json")
-    entities.build(document=tmp_path / "document.json", output=tmp_path / "out.json", params=settings, limits=shipped.limits)
+    asyncio.run(entities.job(document=tmp_path / "document.json", output=tmp_path / "out.json", params=settings, limits=shipped.limits))
     return files.read_json(tmp_path / "out.json")
 
 

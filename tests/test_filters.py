@@ -1,7 +1,6 @@
 """care: each rule catches what was planted for it, leaves the rest, and nothing is dropped without a word."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import toys
 
 from closedbook import care, corpora, files, models, params
 from closedbook.errors import UserError
-from closedbook.steps import STEPS
 
 OFF = toys.FILTERS.model_dump()
 QUESTION = "What did Mira Oldan sell to the captain who came down from the north?"
@@ -174,15 +172,6 @@ def test_no_corpus_holds_a_question_and_no_replay_either(arm, tmp_path):
         text = learnt(folder, tmp_path, prefix)
         assert QUESTION not in text and toys.SENTENCES[0] in text
     assert row["id"] not in (folder / "passages.jsonl").read_text()
-
-
-def test_no_step_that_asks_a_model_is_given_a_question():
-    def given(step):
-        return "questions" in {*step.inputs, *step.per_document, *step.lists, *step.values}
-
-    asking = [STEPS[name] for name in ("entities", "passages", "judgements")]
-    assert not any(map(given, asking)) and given(STEPS["corpora"]) and given(STEPS["scores"])
-    assert given(replace(STEPS["passages"], per_document=("questions",))), "the check sees a planted one"
 
 
 def test_a_smaller_corpus_is_a_prefix_of_a_larger_one_whatever_went(arm):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import toys
-from tokenizers import pre_tokenizers, processors
+from tokenizers import processors
 
 from closedbook import base, corpora, files, forgetting, frame, models, params
 from closedbook.errors import UserError

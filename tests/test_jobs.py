@@ -1,72 +1,118 @@
+"""A job between its recipe and its receipt, with a toy stage; and many of them in one process."""
+
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from closedbook import files, params
 from closedbook.errors import UserError
-from closedbook.freshness import jobs
-from closedbook.steps import Step
+from closedbook.freshness import jobs, registry
+from closedbook.freshness.registry import Files, Stage
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = ("harbour", "lamp", "mill")
 
 
-@pytest.fixture
-def job(tmp_path, monkeypatch):
-    """Runs a step that writes its input in capitals, and counts how often it really runs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(jobs.code, "of_step", lambda *_: "c")
-    files.write_json(jobs.LIMITS, params.load(Path(__file__).parent.parent / "params.yaml").limits.model_dump())
-    files.write_json(tmp_path / "recipe.json", {"step": "toy", "params": {"seed": 1}, "code": "c", "prompts": {}, "assets": {}})
-    (tmp_path / "in.txt").write_text("text")
-    done = []
+class Toy:
+    """Writes each document in capitals, and counts."""
 
-    def work(recipe, limits, *, source, output, checkpoints):
-        done.append(recipe.seed)
-        checkpoints.mkdir()
+    def __init__(self):
+        self.done: list[str] = []
+        self.fails: str | None = None
+        self.under_way = self.most_under_way = 0
+
+    def job(self, *, params, limits, source, output, checkpoints):
+        self.done.append(source.stem)
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        if source.stem == self.fails:
+            raise UserError(f"{source}: can't be done")
         files.write_text(output, source.read_text().upper())
         return {"made_by": "toy"}
 
-    step = Step(run=work, inputs=("source",), outputs=("output",), work=("checkpoints",))
-    paths = {"recipe": "recipe.json", "receipt": "receipt.json", "source": "in.txt", "output": "out.txt", "checkpoints": "checkpoints"}
-
-    def run():
-        jobs.run(step, {name: (tmp_path / path).relative_to(tmp_path) for name, path in paths.items()})
-        return len(done)
-
-    return run
+    async def waiting(self, **given):
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0.01)
+        self.under_way -= 1
+        return self.job(**given)
 
 
-def test_a_job_runs_once_and_again_only_when_something_changed(job, tmp_path):
-    assert job() == 1 and (tmp_path / "out.txt").read_text() == "TEXT"
-    assert job() == 1
-    (tmp_path / "in.txt").write_text("other")
-    assert job() == 2
-    (tmp_path / "out.txt").write_text("edited")
-    assert job() == 3 and (tmp_path / "out.txt").read_text() == "OTHER"
+def paths(about, recipe):
+    (name,) = about
+    return Files(inputs={"source": Path(f"in/{name}.txt")}, outputs={"output": Path(f"results/toy/{name}.txt")},
+                 work={"checkpoints": Path(f"work/{name}")})
 
 
-def test_half_done_work_goes_only_once_the_receipt_is_there(job, tmp_path, monkeypatch):
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = Toy()
+    monkeypatch.setattr(Stage, "job", lambda stage: made.waiting if stage.asks({}) else made.job)
+    monkeypatch.setattr(Stage, "code", lambda *_: "c")
+    plant(monkeypatch)
+    files.write_json(jobs.LIMITS, params.load(ROOT / "params.yaml").limits.model_dump())
+    files.write_json(jobs.WORK / "recipes/toy.json", {"step": "toy", "params": {"seed": 1}, "code": "c", "prompts": {}, "assets": {}})
+    for name in DOCUMENTS:
+        files.write_text(Path(f"in/{name}.txt"), name)
+    return made
+
+
+def plant(monkeypatch, **about):
+    stage = Stage(module="toy", recipes=lambda *_: {}, files=paths, watches=(), per_document=True, **about)
+    for known in (registry.STEPS, registry.STAGES):
+        monkeypatch.setitem(known, "toy", stage)
+
+
+def run(*names):
+    jobs.run([f"toy/{name}" for name in names])
+
+
+def test_a_job_runs_once_and_again_only_when_something_changed(toy):
+    for change, text in ((None, "MILL"), ("in/mill.txt", "OTHER"), ("results/toy/mill.txt", "OTHER")):
+        if change:
+            Path(change).write_text("other")
+        run("mill")
+        run("mill")
+        assert Path("results/toy/mill.txt").read_text() == text
+    assert len(toy.done) == 3
+
+
+def test_half_done_work_goes_only_once_the_receipt_is_there(toy, monkeypatch):
     def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(jobs.receipts, "write", killed)
-        job()
-    assert (tmp_path / "checkpoints").exists() and not (tmp_path / "receipt.json").exists()
-    (tmp_path / "checkpoints").rmdir()
-    job()
-    assert not (tmp_path / "checkpoints").exists()
-    assert files.read_json(tmp_path / "receipt.json")["facts"] == {"made_by": "toy"}
+        run("mill")
+    assert Path("work/mill").exists() and not Path("results/receipts/toy/mill.json").exists()
+    run("mill")
+    assert not Path("work/mill").exists()
+    assert files.read_json(Path("results/receipts/toy/mill.json"))["facts"] == {"made_by": "toy"}
 
 
-def test_a_job_under_changed_code_is_refused(job, monkeypatch):
-    monkeypatch.setattr(jobs.code, "of_step", lambda *_: "d")
+@pytest.mark.parametrize("asks", [False, True])
+def test_of_a_shard_what_was_done_stays_and_only_the_rest_is_done_again(toy, monkeypatch, asks):
+    plant(monkeypatch, asks=lambda recipe: asks)
+    toy.fails = "mill"
+    with pytest.raises(UserError, match="mill"):
+        run(*DOCUMENTS)
+    toy.fails = None
+    run(*DOCUMENTS)
+    assert sorted(toy.done) == ["harbour", "lamp", "mill", "mill"]
+    assert toy.most_under_way == (3 if asks else 0), "who waits for a model is worked on beside the others"
+
+
+def test_a_job_under_changed_code_is_refused(toy, monkeypatch):
+    monkeypatch.setattr(Stage, "code", lambda *_: "d")
     with pytest.raises(UserError, match="code of the step toy was changed"):
-        job()
+        run("mill")
 
 
-def test_without_a_recipe_it_says_who_writes_one(job, tmp_path):
-    (tmp_path / "recipe.json").unlink()
-    with pytest.raises(UserError, match="recipe.json: no such recipe"):
-        job()
+def test_without_a_recipe_it_says_who_writes_one(toy):
+    (jobs.WORK / "recipes/toy.json").unlink()
+    with pytest.raises(UserError, match="toy/mill: no such job.*toy.json"):
+        run("mill")
 
 
 @pytest.mark.parametrize("change, words", [
@@ -74,7 +120,7 @@ def test_without_a_recipe_it_says_who_writes_one(job, tmp_path):
     (lambda path: files.write_json(path, files.read_json(path) | {"retries": -1}), "retries: .* not -1"),
     (lambda path: files.write_json(path, files.read_json(path) | {"retrys": 1}), "retrys: unknown key; did you mean retries"),
 ])  # fmt: skip
-def test_limits_that_are_none_are_named(job, change, words):
+def test_limits_that_are_none_are_named(toy, change, words):
     change(jobs.LIMITS)
     with pytest.raises(UserError, match=f"limits.json: .*{words}"):
-        job()
+        run("mill")

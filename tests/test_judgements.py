@@ -10,7 +10,7 @@ from openai_server import Server
 
 from closedbook import files, judgements, params, prompts
 from closedbook.errors import UserError
-from closedbook.freshness import recipes
+from closedbook.freshness import registry
 from closedbook.ledger import Ledger
 from closedbook.llm import Invalid, segments
 
@@ -100,9 +100,9 @@ def test_a_verdict_that_is_none_is_not_believed(text):
 
 def test_without_a_judge_nothing_is_planned_and_with_one_not_for_the_documents_themselves():
     settings = params.load()
-    assert "judgements" not in recipes.recipes(settings, {"doc": None})
+    assert "judgements" not in registry.planned(settings, {"doc": None})
     judged = settings.model_copy(update={"judge": settings.judge.model_copy(update={"model": "openai/toy"})})
-    recipe = recipes.recipes(judged, {"doc": None})["judgements"]
+    recipe = registry.planned(judged, {"doc": None})["judgements"]
     assert recipe["params"]["strategies"] == ["rephrase", "rephrase_named", "entigraph"] and recipe["prompts"].keys() == {"judge"}
 
 

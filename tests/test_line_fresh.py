@@ -33,7 +33,7 @@ def test_after_a_run_both_engines_have_nothing_to_do(line):
 def test_without_the_ledger_the_model_s_side_sees_that_it_is_asked_again(line, server, made):
     shutil.rmtree(line.folder / "ledger")
     next((line.folder / "results/receipts/entities").iterdir()).unlink()
-    assert jobs(line.snakemake("entities")) == {"entity_list": 1, "entities": 1}, "a result without a receipt is no result"
+    assert jobs(line.snakemake("entities")) == {"entities shard": 1, "entities": 1}, "a result without a receipt is no result"
     assert server.repeated() == 1
     server.bodies = made.asked.copy()  # as was meant
 
@@ -52,14 +52,14 @@ def test_one_document_reruns_its_own_chain_and_white_space_stops_at_once(line):
     text = line.folder / "texts" / "clock.txt"
     text.write_text(text.read_text().replace(". ", ".   ").replace("\n\n", "\n \n\n"))
     output = line.snakemake()
-    assert jobs(output)["document"] == 1 and output.count("nothing to do") >= 1, "runs go to the terminal, and have nothing to do"
+    assert jobs(output)["documents shard"] == 1 and output.count("nothing to do") >= 1, "runs go to the terminal, and have nothing to do"
     after = line.bytes()
     changed = {name for name in before if before[name] != after[name]}
     assert {name.split("/")[2] for name in changed} == {"documents"} and len(changed) == 1, "the receipt names another article file"
 
     text.write_text(text.read_text() + "\nPeter Lamm gave the clock to Anna Kell.\n")
     output = line.snakemake("passages")
-    assert jobs(output) == {"document": 1, "entity_list": 1, "document_passages": 1, "passages": 1}
+    assert jobs(output) == {"documents shard": 1, "entities shard": 1, "passages shard": 1, "passages": 1}
 
 
 def test_a_document_that_goes_takes_its_files_along_and_leaves_the_others_fresh(line):
@@ -73,7 +73,7 @@ def test_a_document_that_goes_takes_its_files_along_and_leaves_the_others_fresh(
     assert "corpora/entigraph: the list of documents changed" in fresh
     gone.write_text(text)
     output = line.run("dvc", "repro", "entities")
-    assert f"removed {gone.relative_to(line.folder)}" in output and not gone.exists() and jobs(output)["entity_list"] == 0
+    assert f"removed {gone.relative_to(line.folder)}" in output and not gone.exists() and jobs(output)["entities shard"] == 0
 
 
 def test_an_edited_result_is_made_again_even_where_size_and_time_were_kept(line):
@@ -87,7 +87,7 @@ def test_an_edited_result_is_made_again_even_where_size_and_time_were_kept(line)
     victim.write_bytes(bytes(content))
     os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert "was edited" in line.closedbook("fresh")
-    assert jobs(line.snakemake("entities")) == {"entity_list": 1, "entities": 1}
+    assert jobs(line.snakemake("entities")) == {"entities shard": 1, "entities": 1}
     assert line.bytes() == before
 
 
@@ -114,13 +114,43 @@ def test_a_second_run_is_told_who_holds_the_folder_until_it_is_free(line):
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
     try:
         for output in first.stdout:
-            if "Job stats" in output:
+            if "Select jobs to execute" in output:
                 break
         assert f"process {first.pid}" in line.snakemake(status=1)
     finally:
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
     assert "Nothing to be done" in line.snakemake("passages")
+
+
+def test_a_look_changes_nothing_and_a_dry_run_tells_what_a_run_does(line):
+    def state():
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for folder in ("results", ".closedbook") for path in (line.folder / folder).rglob("*")
+                if path.is_file() and path.name != "hashes.db"}
+
+    line.set(training={"weight_decay": 0.02}, entities={"max": 5})
+    before = state()
+    told = line.snakemake("--dry-run")
+    line.snakemake("--dag", "dot")
+    line.run("snakemake", "--lint", "json", status=1)
+    assert state() == before
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", told.split("Job stats:")[1].split("total")[0], re.MULTILINE))
+    assert jobs("".join(f"Finished jobid: 0 (Rule: {rule})\n" * int(count) for rule, count in counts.items())) == jobs(line.snakemake())
+
+
+def test_the_number_of_shards_changes_no_byte_and_one_file_costs_one_document(line, server, made):
+    before = line.bytes()
+    for number in (1, 7):
+        shutil.rmtree(line.folder / "results/entities")
+        shutil.rmtree(line.folder / "results/passages")
+        assert jobs(line.snakemake("passages", "--config", f"shards={number}"))["entities shard"] == min(number, 3)
+        assert line.bytes() == before
+    shutil.rmtree(line.folder / "ledger")
+    shutil.rmtree(line.folder / "results/entities")
+    received, one = server.received, next(name for name in before if name.startswith("results/entities/"))
+    assert jobs(line.snakemake(one)) == {"entities shard": 1}
+    assert server.received == received + 1
+    server.bodies = made.asked.copy()  # as was meant
 
 
 def test_parameters_on_the_command_line_are_refused(line):

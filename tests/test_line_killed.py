@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -41,12 +42,11 @@ def kill(line: Line, server, receipts: int, calls: int, seconds: float, alone: b
 
 
 def steps_at_work(pid: int) -> str:
-    """The steps that a process and its children run, however long their command lines are."""
+    """The stages that a process and its children run, however long their command lines are."""
     steps = set()
     for child in psutil.Process(pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # it ended meanwhile
-            words = child.cmdline()
-            steps.update(words[4:5] if words[1:4] == ["-m", "closedbook", "step"] else [])
+            steps.update(re.findall(r"-m closedbook job (?:--shard \.closedbook/shards/)?([a-z]+)", " ".join(child.cmdline())))
     return ", ".join(sorted(steps))
 
 
@@ -54,7 +54,7 @@ def test_a_step_is_seen_at_work_below_a_long_path(tmp_path):
     place = tmp_path.joinpath(*["a" * 100] * 5)
     place.mkdir(parents=True)
     (place / "closedbook.py").write_text("print('begun', flush=True); input()")
-    command = f"{sys.executable} -m closedbook step passages --recipe {place}/recipe.json; true"
+    command = f"{sys.executable} -m closedbook job passages/entigraph/{'a' * 100} {place}; true"
     with subprocess.Popen(command, shell=True, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout.readline() == b"begun\n"
         assert steps_at_work(process.pid) == "passages"

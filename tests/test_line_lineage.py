@@ -12,7 +12,7 @@ from test_crate import violations
 from test_line_versions import pushed_and_cloned
 
 from closedbook import files
-from closedbook.freshness import code, receipts
+from closedbook.freshness import receipts
 from closedbook.lineage import audit, versioned
 from closedbook.lineage.checks.state import State
 from closedbook.lineage.history import History
@@ -57,15 +57,6 @@ def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(l
     assert "nothing of it is left in any of" in said and "git's history: holds its words" in said
     assert re.search("commits? .* names? its results in dvc.lock, by hashes only", said)
     assert "Nothing to be done" in line.snakemake() and "up to date" in line.run("dvc", "status")
-
-
-def test_an_audit_asks_the_code_itself_whatever_is_remembered_of_it(line: Line):
-    path, kept = line.folder / "src/closedbook/packing.py", line.folder / code.PARSED
-    before, known = path.read_text(), files.read_json(kept)
-    path.write_text(before + "\nx = 1\n")
-    known["modules"][files.sha256_text(path.read_text())] = known["modules"][files.sha256_text(before)]  # planted: it looks unchanged
-    files.write_json(kept, known)
-    assert re.search(r"stale: .*: code of the step \w+ changed", line.closedbook("audit"))
 
 
 def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wrong_claim(line: Line):

@@ -92,7 +92,7 @@ def test_a_refused_key_stops_the_run_and_no_entity_list_is_written(tmp_path):
         line = line_on(tmp_path / "line", "QuALITY.sample.html.dev", llm=llm)
         output = line.snakemake("passages", status=1, OPENAI_API_KEY="canary-0123456789")
         assert "OPENAI_API_KEY" in output and "canary" not in output
-        assert jobs(output)["entity_list"] == 0 and server.received == 1
+        assert jobs(output)["entities shard"] == 0 and server.received == 1
     assert not list((line.folder / "results/entities").glob("*")) and not (line.folder / "results/passages/entigraph").exists()
     assert holding("canary", line.folder) == []
 

@@ -17,6 +17,8 @@ from line import Line, jobs
 pytestmark = pytest.mark.slow
 SHORTER = {"entigraph": {"strategy": "entigraph", "corpus_tokens": 200, "epochs": 1}}
 """arms whose corpora are soon made again"""
+BODY = "\nfor _ in ():\n    pass\n"
+"""code that runs when its module is imported"""
 
 
 def pushed_and_cloned(line: Line, folder: Path) -> Line:
@@ -66,22 +68,24 @@ def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(
     step = line.folder / "src/closedbook/runs.py"
     step.write_text(step.read_text().replace('"""A run', '"""One run', 1) + "\n# a comment\n")
     other = line.folder / "src/closedbook/tally.py"
-    other.write_text(other.read_text() + "\nNEW = 1\n")
+    other.write_text(other.read_text() + BODY)
     assert jobs(line.run("dvc", "repro")) == {"report": 1}
-    step.write_text(step.read_text() + "\nNEW = 1\n")
+    step.write_text(step.read_text() + "\n\ndef new():\n    return 1\n")
+    assert "runs/entigraph-s1" not in line.closedbook("fresh"), "nothing calls what is new"
+    step.write_text(step.read_text() + BODY)
     assert "runs/entigraph-s1: code of the step runs changed" in line.closedbook("fresh")
     output = line.snakemake()
     assert jobs(output) == {"run": 1, "score": 1, "report": 1, "all": 1} and output.count("nothing to do") == 0
     received = server.received
     asks = line.folder / "src/closedbook/passages.py"
-    asks.write_text(asks.read_text() + "\nNEW = 1\n")
-    assert jobs(line.snakemake(one_of(line, "results/passages/entigraph"))) == {"document_passages": 1}
+    asks.write_text(asks.read_text() + BODY)
+    assert jobs(line.snakemake(one_of(line, "results/passages/entigraph"))) == {"passages shard": 1}
     assert server.received == received, "all answers come from the ledger"
 
 
 def test_a_clone_that_pulls_has_nothing_to_do(line, tmp_path):
     clone = pushed_and_cloned(line, tmp_path)
-    assert "entity_list" in clone.snakemake("--dry-run"), "before the pull there is all to do"
+    assert "entities_0" in clone.snakemake("--dry-run"), "before the pull there is all to do"
     clone.run("dvc", "pull", "--quiet")
     assert "Nothing to be done" in clone.snakemake()
     assert "up to date" in clone.run("dvc", "status")
@@ -95,7 +99,7 @@ def test_linked_caches_have_nothing_to_do_and_keep_their_objects(line, tmp_path,
     clone.run("dvc", "pull", "--quiet")
     assert "Nothing to be done" in clone.snakemake() and clone.bytes() == line.bytes()
     clone.set(entities={"max": 5})
-    assert jobs(clone.snakemake(one_of(clone, "results/entities"))) == {"entity_list": 1}
+    assert jobs(clone.snakemake(one_of(clone, "results/entities"))) == {"entities shard": 1}
     objects = [path for path in (clone.folder / ".dvc/cache/files").rglob("*") if path.is_file() and path.suffix != ".dir"]
     assert len(objects) > 50 and not damaged(objects), "a job wrote through a link"
     objects[0].chmod(0o644)
@@ -131,7 +135,7 @@ def test_an_experiment_here_or_in_a_folder_of_its_own_reruns_what_its_parameter_
     assert "Nothing to be done" in line.snakemake()
     received = server.received
     output = line.run("dvc", "exp", "run", "--temp", "--set-param", "passages.entigraph.pairs=5", "--name", "apart", "passages")
-    assert jobs(output)["document_passages"] == 3 and jobs(output)["entity_list"] == 0
+    assert jobs(output)["passages shard"] == 2 and jobs(output)["entities shard"] == 0
     assert server.received == received + 3, "one more pair of each document is asked for, in a folder that shares the ledger"
     assert "Nothing to be done" in line.snakemake(), "the workspace stays as it was"
     line.run("dvc", "exp", "apply", "apart")

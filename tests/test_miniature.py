@@ -243,8 +243,8 @@ def test_author_knows_only_the_prompt(name, monkeypatch):
 
 def test_author_reaches_no_code_that_makes_books():
     makers = {"closedbook.miniature.books", "closedbook.miniature.world"}
-    assert not makers & code.reached("closedbook.miniature.author").keys()
-    assert makers & code.reached("closedbook.miniature.lessons").keys(), "planted: who does reach it is seen"
+    assert not makers & code.modules("closedbook.miniature.author:answer")
+    assert makers & code.modules("closedbook.miniature.lessons:read_books"), "planted: who does reach it is seen"
 
 
 def test_no_lesson_names_anything_of_a_book_to_be_learned():

@@ -1,3 +1,4 @@
+import asyncio
 from collections import Counter
 from dataclasses import replace
 
@@ -25,12 +26,12 @@ def build(tmp_path, monkeypatch, strategy, url=None, document=DOCUMENT, entities
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     model = {"model": "openai/toy", "api_base": url, "temperature": 0.5, "max_tokens": 100, "sections": sections} if url else {"model": None}
     held = {} if strategy == "raw" else {strategy: {**SETTINGS[strategy], **settings}}
-    recipe = params.typed({"seed": 1, "llm": model, "passages": {"attempts": 2, **held}})
+    recipe = params.typed({"seed": 1, "strategy": strategy, "llm": model, "passages": {"attempts": 2, **held}})
     document.write(tmp_path / "document.json")
     entities.write(tmp_path / "entities.json")
     given = [tmp_path / "entities.json"] if strategy == "entigraph" else []
-    passages.build(document=tmp_path / "document.json", entities=given, strategy=strategy, output=tmp_path / "out.json", params=recipe,
-                   limits=params.load().limits)
+    asyncio.run(passages.job(document=tmp_path / "document.json", entities=given, output=tmp_path / "out.json", params=recipe,
+                             limits=params.load().limits))
     return Passages.read(tmp_path / "out.json")
 
 

@@ -10,7 +10,7 @@ from test_retrieval import question
 
 from closedbook import files, params, readers
 from closedbook.errors import UserError
-from closedbook.freshness import plan, recipes
+from closedbook.freshness import plan, registry
 
 ROOT = Path(__file__).parent.parent
 ASKED = [{**question(f"q{number}", f"What is thing {number}?", document), "gold": number % 4, "title": document.title()}
@@ -115,10 +115,10 @@ def test_planning_refuses_what_a_reader_can_not_do(monkeypatch, tasks, said):
 
 
 def test_a_reader_is_a_job_of_its_own_that_no_setting_of_runs_changes():
-    planned = recipes.recipes(with_reader(["quality_open_cot"]), {"d": None})
+    planned = registry.planned(with_reader(["quality_open_cot"]), {"d": None})
     assert planned["scores/reader-gpt"]["step"] == "readers" and "retrieval" not in planned
     settings = with_reader(["quality_open_cot"])
     other = settings.model_copy(update={"scores": settings.scores.model_copy(update={"batch_size": 1})})
-    assert recipes.recipes(other, {"d": None})["scores/reader-gpt"] == planned["scores/reader-gpt"]
-    assert "retrieval" in recipes.recipes(with_reader(["quality_rag_cot"]), {"d": None})
-    assert planned["report"]["params"]["scores"]["tasks"][-1] == "quality_open_cot" and "reader-gpt" in planned["report"]["params"]["runs"]
+    assert registry.planned(other, {"d": None})["scores/reader-gpt"] == planned["scores/reader-gpt"]
+    assert "retrieval" in registry.planned(with_reader(["quality_rag_cot"]), {"d": None})
+    assert planned["report"]["params"]["scores"]["tasks"][-1] == "quality_open_cot" and "reader-gpt" in planned["report"]["reads"]["scores"]

@@ -1,100 +1,12 @@
-import itertools
-import shutil
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from closedbook import files, params
 from closedbook.errors import UserError
-from closedbook.freshness import code, plan, recipes
-from closedbook.steps import STEPS
+from closedbook.freshness import code, plan, registry
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def package(tmp_path):
-    """A function that writes two modules into a package of their own and gives the digest of the one that imports the other."""
-    packages = itertools.count()
-
-    def digest(step="from closedbook import used\n\ndef run(x):\n    return used.f(x) + 1\n", used="def f(x):\n    return x * 2\n"):
-        place = tmp_path / str(next(packages))
-        for name, text in {"step": step, "used": used, "apart": "nothing = 0"}.items():
-            files.write_text(place / f"{name}.py", text)
-        return code.digest("closedbook.step", package=place)
-
-    return digest
-
-
-def test_comments_docstrings_and_layout_are_not_code(package):
-    same = 'from closedbook import used  # why\n\n\ndef run(x):\n    """What it does."""\n    return (used.f(x) +\n            1)\n'
-    assert package(step=same) == package()
-
-
-@pytest.mark.parametrize("change", [
-    {"step": "from closedbook import used\n\ndef run(x):\n    return used.f(x) + 2\n"},
-    {"used": "def f(x):\n    return x * 3\n"},
-    {"used": "from closedbook.apart import nothing\n\ndef f(x):\n    return x * 2\n"},
-])  # fmt: skip
-def test_a_change_of_the_step_or_of_what_it_imports_is(package, change):
-    assert package(**change) != package()
-
-
-def test_an_import_inside_a_function_counts(package):
-    lazy = "def run(x):\n    from closedbook import used\n    return used.f(x) + 1\n"
-    assert package(step=lazy, used="def f(x):\n    return 0\n") != package(step=lazy)
-
-
-def test_what_is_on_the_short_list_changes_no_step_and_any_other_module_of_a_step_changes_it(tmp_path):
-    def digests_with(name=None):
-        """Each step's digest, with a line more in one module."""
-        package = shutil.copytree(code.PACKAGE, tmp_path / str(name))
-        if name:
-            with open(code._module_path(name, package), "a") as module:
-                module.write("\nNEW = 1\n")
-        return {step: code.of_step(step, package=package) for step in STEPS}
-
-    before = digests_with()
-    assert 0 < len(code.NEUTRAL) <= 10
-    for name in code.NEUTRAL:
-        assert digests_with(name) == before
-    for name in ("closedbook.runs", "closedbook.training", "closedbook.packing", "closedbook.files"):
-        assert digests_with(name)["runs"] != before["runs"]
-
-
-def test_what_is_remembered_of_code_is_what_parsing_gives_and_by_this_very_module(tmp_path, monkeypatch):
-    def digests():
-        for known in (code.digest, code._parsed, code._remembered):
-            known.cache_clear()
-        return {step: code.of_step(step) for step in STEPS}
-
-    monkeypatch.chdir(tmp_path)
-    parsed = digests()
-    code.remember()
-    monkeypatch.setattr(code, "_imports", lambda tree: pytest.fail("it was parsed again"))
-    assert digests() == parsed
-    with code.parsed_anew(), pytest.raises(pytest.fail.Exception, match="parsed again"):
-        digests()
-    files.write_json(code.PARSED, files.read_json(code.PARSED) | {"by": "another form of the module"})
-    with pytest.raises(pytest.fail.Exception, match="parsed again"):
-        digests()
-    monkeypatch.undo()
-    assert digests() == parsed
-
-
-STEP_MODULES = {f"closedbook.{step}" for step in STEPS}
-
-
-def test_a_step_counts_the_modules_it_uses_and_no_other_step():
-    for step in STEPS:
-        counted = code.reached(f"closedbook.{step}")
-        scored = {"closedbook.scores"} if step == "readers" else set()  # as runs are
-        assert counted.keys() & STEP_MODULES == {f"closedbook.{step}"} | scored, "a step that reaches another one would rerun with it"
-        assert not [name for name in counted if name.startswith("closedbook.freshness.")]
-        assert {name for name in counted if name.startswith("closedbook.lineage.")} == ({"closedbook.lineage.page"} if step == "report" else set())
-    assert {"closedbook.training", "closedbook.packing"} <= code.reached("closedbook.runs").keys()
-    assert "closedbook.miniature.reader" in code.reached("closedbook.miniature.author")
 
 
 def changed(settings=None, **sections):
@@ -106,15 +18,15 @@ def changed(settings=None, **sections):
 
 def stale(settings=None, **sections):
     """The recipes that a change of parameters changes."""
-    before, after = (recipes.recipes(each, {"doc": None}) for each in (settings or params.load(), changed(settings, **sections)))
+    before, after = (registry.planned(each, {"doc": None}) for each in (settings or params.load(), changed(settings, **sections)))
     return {name for name in before.keys() | after.keys() if files.canonical(before.get(name)) != files.canonical(after.get(name))}
 
 
 def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_other():
     assert stale(entities={"max": 39}) == {"entities"}
     assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/rephrase_named", "passages/entigraph"}
-    assert stale(training={"weight_decay": 0.5}) == {name for name in recipes.recipes(params.load(), {"doc": None}) if name.startswith("runs/")}
-    assert stale(scores={"batch_size": 1}) == {name for name in recipes.recipes(params.load(), {"doc": None}) if name.startswith("scores/")}
+    assert stale(training={"weight_decay": 0.5}) == {name for name in registry.planned(params.load(), {"doc": None}) if name.startswith("runs/")}
+    assert stale(scores={"batch_size": 1}) == {name for name in registry.planned(params.load(), {"doc": None}) if name.startswith("scores/")}
     trained_here = changed(base={"model": "miniature"})
     assert stale(trained_here, miniature={"people": 1}) == stale(trained_here, miniature={"narrative": 0.25}) == {"base"}
     assert stale(miniature={"people": 1}) == set(), "the base that comes with the project stays as it is"
@@ -126,7 +38,7 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
 def test_an_arms_own_tasks_are_asked_of_its_runs_and_of_the_base_alone():
     arm = {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}
     plain, further = ({"raw": arm, "few": {**arm, **own}} for own in ({}, {"tasks": ["quality_open", "quality_closed_text"]}))
-    before, after = (recipes.recipes(changed(arms=arms, scores={"tasks": ["quality_closed_text"]}), {"doc": None}) for arms in (plain, further))
+    before, after = (registry.planned(changed(arms=arms, scores={"tasks": ["quality_closed_text"]}), {"doc": None}) for arms in (plain, further))
     assert {name for name in before if before[name] != after[name]} == {"scores/base", *(f"scores/few-s{seed}" for seed in (1, 2, 3)), "report"}
     assert after["scores/few-s1"]["params"]["scores"]["tasks"] == ["quality_closed_text", "quality_open"]
     assert after["scores/raw-s1"]["params"]["scores"]["tasks"] == ["quality_closed_text"]
@@ -164,7 +76,7 @@ def test_planning_refuses_a_base_whose_receipt_is_none(monkeypatch, tmp_path, co
 
 def test_a_mixture_asks_for_the_passages_of_each_of_its_strategies_and_keeps_one_recipe_however_it_is_written():
     arm = {"corpus_tokens": 100, "train_tokens": None, "epochs": 1}
-    one, other = (recipes.recipes(changed(arms={"raw": {"strategy": strategy, **arm}}), {"doc": None})
+    one, other = (registry.planned(changed(arms={"raw": {"strategy": strategy, **arm}}), {"doc": None})
                   for strategy in ({"summaries": 1.0, "qa": 2}, {"qa": 1, "summaries": 0.5}))
     assert {"passages/qa", "passages/summaries"} <= one.keys() and "passages/raw" not in one
     assert one == other and one["corpora/raw"]["params"]["arm"]["strategy"] == "summaries:1+qa:2"
@@ -175,22 +87,22 @@ def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_rec
     assert stale(changed(base={"model": "miniature"}), documents={"path": "other.yaml"}) == {"base"}
     (tmp_path / "config.json").write_text("{}")
     own = changed(base={"model": str(tmp_path)})
-    before = recipes.recipes(own, {"doc": None})["base"]
+    before = registry.planned(own, {"doc": None})["base"]
     (tmp_path / "model.safetensors").write_text("")
-    assert recipes.recipes(own, {"doc": None})["base"] != before
+    assert registry.planned(own, {"doc": None})["base"] != before
 
 
 def test_what_a_model_writes_does_not_depend_on_the_writer_that_works_without_one():
-    digests = {code.of_step("passages"), code.of_step("passages", code.WRITER)}
-    assert len(digests) == 2 and recipes.recipes(params.load(), {"doc": None})["passages/entigraph"]["code"] == code.of_step("passages", code.WRITER)
+    stage, planned = registry.STEPS["passages"], registry.planned(params.load(), {"doc": None})
+    assert stage.code() != stage.code(code.WRITER) == planned["passages/entigraph"]["code"]
 
 
 def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():
-    settings = params.typed(recipes.recipes(params.load(), {"doc": None})["entities"]["params"])
+    settings = params.typed(registry.planned(params.load(), {"doc": None})["entities"]["params"])
     assert settings.entities.max == params.load().entities.max
     with pytest.raises(AttributeError):
         settings.training
-    settings = params.typed(recipes.recipes(params.load(), {"doc": None})["base"]["params"])
+    settings = params.typed(registry.planned(params.load(), {"doc": None})["base"]["params"])
     with pytest.raises(AttributeError):
         settings.training.learning_rate
 
@@ -201,16 +113,15 @@ def flat(settings, prefix=""):
 
 
 RENAMED = {"arm": "arms", "reader": "readers", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters",
-           "held_out": "corpora.replay.held_out", "shares": "arms", "run_seed": "training.seeds", "strategies": "arms", "judged": "judge.model",
+           "held_out": "corpora.replay.held_out", "shares": "arms", "run_seed": "training.seeds", "strategies": "arms", "strategy": "arms",
            "letters": "scores.tasks"}
 """parameters that stand in a recipe under another name than in params.yaml"""
 
 
 def test_dvc_looks_at_every_parameter_that_a_recipe_holds():
-    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
     seen = 0
-    for name, recipe in recipes.recipes(params.load(), {"doc": None}).items():
-        watched = stages[name.split("/")[0]].get("params", [])
+    for name, recipe in registry.planned(params.load(), {"doc": None}).items():
+        watched = registry.STAGES[name.split("/")[0]].watches
         for key in flat(recipe["params"]):
             first, _, rest = key.partition(".")
             key = RENAMED.get(first, first) + (f".{rest}" if rest else "")
@@ -222,12 +133,12 @@ def test_dvc_looks_at_every_parameter_that_a_recipe_holds():
 def test_a_document_bound_to_a_seed_is_learnt_and_asked_about_by_its_runs_alone():
     settings = changed(training={"seeds": [1, 2]}, arms={"raw": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1},
                                                          "few": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1, "seeds": [2]}})  # fmt: skip
-    bound = recipes.recipes(settings, {"a": 1, "b": 2, "c": None})
+    bound = registry.planned(settings, {"a": 1, "b": 2, "c": None})
     runs = ("raw-s1", "raw-s2", "few-s2")
     assert {name.partition("/")[2] for name in bound if name.startswith(("corpora/", "runs/"))} == {*runs}
     taught = {run: bound[f"corpora/{run}"]["documents"] for run in runs}
     assert taught == {"raw-s1": ["a", "c"], "raw-s2": ["b", "c"], "few-s2": ["b", "c"]} == {run: bound[f"scores/{run}"]["documents"] for run in runs}
     assert bound["scores/base"]["documents"] == ["a", "b", "c"]
-    free = recipes.recipes(settings, {"a": None, "b": None})
+    free = registry.planned(settings, {"a": None, "b": None})
     assert {name for name in free if name.startswith("corpora/")} == {"corpora/raw", "corpora/few"}
     assert free["scores/raw-s1"]["documents"] == ["a", "b"]

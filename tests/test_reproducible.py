@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from closedbook import entities, files, ledger, llm, params, passages
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
+from closedbook.freshness.registry import STEPS
 from closedbook.lineage import prove, reproducible
 from closedbook.lineage.history import History
 from closedbook.records import Document
@@ -45,17 +46,17 @@ def _written(model):
     limits = params.load().limits
     recipe = {"seed": 1, "llm": model, "entities": params.load().entities.model_dump(), "spacy": {"model": "blank"}}
     document, names, told = (Path(f"results/{kind}/varn-1.json") for kind in ("documents", "entities", "passages/rephrase"))
-    entities.build(document=document, output=names, params=params.typed(recipe), limits=limits)
+    asyncio.run(entities.job(document=document, output=names, params=params.typed(recipe), limits=limits))
     _job("entities/varn-1", recipe, [document], [names])
-    recipe = {"seed": 1, "llm": model, "passages": {"attempts": 2, "rephrase": {"styles": ["easy", "hard"], "samples": 1}}}
+    recipe = {"seed": 1, "strategy": "rephrase", "llm": model, "passages": {"attempts": 2, "rephrase": {"styles": ["easy", "hard"], "samples": 1}}}
     one_by_one = limits.model_copy(update={"concurrency": 1})
-    passages.build(document=document, entities=[], strategy="rephrase", output=told, params=params.typed(recipe), limits=one_by_one)
+    asyncio.run(passages.job(document=document, entities=[], output=told, params=params.typed(recipe), limits=one_by_one))
     _job("passages/rephrase/varn-1", recipe, [document], [told])
 
 
 def _job(job, settings, inputs, outputs):
     toys.receipt(job, inputs, outputs, settings, {"made_by": "llm", "maker": "toy", "answered": {"toy": 1}},
-                 code=reproducible.code.of_step(job.partition("/")[0]))
+                 code=STEPS[job.partition("/")[0]].code())
 
 
 def claims(arm="a"):
@@ -162,13 +163,13 @@ def test_an_unknown_arm_is_refused_with_those_that_are_known(project):
 def test_with_calls_forbidden_a_step_stops_and_says_which_answer_it_misses(project, monkeypatch):
     monkeypatch.setenv(llm.NO_CALLS, "1")
     recipe = json.loads(Path("results/receipts/passages/rephrase/varn-1.json").read_text())["recipe"]["params"]
-    replay = dict(document=Path("results/documents/varn-1.json"), entities=[], strategy="rephrase", params=params.typed(recipe),
+    replay = dict(document=Path("results/documents/varn-1.json"), entities=[], params=params.typed(recipe),
                   limits=params.load().limits)
-    passages.build(**replay, output=Path("again.json"))
+    asyncio.run(passages.job(**replay, output=Path("again.json")))
     assert Path("again.json").read_bytes() == Path("results/passages/rephrase/varn-1.json").read_bytes()
     Path("ledger/rephrase/varn-1.jsonl").unlink()
     with pytest.raises(UserError, match="varn-1: the ledger has no answer to the prompt (easy|hard).*forbids to ask openai/toy"):
-        passages.build(**replay, output=Path("again.json"))
+        asyncio.run(passages.job(**replay, output=Path("again.json")))
 
 
 def test_the_scripted_author_is_no_provider(monkeypatch, tmp_path):
@@ -208,7 +209,8 @@ def rebuilt(monkeypatch, **contents):
         for job in History.here().jobs.values():
             text = contents.get(job.step, "same")
             if text is None:
-                files.write_text(place / f".closedbook/logs/{job.name}.log", "…\nerror: the ledger has no answer\n")
+                log = f"{job.name.rpartition('/')[0].replace('/', '-')}-0"  # as its shard's
+                files.write_text(place / f".closedbook/logs/{log}.log", "…\nerror: the ledger has no answer\n")
                 continue
             files.write_text(place / job.receipt, Path(job.receipt).read_text())
             for path in job.outputs:

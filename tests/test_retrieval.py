@@ -6,7 +6,7 @@ import toys
 
 from closedbook import files, params, retrieval
 from closedbook.errors import UserError
-from closedbook.freshness import recipes
+from closedbook.freshness import registry
 from closedbook.records import Document
 from closedbook.retrieval import bm25
 from closedbook.retrieval.chunks import chunks, pieces
@@ -140,7 +140,7 @@ def planned(tasks, **changes):
     data = params.load().model_dump()
     data["scores"]["tasks"] = tasks
     data["retrieval"] |= changes
-    return recipes.recipes(params.Params(**data), {"d": None})
+    return registry.planned(params.Params(**data), {"d": None})
 
 
 def test_retrieval_is_planned_only_where_a_task_reads_chunks():

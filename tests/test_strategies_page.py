@@ -1,5 +1,6 @@
 """docs/strategies.md: the strategy that it adds is added here as it says, and runs."""
 
+import asyncio
 import importlib.util
 import re
 import shutil
@@ -61,8 +62,9 @@ def test_a_model_writes_its_passages(letters, tmp_path, monkeypatch):
     EntityList(document="varn-1", summary="s", entities=["Mira Oldan", "Varn"], made_by="llm", why=None, maker="m", call=None).write(tmp_path / "list.json")
     with Server() as server:
         llm = params.load().llm.model_copy(update={"model": "openai/toy", "api_base": server.url})
-        passages.build(document=tmp_path / "document.json", entities=[tmp_path / "list.json"], strategy="letters", output=tmp_path / "out.json",
-                       params=SimpleNamespace(seed=1, llm=llm, passages=SimpleNamespace(attempts=1, letters=letters)), limits=params.load().limits)
+        settings = SimpleNamespace(seed=1, strategy="letters", llm=llm, passages=SimpleNamespace(attempts=1, letters=letters))
+        asyncio.run(passages.job(document=tmp_path / "document.json", entities=[tmp_path / "list.json"], output=tmp_path / "out.json",
+                                 params=settings, limits=params.load().limits))
     made = Passages.read(tmp_path / "out.json")
     assert [(one.kind, one.entities, one.strategy) for one in made.passages] == [("letter", [name], "letters") for name in ("Mira Oldan", "Varn")]
     assert "Mira Oldan is told letter" in made.passages[0].text

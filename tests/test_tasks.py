@@ -11,7 +11,7 @@ from test_scores import COT, measures, question, save_model, score, utils
 
 from closedbook import clustered, comparable, files, params
 from closedbook.errors import UserError
-from closedbook.freshness import recipes
+from closedbook.freshness import registry
 from closedbook.scores import harness, summaries, tasks
 
 votes = SimpleNamespace(**runpy.run_path(str(tasks.FOLDER / "votes.py")))
@@ -310,7 +310,7 @@ def test_recipe_of_scores_names_what_the_tasks_read_and_no_more():
         settings = params.load()
         chosen = settings.scores.model_copy(update={"tasks": list(names), "cot": COT, **changes})
         corpora = settings.corpora.model_copy(update={"replay": settings.corpora.replay.model_copy(update={"held_out": held_out})})
-        return recipes.recipes(settings.model_copy(update={"scores": chosen, "corpora": corpora}), {})["scores/base"]["params"]
+        return registry.planned(settings.model_copy(update={"scores": chosen, "corpora": corpora}), {})["scores/base"]["params"]
 
     assert recipe("quality_closed", held_out=3).keys() == {"scores", "seed", "held_out"}
     assert recipe("quality_closed").keys() == {"scores"} and "cot" not in recipe("quality_closed")["scores"]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from closedbook import base, files, params, seeds
 from closedbook.errors import UserError
-from closedbook.freshness import recipes
+from closedbook.freshness import registry
 from closedbook.miniature import base as miniature
 from closedbook.miniature import drills, language, leaks, lessons
 from closedbook.miniature.books import Names, make_book
@@ -48,7 +48,7 @@ def test_it_is_what_its_receipt_says_and_another_byte_is_refused(tmp_path, folde
 @pytest.mark.parametrize("name", SHIPPED)
 def test_its_parameter_file_would_make_it_anew_but_for_one_line(name):
     again, made = SHIPPED[name].model_copy(update={"base": params.Base(model="miniature", revision=None)}), receipt(ROOT / SHIPPED[name].base.model)
-    assert recipes.recipes(again, {"a": None})["base"]["params"] == made["recipe"]["params"]
+    assert registry.planned(again, {"a": None})["base"]["params"] == made["recipe"]["params"]
     assert {"src/closedbook/miniature/world.yaml": files.sha256_file(language.WORLD)} == made["inputs"], "the world is another since"
 
 

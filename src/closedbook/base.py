@@ -7,9 +7,14 @@ from types import SimpleNamespace
 
 from closedbook import files, frame, models, sound
 from closedbook.errors import UserError
+from closedbook.params import Limits
 
 RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
 """what a folder may bring beside the model: the receipt of its making, and texts that it has learnt from"""
+
+
+def job(*, params: SimpleNamespace, limits: Limits, sources: list[Path], **paths: Path) -> None:
+    build(params=params, world=sources[0] if params.base.model == "miniature" else None, **paths)
 
 
 def build(*, world: Path | None, folder: Path, checkpoints: Path, params: SimpleNamespace) -> None:

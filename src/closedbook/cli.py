@@ -44,31 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from closedbook.comparison import command as comparison
+    from closedbook.freshness.registry import STAGES
     from closedbook.lineage import commands as lineage
     from closedbook.spending import commands as spending
-    from closedbook.steps import STAGES, STEPS
 
     parser = argparse.ArgumentParser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    steps = _add(commands, "step", None, "run one step by hand, as its rule does").add_subparsers(required=True, metavar="STEP")
-    for name, step in STEPS.items():
-        command = steps.add_parser(name, help=f"what rules/{name if name in STAGES else 'scores'}.smk runs")
-        command.add_argument("--recipe", type=Path, required=True, help="its parameters, code and prompts")
-        command.add_argument("--receipt", type=Path, required=True, help="where to write what went in and came out, as hashes")
-        for option in (*step.inputs, *step.outputs, *step.work):
-            command.add_argument(f"--{option}", type=Path, required=True)
-        for option in (*step.per_document, *step.lists):
-            command.add_argument(f"--{option}", type=Path, nargs="*", required=True)
-        for option in step.values:
-            command.add_argument(f"--{option}", required=True)
-        command.set_defaults(command=_run_step, step=step)
+    job = _add(commands, "job", _job, "run jobs of one stage by hand, as its rule does")
+    job.add_argument("names", nargs="*", metavar="JOB", help='as "runs/raw-s1"')
+    job.add_argument("--shard", type=Path, help="a JSON file that lists them")
+    job.add_argument("--processes", type=int, default=1, help="that share jobs which do not wait for a model (1)")
     _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STAGES)
     _add(commands, "verify", _verify, "fail unless all results of a step are fresh").add_argument("name", choices=STAGES)
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
     fresh = _add(commands, "fresh", _fresh, "tell what is stale, and why")
     fresh.add_argument("--strict", action="store_true", help="take other versions of libraries for stale too, and exit with 1 if anything is")
-    fresh.add_argument("--accept", type=Path, metavar="PATH", help="keep this result over a change of code that can't have mattered")
-    fresh.add_argument("--why", help="the reason, which stays in its receipt")
+    fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
+    fresh.add_argument("--why", help="the reason, which stays in their receipts")
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
@@ -84,10 +76,13 @@ def _add(commands, name: str, function, summary: str) -> argparse.ArgumentParser
     return command
 
 
-def _run_step(options) -> None:
+def _job(options) -> None:
+    from closedbook import files
     from closedbook.freshness import jobs
 
-    jobs.run(options.step, vars(options))
+    names = files.read_json(options.shard) if options.shard else options.names
+    if names:
+        jobs.run(names, options.processes)
 
 
 def _stage(options) -> None:
@@ -115,10 +110,11 @@ def _fresh(options) -> None:
     from closedbook.freshness import accept, plan, upkeep
 
     if bool(options.accept) != bool(options.why):
-        raise UserError("--accept PATH and --why REASON go together")
+        raise UserError("--accept RESULT and --why REASON go together")
     if options.accept:
         with upkeep.hold("closedbook fresh --accept"):
-            terminal.show(f"{accept.accept(plan.make(), options.accept, options.why)} holds the reason; closedbook commit records it")
+            for receipt in accept.accept(plan.make(), options.accept, options.why):
+                terminal.show(f"{receipt} holds the reason; closedbook commit records it")
         return
     lines, stale = upkeep.report(plan.make(write=False), options.strict)
     terminal.show(*lines)

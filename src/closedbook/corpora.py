@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -22,6 +23,11 @@ from closedbook.replay import Replay
 CHARACTERS_A_BATCH = 2_000_000
 """enough to keep all cores busy, little enough to hold as encodings (about 100 bytes a token)"""
 SECONDS_BETWEEN_LINES = 30
+
+
+def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
+    build(name=params.name, arm=params.arm, shares=params.shares, filters=params.filters, seed=params.seed,
+          replay_rate=params.replay["rate"], held_out=params.replay["held_out"], **paths)
 
 
 def build(

@@ -1,15 +1,15 @@
 """The documents step: an article becomes a document of clean paragraphs, and its questions a file of their own.
 
-    PYTHONPATH=src python -m closedbook step documents --recipe .closedbook/recipes/documents.json \\
-        --receipt results/receipts/documents/ID.json --source .closedbook/sources/ID.json --document results/documents/ID.json \\
-        --questions results/questions/ID.json
+    PYTHONPATH=src python -m closedbook job documents/ID
 """
 
 import re
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 from closedbook import files, markup, units
+from closedbook.params import Limits
 from closedbook.records import Document
 from closedbook.sources.article import Article
 from closedbook.sources.cleaning import clean
@@ -18,6 +18,10 @@ HEADING = re.compile(r"#{1,6} ")
 ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")
 SENTENCE_END = re.compile(rf"[.!?:{units.FULL_STOPS}][{units.CLOSING}]*$")
 STRAY_SPACE = re.compile(r"(?<![.]) ([,.])(?=[\"'”’)]|$| (?!\.))")
+
+
+def job(*, params: SimpleNamespace, limits: Limits, **paths: Path) -> None:
+    build(**paths)
 
 
 def build(*, source: Path, document: Path, questions: Path) -> None:

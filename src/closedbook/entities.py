@@ -1,6 +1,5 @@
 """The entities step: a document's summary and salient entities, from a language model or from spaCy."""
 
-import asyncio
 import json
 import re
 from pathlib import Path
@@ -26,7 +25,7 @@ class Answer(BaseModel):
     entities: list[str]
 
 
-def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limits) -> dict:
+async def job(*, document: Path, output: Path, params: SimpleNamespace, limits: Limits) -> dict:
     """Write the entity list of one document and return who made it, and why; `params` holds seed, llm, entities and spacy.
 
     Raises UserError where the model can't be reached or used at all, and, under entities.fallback error, where it does not give a
@@ -36,28 +35,24 @@ def build(*, document: Path, output: Path, params: SimpleNamespace, limits: Limi
     if params.llm.model is None:
         result = by_spacy(source, params, NO_MODEL)
     else:
-        result = by_model(source, params, limits)
+        result = await by_model(source, params, limits)
     result.write(output)
     return {"made_by": result.made_by, "maker": result.maker, "why": result.why}
 
 
-def by_model(document: Document, params: SimpleNamespace, limits: Limits) -> EntityList:
+async def by_model(document: Document, params: SimpleNamespace, limits: Limits) -> EntityList:
     shown = sections.split(document, params.llm.sections).values()
     with Ledger("entities", document.id) as ledger:
         clients = [llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=each, seed=params.seed) for each in shown]
-        return asked_of(clients, list(shown), params)
+        return await asked_of(clients, list(shown), params)
 
 
-def asked_of(clients: list[llm.Client], shown: list[Document], params: SimpleNamespace) -> EntityList:
+async def asked_of(clients: list[llm.Client], shown: list[Document], params: SimpleNamespace) -> EntityList:
     """The list of a document by the model, or by spaCy where it gives none and the parameters allow that; of sections, theirs merged."""
-
-    async def all_of_them() -> list:
-        return await llm.gather([
-            client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max)
-            for client in clients
-        ], f"entities/{shown[0].id}")
-
-    lists = [_listed(each, answer, params) for each, answer in zip(shown, asyncio.run(all_of_them()), strict=True)]
+    answers = await llm.gather([
+        client.ask("entities", attempts=params.entities.attempts, check=parse, schema=Answer, max=params.entities.max) for client in clients
+    ])
+    lists = [_listed(each, answer, params) for each, answer in zip(shown, answers, strict=True)]
     return sections.merged(lists, params.entities.max) if len(lists) > 1 else lists[0]
 
 

@@ -1,8 +1,6 @@
 """The judgements step: a model says of some passages whether their documents support them. A sample, and a model's word: no proof.
 
-    PYTHONPATH=src python -m closedbook step judgements --recipe .closedbook/recipes/judgements.json \\
-        --receipt results/receipts/judgements/judgements.json --documents results/documents --passages results/passages/entigraph \\
-        --folder results/judgements
+    PYTHONPATH=src python -m closedbook job judgements/judgements
 """
 
 import json
@@ -27,6 +25,10 @@ class Verdict(BaseModel):
     """statements that the document supports"""
     unsupported: list[str]
     """what each of the others claims, in short"""
+
+
+def job(**given) -> dict:
+    return build(**given)
 
 
 def build(*, documents: list[Path], passages: list[Path], folder: Path, params: SimpleNamespace, limits: Limits) -> dict:
@@ -103,7 +105,7 @@ def _judged(passages: list[Passage], sources: dict[str, Path], params: SimpleNam
                             section="judge")
         asked = [client.ask(PROMPT, attempts=params.judge.attempts, check=parse, schema=Verdict, passage=passage.text)
                  for passage in about[document]]
-        answers = await llm.gather(asked, f"judgements/{document}")
+        answers = await llm.gather(asked)
         return {passage.id: _row(answer) for passage, answer in zip(about[document], answers, strict=True)}
 
     found = {identity: row for of_document in llm.in_segments("judgements", list(about), of_one) for identity, row in of_document.items()}

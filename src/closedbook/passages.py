@@ -1,6 +1,5 @@
 """The passages step: what a strategy writes about one document, by a language model or from the document's own sentences."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -14,16 +13,16 @@ from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.strategies import STRATEGIES, Wanted
 
 
-def build(*, document: Path, entities: list[Path], strategy: str, output: Path, params: SimpleNamespace, limits: Limits) -> dict:
+async def job(*, document: Path, entities: list[Path], output: Path, params: SimpleNamespace, limits: Limits) -> dict:
     """Write all passages of one document under one strategy and return how many, by whom and which model, and how many were dropped.
 
-    `params` holds seed, llm and passages.
+    `params` holds seed, llm, strategy and passages.
 
     `entities` is the document's entity list, or nothing under a strategy that needs none.
 
     Raises UserError where the model can't be reached or used at all; what it has answered by then is in the ledger.
     """
-    source = Document.read(document)
+    source, strategy = Document.read(document), params.strategy
     names = EntityList.read(entities[0]) if entities else None
     shown = shown_of(source, strategy, params)
     lists = {section: sections.listed(each, names) if names else None for section, each in shown.items()}
@@ -36,7 +35,7 @@ def build(*, document: Path, entities: list[Path], strategy: str, output: Path, 
         extracted, references = by_extraction(source, open_ones, params.seed)
         written.update(extracted)
     elif open_ones:
-        written.update(by_model(shown, strategy, open_ones, params, limits))
+        written.update(await by_model(shown, strategy, open_ones, params, limits))
     made = _passages(source.id, strategy, written, references)
     made.write(output)
     made_by = {"entities_made_by": names.made_by} if names else {}
@@ -71,15 +70,15 @@ def _passages(document: str, strategy: str, written: dict[Wanted, tuple], refere
     return made
 
 
-def by_model(shown: dict[str | None, Document], strategy: str, asked: list[Wanted], params: SimpleNamespace,
-             limits: Limits) -> dict[Wanted, tuple]:
+async def by_model(shown: dict[str | None, Document], strategy: str, asked: list[Wanted], params: SimpleNamespace,
+                   limits: Limits) -> dict[Wanted, tuple]:
     """(text, "llm", call) for each passage asked for, or (reason, None, None) for one that the model did not write; and the same for
     what was asked for because of an answer."""
     (document,) = {each.id for each in shown.values()}
 
     async def all_of_them(clients: dict[str | None, llm.Client], wanted: list[Wanted]) -> dict[Wanted, tuple]:
         asking = [question(clients[each.section], each, params.passages.attempts) for each in wanted]
-        answers = await llm.gather(asking, f"{strategy}/{document}")
+        answers = await llm.gather(asking)
         written = {each: _written(answer) for each, answer in zip(wanted, answers, strict=True)}
         following = [new for each, (text, writer, _) in written.items() if each.then and writer for new in each.following(text)]
         return {**written, **(await all_of_them(clients, list(dict.fromkeys(following))) if following else {})}
@@ -87,7 +86,7 @@ def by_model(shown: dict[str | None, Document], strategy: str, asked: list[Wante
     with Ledger(strategy, document) as ledger:
         clients = {section: llm.Client(llm=params.llm, limits=limits, ledger=ledger, document=each, seed=params.seed)
                    for section, each in shown.items()}
-        return asyncio.run(all_of_them(clients, asked))
+        return await all_of_them(clients, asked)
 
 
 def question(client: llm.Client, wanted: Wanted, attempts: int) -> Coroutine:

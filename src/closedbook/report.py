@@ -4,6 +4,7 @@ import base64
 import csv
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 
 from closedbook import clustered, curve, diversity, files, params, plots, table, tally
 from closedbook.comparison import answers, forgotten, overview, signflip, words
@@ -11,6 +12,10 @@ from closedbook.lineage import page as lineage
 
 EXCERPT = 1200
 """characters shown of an example; a whole document is longer than anybody reads here"""
+
+
+def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
+    build(tasks=params.scores.tasks, settings=params.report, seed=params.seed, **paths)
 
 
 def build(

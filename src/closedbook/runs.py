@@ -4,11 +4,16 @@ import csv
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from closedbook import files, models, packing, params, seeds, sound, tracking, training
 from closedbook.errors import UserError
+
+
+def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, **paths: Path) -> None:
+    build(settings=params.training, run_seed=params.run_seed, seed=params.seed, reference=base / "base.json", **paths)
 
 
 def build(

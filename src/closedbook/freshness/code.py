@@ -1,15 +1,21 @@
-"""The identity of code: what it does, whatever its comments, docstrings and layout say."""
+"""The identity of code: what a stage does, whatever its comments, docstrings, layout, and the names and places of its modules say.
+
+Counted is each definition (function, class, assignment at the top of a module) that a stage reaches by name from where it starts, and
+what the modules of these do when they are imported. So a moved module or a new function that nothing of a stage calls changes nothing;
+a changed helper, however far away, does. Where a module itself is passed on, or asked for what its text does not define, all of it counts.
+"""
 
 import ast
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from closedbook import files
 
 PACKAGE = Path(__file__).parent.parent
+ROOT = "closedbook"
 NEUTRAL = frozenset({"closedbook.errors", "closedbook.terminal", "closedbook.params", "closedbook.tracking", "closedbook.freshness.code",
                      "closedbook.miniature.provider", "closedbook.together", "closedbook.llm.account", "closedbook.llm.slots",
                      "closedbook.llm.stopping"})  # fmt: skip
@@ -17,121 +23,188 @@ NEUTRAL = frozenset({"closedbook.errors", "closedbook.terminal", "closedbook.par
 how runs are logged; how code is identified; the way to the miniature's author, whose version is in the recipes of those who ask him; and
 what decides when a request leaves, or that none does"""
 WRITER = frozenset({"closedbook.without_model.writer"})
-"""of the step passages; a model that writes has no use for it"""
-PARSED = Path(".closedbook/code.json")
-"""what the modules parse to; parsing them takes longer than the work of most jobs"""
-BELIEVED = ContextVar("BELIEVED", default=True)
-"""whether PARSED is asked at all"""
+"""of the stage passages; a model that writes has no use for it"""
+BODY = ""
+"""the name of what a module does when it is imported, beside defining things"""
 
 
-def of_step(step: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
-    """The digest of a step's module, and of how the command line calls it; `package` is the folder where the code lies."""
-    return files.sha256_text(files.canonical([digest(f"closedbook.{step}", without, package), _wirings(package)[step]]))
+class Place(NamedTuple):
+    """A definition: its module, and its name there."""
+
+    module: str
+    name: str
 
 
-def steps(package: Path) -> list[str]:
-    """The steps that the code of a package has; none where its command line has another form. Raises SyntaxError for broken code."""
-    return list(_wirings(package))
+def of_stage(module: str, files_of: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
+    """What a stage runs, `job` of its module, and the definition ("closedbook.freshness.registry:_runs") of which files it is given."""
+    return files.sha256_text(digest(f"{module}:job", without, package) + digest(files_of, package=package))
 
 
-@cache
-def _wirings(package: Path) -> dict[str, list]:
-    """The function in steps.py that calls a step, by the step's name: `_runs` calls runs."""
-    path = package / "steps.py"
-    body = ast.parse(path.read_text(encoding="utf-8")).body if path.is_file() else []
-    functions = {node.name[1:]: node for node in body if isinstance(node, ast.FunctionDef)}
-    return {name: _normal(ast.Module([node], [])) for name, node in functions.items() if _module_path(f"closedbook.{name}", package)}
+def digest(start: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
+    """SHA-256 of all that counts for the definition `start` ("closedbook.runs:job"), but for what lies in the modules `without`.
+
+    Equal for two states of the code exactly where each definition reached is equal and reaches equal ones: names of modules, which differ
+    after a move, do not enter.
+    """
+    found = reached(start, without, package)
+    shapes = {place: known["shape"] for place, (known, _) in found.items()}
+    hashes, kinds = shapes, 0
+    while kinds < (kinds := len(set(hashes.values()))):  # until no further round tells more of them apart
+        hashes = {place: files.sha256_text("".join([shapes[place], *(",".join(hashes[one] for one in several) + ";" for several in targets)]))
+                  for place, (_, targets) in found.items()}
+    return files.sha256_text("".join([hashes[_place(start)], *sorted(hashes.values())]))
 
 
-@cache
-def digest(module: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
-    """SHA-256 of the syntax trees of a module and of all modules of its package that it reaches by imports, `without` some."""
-    return files.sha256_text(files.canonical(reached(module, without, package)))
-
-
-def reached(module: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> dict[str, str]:
-    """The digest of each module that counts for `module`, by name."""
-    found, waiting = {}, [module]
+def reached(start: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> dict[Place, tuple[dict, list[list[Place]]]]:
+    """Each definition that counts, as it was parsed, and the definitions that each of its references may mean."""
+    found, waiting = {}, [_place(start)]
     while waiting:
-        name = waiting.pop()
-        if name not in found and name not in NEUTRAL | without:
-            found[name], imports = _parsed(_module_path(name, package).read_text(encoding="utf-8"))
-            waiting += [name for name in imports if _module_path(name, package)]
+        place = waiting.pop()
+        if place not in found:
+            known = _parsed(_text(place.module, package))["definitions"][place.name]
+            targets = [_meant(reference, place.module, without, package) for reference in known["references"]]
+            found[place] = known, [*targets, *([] if place.name == BODY else _ambient(place.module, package))]
+            waiting += chain.from_iterable(found[place][1])
     return found
 
 
-@cache
-def _parsed(text: str) -> tuple[str, list[str]]:
-    """The digest of one module alone, and the names in this package that it imports: modules, or what is in them."""
-    if known := _remembered().get(files.sha256_text(text)):
-        return known["digest"], known["imports"]
-    tree = ast.parse(text)
-    return files.sha256_text(files.canonical(_normal(tree))), _imports(tree)
+def modules(start: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> set[str]:
+    """The modules of which something counts."""
+    return {place.module for place in reached(start, without, package) if place.name != BODY}
+
+
+def _place(start: str) -> Place:
+    module, _, name = start.partition(":")
+    return Place(module, name)
+
+
+def _ambient(module: str, package: Path) -> list[list[Place]]:
+    """What a module does when it is imported, and what the packages around it do, where they do anything."""
+    parts = module.split(".")
+    around = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    return [[Place(name, BODY)] for name in around if _module_path(name, package) and BODY in _parsed(_text(name, package))["definitions"]]
+
+
+def _meant(reference: list, module: str, without: frozenset[str], package: Path) -> list[Place]:
+    """What a reference may mean: [name] in the module itself, or [module, name or None, attribute or None] of an import.
+
+    Nothing where that is neutral or left out; all of a module where it is the module that is meant.
+    """
+    if len(reference) == 1:
+        return _defined(module, reference[0], without, package)
+    target, name, attribute = reference
+    if name is None:
+        return _all_of(target, without, package)
+    if _module_path(f"{target}.{name}", package):
+        inner = f"{target}.{name}"
+        return _all_of(inner, without, package) if attribute is None else _defined(inner, attribute, without, package)
+    return _defined(target, name, without, package)
+
+
+def _defined(module: str, name: str, without: frozenset[str], package: Path) -> list[Place]:
+    if module in NEUTRAL | without:
+        return []
+    parsed = _parsed(_text(module, package))
+    if name in parsed["definitions"]:
+        return [Place(module, name)]
+    if name in parsed["imports"]:  # handed on, as packages do
+        return _meant([*parsed["imports"][name], None], module, without, package) if parsed["imports"][name] else []
+    if _module_path(f"{module}.{name}", package):
+        return _all_of(f"{module}.{name}", without, package)
+    return _all_of(module, without, package)
+
+
+def _all_of(module: str, without: frozenset[str], package: Path) -> list[Place]:
+    if module in NEUTRAL | without:
+        return []
+    return [Place(module, name) for name in sorted(_parsed(_text(module, package))["definitions"])]
 
 
 @cache
-def _remembered() -> dict[str, dict]:
-    """What remember() kept, by the SHA-256 of a module's text; nothing where this module, which decides what a digest is, was another."""
-    kept = files.read_json(PARSED) if BELIEVED.get() and PARSED.is_file() else {}
-    return kept["modules"] if kept.get("by") == _self() else {}
+def _parsed(text: str) -> dict:
+    """A module: {"imports": {name: [module, name there] or None for what is not of this package},
+    "definitions": {name: {"shape": digest, "references": […]}}}."""
+    body = ast.parse(text).body
+    imports = _imports(statement for statement in body if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)))
+    statements: dict[str, list] = {}
+    for statement in body:
+        if not isinstance(statement, (ast.Import, ast.ImportFrom)) and not _is_docstring(statement):
+            for name in _names(statement) or [BODY]:
+                statements.setdefault(name, []).append(statement)
+    return {"imports": {name: list(meant) if meant[0].split(".")[0] == ROOT else None for name, meant in imports.items()},
+            "definitions": {name: _Shape(several, imports, statements.keys()).told for name, several in statements.items()}}
 
 
-def remember() -> None:
-    """Keep what the modules of all steps parse to, for the jobs of this folder."""
-    names = {name for step in steps(PACKAGE) for name in reached(f"closedbook.{step}")}
-    texts = [_module_path(name, PACKAGE).read_text(encoding="utf-8") for name in sorted(names)]
-    modules = {files.sha256_text(text): dict(zip(("digest", "imports"), _parsed(text))) for text in texts}
-    if modules != _remembered():
-        files.write_json(PARSED, {"by": _self(), "modules": modules})
+def _names(statement: ast.stmt) -> list[str]:
+    """What a statement at the top of a module defines, where that is all it does."""
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [statement.name]
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        names = [node for target in targets for node in (target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target])]
+        if all(isinstance(node, ast.Name) for node in names):
+            return [node.id for node in names]
+    return []
 
 
-@contextmanager
-def parsed_anew() -> Iterator[None]:
-    """Within it the code itself is asked: whoever can write to PARSED could make changed code look unchanged to an audit."""
-    token = BELIEVED.set(False)
-    _forget()
-    try:
-        yield
-    finally:
-        BELIEVED.reset(token)
-        _forget()
-
-
-def _forget() -> None:
-    for known in (digest, _parsed, _remembered):
-        known.cache_clear()
-
-
-def _self() -> str:
-    return files.sha256_file(Path(__file__))
-
-
-@cache
-def _module_path(name: str, package: Path) -> Path | None:
-    place = package.joinpath(*name.split(".")[1:])
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
-
-
-def _imports(tree: ast.Module) -> list[str]:
-    names = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "closedbook":
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+def _imports(statements: Iterable[ast.AST]) -> dict[str, tuple[str, str | None]]:
+    """{name: (module, name there, or None where the name is the module's)} of all imports within some statements."""
+    found = {}
+    for node in chain.from_iterable(map(ast.walk, statements)):
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name: (node.module or "", alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names if alias.name.split(".")[0] == "closedbook"]
-    return [name for name in names if name != "closedbook"]
+            found |= {alias.asname or alias.name.partition(".")[0]: (alias.name, None) for alias in node.names}
+    return found
 
 
-def _normal(node):
-    """A syntax tree as plain lists, without docstrings, positions and empty fields (which differ between Python versions)."""
-    if isinstance(node, list):
-        return [_normal(item) for item in node if not _is_docstring(item)]
-    if isinstance(node, ast.AST):
-        fields = [[name, _normal(value)] for name, value in ast.iter_fields(node) if value not in (None, []) and name != "type_comment"]
-        return [type(node).__name__, *fields]
-    return repr(node)
+class _Shape:
+    """What some statements say, without docstrings, positions, empty fields (which differ between Python versions) and the names that
+    modules have; and, in order, what they refer to."""
+
+    def __init__(self, statements: list[ast.stmt], imports: dict, defined: Iterable[str]):
+        self._imports, self._defined = imports | _imports(statements), frozenset(defined)
+        self._references: list[list] = []
+        shape = files.sha256_text(files.canonical(self._normal(statements)))
+        self.told = {"shape": shape, "references": self._references}
+
+    def _normal(self, node):
+        if isinstance(node, list):
+            return [self._normal(item) for item in node if not _is_docstring(item) and not isinstance(item, (ast.Import, ast.ImportFrom))]
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in self._imports:
+            return self._imported(node.value.id, node.attr)
+        if isinstance(node, ast.Name) and node.id in self._imports:
+            return self._imported(node.id, None)
+        if isinstance(node, ast.Name) and node.id in self._defined:
+            self._references.append([node.id])
+        if isinstance(node, ast.AST):
+            fields = [[name, self._normal(value)] for name, value in ast.iter_fields(node) if value not in (None, []) and name != "type_comment"]
+            return [type(node).__name__, *fields]
+        return repr(node)
+
+    def _imported(self, name: str, attribute: str | None) -> list:
+        """What stands for an imported name: where it comes from another library that is told; in this package the reference tells it."""
+        module, original = self._imports[name]
+        if module.split(".")[0] != ROOT:
+            return ["imported", module, original, attribute]
+        self._references.append([module, original, attribute])
+        return ["reference", attribute]
 
 
 def _is_docstring(node) -> bool:
     """A text that stands alone as a statement: at the head of a body or under a field, it does nothing."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+@cache
+def _text(module: str, package: Path) -> str:
+    return _module_path(module, package).read_text(encoding="utf-8")
+
+
+@cache
+def _module_path(name: str, package: Path) -> Path | None:
+    parts = name.split(".")
+    if parts[0] != ROOT:
+        return None
+    place = package.joinpath(*parts[1:])
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)

@@ -1,72 +1,115 @@
-"""One job: a step run on given files, between its recipe and its receipt."""
+"""Jobs: a stage's function run on its files, between its recipe and its receipt; one job, or many of a stage in one process."""
 
+import asyncio
 import fcntl
-import os
+import inspect
 import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from closedbook import files, params, terminal
 from closedbook.errors import UserError
-from closedbook.freshness import code, machine, receipts
+from closedbook.freshness import machine, receipts, registry
+from closedbook.freshness.code import WRITER
 from closedbook.freshness.receipts import LIMITS, WORK
-from closedbook.steps import Step
+from closedbook.freshness.registry import STEPS, Job
+
+SIDE_BY_SIDE = 64
+"""documents under way at a time: each holds a few files open, of which a process may have about a thousand"""
 
 
-def run(step: Step, options: dict) -> None:
-    """Run a step unless its receipt proves that it would make the same again; `options` are the command line's, by name.
+def run(names: list[str], processes: int = 1) -> None:
+    """Run jobs of one stage, each unless its receipt proves that it would make the same again.
 
-    Inputs are hashed before the step reads them. A job that has nothing to do takes its results' times forward, so that Snakemake,
-    which sent it because something before it ran, is content.
+    Those that ask a model are worked on side by side in this process; others one after the other, in `processes` processes. A receipt is
+    written as soon as its job is done, so what a kill leaves is taken up document by document. Raises UserError where a job can't be done,
+    after the others that have begun.
     """
-    recipe, receipt = _recipe(options["recipe"]), options["receipt"]
-    with _only_one(receipt):
-        _run(step, options, recipe, receipt)
+    recipes = _recipes(names)
+    jobs = [registry.job(name, recipes[name]) for name in names]
+    if STEPS[jobs[0].stage].asks(recipes[names[0]]["params"]) and inspect.iscoroutinefunction(STEPS[jobs[0].stage].job()):
+        from closedbook import llm
+
+        asyncio.run(llm.side_by_side([_awaited(job, recipes[job.name]) for job in jobs], SIDE_BY_SIDE, jobs[0].recipe))
+    elif processes > 1 and len(jobs) > 1:
+        with ProcessPoolExecutor(min(processes, len(jobs))) as pool:
+            list(pool.map(_run, jobs, [recipes[name] for name in names]))
+    else:
+        for job in jobs:
+            _run(job, recipes[job.name])
 
 
-def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
-    given, read = _inputs(step, options, recipe)
-    hashes = receipts.Hashes()
-    inputs = {str(path): hashes.sha256(path) for path in read}
-    outputs = [options[name] for name in step.outputs]
-    unchanged = receipts.stale_reason(receipt, recipe, hashes, inputs) is None
-    hashes.save()
-    if unchanged:
-        terminal.note(f"{receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)")
-        for path in [*files.read_json(receipt)["outputs"], receipt]:
-            os.utime(path)
-        return
-    values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
-    facts = step.run(params.typed(recipe["params"]), params.limits(LIMITS), **given, **values)
-    receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **machine.of(recipe)})
-    for name in step.work:
-        shutil.rmtree(options[name], ignore_errors=True)  # not before: a kill in between would cost the work again
+def _recipes(names: list[str]) -> dict[str, dict]:
+    """Of each job. Raises UserError where there is none."""
+    paths = {name: WORK / "recipes" / f"{registry.recipe_of(name)}.json" for name in names}
+    for name, path in paths.items():
+        if not path.exists():
+            raise UserError(f"{name}: no such job ({path} is not there): snakemake -n tells what is to be done, and a run writes the recipes")
+    read = {path: _read(path) for path in set(paths.values())}
+    return {name: read[path] for name, path in paths.items()}
 
 
-def _recipe(path: Path) -> dict:
-    """Raises UserError where there is none, and where the code is not what it was when the recipe was written: the receipt would lie."""
-    if not path.exists():
-        raise UserError(f"{path}: no such recipe: snakemake --dry-run writes the recipes of params.yaml")
+def _read(path: Path) -> dict:
+    """Raises UserError where the code is not what it was when the recipe was written: the receipt would lie."""
     recipe = files.read_json(path)
-    if recipe["code"] not in (code.of_step(recipe["step"]), code.of_step(recipe["step"], code.WRITER)):
+    stage = STEPS[recipe["step"]]
+    if recipe["code"] not in (stage.code(), stage.code(WRITER)):
         raise UserError(f"{path}: the code of the step {recipe['step']} was changed since the run began: start it again")
     return recipe
 
 
+def _run(job: Job, recipe: dict) -> None:
+    with _only_one(job):
+        inputs = _inputs(job)
+        if _is_due(job, recipe, inputs):
+            made = STEPS[job.stage].job()(**_arguments(job, recipe))
+            _finish(job, recipe, inputs, asyncio.run(made) if inspect.iscoroutine(made) else made)
+
+
+async def _awaited(job: Job, recipe: dict) -> None:
+    with _only_one(job):
+        inputs = _inputs(job)
+        if _is_due(job, recipe, inputs):
+            _finish(job, recipe, inputs, await STEPS[job.stage].job()(**_arguments(job, recipe)))
+
+
 @contextmanager
-def _only_one(receipt: Path):
+def _only_one(job: Job) -> Iterator[None]:
     """Where snakemake was killed and its jobs live on, the same job of the next run waits for them, and then has nothing to do."""
-    path = WORK / "locks" / str(receipt).replace("/", "-")
+    path = WORK / "locks" / job.name.replace("/", "-")
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _inputs(step: Step, options: dict, recipe: dict) -> tuple[dict, list[Path]]:
-    """What the step is given by option, and all files behind it."""
-    given = {name: options[name] for name in (*step.inputs, *step.lists)}
-    for name in step.per_document:
-        given[name] = [folder / f"{document}.json" for folder in options[name] for document in recipe["documents"]]
-    read = [path for value in given.values() for path in (value if isinstance(value, list) else [value])]
-    return given, [file for path in read for file in (sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path])]
+def _inputs(job: Job) -> dict[str, str]:
+    """SHA-256 of all files that the job reads, taken before it does."""
+    hashes = receipts.Hashes.here()
+    found = [file for path in job.files.read() for file in (sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path])]
+    inputs = {str(path): hashes.sha256(path) for path in found}
+    hashes.save()
+    return inputs
+
+
+def _is_due(job: Job, recipe: dict, inputs: dict[str, str]) -> bool:
+    hashes = receipts.Hashes.here()
+    due = receipts.stale_reason(job.receipt, recipe, hashes, inputs) is not None
+    hashes.save()
+    if not due:
+        terminal.note(f"{job.receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)")
+    return due
+
+
+def _arguments(job: Job, recipe: dict) -> dict:
+    return {"params": params.typed(recipe["params"]), "limits": params.limits(LIMITS), **job.files.inputs, **job.files.outputs, **job.files.work}
+
+
+def _finish(job: Job, recipe: dict, inputs: dict[str, str], facts: dict | None) -> None:
+    where = machine.of(recipe) if STEPS[job.stage].computed else {}
+    outputs = list(job.files.outputs.values())
+    receipts.write(job.receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
+    for folder in job.files.work.values():
+        shutil.rmtree(folder, ignore_errors=True)  # not before: a kill in between would cost the work again

@@ -7,17 +7,13 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-COMPUTED = ("base", "runs", "retrieval", "scores")
-"""steps whose bits depend on the machine"""
 CPUINFO = Path("/proc/cpuinfo")
 PROCESSOR = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
 """what it tells of a processor's kind, on x86 and on ARM"""
 
 
 def of(recipe: dict) -> dict[str, str]:
-    """{"cpu": …} and, where the recipe computes on one, {"gpu": …} of this machine; nothing for a step that computes no numbers."""
-    if recipe["step"] not in COMPUTED:
-        return {}
+    """{"cpu": …} and, where a recipe computes on one, {"gpu": …} of this machine."""
     devices = [section.get("device") for section in recipe["params"].values() if isinstance(section, dict)]
     return {"cpu": cpu(), **({"gpu": gpu()} if "cuda" in devices else {})}
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from closedbook import base, files, forgetting, params, sources
 from closedbook.errors import UserError
-from closedbook.freshness import code, receipts, recipes
-from closedbook.freshness.receipts import FOLDER, LIMITS, WORK
+from closedbook.freshness import receipts, registry
+from closedbook.freshness.receipts import LIMITS, WORK
+from closedbook.freshness.registry import Job
 from closedbook.scores import tasks
 from closedbook.strategies import check
 
@@ -23,20 +24,14 @@ class Plan:
     documents: dict[str, int | None]
     """each by its id, and the training seed whose runs alone learn it (None: every run does)"""
     recipes: dict[str, dict]
+    jobs: dict[str, Job]
+    """every job of the whole pipeline, by name, each after those whose results it reads"""
     written: dict[Path, str]
     """what planning writes for the jobs, by path: recipes and articles"""
 
-    def jobs(self) -> dict[Path, str]:
-        """The receipt of every job of the whole line, and the name of the recipe that it must have followed."""
-        per_document = ["documents", "entities", *(name for name in self.recipes if name.startswith("passages/"))]
-        planned = {FOLDER / name / f"{document}.json": name for name in per_document for document in self.documents}
-        planned |= {FOLDER / f"{name}.json": name for name in self.recipes if name.startswith(("corpora/", "runs/", "scores/"))}
-        once = [name for name in ("base", "judgements", "retrieval", "report") if name in self.recipes]
-        return planned | {FOLDER / name / f"{name}.json": name for name in once}
-
     def receipts(self) -> dict[Path, dict]:
         """The receipt of every job, and its recipe."""
-        return {receipt: self.recipes[name] for receipt, name in self.jobs().items()}
+        return {job.receipt: self.recipes[job.recipe] for job in self.jobs.values()}
 
 
 def make(write: bool = True) -> Plan:
@@ -57,16 +52,20 @@ def make(write: bool = True) -> Plan:
     check.check(settings)
     articles = sources.articles(settings.documents, settings.miniature, settings.seed, settings.training.seeds)
     documents = {article.id: article.seed for article in articles}
-    planned = recipes.recipes(settings, documents)
+    planned = registry.planned(settings, documents)
     texts = {WORK / "recipes" / f"{name}.json": recipe for name, recipe in planned.items()}
     texts |= {WORK / "sources" / f"{article.id}.json": article.as_dict() for article in articles}
     written = {path: files.canonical(value) + "\n" for path, value in texts.items()}
-    plan = Plan(params=settings, documents=documents, recipes=planned, written=written)
+    plan = Plan(params=settings, documents=documents, recipes=planned, jobs=registry.jobs(planned, list(documents)), written=written)
     if write:
-        _keep(plan.written)
-        files.write_json(LIMITS, settings.limits.model_dump())
-        code.remember()
+        keep(plan)
     return plan
+
+
+def keep(plan: Plan) -> None:
+    """Write what the jobs of a plan read."""
+    _keep(plan.written)
+    files.write_json(LIMITS, plan.params.limits.model_dump())
 
 
 def _check_base(settings: params.Params) -> None:

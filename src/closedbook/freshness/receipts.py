@@ -6,7 +6,10 @@ import platform
 import sqlite3
 import time
 from contextlib import closing, suppress
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from closedbook import files
 from closedbook.errors import UserError
@@ -17,7 +20,7 @@ CACHE = WORK / "hashes.db"
 LIMITS = WORK / "limits.json"
 """for the jobs of a run, whatever is done to params.yaml meanwhile"""
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
-             "spacy", "networkx", "lingua-language-detector", "datasketch", "beautifulsoup4", "defusedxml", "pdfminer.six", "mammoth",
+             "spacy", "networkx", "lingua-language-detector", "datasketch", "lxml", "webencodings", "defusedxml", "pdfminer.six", "mammoth",
              "ruamel.yaml", "jinja2", "matplotlib", "pillow")
 """those that decide bits of a result: of a document's text, of an entity's rank, of what is kept out, of weights, scores and pictures"""
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
@@ -39,6 +42,11 @@ class Hashes:
             database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
             self._known = {row[0]: row[1:] for row in database.execute("SELECT path, stamp, sha256 FROM hashes")}
 
+    @classmethod
+    def here(cls) -> "Hashes":
+        """The same ones for all that a process does in this folder: reading them all takes longer than most jobs."""
+        return _hashes(CACHE.absolute())
+
     def sha256(self, path: Path | str) -> str:
         path = str(path)
         status = os.stat(path)
@@ -57,6 +65,11 @@ class Hashes:
 
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, timeout=60)
+
+
+@cache
+def _hashes(path: Path) -> Hashes:
+    return Hashes(path)
 
 
 def versions() -> dict[str, str]:
@@ -132,8 +145,10 @@ def changed_versions(receipt: Path) -> list[str]:
     return [f"{name} {then.get(name, 'not recorded')} → {version}" for name, version in now.items() if then.get(name) != version]
 
 
-def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None) -> str | None:
-    """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known."""
+def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None,
+                 planned: Mapping[Path, str] = MappingProxyType({})) -> str | None:
+    """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known;
+    `planned`: texts that planning is to write, by path."""
     if not receipt.exists():
         return "not made yet"
     try:
@@ -151,6 +166,10 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     if inputs is not None:
         return None if inputs == recorded else "an input changed"
     for path, sha256 in recorded.items():
+        if (text := planned.get(Path(path))) is not None:
+            if files.sha256_text(text) != sha256:
+                return f"input {path} changed"
+            continue
         if not os.path.exists(path):
             return f"input {path} is gone"
         if hashes.sha256(path) != sha256:
@@ -170,7 +189,7 @@ def differences(then: dict, now: dict) -> list[tuple[str, str, object, object]]:
         before, after = _flat(then.get(part) or {}), _flat(now.get(part) or {})
         found += [(part, name, before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())
                   if files.canonical(before.get(name)) != files.canonical(after.get(name))]
-    whole = (("code", now["step"]), ("documents", "documents"))
+    whole = (("code", now["step"]), ("documents", "documents"), ("reads", "reads"))
     return found + [(part, name, then.get(part), now.get(part)) for part, name in whole if then.get(part) != now.get(part)]
 
 
@@ -179,7 +198,7 @@ def in_words(part: str, name: str, before, after) -> str:
         return f"parameter {name} changed {before} → {after}"
     if part in ("prompts", "assets"):
         return f"{part[:-1]} {name} changed"
-    return f"code of the step {name} changed" if part == "code" else "the list of documents changed"
+    return {"code": f"code of the step {name} changed", "documents": "the list of documents changed"}.get(part, "what it reads changed")
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

@@ -1,4 +1,8 @@
-"""Recipes: what goes into a job besides its input files: the parameters that it reads and the code that it runs."""
+"""Recipes: what goes into a job besides its input files: the parameters that it reads, prompts, assets, and which files those are.
+
+A function for each stage gives its recipes by name: a stage ("entities"), or a stage and what it is about ("runs/raw-s1"). The registry
+adds the code.
+"""
 
 from pathlib import Path
 
@@ -11,43 +15,74 @@ from closedbook.strategies import STRATEGIES, mixture
 PACKAGE = Path(__file__).parent.parent
 WORLD = Path("src/closedbook/miniature/world.yaml")
 
+Bound = dict[str, int | None]
+"""each document, and the training seed whose runs alone learn it (None: every run does)"""
+Recipes = dict[str, dict]
 
-def recipes(params: Params, bound: dict[str, int | None]) -> dict[str, dict]:
-    """Every job's recipe by its name: a stage ("entities"), or a stage and what it is about ("runs/raw-s1").
 
-    `bound`: each document, and the training seed whose runs alone learn it (None: every run does).
-    """
-    documents = list(bound)
-    result = {
-        "documents": _recipe("documents", {}),
-        "base": _recipe("base", _base(params), assets={path: "an input" for path in base_files(params)}),
-        "entities": _entities(params),
-        "scores/base": _scored(params, tasks_of(params), documents),
-        "report": _recipe("report", {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)},
-                                     "runs": score_names(params), "judged": judged_strategies(params)}, documents=documents,
-                          assets=_digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])),
-    }
-    if any(map(tasks.shows_chunks, all_tasks(params))):
-        found = params.retrieval.model_dump(exclude={"order", "temperature"})
-        result["retrieval"] = _recipe("retrieval", {"retrieval": found}, documents=documents)
-    for name, reader in params.readers.items():
-        asked = _scores(params, params.scores.model_copy(update={"tasks": reader.tasks}), {"tasks", "cot"})
-        about = {"name": name, "reader": reader.model_dump(exclude={"tasks"})}
-        result[f"scores/reader-{name}"] = _recipe("readers", about | asked, documents=documents, assets=_task_files())
-    for strategy in strategies(params):
-        result[f"passages/{strategy}"] = _passages(params, strategy)
-    if judged := judged_strategies(params):
-        result["judgements"] = _recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"],
-                                       documents=documents)
+def documents(params: Params, bound: Bound) -> Recipes:
+    return {"documents": _recipe("documents", {})}
+
+
+def base(params: Params, bound: Bound) -> Recipes:
+    chosen = {**_chosen(params, "base", training={"block_size"}), "letters": any(map(tasks.compares_letters, tasks_of(params)))}
+    if params.base.model == "miniature":
+        chosen = _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
+                         training={"device", "dtype", "threads"})
+    return {"base": _recipe("base", chosen, assets={path: "an input" for path in base_files(params)})}
+
+
+def entities(params: Params, bound: Bound) -> Recipes:
+    if params.llm.model is None:
+        return {"entities": _recipe("entities", _chosen(params, "spacy", llm={"model"}, entities={"max"}))}
+    chosen = _chosen(params, "seed", "llm", "entities", "spacy")
+    return {"entities": _recipe("entities", chosen, prompts=["entities"], assets=_author(params))}
+
+
+def passages(params: Params, bound: Bound) -> Recipes:
+    return {f"passages/{strategy}": _passages(params, strategy) for strategy in strategies(params)}
+
+
+def judgements(params: Params, bound: Bound) -> Recipes:
+    judged = judged_strategies(params)
+    recipe = _recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"], documents=bound,
+                     reads={"strategies": judged})
+    return {"judgements": recipe} if judged else {}
+
+
+def corpora(params: Params, bound: Bound) -> Recipes:
+    return {f"corpora/{corpus_of(name, seed, bound)}": _corpus(params, name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+
+
+def runs(params: Params, bound: Bound) -> Recipes:
     training = params.training.model_dump(exclude={"seeds"})
-    for name, run_seed in arms_and_seeds(params):
-        arm, run, taught = params.arms[name], f"{name}-s{run_seed}", taught_to(run_seed, bound)
-        mixed = {"arm": {**arm.model_dump(exclude={"seeds", "tasks"}), "strategy": mixture.label(arm.strategy)}, "shares": mixture.shares(arm.strategy)}
-        corpus = {"name": name, **mixed, **params.corpora.model_dump(), "seed": params.seed}
-        result[f"corpora/{corpus_of(name, run_seed, bound)}"] = _recipe("corpora", corpus, documents=taught)
-        result[f"runs/{run}"] = _recipe("runs", {"training": training, "run_seed": run_seed, "seed": params.seed})
-        result[f"scores/{run}"] = _scored(params, tasks_of(params, name), taught)
-    return result
+    return {f"runs/{name}-s{seed}": _recipe("runs", {"training": training, "run_seed": seed, "seed": params.seed},
+                                            reads={"corpus": corpus_of(name, seed, bound)})
+            for name, seed in arms_and_seeds(params)}  # fmt: skip
+
+
+def retrieval(params: Params, bound: Bound) -> Recipes:
+    found = params.retrieval.model_dump(exclude={"order", "temperature"})
+    recipe = _recipe("retrieval", {"retrieval": found}, documents=bound)
+    return {"retrieval": recipe} if any(map(tasks.shows_chunks, all_tasks(params))) else {}
+
+
+def scores(params: Params, bound: Bound) -> Recipes:
+    asked = {"base": (tasks_of(params), bound)}
+    asked |= {f"{name}-s{seed}": (tasks_of(params, name), taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+    return {f"scores/{run}": _scored(params, its_tasks, documents) for run, (its_tasks, documents) in asked.items()}
+
+
+def readers(params: Params, bound: Bound) -> Recipes:
+    return {f"scores/reader-{name}": _reader(params, name, bound) for name in params.readers}
+
+
+def report(params: Params, bound: Bound) -> Recipes:
+    chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
+    names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
+             "judged": judged_strategies(params)}
+    assets = _digests([*PACKAGE.glob("*.j2"), *PACKAGE.glob("lineage/browser/*")])
+    return {"report": _recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 
 
 def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
@@ -63,6 +98,10 @@ def taught_to(run_seed: int, bound: dict[str, int | None]) -> list[str]:
 def corpus_of(arm: str, run_seed: int, bound: dict[str, int | None]) -> str:
     """The name of the corpus of a run: its arm's, or its own where seeds have documents of their own."""
     return arm if set(bound.values()) == {None} else f"{arm}-s{run_seed}"
+
+
+def corpus_names(params: Params, bound: Bound) -> list[str]:
+    return list(dict.fromkeys(corpus_of(arm, seed, bound) for arm, seed in arms_and_seeds(params)))
 
 
 def base_files(params: Params) -> list[str]:
@@ -104,12 +143,12 @@ def score_names(params: Params) -> list[str]:
     return ["base", *run_names(params), *(f"reader-{name}" for name in params.readers)]
 
 
-def _recipe(step: str, params: dict, *, prompts=(), documents: list[str] | None = None, assets: dict | None = None,
+def _recipe(step: str, params: dict, *, prompts=(), documents=None, assets: dict | None = None, reads: dict | None = None,
             without: frozenset[str] = frozenset()) -> dict:
-    """`documents`: their list, of a step that reads them all; `assets`: digests of what it uses beside code and prompts; `without`:
-    modules that the step imports and does not use under these parameters."""
-    recipe = {"step": step, "params": params, "code": code.of_step(step, without), "prompts": _prompt_digests(prompts)}
-    return {**recipe, **({"documents": documents} if documents is not None else {}), "assets": assets or {}}
+    """`documents`: of a step that reads them all; `assets`: digests of what it uses beside code and prompts; `reads`: what else decides
+    which files it reads; `without`: modules that the step imports and does not use under these parameters."""
+    recipe = {"step": step, "params": params, "without": without, "prompts": _prompt_digests(prompts), "assets": assets or {}}
+    return recipe | ({"documents": list(documents)} if documents is not None else {}) | ({"reads": reads} if reads else {})
 
 
 def _chosen(params: Params, *whole: str, **parts: set[str]) -> dict:
@@ -126,31 +165,34 @@ def _digests(paths) -> dict[str, str]:
     return {path.name: files.sha256_file(path) for path in sorted(paths) if path.is_file()}
 
 
-def _base(params: Params) -> dict:
-    if params.base.model != "miniature":
-        return {**_chosen(params, "base", training={"block_size"}), "letters": any(map(tasks.compares_letters, tasks_of(params)))}
-    return _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
-                   training={"device", "dtype", "threads"})
-
-
-def _entities(params: Params) -> dict:
-    if params.llm.model is None:
-        return _recipe("entities", _chosen(params, "spacy", llm={"model"}, entities={"max"}))
-    return _recipe("entities", _chosen(params, "seed", "llm", "entities", "spacy"), prompts=["entities"], assets=_author(params))
-
-
 def _passages(params: Params, strategy: str) -> dict:
     if not STRATEGIES[strategy].PROMPTS:
-        return _recipe("passages", {"passages": {}, "seed": params.seed})
+        return _recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
     if params.llm.model is None:
-        return _recipe("passages", _chosen(params, "seed", llm={"model"}, passages={strategy}))
-    chosen = _chosen(params, "seed", "llm", passages={"attempts", strategy})
+        return _recipe("passages", {"strategy": strategy, **_chosen(params, "seed", llm={"model"}, passages={strategy})})
+    chosen = {"strategy": strategy, **_chosen(params, "seed", "llm", passages={"attempts", strategy})}
     return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=code.WRITER)
 
 
-def _scored(params: Params, asked: list[str], documents: list[str]) -> dict:
-    read = _scores(params, params.scores.model_copy(update={"tasks": asked}))
-    return _recipe("scores", read | _held_out(params), documents=documents, assets=_task_files())
+def _corpus(params: Params, name: str, taught: list[str]) -> dict:
+    arm = params.arms[name]
+    mixed = {**arm.model_dump(exclude={"seeds", "tasks"}), "strategy": mixture.label(arm.strategy)}
+    chosen = {"name": name, "arm": mixed, "shares": mixture.shares(arm.strategy), **params.corpora.model_dump(exclude={"replay": {"path"}})}
+    return _recipe("corpora", chosen | {"seed": params.seed}, documents=taught,
+                   reads={"strategies": mixture.names(arm.strategy), "replay": params.corpora.replay.path})
+
+
+def _scored(params: Params, asked: list[str], documents) -> dict:
+    read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
+    return _recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(),
+                   reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
+
+
+def _reader(params: Params, name: str, bound: Bound) -> dict:
+    reader = params.readers[name]
+    asked = _scores(params, params.scores.model_copy(update={"tasks": reader.tasks}), {"tasks", "cot"})
+    about = {"name": name, "reader": reader.model_dump(exclude={"tasks"})}
+    return _recipe("readers", about | asked, documents=bound, assets=_task_files(), reads={"documents": True})
 
 
 def _held_out(params: Params) -> dict:

@@ -1,7 +1,4 @@
-"""Fresh by content: Snakemake decides by times and DVC by its own records; here times are made to say what the contents say.
-
-Read docs/freshness.md first.
-"""
+"""What is fresh, by content; and what DVC is told of it. Read docs/freshness.md first."""
 
 import fcntl
 import os
@@ -16,11 +13,7 @@ from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.freshness.plan import Plan, make
 from closedbook.freshness.receipts import WORK
-from closedbook.steps import STAGES
-
-STALE_NS = 1_000_000_000
-"""one second after the beginning of time: older than any input, so Snakemake runs the job"""
-
+from closedbook.freshness.registry import STAGES, folders
 
 def hold(command: str):
     """The lock that a live run holds, given back by the kernel however the run ends. Raises UserError that names the holder.
@@ -44,8 +37,8 @@ def hold(command: str):
 
 def check(plan: Plan, stage: str | None = None) -> dict[Path, str | None]:
     """Each planned receipt and why its job must run (None: it need not)."""
-    hashes = receipts.Hashes()
-    verdicts = {receipt: receipts.stale_reason(receipt, recipe, hashes)
+    hashes = receipts.Hashes.here()
+    verdicts = {receipt: receipts.stale_reason(receipt, recipe, hashes, planned=plan.written)
                 for receipt, recipe in plan.receipts().items() if stage in (None, stage_of(receipt))}
     hashes.save()
     return verdicts
@@ -73,44 +66,6 @@ def report(plan: Plan, strict: bool) -> tuple[list[str], bool]:
     lines += [f"{change} since {count} results were made" for change, count in changed.items()]
     fresh = sum(reason is None for reason in verdicts.values())
     return [*lines, f"{fresh} of {len(verdicts)} results are fresh"], fresh < len(verdicts)
-
-
-def reconcile(plan: Plan) -> dict[Path, str | None]:
-    """Give what is fresh a time not before its inputs', and what is stale a time before everything."""
-    verdicts = check(plan)
-    known = {receipt: files.read_json(receipt) for receipt, reason in verdicts.items() if reason is None}
-    maker = {path: receipt for receipt, record in known.items() for path in record["outputs"]}
-    names = plan.jobs()
-    times: dict[str, int] = {}
-
-    def settle(path: str) -> int:
-        """The time of a file after the job that made it, if one did, has been settled."""
-        if path not in times:
-            times[path] = _time(path)
-            if path in maker:
-                receipt = maker[path]
-                inputs = [*known[receipt]["inputs"], str(WORK / "recipes" / f"{names[receipt]}.json")]
-                newest = max(settle(item) for item in inputs)
-                for file in (*known[receipt]["outputs"], str(receipt)):
-                    times[file] = max(_time(file), newest)
-                    _set_time(file, times[file])
-        return times[path]
-
-    for path in maker:
-        settle(path)
-    for receipt in [receipt for receipt, reason in verdicts.items() if reason]:
-        for path in _results(receipt):
-            _set_time(str(path), STALE_NS)
-    return verdicts
-
-
-def _results(receipt: Path) -> list[Path]:
-    """What lies where a receipt's job writes, whether the receipt says so, says nonsense, or is not there."""
-    found = [receipt]
-    for place in receipts.places(receipts.name(receipt)):
-        folder, _, beginning = place.rpartition("/")
-        found += Path(folder).glob(f"{beginning}*") if beginning else Path(folder).rglob("*")
-    return [path for path in found if path.is_file() or path.is_symlink()]
 
 
 def prune(plan: Plan, stage: str | None = None) -> list[str]:
@@ -177,9 +132,9 @@ def commit(plan: Plan) -> str:
 
 
 def _folders(stage: str | None) -> list[Path]:
-    stages = [stage] if stage else [path.name for path in Path("results").glob("*") if path.name != "receipts"]
-    folders = [folder for name in stages for folder in (Path("results") / name, receipts.FOLDER / name)]
-    return folders + ([Path("results/questions")] if stage == "documents" else [])
+    if stage:
+        return folders(stage)
+    return [folder for path in Path("results").glob("*") if path.name != "receipts" for folder in (path, receipts.FOLDER / path.name)]
 
 
 def _make_folders(stage: str) -> None:
@@ -193,14 +148,3 @@ def _outputs(receipt: Path) -> set[str]:
         return set(files.read_json(receipt)["outputs"])
     except (UserError, KeyError, TypeError):
         return set()  # not a receipt: its job is stale, and says so
-
-
-def _time(path: str) -> int:
-    """Nanoseconds; of a link, the newer of its own and its target's, as Snakemake sees it."""
-    return max(os.stat(path).st_mtime_ns, os.lstat(path).st_mtime_ns)
-
-
-def _set_time(path: str, nanoseconds: int) -> None:
-    for follow in {True, not os.path.islink(path)}:
-        if os.stat(path, follow_symlinks=follow).st_mtime_ns != nanoseconds:
-            os.utime(path, ns=(nanoseconds, nanoseconds), follow_symlinks=follow)

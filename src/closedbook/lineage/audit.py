@@ -7,7 +7,7 @@ from pathlib import Path
 
 from closedbook import ledger
 from closedbook.errors import UserError
-from closedbook.freshness import code, plan
+from closedbook.freshness import plan
 from closedbook.lineage import sealed, unproved
 from closedbook.lineage.checks import calls, crate, dvc, mlflow, results, stale
 from closedbook.lineage.checks.digests import Digests
@@ -79,8 +79,7 @@ def _planned(state: State) -> tuple[plan.Plan | None, list[str]]:
     if state.revision:
         return None, [f"recipes of {state.revision}: they need a checkout of it"]
     try:
-        with code.parsed_anew():
-            return plan.make(write=False), []
+        return plan.make(write=False), []
     except UserError as error:
         return None, [f"recipes, and what is stale, for nothing can be planned: {error}"]
 

@@ -4,6 +4,7 @@ A receipt that named the commit would have other bytes in another history, and c
 digested as the working tree's is (freshness/code.py), never run.
 """
 
+import ast
 import io
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from closedbook.lineage.history import Job
 from closedbook.lineage.versioned import git
 
 PACKAGE = "src/closedbook"
+REGISTRY = "*/registry.py"
 KNOWN = receipts.CACHE.parent / "code"
 SEARCHED = 200
 """commits that changed the code, the newest ones: each takes a tenth of a second the first time"""
@@ -66,8 +68,19 @@ def _known(tree: str) -> list[str]:
 
 
 def _digests(package: Path) -> set[str]:
-    """Of every step, in each form that a recipe may name."""
+    """Of every stage, in each form that a recipe may name."""
     try:
-        return {code.of_step(step, without, package) for step in code.steps(package) for without in (frozenset(), code.WRITER)}
-    except SyntaxError:
-        return set()  # code that can't be read has made nothing
+        return {code.of_stage(*stage, without, package) for stage in _stages(package) for without in (frozenset(), code.WRITER)}
+    except (SyntaxError, AttributeError, KeyError):
+        return set()  # code that can't be read, or is not all there, has made nothing
+
+
+def _stages(package: Path) -> Iterator[tuple[str, str]]:
+    """(module, where it is said which files it is given) of each entry of a package's registry, which is read, not run; nothing where it
+    has none."""
+    for path in package.glob(REGISTRY):
+        where = ".".join(("closedbook", *path.relative_to(package).with_suffix("").parts))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Stage":
+                given = {keyword.arg: keyword.value for keyword in node.keywords}
+                yield given["module"].value, f"{where}:{given['files'].id}"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from closedbook import files, tracking
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document
-from closedbook.steps import STEPS
+from closedbook.freshness.registry import STEPS
 
 DONE = "http://schema.org/CompletedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"

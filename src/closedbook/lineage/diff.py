@@ -10,7 +10,7 @@ from closedbook.lineage import unproved
 from closedbook.lineage.history import Job
 from closedbook.lineage.sides import Side, record, side
 from closedbook.records import carrying
-from closedbook.steps import STEPS
+from closedbook.freshness.registry import STEPS
 
 SHOWN = 10
 NUMBERS = ("corpus_tokens", "train_tokens", "first_loss", "last_loss")

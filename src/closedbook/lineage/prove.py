@@ -10,6 +10,7 @@ from pathlib import Path
 from closedbook import files, ledger, llm, params
 from closedbook.errors import UserError
 from closedbook.freshness.receipts import WORK
+from closedbook.freshness.registry import recipe_of
 from closedbook.lineage.history import Job
 from closedbook.lineage.versioned import git
 
@@ -70,8 +71,9 @@ def _compared(place: Path, job: Job) -> dict:
 
 def _error(place: Path, job: Job) -> str | None:
     """What stopped a job, by its log; None where it never began."""
-    log = place / WORK / "logs" / f"{job.step if job.name == f'{job.step}/{job.step}' else job.name}.log"
-    said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    recipe = recipe_of(job.name)
+    logs = [place / WORK / "logs" / f"{recipe}.log", *(place / WORK / "logs").glob(f"{recipe.replace('/', '-')}-*.log")]
+    said = [line for log in logs if log.exists() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     return next((line for line in reversed(said) if "error" in line.lower()), None)
 
 

@@ -11,6 +11,7 @@ from closedbook.entities import Answer
 from closedbook.errors import UserError
 from closedbook.freshness import code, machine, receipts
 from closedbook.freshness import plan as planning
+from closedbook.freshness.registry import STEPS
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import here
@@ -129,7 +130,7 @@ def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
             yield receipts.difference(job.recipe, now)
     elif job.step == "documents":
         yield f"the source is not here: {params.load().documents.path}"
-    elif job.recipe["code"] not in (code.of_step(job.step), code.of_step(job.step, code.WRITER)):
+    elif job.recipe["code"] not in (STEPS[job.step].code(), STEPS[job.step].code(code.WRITER)):
         yield f"code of the step {job.step} changed"
     yield from (f"accepted over a change of code, so it was made by other code: {one['why']}" for one in job.accepted)
     yield from (f"made with another version: {change}" for change in receipts.changed_versions(Path(job.receipt)))
@@ -146,9 +147,9 @@ def _computed(job: Job) -> Iterator[str]:
         device = settings.get(name, {}).get("device")
         if device == "cuda":
             yield f"{name}.device is cuda: its kernels need not give the same bits twice"
-    for part, here in machine.of(job.recipe).items():
-        if job.facts.get(part, here) != here:
-            yield f"made on another kind of {part.upper()}: {job.facts[part]}, here {here}"
+    for part, now in (machine.of(job.recipe) if STEPS[job.step].computed else {}).items():
+        if job.facts.get(part, now) != now:
+            yield f"made on another kind of {part.upper()}: {job.facts[part]}, now {now}"
 
 
 def lines(answer: dict) -> list[str]:

@@ -5,6 +5,7 @@ from closedbook.llm.client import NO_CALLS as NO_CALLS
 from closedbook.llm.client import Client as Client
 from closedbook.llm.client import NotAnswered as NotAnswered
 from closedbook.llm.gathering import gather as gather
+from closedbook.llm.gathering import side_by_side as side_by_side
 from closedbook.llm.library import check_key as check_key
 from closedbook.llm.requests import Call as Call
 from closedbook.llm.requests import asked as asked

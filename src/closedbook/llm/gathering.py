@@ -1,6 +1,7 @@
-"""Many questions at once."""
+"""Many questions at once, and many documents."""
 
 import asyncio
+from collections.abc import Coroutine
 
 from closedbook import terminal
 from closedbook.errors import UserError
@@ -11,8 +12,8 @@ AT_ONCE = 16
 """how many are begun before the first of them go out: to begin one takes about a millisecond"""
 
 
-async def gather(tasks: list, label: str) -> list:
-    """All results in order, with a line of progress to stderr every half minute.
+async def gather(tasks: list[Coroutine], label: str | None = None) -> list:
+    """All results in order; with a label, a line of progress to stderr every half minute.
 
     Where one stops the run, the others that are in flight end first, so that no paid answer is lost.
     """
@@ -24,12 +25,22 @@ async def gather(tasks: list, label: str) -> list:
     open_ones = started
     while open_ones:
         _, open_ones = await asyncio.wait(open_ones, timeout=SECONDS_BETWEEN_LINES)
-        if not open_ones:
-            break
-        terminal.note(f"{label}: {len(started) - len(open_ones):,} of {len(started):,}")
+        if label and open_ones:
+            terminal.note(f"{label}: {len(started) - len(open_ones):,} of {len(started):,}")
     results = await asyncio.gather(*started, return_exceptions=True)
     for kind in (UserError, Exception, asyncio.CancelledError):
         for result in results:
             if isinstance(result, kind) and not isinstance(result, NotAnswered):
                 raise result
     return results
+
+
+async def side_by_side(works: list[Coroutine], number: int, label: str) -> list:
+    """The same for the work on many documents, of which `number` are under way at a time."""
+    places = asyncio.Semaphore(number)
+
+    async def one(work: Coroutine):
+        async with places:
+            return await work
+
+    return await gather([one(work) for work in works], f"{label}, documents")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from closedbook.ledger import Ledger
-from closedbook.llm.gathering import gather
+from closedbook.llm.gathering import side_by_side
 
 AT_ONCE = 64
 """segments open at a time: each holds a few files open, of which a process may have about a thousand"""
@@ -13,13 +13,8 @@ AT_ONCE = 64
 def in_segments(step: str, documents: list[str], work: Callable[[Ledger, str], Awaitable]) -> list:
     """What `work` gives for each document, in order; it is called with the document's segment of the ledger and its id."""
 
-    async def one(places: asyncio.Semaphore, document: str):
-        async with places:
-            with Ledger(step, document) as ledger:
-                return await work(ledger, document)
+    async def one(document: str):
+        with Ledger(step, document) as ledger:
+            return await work(ledger, document)
 
-    async def all_of_them() -> list:
-        places = asyncio.Semaphore(AT_ONCE)
-        return await gather([one(places, document) for document in documents], f"{step}, documents")
-
-    return asyncio.run(all_of_them())
+    return asyncio.run(side_by_side([one(document) for document in documents], AT_ONCE, step))

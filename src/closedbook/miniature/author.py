@@ -103,7 +103,7 @@ def discuss(world: World, reading: Reading, entities: list[str], rng: random.Ran
 @cache
 def version() -> str:
     """Eight hexadecimal digits that change whenever the author could answer otherwise."""
-    return files.sha256_text(code.digest("closedbook.miniature.author") + files.sha256_file(language.WORLD))[:8]
+    return files.sha256_text(code.digest("closedbook.miniature.author:answer") + files.sha256_file(language.WORLD))[:8]
 
 
 @cache

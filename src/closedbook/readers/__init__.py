@@ -1,8 +1,6 @@
 """The readers step: a model behind an API answers the questions that runs are scored on.
 
-    PYTHONPATH=src python -m closedbook step readers --recipe .closedbook/recipes/scores/reader-NAME.json \\
-        --receipt results/receipts/scores/reader-NAME.json --questions results/questions --documents results/documents --retrieved \\
-        --output results/scores/reader-NAME.json --samples results/scores/reader-NAME.samples.jsonl
+    PYTHONPATH=src python -m closedbook job scores/reader-NAME
 """
 
 from pathlib import Path
@@ -12,6 +10,10 @@ from closedbook import scores
 from closedbook.params import Limits
 from closedbook.records import Document
 from closedbook.scores import harness, tasks
+
+
+def job(**given) -> None:
+    build(**given)
 
 
 def build(

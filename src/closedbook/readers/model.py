@@ -33,7 +33,7 @@ class Reader(LM):
                                 section=self._section)
             places, prompts, samples = zip(*groups[document])
             asked_for = [_response(client, prompt, sample, settings["until"]) for prompt, sample in zip(prompts, samples)]
-            return dict(zip(places, await llm.gather(asked_for, f"{self._name}/{document}"), strict=True))
+            return dict(zip(places, await llm.gather(asked_for), strict=True))
 
         of_all = {}
         for of_document in llm.in_segments(self._name, list(groups), of_one):

@@ -1,12 +1,11 @@
 """The retrieval step: for each question, the chunks of all documents that are most like it.
 
-    PYTHONPATH=src python -m closedbook step retrieval --recipe .closedbook/recipes/retrieval.json \\
-        --receipt results/receipts/retrieval/retrieval.json --documents results/documents --questions results/questions \\
-        --folder results/retrieval
+    PYTHONPATH=src python -m closedbook job retrieval/retrieval
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -18,6 +17,10 @@ from closedbook.retrieval.chunks import Chunk, chunks
 
 Found = list[tuple[int, float]]
 """chunks of one question by their index, best first, each with its score"""
+
+
+def job(*, params: SimpleNamespace, limits: Limits, **paths) -> None:
+    build(settings=params.retrieval, limits=limits, **paths)
 
 
 def build(*, documents: list[Path], questions: list[Path], settings: Retrieval, limits: Limits, folder: Path) -> None:

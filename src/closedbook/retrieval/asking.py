@@ -58,7 +58,7 @@ def reranked(texts: list[str], queries: Owned, found: list[list], documents: lis
     async def rated(reranker: Reranker, document: str):
         mine = of_document[document]
         asked = [reranker.rerank(queries[number][1], [texts[index] for index, _ in found[number]]) for number in mine]
-        return dict(zip(mine, await llm.gather(asked, f"reranking for {document}"), strict=True))
+        return dict(zip(mine, await llm.gather(asked), strict=True))
 
     asked_about = [document for document in documents if document.id in of_document]
     of_all = _of_each(asked_about, Reranker, rated, model, limits, "retrieval.reranker")

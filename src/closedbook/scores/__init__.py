@@ -1,8 +1,6 @@
 """The scores step: what lm-evaluation-harness measures of a model that answers with the book closed, open, or searched.
 
-    PYTHONPATH=src python -m closedbook step scores --recipe .closedbook/recipes/scores.json \\
-        --receipt results/receipts/scores/RUN.json --model results/runs/RUN --questions results/questions --documents --retrieved \\
-        --replay --output results/scores/RUN.json --samples results/scores/RUN.samples.jsonl
+    PYTHONPATH=src python -m closedbook job scores/RUN
 """
 
 from itertools import groupby
@@ -10,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from closedbook import files, forgetting
+from closedbook.params import Limits
 from closedbook.replay import Replay
 from closedbook.scores import harness
 from closedbook.scores.tasks import FOLDER, check_tasks
@@ -17,6 +16,10 @@ from closedbook.scores.tasks import FOLDER, check_tasks
 NO_QUESTIONS = "no questions: accuracy not measured"
 BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
 """what a score says of the base in an arm's place: it has read nothing of the documents"""
+
+
+def job(*, limits: Limits, **given) -> None:
+    build(**given)
 
 
 def build(

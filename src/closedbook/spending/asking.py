@@ -100,7 +100,7 @@ def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job
         return job, EntityList.read(Path("results/entities") / f"{document.id}.json")
     clients = _clients(params, Kept("entities", document.id), shown)
     try:
-        names = entities.asked_of(list(clients.values()), list(shown.values()), params)
+        names = asyncio.run(entities.asked_of(list(clients.values()), list(shown.values()), params))
     except Unanswered:
         job.open["entities"] += len(shown)
         return job, None

@@ -13,7 +13,7 @@ from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes, origin
 from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, Passages
-from closedbook.steps import STEPS
+from closedbook.freshness.registry import STEPS
 
 
 def question(history: History, document: str) -> dict:

@@ -52,7 +52,7 @@ def _converter(file: Path) -> list[str]:
     """What beside a file's bytes decides its text: this code, and the libraries' versions."""
     libraries = filter(None, (LIBRARIES.get(file.suffix.lower()), "lxml", "webencodings"))
     try:
-        return [code.digest("closedbook.sources.formats"), *(f"{library} {installed(library)}" for library in libraries)]
+        return [code.digest("closedbook.sources.formats:convert"), *(f"{library} {installed(library)}" for library in libraries)]
     except ModuleNotFoundError as error:
         raise UserError(f"{file}: {file.suffix} files are read by {error.args[0]}, which is not installed: "
                         "pip install --editable '.[formats]', or take the file out of the folder") from None

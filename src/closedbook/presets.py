@@ -1,0 +1,80 @@
+"""Parameter files: presets/default.yaml is whole, with a comment for each parameter; the others hold what differs from it.
+
+`closedbook init PRESET` writes params.yaml out whole, so that one file says what an experiment is, and DVC can watch each part of it.
+"""
+
+import os
+from io import StringIO
+from itertools import count
+from pathlib import Path
+
+from closedbook import files
+from closedbook.errors import UserError
+
+FOLDER = Path("presets")
+WHOLE = "default"
+REPLACED = frozenset({"arms", "readers"})
+"""sections whose keys are the user's: a preset's stand in place of the default's"""
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def summary(name: str, folder: Path = FOLDER) -> str:
+    """The first line of a preset's opening comment."""
+    return (folder / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
+
+
+def text(name: str, folder: Path = FOLDER) -> str:
+    """A whole parameter file, comments included. Raises UserError for a name that is no preset."""
+    if name not in names(folder):
+        raise UserError(f"{name}: no such preset: there are {', '.join(names(folder))}")
+    yaml = _yaml()
+    whole = yaml.load((folder / f"{WHOLE}.yaml").read_text(encoding="utf-8"))
+    if name != WHOLE:
+        preset = yaml.load(own := (folder / f"{name}.yaml").read_text(encoding="utf-8"))
+        _merge(whole, preset, folder / f"{name}.yaml")
+        whole.yaml_set_start_comment("".join(f"{line[1:].removeprefix(' ')}\n" for line in _opening(own)).rstrip("\n"))
+    written = StringIO()
+    yaml.dump(whole, written)
+    return written.getvalue()
+
+
+def write(name: str, path: Path = Path("params.yaml"), force: bool = False) -> Path | None:
+    """Write a preset's parameter file out; returns where the one that was there is kept, if there was one that differs.
+
+    Raises UserError where there is one and `force` is not given.
+    """
+    new, kept = text(name), None
+    if path.exists() and path.read_text(encoding="utf-8") != new:
+        if not force:
+            raise UserError(f"{path}: is there already: --force keeps it under another name and puts the preset {name} in its place")
+        kept = next(place for number in count(1) if not (place := path.with_name(f"{path.stem}.before-{number}{path.suffix}")).exists())
+        os.link(path, kept)
+    files.write_text(path, new)
+    return kept
+
+
+def _yaml():
+    from ruamel.yaml import YAML
+
+    yaml = YAML()  # keeps comments
+    yaml.width = 10_000
+    yaml.preserve_quotes = True
+    return yaml
+
+
+def _opening(text: str) -> list[str]:
+    lines = text.splitlines()
+    return lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+
+
+def _merge(whole, preset, path: Path, place: str = "") -> None:
+    for name, value in preset.items():
+        if name not in whole:
+            raise UserError(f"{path}: {place}{name}: presets/{WHOLE}.yaml has no such parameter")
+        if isinstance(value, dict) and isinstance(whole[name], dict) and name not in REPLACED and not value.fa.flow_style():
+            _merge(whole[name], value, path, f"{place}{name}.")
+        else:
+            whole[name] = value
