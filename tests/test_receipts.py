@@ -10,7 +10,7 @@ import pytest
 from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import code, receipts
-from closedbook.steps import STEPS
+from closedbook.freshness.registry import STEPS
 
 RECIPE = {"step": "entities", "params": {"entities": {"max": 40}}, "code": "c0de", "prompts": {"entities": "aa"}, "assets": {}}
 
