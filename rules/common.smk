@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, "src")
 from closedbook import strategies
-from closedbook.freshness import upkeep, plan, recipes
+from closedbook.freshness import leftovers, upkeep, plan, recipes
 from closedbook.errors import UserError
 from closedbook.scores import tasks
 
@@ -24,6 +24,7 @@ if "PLAN" not in globals():  # each rule file includes this one, so that each ca
         PLAN = plan.make()
         if workflow.is_main_process:
             upkeep.reconcile(PLAN)
+            leftovers.tell_dvc(PLAN)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     except (PermissionError, sqlite3.OperationalError) as error:

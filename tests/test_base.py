@@ -30,7 +30,7 @@ def hub(tmp_path, monkeypatch):
 
 def build(model, folder, revision=None):
     settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision))
-    base.build(params=settings, world=folder / "world.yaml", folder=folder, checkpoints=folder.parent / "checkpoints")
+    base.build(params=settings, world=folder / "world.yaml", folder=folder, place=folder, checkpoints=folder.parent / "checkpoints")
     return files.read_json(folder / "base.json")
 
 

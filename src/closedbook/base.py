@@ -1,6 +1,5 @@
 """The base model: the one that every run starts from, pinned so that anyone can tell later which weights it had."""
 
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,31 +10,29 @@ RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
 """what a folder may bring beside the model: the receipt of its making, and texts that it has learnt from"""
 
 
-def build(*, world: Path | None, folder: Path, checkpoints: Path, params: SimpleNamespace) -> None:
+def build(*, world: Path | None, folder: Path, place: Path, checkpoints: Path, params: SimpleNamespace) -> None:
     """Write replay.jsonl, tokenizer.json and, last, base.json (model, revision, load, context, tokenizer, sha256) to `folder`; the
-    miniature is trained there first.
+    miniature is trained there first. `place` is where the files of `folder` will lie, and a miniature is loaded from.
 
     `params` holds base, and for the miniature also miniature, training and seed.
     Raises UserError where base.model is not a model that can be used: gated, absent, without a tokenizer, or a folder whose receipt.json
     is of other files.
     """
-    if folder.exists():
-        shutil.rmtree(folder)  # the weights of another base would stay beside the new one's
     if params.base.model == "miniature":
         from closedbook.miniature import base as miniature
 
         miniature.train(
             settings=params.miniature, training=params.training, world=world, seed=params.seed, folder=folder, checkpoints=checkpoints
         )
-        load = str(folder)
+        source, load = str(folder), str(place)
     else:
-        load = params.base.model
+        source = load = params.base.model
         brought = Path(load) / REPLAY
         files.write_text(folder / REPLAY, brought.read_text(encoding="utf-8") if brought.is_file() else "")
-    tokenizer = models.pretrained_tokenizer(load, params.base.revision)
-    if load != str(folder):
+    tokenizer = models.pretrained_tokenizer(source, params.base.revision)
+    if source != str(folder):
         files.write_text(folder / "tokenizer.json", tokenizer.backend_tokenizer.to_str())  # so that tokenising needs no transformers
-    files.write_json(folder / "base.json", {"model": params.base.model, "load": load, **_pinned(load, params.base.revision),
+    files.write_json(folder / "base.json", {"model": params.base.model, "load": load, **_pinned(source, params.base.revision),
                                             "tokenizer_sha256": models.tokenizer_sha256(tokenizer), "eos_token_id": tokenizer.eos_token_id})
 
 

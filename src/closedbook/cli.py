@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         command = steps.add_parser(name, help=f"what rules/{name if name in STAGES else 'scores'}.smk runs")
         command.add_argument("--recipe", type=Path, required=True, help="its parameters, code and prompts")
         command.add_argument("--receipt", type=Path, required=True, help="where to write what went in and came out, as hashes")
-        for option in (*step.inputs, *step.outputs, *step.work):
+        for option in (*step.inputs, *step.outputs, *step.folders, *step.work):
             command.add_argument(f"--{option}", type=Path, required=True)
         for option in (*step.per_document, *step.lists):
             command.add_argument(f"--{option}", type=Path, nargs="*", required=True)
@@ -85,9 +85,9 @@ def _run_step(options) -> None:
 
 
 def _stage(options) -> None:
-    from closedbook.freshness import upkeep
+    from closedbook.freshness import recording
 
-    upkeep.run_stage(options.name)
+    recording.run_stage(options.name)
 
 
 def _verify(options) -> None:
@@ -97,9 +97,10 @@ def _verify(options) -> None:
 
 
 def _commit(options) -> None:
-    from closedbook.freshness import plan, upkeep
+    from closedbook.freshness import plan, recording, upkeep
 
-    print(upkeep.commit(plan.make(write=False)))
+    with upkeep.hold("closedbook commit"):
+        print("\n".join(recording.commit(plan.make(write=False))))
 
 
 def _fresh(options) -> None:

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, in one canonical form, and their hashes."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from closedbook.errors import UserError
+
+TEMPORARY = ".tmp-closedbook-"
+"""how the names of temporary files begin"""
 
 
 def canonical(value) -> str:
@@ -34,6 +38,16 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def is_abandoned(temporary: Path) -> bool:
+    """Whether nobody writes to a temporary file of `whole_file` any more: its process was killed."""
+    try:
+        with open(temporary, "rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
 @contextmanager
 def whole_file(path: Path, mode: str = "w"):
     """Open a temporary neighbour of `path` that takes its place only when the block ends well and is on disk.
@@ -44,7 +58,8 @@ def whole_file(path: Path, mode: str = "w"):
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # for `is_abandoned`: given back by the kernel however the process ends
         with os.fdopen(descriptor, mode, **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as handle:
             yield handle
             handle.flush()

@@ -26,7 +26,9 @@ class Step:
     lists: tuple[str, ...] = ()
     """options that name any number of files to read, or of folders of which all files are read"""
     outputs: tuple[str, ...] = ()
-    """options that name a file or a folder to write"""
+    """options that name a file to write"""
+    folders: tuple[str, ...] = ()
+    """options that name a folder to write: the step gets an empty one, whose files take their places once all are there"""
     work: tuple[str, ...] = ()
     """options that name a folder for what is half done"""
     values: tuple[str, ...] = ()
@@ -42,7 +44,7 @@ def _documents(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> None:
 def _base(recipe: SimpleNamespace, limits: Limits, *, files: list[Path], **paths: Path) -> None:
     from closedbook import base
 
-    base.build(params=recipe, world=files[0] if recipe.base.model == "miniature" else None, **paths)
+    base.build(params=recipe, world=files[0] if recipe.base.model == "miniature" else None, place=Path("results/base"), **paths)
 
 
 def _entities(recipe: SimpleNamespace, limits: Limits, **paths: Path) -> dict:
@@ -102,19 +104,19 @@ def _report(recipe: SimpleNamespace, limits: Limits, **paths) -> None:
 
 STEPS = {
     "documents": Step(run=_documents, inputs=("source",), outputs=("document", "questions")),
-    "base": Step(run=_base, lists=("files",), outputs=("folder",), work=("checkpoints",)),
+    "base": Step(run=_base, lists=("files",), folders=("folder",), work=("checkpoints",)),
     "entities": Step(run=_entities, inputs=("document",), outputs=("output",)),
     "passages": Step(run=_passages, inputs=("document",), lists=("entities",), outputs=("output",), values=("strategy",)),
-    "judgements": Step(run=_judgements, per_document=("documents", "passages"), outputs=("folder",)),
-    "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages", "questions", "documents"), outputs=("folder",)),
-    "runs": Step(run=_runs, inputs=("corpus", "base"), outputs=("folder",), work=("checkpoints",)),
-    "retrieval": Step(run=_retrieval, per_document=("documents", "questions"), outputs=("folder",)),
+    "judgements": Step(run=_judgements, per_document=("documents", "passages"), folders=("folder",)),
+    "corpora": Step(run=_corpora, inputs=("base", "replay"), per_document=("passages", "questions", "documents"), folders=("folder",)),
+    "runs": Step(run=_runs, inputs=("corpus", "base"), folders=("folder",), work=("checkpoints",)),
+    "retrieval": Step(run=_retrieval, per_document=("documents", "questions"), folders=("folder",)),
     "scores": Step(run=_scores, inputs=("model",), per_document=("questions", "documents"), lists=("retrieved", "replay"),
                    outputs=("output", "samples")),
     "readers": Step(run=_readers, per_document=("questions", "documents"), lists=("retrieved",), outputs=("output", "samples")),
     "report": Step(run=_report, per_document=("documents", "entities", "passages"),
                    lists=("corpora", "scores", "samples", "runs", "judgements"),
-                   outputs=("folder",)),
+                   folders=("folder",)),
 }
 STAGES = tuple(name for name in STEPS if name != "readers")
 """the stages of dvc.yaml, in their order; a reader's score is made in the stage of the scores"""

@@ -32,7 +32,6 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
     given, read = _inputs(step, options, recipe)
     hashes = receipts.Hashes()
     inputs = {str(path): hashes.sha256(path) for path in read}
-    outputs = [options[name] for name in step.outputs]
     unchanged = receipts.stale_reason(receipt, recipe, hashes, inputs) is None
     hashes.save()
     if unchanged:
@@ -41,11 +40,37 @@ def _run(step: Step, options: dict, recipe: dict, receipt: Path) -> None:
             os.utime(path)
         return
     values = {name: options[name] for name in (*step.outputs, *step.work, *step.values)}
-    facts = step.run(params.typed(recipe["params"]), params.Limits(**files.read_json(LIMITS)), **given, **values)
+    drafts = {name: _draft(options[name]) for name in step.folders}
+    facts = step.run(params.typed(recipe["params"]), params.Limits(**files.read_json(LIMITS)), **given, **values, **drafts)
     where = {"cpu": receipts.cpu()} if recipe["step"] in COMPUTED else {}
+    outputs = [options[name] for name in step.outputs]
+    for name, draft in drafts.items():
+        outputs += _take_place(draft, options[name], receipts.outputs(receipt))
     receipts.write(receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
     for name in step.work:
         shutil.rmtree(options[name], ignore_errors=True)  # not before: a kill in between would cost the work again
+
+
+def _draft(folder: Path) -> Path:
+    """An empty folder of the same name, to write in while what was made before stays whole."""
+    draft = folder.parent / receipts.UNFINISHED / folder.name
+    shutil.rmtree(draft, ignore_errors=True)  # of a job that was killed
+    draft.mkdir(parents=True)
+    return draft
+
+
+def _take_place(draft: Path, folder: Path, before: dict[str, str]) -> list[Path]:
+    """Move the files of a draft to their folder and return their paths there. What the job made `before` (hash by path) goes first, so that
+    nothing old lies beside anything new; whatever else is in the folder is somebody's own and stays."""
+    made = {folder / path.relative_to(draft): path for path in sorted(draft.rglob("*")) if path.is_file()}
+    for path, sha256 in ((Path(name), sha256) for name, sha256 in before.items()):
+        if path in made or path.is_file() and files.sha256_file(path) == sha256:
+            path.unlink(missing_ok=True)
+    for path, drafted in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(drafted, path)
+    shutil.rmtree(draft)
+    return list(made)
 
 
 def _recipe(path: Path) -> dict:
@@ -74,4 +99,4 @@ def _inputs(step: Step, options: dict, recipe: dict) -> tuple[dict, list[Path]]:
     for name in step.per_document:
         given[name] = [folder / f"{document}.json" for folder in options[name] for document in recipe["documents"]]
     read = [path for value in given.values() for path in (value if isinstance(value, list) else [value])]
-    return given, [file for path in read for file in (sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path])]
+    return given, [file for path in read for file in (receipts.files_of(path) if path.is_dir() else [path])]

@@ -15,6 +15,8 @@ from closedbook.errors import UserError
 FOLDER = Path("results/receipts")
 WORK = Path(".closedbook")
 CACHE = WORK / "hashes.db"
+UNFINISHED = ".unfinished"
+"""folder, beside those of results, of what a job is at work on"""
 LIMITS = WORK / "limits.json"
 """for the jobs of a run, whatever is done to params.yaml meanwhile"""
 LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "numpy", "lm_eval", "litellm", "spacy", "matplotlib")
@@ -22,23 +24,47 @@ PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"
 PROCESSOR = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
 """what /proc/cpuinfo tells of a processor's kind, on x86 and on ARM"""
+WRITTEN = {
+    "documents": ("results/documents/{}.json", "results/questions/{}.json"),
+    "base": ("results/base/base.json", "results/base/replay.jsonl", "results/base/tokenizer.json"),
+    "entities": ("results/entities/{}.json",),
+    "passages": ("results/passages/{}.json",),
+    "judgements": ("results/judgements/judgements.json",),
+    "corpora": tuple(f"results/corpora/{{}}/{name}" for name in (
+        "corpus.json", "tokens.npy", "offsets.npy", "lines.npy", "passages.jsonl", "quarantine.jsonl",
+        "replay_tokens.npy", "replay_offsets.npy", "replay_lines.npy", "replay.jsonl", "replay_quarantine.jsonl")),
+    "runs": tuple(f"results/runs/{{}}/{name}" for name in (
+        "run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json")),
+    "retrieval": ("results/retrieval/chunks.jsonl", "results/retrieval/retrieval.json"),
+    "scores": ("results/scores/{}.json", "results/scores/{}.samples.jsonl"),
+    "report": tuple(f"results/report/{name}" for name in (
+        "report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
+        "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")),
+}  # fmt: skip
+"""what a job of each stage writes at least, by what it is about; a model brings more files, of names that its kind decides"""
 SETTLED_NS = 100_000_000
 """a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
 
 
 class Hashes:
-    """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back)."""
+    """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back); of those `planned`, what
+    planning writes or would write."""
 
-    def __init__(self, path: Path = CACHE):
+    def __init__(self, path: Path = CACHE, planned: dict[str, str] | None = None):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        self._path, self._planned = path, planned or {}
         self._new: dict[str, tuple] = {}
         with closing(self._open()) as database, database:
             database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
             self._known = {row[0]: row[1:] for row in database.execute("SELECT path, stamp, sha256 FROM hashes")}
 
+    def exists(self, path: str) -> bool:
+        return path in self._planned or os.path.exists(path)
+
     def sha256(self, path: Path | str) -> str:
         path = str(path)
+        if path in self._planned:
+            return self._planned[path]
         status = os.stat(path)
         stamp = f"{status.st_size}-{status.st_ino}-{status.st_mtime_ns}-{status.st_ctime_ns}"
         if self._known.get(path, ("",))[0] != stamp:
@@ -73,10 +99,8 @@ def cpu() -> str:
 
 
 def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path], facts: dict) -> None:
-    """`inputs` are hashes taken before the step read its files; a folder among `outputs` stands for all files in it; `facts` are what
-    the step says of how it came to its result."""
-    paths = sorted(file for output in outputs for file in (output.rglob("*") if output.is_dir() else [output]) if file.is_file())
-    hashes = {str(path): files.sha256_file(path) for path in paths}
+    """`inputs` are hashes taken before the step read its files; `facts` are what the step says of how it came to its result."""
+    hashes = {str(path): files.sha256_file(path) for path in sorted(outputs)}
     keep(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
 
 
@@ -97,6 +121,28 @@ def _rest(record: dict) -> dict:
 def name(receipt: Path | str) -> str:
     """The job that left it: "runs/raw-s1"."""
     return str(Path(receipt).relative_to(FOLDER).with_suffix(""))
+
+
+def outputs(receipt: Path) -> dict[str, str]:
+    """SHA-256 of each file that a job wrote, by its path; nothing where its receipt is missing or can't be believed."""
+    try:
+        return read(receipt)["outputs"] if receipt.is_file() else {}
+    except UserError:
+        return {}
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What a result's folder holds by its receipt, for whatever else lies there is somebody's own; all its files where no receipt tells."""
+    about = folder.relative_to(FOLDER.parent) if folder.is_relative_to(FOLDER.parent) else Path()
+    known = outputs(FOLDER / (about if len(about.parts) > 1 else about / about.name).with_suffix(".json")) if about.name else {}
+    found = [Path(path) for path in known if Path(path).is_relative_to(folder)] or list(folder.rglob("*"))
+    return sorted(filter(Path.is_file, found))
+
+
+def written(receipt: Path) -> list[str]:
+    """What the job of a receipt must write."""
+    stage, _, about = name(receipt).partition("/")
+    return [path.format(about) for path in WRITTEN[stage]]
 
 
 def places(job: str) -> tuple[str, ...]:
@@ -145,6 +191,8 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
     if files.canonical(then) != files.canonical(recipe):
         return difference(then, recipe)
+    if lacking := [path for path in written(receipt) if path not in outputs]:
+        return f"{lacking[0]} is not among what it wrote"
     for path, sha256 in outputs.items():
         if not os.path.exists(path):
             return f"{path} is missing"
@@ -153,7 +201,7 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     if inputs is not None:
         return None if inputs == recorded else "an input changed"
     for path, sha256 in recorded.items():
-        if not os.path.exists(path):
+        if not hashes.exists(path):
             return f"input {path} is gone"
         if hashes.sha256(path) != sha256:
             return f"input {path} changed"
