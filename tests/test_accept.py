@@ -14,6 +14,8 @@ RESULT, RECEIPT = Path("results/runs/raw-s1/run.json"), Path("results/receipts/r
 class Plan:
     """As much of a plan as the functions here look at: one run."""
 
+    written = {}
+
     def __init__(self, **changes):
         self.recipe = {**RECIPE, **changes}
 
@@ -24,6 +26,7 @@ class Plan:
 @pytest.fixture(autouse=True)
 def made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(receipts.WRITTEN, "runs", (str(RESULT),))
     files.write_text(RESULT, "a run")
     receipts.write(RECEIPT, recipe=RECIPE, inputs={}, outputs=[RESULT], facts={})
 

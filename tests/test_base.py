@@ -69,12 +69,6 @@ def test_name_on_the_hub_is_pinned_by_its_commit(hub, tmp_path):
     assert build("acme/toy", tmp_path / "again", revision=COMMIT) == pinned
 
 
-def test_another_base_takes_the_whole_place_of_the_one_before(tmp_path):
-    toys.base(tmp_path / "base")
-    build(save(tmp_path / "model"), tmp_path / "base")
-    assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["base.json", "replay.jsonl", "tokenizer.json"]
-
-
 def test_the_tokenizer_that_is_kept_spells_as_the_models_own(tmp_path):
     pinned = build(save(tmp_path / "model"), tmp_path / "base")
     kept, own = Tokenizer.from_file(str(tmp_path / "base" / "tokenizer.json")), models.tokenizer(tmp_path / "model")

@@ -1,10 +1,11 @@
 import errno
 import re
+import shutil
 import sqlite3
 
 import pytest
 
-from closedbook import cli
+from closedbook import cli, files
 from closedbook.errors import UserError
 
 
@@ -47,6 +48,8 @@ def test_every_step_and_command_is_listed(arguments, names, capsys):
 
 
 def test_without_scores_the_table_says_what_to_do(monkeypatch, capsys, tmp_path):
+    shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
+    files.write_text("results/scores/mine.json", "a file of a user's own")
     assert cli.main(["table"]) == 2
     assert "make reproduce" in capsys.readouterr().err

@@ -124,10 +124,11 @@ def _table(options) -> None:
     from closedbook.errors import UserError
     from closedbook.freshness import recipes
 
-    scores = sorted(Path("results/scores").glob("*.json"))
+    settings = params.load()
+    scores = [path for name in recipes.score_names(settings) if (path := Path(f"results/scores/{name}.json")).is_file()]
     if not scores:
-        raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
-    print(table.text(scores, recipes.all_tasks(params.load())))
+        raise UserError("results/scores: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
+    print(table.text(scores, recipes.all_tasks(settings)))
     print("\nreport: results/report/report.html")
 
 

@@ -20,8 +20,11 @@ def add(commands) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from closedbook import params
     from closedbook.comparison import named, words
+    from closedbook.freshness import receipts
     from closedbook.lineage.shown import printable
 
     settings = params.load()
-    found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks, seed=settings.seed)
+    scores = [path for path in receipts.results("scores") if path.suffix == ".json"]
+    found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks, seed=settings.seed,
+                          scores=scores)
     print(json.dumps(found, indent=1, ensure_ascii=False) if options.json else "\n".join(map(printable, words.lines(found))))

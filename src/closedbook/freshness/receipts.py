@@ -131,6 +131,12 @@ def outputs(receipt: Path) -> dict[str, str]:
         return {}
 
 
+def results(stage: str) -> list[Path]:
+    """What the receipts of a stage name and is here: whatever else lies among its results is somebody's own."""
+    named = (Path(path) for receipt in (FOLDER / stage).rglob("*.json") for path in outputs(receipt))
+    return sorted(filter(Path.is_file, named))
+
+
 def files_of(folder: Path) -> list[Path]:
     """What a result's folder holds by its receipt, for whatever else lies there is somebody's own; all its files where no receipt tells."""
     about = folder.relative_to(FOLDER.parent) if folder.is_relative_to(FOLDER.parent) else Path()
