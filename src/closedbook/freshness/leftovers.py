@@ -28,7 +28,7 @@ def unplanned(plan: Plan) -> list[Path]:
     known = set(map(str, plan.receipts()))
     for receipt in plan.receipts():
         known |= {*receipts.outputs(receipt), *receipts.written(receipt)}
-    return [path for path in _files() if str(path) not in known and not _is_unfinished(path)]
+    return [path for path in _files() if str(path) not in known and not is_unfinished(path)]
 
 
 def made(plan: Plan) -> dict[str, list[Path]]:
@@ -70,13 +70,19 @@ def remove(paths: list[Path]) -> None:
             folder.rmdir()
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a job is at work on it, or was when it was killed; .dvcignore names such files too."""
+    return receipts.UNFINISHED in path.parts or path.name.startswith(files.TEMPORARY)
+
+
+def drafts() -> list[Path]:
+    """The folders in which jobs were at work, or are."""
+    return sorted(RESULTS.rglob(receipts.UNFINISHED))
+
+
 def _files() -> Iterator[Path]:
     for folder in (folder for stage in STAGES for folder in folders(stage)):
         yield from sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-
-
-def _is_unfinished(path: Path) -> bool:
-    return receipts.UNFINISHED in path.parts or path.name.startswith(files.TEMPORARY)
 
 
 def _pattern(path: Path) -> str:
