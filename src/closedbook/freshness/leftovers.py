@@ -32,15 +32,19 @@ def unplanned(plan: Plan) -> list[Path]:
 
 
 def made(plan: Plan) -> dict[str, list[Path]]:
-    """The results among them, by the job of a plan of before: files that are as its receipt says, and last the receipt."""
+    """The results among them, by the job of a plan of before: its files, and last its receipt; none of a job of which one was edited."""
     left, hashes, found = set(unplanned(plan)), receipts.Hashes(), {}
     for receipt in sorted(path for path in left if path.is_relative_to(receipts.FOLDER) and path.suffix == ".json"):
-        its = [Path(path) for path, sha256 in receipts.outputs(receipt).items()
-               if Path(path) in left and Path(path).is_file() and hashes.sha256(path) == sha256]
-        if receipts.outputs(receipt):
+        its = [path for path in map(Path, receipts.outputs(receipt)) if path in left]
+        if its and its == as_made(receipt, hashes):
             found[receipts.name(receipt)] = [*its, receipt]
     hashes.save()
     return found
+
+
+def as_made(receipt: Path, hashes: receipts.Hashes) -> list[Path]:
+    """The files of a job that are here as its receipt says."""
+    return [Path(path) for path, sha256 in receipts.outputs(receipt).items() if Path(path).is_file() and hashes.sha256(path) == sha256]
 
 
 def tell_dvc(plan: Plan) -> int:

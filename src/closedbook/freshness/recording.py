@@ -74,13 +74,13 @@ def keep(stages: list[str]) -> str | None:
     if not is_here() or _objects(text, stages) <= set(OBJECT.findall(_git("log", "--all", "--patch", "--format=", "--", str(LOCK)) + "\n".join(kept().values()))):
         return None
     blob = _git("hash-object", "-w", "--stdin", given=text).strip()
-    name = f"{time.strftime('%Y-%m-%d')}-{blob[:8]}"
+    name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{blob[:8]}"
     _git("update-ref", KEPT + name, blob)
     return name
 
 
 def kept() -> dict[str, str]:
-    """The text of each dvc.lock that was kept, by its name, the newest day first."""
+    """The text of each dvc.lock that was kept, by its name, the newest first."""
     names = _git("for-each-ref", "--sort=-refname", "--format=%(refname)", KEPT).split()
     return {name.removeprefix(KEPT): _git("cat-file", "blob", name) for name in names}
 

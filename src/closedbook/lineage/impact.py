@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from closedbook.errors import UserError
-from closedbook.freshness import leftovers, plan, recording, upkeep
+from closedbook.freshness import leftovers, plan, receipts, recording, upkeep
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import certify, held, notes, origin
 
@@ -37,8 +37,8 @@ def _redacted(document: str) -> dict:
         left = [job.receipt for job in holding if planned is None or Path(job.receipt) in planned.receipts()]
         if left:
             raise UserError(f"{left[0]}: a result still holds it: snakemake --cores all rebuilds what is left without it, then redact")
-        made = leftovers.made(planned) if planned else {}
-        gone = _removed(record, [path for job in holding for path in made.get(job.name, [])])
+        hashes = receipts.Hashes()
+        gone = _removed(record, [path for job in holding for path in (*leftovers.as_made(Path(job.receipt), hashes), Path(job.receipt))])
         if planned:
             leftovers.tell_dvc(planned)
         return {"document": document, "redacted": [*gone, *notes.redact(record)]}
