@@ -23,4 +23,4 @@ include: "rules/report.smk"
 
 onsuccess:
     end()
-    shell("{CLOSEDBOOK} commit")
+    RUN.commit()

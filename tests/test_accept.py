@@ -16,7 +16,7 @@ RESULT, RECEIPT = Path("results/runs/raw-s1/run.json"), Path("results/receipts/r
 class Plan:
     """As much of a plan as the functions here look at: one run."""
 
-    written: dict = {}
+    written = {}
 
     def __init__(self, **changes):
         self.recipes = {"runs/raw-s1": {**RECIPE, **changes}}
@@ -29,6 +29,7 @@ class Plan:
 @pytest.fixture(autouse=True)
 def made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(receipts.WRITTEN, "runs", (str(RESULT),))
     files.write_text(RESULT, "a run")
     receipts.write(RECEIPT, recipe=RECIPE, inputs={}, outputs=[RESULT], facts={})
 

@@ -30,7 +30,7 @@ def hub(tmp_path, monkeypatch):
 
 def build(model, folder, revision=None, end_of_text=None, letters=False):
     settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision, end_of_text=end_of_text), training=toys.TRAINING, letters=letters)
-    base.build(params=settings, world=folder / "world.yaml", folder=folder, checkpoints=folder.parent / "checkpoints")
+    base.build(params=settings, world=folder / "world.yaml", folder=folder, place=folder, checkpoints=folder.parent / "checkpoints")
     return files.read_json(folder / "base.json")
 
 
@@ -67,12 +67,6 @@ def test_name_on_the_hub_is_pinned_by_its_commit(hub, tmp_path):
     assert (pinned["model"], pinned["load"], pinned["revision"]) == ("acme/toy", "acme/toy", COMMIT)
     assert models.model(tmp_path / "base", "float32").num_parameters() == toys.model().num_parameters()
     assert build("acme/toy", tmp_path / "again", revision=COMMIT) == pinned
-
-
-def test_another_base_takes_the_whole_place_of_the_one_before(tmp_path):
-    toys.base(tmp_path / "base")
-    build(save(tmp_path / "model"), tmp_path / "base")
-    assert sorted(path.name for path in (tmp_path / "base").iterdir()) == ["base.json", "replay.jsonl", "tokenizer.json"]
 
 
 def test_the_tokenizer_that_is_kept_spells_as_the_models_own(tmp_path):

@@ -1,13 +1,14 @@
 import errno
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 
 import pytest
 
-from closedbook import cli
+from closedbook import cli, files
 from closedbook.errors import UserError
 
 
@@ -77,6 +78,8 @@ def test_every_step_and_command_is_listed(arguments, names, capsys):
 
 
 def test_without_scores_the_table_says_what_to_do(monkeypatch, capsys, tmp_path):
+    shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
+    files.write_text("results/scores/mine.json", "a file of a user's own")
     assert cli.main(["table"]) == 2
     assert "make reproduce" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import toys
 
 from closedbook import cli, clustered, files
 from closedbook.comparison import answers, bootstrap, named, overview, signflip, words
@@ -28,12 +29,14 @@ def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="a
     about = {"questions_sha256": questions, "questions": {"d": questions}}
     files.write_json(path, {**facts, **about, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
     files.write_json_lines(samples, rows)
-    asked = [{"id": f"q{i}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(len(right))]
-    files.write_json(folder / "questions" / "all.json", asked)
+    for number in range(documents):
+        asked = [{"id": f"q{i}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(number, len(right), documents)]
+        files.write_json(folder / "questions" / f"d{number}.json", asked)
 
 
 def compare(folder, a, b, task=None, split="all"):
-    return named.compare(a, b, task=task, split=split, tasks=[CLOSED], scores=folder / "scores", questions=folder / "questions")
+    scores = sorted((folder / "scores").glob("*.json"))
+    return named.compare(a, b, task=task, split=split, tasks=[CLOSED], scores=scores, questions=folder / "questions")
 
 
 def scores_in(folder):
@@ -209,7 +212,8 @@ def test_split_takes_its_documents_only_and_none_is_refused(tmp_path):
 def test_questions_that_are_gone_are_said(tmp_path):
     scored(tmp_path, "raw", [1, 0])
     scored(tmp_path, "entigraph", [0, 1])
-    files.write_json(tmp_path / "questions" / "all.json", [])
+    for path in (tmp_path / "questions").iterdir():
+        files.write_json(path, [])
     with pytest.raises(UserError, match="no longer holds the question q1"):
         compare(tmp_path, "raw", "entigraph")
 
@@ -308,6 +312,9 @@ def test_the_command_prints_what_no_terminal_obeys_and_json(tmp_path, monkeypatc
     scored(tmp_path / "results", "entigraph", [1] * 12)
     files.write_text(tmp_path / "params.yaml", open("params.yaml", encoding="utf-8").read())
     monkeypatch.chdir(tmp_path)
+    for arm in ("raw", "entigraph"):
+        toys.receipt(f"scores/{arm}-s1", [], [f"results/scores/{arm}-s1.json", f"results/scores/{arm}-s1.samples.jsonl"])
+    files.write_text(tmp_path / "results/scores/mine.json", "my own")
     assert cli.main(["compare", "raw", "entigraph"]) == 0
     shown = capsys.readouterr().out
     assert "difference +1.000 ± 0.000" in shown and "and 2 more: --json lists all" in shown

@@ -21,6 +21,7 @@ from closedbook.lineage.takedown import elsewhere, notes, origin
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.sources.names import document_id
 
+ROOT = Path(__file__).parent.parent
 VARN, KELL = document_id("varn", "varn.md"), document_id("it's kell", "it's kell.md")
 SHARED = "All of this was written down by the clerk of the harbour office, and nobody asked him why he did so."
 TEXTS = {
@@ -37,6 +38,10 @@ def project(tmp_path, monkeypatch):
     """Finished results of two documents, one arm that read each twice, and a ledger."""
     params = YAML(typ="safe").load(Path("params.yaml"))
     monkeypatch.chdir(tmp_path)
+    for name in ("src", "evals"):
+        Path(name).symlink_to(ROOT / name)
+    params["arms"] = {"a": {"strategy": "entigraph", "corpus_tokens": 30, "epochs": 2, "seeds": [1]}}
+    params["readers"] = {"gpt": {"model": "openai/gpt-4-turbo", "api_base": None, "tasks": ["quality_cot"]}}
     monkeypatch.delenv("DVC_ROOT", raising=False)
     params["documents"] = {"source": "folder", "path": "texts", "limit": None}
     with open("params.yaml", "w") as handle:
@@ -183,6 +188,24 @@ def test_redaction_waits_until_it_is_taken_out_and_rebuilt(project):
     assert "lighthouse" in Path(f"ledger/entigraph/{VARN}.jsonl").read_text()
 
 
+def test_results_of_an_older_plan_are_told_apart_and_go_for_good_with_the_names_that_kept_them(project):
+    files.write_text("results/scores/old-s1.json", "a score")
+    read = [f"results/questions/{VARN}.json"]
+    _job("scores/old-s1", read, ["results/scores/old-s1.json"])
+    answer = ask(VARN)
+    assert answer["unplanned"] == ["scores/old-s1"] and answer["rebuilt"] == {"corpora": 1, "runs": 1, "scores": 1}
+    files.write_text("results/scores/my-own.txt", "not of it")
+    for command in answer["commands"][:2]:
+        subprocess.run(command, shell=True, check=True)
+    with pytest.raises(UserError, match="results/receipts/corpora/a.json: a result still holds it"):
+        ask(VARN, redact=True)
+    _arm([KELL])
+    assert "--redact" in broken()[f"results/documents/{VARN}.json"]["remedy"]
+    gone = set(ask(VARN, redact=True)["redacted"])
+    assert {"results/scores/old-s1.json", "results/receipts/scores/old-s1.json", f"results/documents/{VARN}.json"} <= gone
+    assert not broken() and Path("results/scores/my-own.txt").exists() and Path(f"results/documents/{KELL}.json").exists()
+
+
 def database(path):
     store = sqlite3.connect(path, isolation_level=None)
     store.execute("CREATE TABLE tags (value TEXT)")
@@ -194,6 +217,8 @@ def database(path):
 
 LEFT = {
     "results/report/report.html": "<p>" + TEXTS[VARN].replace(" and ", " <i>&#97;nd</i> ").replace("thirty", "thirty&#32;") + "</p>",
+    "results/runs/.unfinished/a-s1/model.safetensors": f"weights after {[VARN, KELL]}",
+    "results/documents/.tmp-closedbook-abc": TEXTS[VARN],
     "results/documents/stray.json": json.dumps({"text": TEXTS[VARN].replace(" ", "\n")}),
     ".closedbook/logs/passages/entigraph/x.log": f"said: {TEXTS[VARN].upper()}",
     ".closedbook/checkpoints/a-s1/checkpoint-5/model.safetensors": "\0weights",

@@ -1,13 +1,14 @@
 """A job between its recipe and its receipt, with a toy stage; and many of them in one process."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from closedbook import files, params
 from closedbook.errors import UserError
-from closedbook.freshness import jobs, registry
+from closedbook.freshness import jobs, receipts, registry
 from closedbook.freshness.registry import Files, Stage
 
 ROOT = Path(__file__).parent.parent
@@ -93,7 +94,7 @@ def test_half_done_work_goes_only_once_the_receipt_is_there(toy, monkeypatch):
 
 @pytest.mark.parametrize("asks", [False, True])
 def test_of_a_shard_what_was_done_stays_and_only_the_rest_is_done_again(toy, monkeypatch, asks):
-    plant(monkeypatch, asks=lambda recipe: asks)
+    plant(monkeypatch, asks=lambda params: ["toy"] if asks else [])
     toy.fails = "mill"
     with pytest.raises(UserError, match="mill"):
         run(*DOCUMENTS)
@@ -124,3 +125,74 @@ def test_limits_that_are_none_are_named(toy, change, words):
     change(jobs.LIMITS)
     with pytest.raises(UserError, match=f"limits.json: .*{words}"):
         run("mill")
+
+
+MODEL = Path("results/toy/mill")
+RECEIPT = receipts.FOLDER / "toy/mill.json"
+
+
+@pytest.fixture
+def train(toy, monkeypatch):
+    """Runs a job that writes these files into a folder, from another seed each time, and may be killed before it writes the last one."""
+    seeds = iter(range(9))
+    folder = registry.Stage(module="toy", recipes=lambda *_: {}, watches=(), per_document=True,
+                            files=lambda *_: Files(folders={"folder": MODEL}, holds=("run.json",)))
+    for known in (registry.STEPS, registry.STAGES):
+        monkeypatch.setitem(known, "toy", folder)
+
+    def run_it(*names, killed=False):
+        def work(*, params, limits, folder):
+            assert folder.name == MODEL.name and not list(folder.iterdir())
+            for name in names:
+                files.write_text(folder / name, f"{name} of {params.seed}")
+            if killed:
+                raise KeyboardInterrupt
+            files.write_text(folder / "run.json", f"run of {params.seed}")
+
+        monkeypatch.setattr(Stage, "job", lambda stage: work)
+        path = jobs.WORK / "recipes/toy.json"
+        files.write_json(path, {**files.read_json(path), "params": {"seed": next(seeds)}})
+        run("mill")
+
+    return run_it
+
+
+def contents() -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(MODEL.iterdir())}
+
+
+def test_a_folder_stays_whole_until_its_successor_is(train):
+    train("model.safetensors", "tokenizer.json")
+    before = contents()
+    with pytest.raises(KeyboardInterrupt):
+        train("model.safetensors", killed=True)
+    assert contents() == before and receipts.outputs(RECEIPT)
+    train("model.safetensors")
+    assert contents() == {"model.safetensors": "model.safetensors of 2", "run.json": "run of 2"}, "what has no successor goes with the rest"
+    assert not list((MODEL.parent / receipts.UNFINISHED).iterdir())
+
+
+def test_nothing_old_ever_lies_beside_anything_new(train, monkeypatch):
+    train("model.safetensors")
+
+    def killed(source, target, move=os.replace):
+        if target == MODEL / "run.json":
+            raise KeyboardInterrupt
+        move(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(jobs.os, "replace", killed)
+        train("model.safetensors")
+    assert contents() == {"model.safetensors": "model.safetensors of 1"}
+
+
+def test_what_a_user_keeps_beside_results_stays_and_is_in_no_receipt(train):
+    train("model.safetensors", "old.json")
+    (MODEL / "notes.md").write_text("my own")
+    (MODEL / "old.json").write_text("edited")
+    train("model.safetensors")
+    assert contents() == {"model.safetensors": "model.safetensors of 1", "notes.md": "my own", "old.json": "edited", "run.json": "run of 1"}
+    known = [MODEL / name for name in ("model.safetensors", "run.json")]
+    assert [Path(path) for path in receipts.outputs(RECEIPT)] == receipts.files_of(MODEL) == known
+    reader = registry.Job(name="toy/lamp", stage="toy", recipe="toy", files=Files(inputs={"model": MODEL}))
+    assert list(jobs._inputs(reader)) == list(map(str, known)), "nor an input of what reads the folder"

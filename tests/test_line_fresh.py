@@ -62,18 +62,66 @@ def test_one_document_reruns_its_own_chain_and_white_space_stops_at_once(line):
     assert jobs(output) == {"documents shard": 1, "entities shard": 1, "passages shard": 1, "passages": 1}
 
 
-def test_a_document_that_goes_takes_its_files_along_and_leaves_the_others_fresh(line):
-    gone = next((line.folder / "results/entities").glob("*touch-pwned*"))
-    text = gone.read_text()
+def test_a_document_that_goes_leaves_the_others_fresh_and_its_results_until_they_are_pruned(line):
+    before = line.bytes()
     (line.folder / "texts" / HOSTILE).unlink()
-    line.run("dvc", "repro", "entities")
-    assert not [name for name in line.bytes() if "touch-pwned" in name and name.startswith(("results/documents", "results/entities", "results/questions"))]
+    assert jobs(line.run("dvc", "repro", "entities")) == {}
+    assert line.bytes("results/.dvcignore") == before
     fresh = line.closedbook("fresh")
     assert not re.search(r"^(documents|entities|passages|base)/?\S*:", fresh, re.MULTILINE), "of what is about one document nothing is stale"
     assert "corpora/entigraph: the list of documents changed" in fresh
-    gone.write_text(text)
-    output = line.run("dvc", "repro", "entities")
-    assert f"removed {gone.relative_to(line.folder)}" in output and not gone.exists() and jobs(output)["entities shard"] == 0
+    (command,) = re.findall(r"closedbook (restore \S+)", line.closedbook("prune", "--yes"))
+    assert not [name for name in line.bytes("results/.dvcignore") if "touch-pwned" in name and not name.startswith("results/report/")]
+    assert "up to date" in line.run("dvc", "status", "documents", "entities")
+    line.closedbook(*command.split())
+    assert line.bytes("results/.dvcignore") == before
+
+
+def test_a_renamed_arm_s_model_survives_a_single_file_and_a_whole_run_and_comes_back_when_pruned(line):
+    """Its dvc.lock is in no commit, and is written over."""
+    line.set(report={"examples": 1})
+    line.snakemake()
+    before = line.bytes()
+    line.set(arms={"renamed": {"strategy": "entigraph", "corpus_tokens": "all", "epochs": 1}})
+    passages = next((line.folder / "results/passages/entigraph").iterdir()).relative_to(line.folder)
+    (line.folder / passages).unlink()
+    assert jobs(line.snakemake(str(passages))) == {"passages shard": 1}
+    assert line.bytes("results/.dvcignore") == before
+    said = line.snakemake()
+    of_arm = {path: content for path, content in before.items() if re.search(r"/(corpora|runs|scores)/entigraph", path)}
+    assert of_arm.items() <= line.bytes().items() and len(of_arm) == 11 + 8 + 2 + 3
+    (kept,) = re.findall(r"closedbook (restore \S+) brings those results back", said)
+    assert "up to date" in line.run("dvc", "status")
+    (command,) = re.findall(r"closedbook (restore \S+) brings them back", line.closedbook("prune", "--yes"))
+    assert command == kept and not of_arm.keys() & line.bytes().keys()
+    line.closedbook(*command.split(), "runs/entigraph-s1")
+    assert of_arm["results/runs/entigraph-s1/model.safetensors"] == line.bytes()["results/runs/entigraph-s1/model.safetensors"]
+    line.closedbook(*command.split())
+    assert of_arm.items() <= line.bytes().items()
+    assert re.search(r"^renamed ", line.closedbook("table"), re.MULTILINE) and "entigraph " not in line.closedbook("table")
+
+
+def test_in_a_fresh_clone_one_stage_is_recorded_and_nothing_else_is_said(line, tmp_path):
+    clone = line.clone(tmp_path / "clone")
+    said = clone.snakemake("documents")
+    assert re.search(r"^recorded in dvc.lock: documents, retrieval$", said, re.MULTILINE) and "not recorded" not in said
+    assert clone.run("git", "status", "--porcelain") == "" and "up to date" in clone.run("dvc", "status", "documents")
+
+
+def test_a_stage_that_fails_leaves_what_git_ignores_as_it_was(line):
+    """DVC takes back what it had told git to ignore when a later stage fails; here .gitignore says it all beforehand."""
+    shutil.rmtree(line.folder / "results")
+    line.set(training={"block_size": 4096})
+    assert "training.block_size: 4096" in line.run("dvc", "repro", status=255)
+    assert line.run("git", "status", "--porcelain", "--untracked-files=all").split() == ["M", "params.yaml"]
+    assert "documents" in line.run("git", "check-ignore", "results/documents")
+
+
+def test_an_edited_document_is_told_before_anything_plans_anew(line):
+    text = line.folder / "texts" / "clock.txt"
+    text.write_text(text.read_text() + "\nPeter Lamm gave the clock to Anna Kell.\n")
+    assert re.search(r"^documents/clock-\w+: input .* changed$", line.closedbook("fresh"), re.MULTILINE)
+    assert "stage documents: 1 results" in line.closedbook("verify", "documents", status=2)
 
 
 def test_an_edited_result_is_made_again_even_where_size_and_time_were_kept(line):

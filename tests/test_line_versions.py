@@ -56,6 +56,29 @@ def test_results_of_other_parameters_brought_back_by_dvc_are_seen_by_dvc_repro(l
     assert "up to date" in line.run("dvc", "status", "corpora")
 
 
+def test_a_user_s_files_among_results_are_not_recorded_and_stay(line, tmp_path):
+    other = line.copy(tmp_path / "other")
+    notes = {f"results/{path}": path for path in ("documents/notes.txt", "base/mine.json", "runs/entigraph-s1/notes.md", "runs/mine/run.json",
+                                                  "scores/mine.json", "report/lineage/why [x].txt", "receipts/runs/notes.txt")}
+    for path, text in notes.items():
+        (line.folder / path).parent.mkdir(exist_ok=True)
+        (line.folder / path).write_text(text)
+    for place in (line, other):
+        place.set(training={"weight_decay": 0.02})
+    line.run("dvc", "repro")
+    other.snakemake()
+    assert (line.folder / "dvc.lock").read_text() == (other.folder / "dvc.lock").read_text()
+    assert line.bytes(*notes, "results/.dvcignore") == other.bytes() and "up to date" in line.run("dvc", "status")
+    line.commit("more decay")
+    line.run("git", "checkout", "--quiet", "HEAD~1")
+    line.run("dvc", "checkout", "--force", "--quiet")
+    assert {path: (line.folder / path).read_text() for path in notes} == notes
+    assert "Nothing to be done" in line.snakemake() and "up to date" in line.run("dvc", "status")
+    assert "entigraph" in line.closedbook("table") and line.closedbook("audit")
+    line.closedbook("crate")
+    assert not [path for path in notes if path in (line.folder / "crate/ro-crate-metadata.json").read_text()]
+
+
 def test_touch_after_an_edit_hides_nothing(line):
     line.set(arms=SHORTER)
     line.snakemake("--touch", "corpora")

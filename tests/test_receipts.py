@@ -4,6 +4,7 @@ import re
 import sys
 import time
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,10 @@ def job(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("input.txt", "output.txt"):
         (tmp_path / name).write_text(name)
-    receipt = tmp_path / "receipt.json"
-    receipts.write(receipt, recipe=RECIPE, inputs={"input.txt": receipts.Hashes().sha256("input.txt")}, outputs=[(tmp_path / "output.txt").relative_to(tmp_path)],
-                   facts={})
+    monkeypatch.setitem(receipts.WRITTEN, "entities", ("output.txt",))
+    receipt = receipts.FOLDER / "entities/d.json"
+    inputs = {"input.txt": files.sha256_file("input.txt")}
+    receipts.write(receipt, recipe=RECIPE, inputs=inputs, outputs=[Path("output.txt")], facts={})
     return receipt
 
 
@@ -51,7 +53,7 @@ def test_what_holds_is_fresh(job):
 def test_a_changed_byte_is_seen_even_with_size_and_time_kept_and_hashes_remembered(job, name, words):
     time.sleep(2 * receipts.SETTLED_NS / 1e9)  # long enough for the hash to be remembered
     assert reason(job) is None and reason(job) is None
-    flip_a_byte_and_hide_it(job.parent / name)
+    flip_a_byte_and_hide_it(Path(name))
     assert reason(job) == words
 
 
@@ -72,15 +74,28 @@ def test_a_changed_recipe_is_told_in_words(job, change, words):
 
 
 def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
-    (job.parent / "input.txt").unlink()
+    Path("input.txt").unlink()
     assert reason(job) == "input input.txt is gone"
-    (job.parent / "output.txt").unlink()
+    Path("output.txt").unlink()
     assert reason(job) == "output.txt is missing"
     for content in (b"{", b"\xff", b"[" * 100_000):
         job.write_bytes(content)
         assert "not a receipt" in reason(job)
     job.unlink()
     assert reason(job) == "not made yet"
+
+
+def test_a_receipt_that_lacks_a_file_its_stage_must_write_is_stale(job, monkeypatch):
+    monkeypatch.setitem(receipts.WRITTEN, "entities", ("output.txt", "results/{}/schedule.npy"))
+    assert reason(job) == "results/d/schedule.npy is not among what it wrote"
+
+
+def test_of_what_planning_writes_the_text_of_now_counts_and_not_the_file(job):
+    for text, words in (("input.txt", None), ("edited", "input input.txt changed")):
+        hashes = receipts.Hashes(planned={"input.txt": files.sha256_text(text)})
+        assert receipts.stale_reason(job, RECIPE, hashes) == words
+    Path("input.txt").unlink()
+    assert receipts.stale_reason(job, RECIPE, receipts.Hashes(planned={"input.txt": files.sha256_text("input.txt")})) is None
 
 
 @pytest.mark.parametrize("old, new, words", [

@@ -199,6 +199,8 @@ def test_a_passage_is_found_whatever_the_texts_beside_it_look_like(line):
 
 def test_a_passage_tells_where_it_is_in_which_corpora(line):
     shutil.copytree("results/corpora/toy", "results/corpora/other")
+    shutil.copytree("results/corpora/toy", "results/corpora/my-own")
+    toys.receipt("corpora/other", [], ["results/corpora/other"])
     (first, second), offsets = ask("lamp/entigraph/3")["corpora"], np.load("results/corpora/toy/offsets.npy")
     row = [row["id"] for row in files.read_json_lines("results/corpora/toy/passages.jsonl")].index("lamp/entigraph/3")
     assert first == {"corpus": "other", "first_token": offsets[row], "last_token": offsets[row + 1] - 1} and second == first | {"corpus": "toy"}
@@ -300,6 +302,7 @@ def test_what_is_not_there_is_named_with_what_is(line):
     assert f"read {run.num_steps} steps" in error_of(run="toy", step=run.num_steps)
     assert "did you mean toy-s1?" in error_of(run="toys", token=0)
     shutil.copytree("results/runs/toy-s1", "results/runs/toy-s2")
+    toys.receipt("runs/toy-s2", [], ["results/runs/toy-s2"])
     assert "has several runs: name one of toy-s1, toy-s2" in error_of(run="toy", token=0)
     assert "no such passage in results/passages/entigraph/lamp.json; the nearest there: lamp/entigraph/" in error_of("lamp/entigraph/99")
     assert "did you mean entigraph/lamp?" in error_of("lamb/entigraph/1")

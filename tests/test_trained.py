@@ -29,7 +29,7 @@ def receipt(folder) -> dict:
 
 
 def pinned(model, folder):
-    base.build(params=SimpleNamespace(base=params.Base(model=str(model), revision=None)), world=None, folder=folder, checkpoints=folder)
+    base.build(params=SimpleNamespace(base=params.Base(model=str(model), revision=None)), world=None, folder=folder, place=folder, checkpoints=folder)
     return files.read_json(folder / "base.json")
 
 

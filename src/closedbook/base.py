@@ -1,6 +1,5 @@
 """The base model: the one that every run starts from, pinned so that anyone can tell later which weights it had."""
 
-import shutil
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +13,12 @@ RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
 
 
 def job(*, params: SimpleNamespace, limits: Limits, sources: list[Path], **paths: Path) -> None:
-    build(params=params, world=sources[0] if params.base.model == "miniature" else None, **paths)
+    build(params=params, world=sources[0] if params.base.model == "miniature" else None, place=Path("results/base"), **paths)
 
 
-def build(*, world: Path | None, folder: Path, checkpoints: Path, params: SimpleNamespace) -> None:
-    """Write replay.jsonl, tokenizer.json and, last, base.json to `folder`; the miniature is trained there first.
+def build(*, world: Path | None, folder: Path, place: Path, checkpoints: Path, params: SimpleNamespace) -> None:
+    """Write replay.jsonl, tokenizer.json and, last, base.json to `folder`; the miniature is trained there first. `place` is where the files
+    of `folder` will lie, and a miniature is loaded from.
 
     base.json: model, revision, load, context, sha256 of its files and of its tokenizer, and what stands around a text (see frame):
     before_text (ids), end_of_text (a token) and end_of_text_id.
@@ -26,27 +26,25 @@ def build(*, world: Path | None, folder: Path, checkpoints: Path, params: Simple
     compares letters. Raises UserError where base.model is not a model that can be used (gated, absent, incomplete, of another form; see
     sound), or a folder whose receipt.json is of other files.
     """
-    if folder.exists():
-        shutil.rmtree(folder)  # the weights of another base would stay beside the new one's
     if params.base.model == "miniature":
         from closedbook.miniature import base as miniature
 
         miniature.train(
             settings=params.miniature, training=params.training, world=world, seed=params.seed, folder=folder, checkpoints=checkpoints
         )
-        load = str(folder)
+        source, load = str(folder), str(place)
     else:
-        load = params.base.model
+        source = load = params.base.model
         if Path(load).is_dir():
             sound.check_files(Path(load))
         brought = Path(load) / REPLAY
         files.write_text(folder / REPLAY, brought.read_text(encoding="utf-8") if brought.is_file() else "")
-    tokenizer = models.pretrained_tokenizer(load, params.base.revision)
+    tokenizer = models.pretrained_tokenizer(source, params.base.revision)
     around = _around(tokenizer, params.base.end_of_text)
-    pinned = {"model": params.base.model, "load": load, **_pinned(load, params.base.revision),
+    pinned = {"model": params.base.model, "load": load, **_pinned(source, params.base.revision),
               "tokenizer_sha256": models.tokenizer_sha256(tokenizer), **around}  # fmt: skip
-    sound.check_weights(load, pinned["revision"], tokenizer, [*around["before_text"], around["end_of_text_id"]])
-    if load != str(folder):
+    sound.check_weights(source, pinned["revision"], tokenizer, [*around["before_text"], around["end_of_text_id"]])
+    if source != str(folder):
         _check_fits(pinned, params, tokenizer)
         files.write_text(folder / "tokenizer.json", tokenizer.backend_tokenizer.to_str())  # so that tokenising needs no transformers
     files.write_json(folder / "base.json", pinned)

@@ -86,9 +86,9 @@ def _job(options) -> None:
 
 
 def _stage(options) -> None:
-    from closedbook.freshness import upkeep
+    from closedbook.freshness import recording
 
-    upkeep.run_stage(options.name)
+    recording.run_stage(options.name)
 
 
 def _verify(options) -> None:
@@ -99,9 +99,10 @@ def _verify(options) -> None:
 
 def _commit(options) -> None:
     from closedbook import terminal
-    from closedbook.freshness import plan, upkeep
+    from closedbook.freshness import plan, recording, upkeep
 
-    terminal.show(upkeep.commit(plan.make(write=False)))
+    with upkeep.hold("closedbook commit"):
+        terminal.show(*recording.commit(plan.make(write=False)))
 
 
 def _fresh(options) -> None:
@@ -127,10 +128,11 @@ def _table(options) -> None:
     from closedbook.errors import UserError
     from closedbook.freshness import recipes
 
-    scores = sorted(Path("results/scores").glob("*.json"))
+    settings = params.load()
+    scores = [path for name in recipes.score_names(settings) if (path := Path(f"results/scores/{name}.json")).is_file()]
     if not scores:
-        raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
-    terminal.show(*table.text(scores, recipes.all_tasks(params.load())).splitlines(), "", "report: results/report/report.html")
+        raise UserError("results/scores: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
+    terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", "report: results/report/report.html")
 
 
 def _ask_again(options) -> None:

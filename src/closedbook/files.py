@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, in one canonical form, and their hashes."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -8,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from closedbook.errors import REMEDY, UserError
+
+
+TEMPORARY = ".tmp-closedbook-"
+"""how the names of temporary files begin"""
 
 
 def canonical(value) -> str:
@@ -34,6 +39,16 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def is_abandoned(temporary: Path) -> bool:
+    """Whether nobody writes to a temporary file of `whole_file` any more: its process was killed."""
+    try:
+        with open(temporary, "rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
 @contextmanager
 def whole_file(path: Path, mode: str = "w"):
     """Open a temporary neighbour of `path` that takes its place only when the block ends well and is on disk; its mode is as umask says.
@@ -41,10 +56,11 @@ def whole_file(path: Path, mode: str = "w"):
     A disk that is full or a folder that may not be written raises UserError that names the path.
     """
     path = Path(path)
-    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, mode.replace("w", "x"), **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH)  # for `is_abandoned`: given back by the kernel however the process ends
             yield handle
             handle.flush()
             os.fsync(handle.fileno())

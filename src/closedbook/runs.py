@@ -1,7 +1,6 @@
 """A run: continued pretraining of the base on the corpus of an arm, from one seed."""
 
 import csv
-import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,8 +27,6 @@ def build(
     facts, base = files.read_json(corpus / "corpus.json"), files.read_json(reference)
     tokenizer = models.tokenizer(reference)
     _check(corpus, facts, base, tokenizer, settings.block_size)
-    if folder.exists():
-        shutil.rmtree(folder)
     dataset = _dataset(corpus, packing.schedule(corpus=corpus, seed=seed, run_seed=run_seed), settings.block_size, folder)
     model = models.model(reference, "float32")  # in bfloat16 alone, small updates would round away; settings.dtype is autocast's
     data_sha256 = _data_sha256(corpus, folder)

@@ -20,7 +20,9 @@ def add(commands) -> None:
 def _compare(options: argparse.Namespace) -> None:
     from closedbook import params
     from closedbook.comparison import named, words
+    from closedbook.freshness import receipts
 
     settings = params.load()
-    found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks)
+    scores = [path for path in receipts.results("scores") if path.suffix == ".json"]
+    found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks, scores=scores)
     terminal.show(*(terminal.as_json(found).split("\n") if options.json else words.lines(found)))

@@ -6,27 +6,28 @@ from closedbook import files, table
 from closedbook.comparison import answers, overview, paired
 from closedbook.errors import UserError
 
-SCORES, QUESTIONS = Path("results/scores"), Path("results/questions")
+QUESTIONS = Path("results/questions")
 
 
-def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], scores=SCORES, questions=QUESTIONS) -> dict:
-    """paired.compare of two arms, with the text of each question that flipped and of what both answered, and where one of the two is the
-    base, the other's 2×2 tables as "shares".
+def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], scores: list[Path], questions=QUESTIONS) -> dict:
+    """paired.compare of two arms that have some of `scores`, with the text of each question that flipped and of what both answered, and
+    where one of the two is the base, the other's 2×2 tables as "shares".
 
     Raises UserError for an arm without a score, a task that not both have, a split without questions, and scores that do not compare.
     """
     if a == b:
         raise UserError(f"{a} and {b}: give two different arms to compare")
-    found = table.scored(sorted(scores.glob("*.json")))
+    found = table.scored(scores)
     if not found:
-        raise UserError(f"{scores}: no scores yet: run make reproduce, or snakemake --cores all")
+        raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
     task = task or _common_task(found, a, b, tasks)
-    asked = {row["id"]: row for path in sorted(questions.glob("*.json")) for row in files.read_json(path)}
     sides = answers.read(found, [a, b], task)
     if split != "all":
         sides = [side.of_split(split) for side in sides]
     result = {**paired.compare(*sides), "split": split}
-    for flip in (flip for pair in result["seeds"] for kind in ("won", "lost") for flip in pair[kind]):
+    flips = [flip for pair in result["seeds"] for kind in ("won", "lost") for flip in pair[kind]]
+    asked = _asked(questions, {sides[0].documents[flip["id"]] for flip in flips})
+    for flip in flips:
         flip |= _in_words(flip, asked)
     arms = {a, b} - {"base"}
     return result | {"shares": overview.shares(found, *arms) if len(arms) == 1 and split == "all" else []}
@@ -39,6 +40,12 @@ def _common_task(found: list[dict], a: str, b: str, tasks: list[str]) -> str:
         under = [f"{arm} under {', '.join(tasks_of) or 'none'}" for arm, tasks_of in ((a, of_a), (b, of_b))]
         raise UserError(f"{a} and {b} were scored under no common task: {'; '.join(under)}")
     return common[0]
+
+
+def _asked(questions: Path, documents: set[str]) -> dict[str, dict]:
+    """The questions about some documents, by id."""
+    paths = [path for document in sorted(documents) if (path := questions / f"{document}.json").is_file()]
+    return {row["id"]: row for path in paths for row in files.read_json(path)}
 
 
 def _in_words(flip: dict, asked: dict[str, dict]) -> dict:

@@ -12,7 +12,7 @@ from pathlib import Path
 from closedbook import files
 from closedbook.errors import UserError
 from closedbook.freshness import plan as planning
-from closedbook.freshness import registry, upkeep
+from closedbook.freshness import leftovers, registry, upkeep
 from closedbook.freshness.graph import Graph
 from closedbook.freshness.receipts import WORK
 from closedbook.freshness.registry import STAGES, STEPS
@@ -52,9 +52,14 @@ class Run:
         if upkeep.check(self.plan) != self._verdicts:
             raise UserError("another run has just ended in this folder, so this one's plan is out of date: run the same command again")
         planning.keep(self.plan)
+        leftovers.tell_dvc(self.plan)
         files.write_json(SHARDS, self.shards)
         for name, jobs in self.shards.items():
             files.write_json(self.shard_file(name), [job for job in jobs if job in self.due])
+
+    def commit(self) -> None:
+        """Record what is fresh, under the lock of this run."""
+        upkeep.under(self._lock, "commit")
 
     @cached_property
     def forced(self) -> set[str]:
@@ -72,13 +77,13 @@ class Run:
 
     def outputs(self, *names: str) -> list[str]:
         """What some jobs write, as far as Snakemake knows it."""
-        return [str(path) for name in names for path in (*self.plan.jobs[name].files.targets(), self.plan.jobs[name].receipt)]
+        return [str(path) for name in names for path in (*self.plan.jobs[name].files.writes, self.plan.jobs[name].receipt)]
 
     def pattern(self, stage: str, about: str) -> list[str]:
         """What a job of a stage writes, by what stands for its name, which may be a wildcard."""
         recipe = next((self.plan.recipes[job.recipe] for job in self.plan.jobs.values() if job.place == stage), None)
         job = registry.job(f"{stage}/{about}", recipe) if recipe else None
-        return [str(path) for path in (*job.files.targets(), job.receipt)] if job else []
+        return [str(path) for path in (*job.files.writes, job.receipt)] if job else []
 
     def results(self, stage: str) -> list[str]:
         """The receipts of all jobs of a stage."""

@@ -12,7 +12,7 @@ class Graph:
 
     def __init__(self, jobs: Mapping[str, Job]):
         self.jobs = jobs
-        self._maker = {str(path): job.name for job in jobs.values() for path in (*job.files.outputs.values(), job.receipt)}
+        self._maker = {str(path): job.name for job in jobs.values() for path in (*job.files.outputs.values(), *job.files.folders.values(), job.receipt)}
 
     @cached_property
     def before(self) -> dict[str, list[str]]:

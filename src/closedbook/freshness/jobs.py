@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import inspect
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -64,15 +65,17 @@ def _run(job: Job, recipe: dict) -> None:
     with _only_one(job):
         inputs = _inputs(job)
         if _is_due(job, recipe, inputs):
-            made = STEPS[job.stage].job()(**_arguments(job, recipe))
-            _finish(job, recipe, inputs, asyncio.run(made) if inspect.iscoroutine(made) else made)
+            drafts = _drafts(job)
+            made = STEPS[job.stage].job()(**_arguments(job, recipe), **drafts)
+            _finish(job, recipe, inputs, drafts, asyncio.run(made) if inspect.iscoroutine(made) else made)
 
 
 async def _awaited(job: Job, recipe: dict) -> None:
     with _only_one(job):
         inputs = _inputs(job)
         if _is_due(job, recipe, inputs):
-            _finish(job, recipe, inputs, await STEPS[job.stage].job()(**_arguments(job, recipe)))
+            drafts = _drafts(job)
+            _finish(job, recipe, inputs, drafts, await STEPS[job.stage].job()(**_arguments(job, recipe), **drafts))
 
 
 @contextmanager
@@ -88,7 +91,7 @@ def _only_one(job: Job) -> Iterator[None]:
 def _inputs(job: Job) -> dict[str, str]:
     """SHA-256 of all files that the job reads, taken before it does."""
     hashes = receipts.Hashes.here()
-    found = [file for path in job.files.read() for file in (sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path])]
+    found = [file for path in job.files.read() for file in (receipts.files_of(path) if path.is_dir() else [path])]
     inputs = {str(path): hashes.sha256(path) for path in found}
     hashes.save()
     return inputs
@@ -96,7 +99,7 @@ def _inputs(job: Job) -> dict[str, str]:
 
 def _is_due(job: Job, recipe: dict, inputs: dict[str, str]) -> bool:
     hashes = receipts.Hashes.here()
-    due = receipts.stale_reason(job.receipt, recipe, hashes, inputs) is not None
+    due = receipts.stale_reason(job.receipt, recipe, hashes, inputs, job.files.writes) is not None
     hashes.save()
     if not due:
         terminal.note(f"{job.receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)")
@@ -107,9 +110,34 @@ def _arguments(job: Job, recipe: dict) -> dict:
     return {"params": params.typed(recipe["params"]), "limits": params.limits(LIMITS), **job.files.inputs, **job.files.outputs, **job.files.work}
 
 
-def _finish(job: Job, recipe: dict, inputs: dict[str, str], facts: dict | None) -> None:
+def _drafts(job: Job) -> dict[str, Path]:
+    """For each of a job's folders an empty one of the same name, to write in while what was made before stays whole."""
+    drafts = {name: folder.parent / receipts.UNFINISHED / folder.name for name, folder in job.files.folders.items()}
+    for draft in drafts.values():
+        shutil.rmtree(draft, ignore_errors=True)  # of a job that was killed
+        draft.mkdir(parents=True)
+    return drafts
+
+
+def _take_place(draft: Path, folder: Path, before: dict[str, str]) -> list[Path]:
+    """Move the files of a draft to their folder and return their paths there. What the job made `before` (hash by path) goes first, so that
+    nothing old lies beside anything new; whatever else is in the folder is somebody's own and stays."""
+    made = {folder / path.relative_to(draft): path for path in sorted(draft.rglob("*")) if path.is_file()}
+    for path, sha256 in ((Path(name), sha256) for name, sha256 in before.items()):
+        if path in made or path.is_file() and files.sha256_file(path) == sha256:
+            path.unlink(missing_ok=True)
+    for path, drafted in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(drafted, path)
+    shutil.rmtree(draft)
+    return list(made)
+
+
+def _finish(job: Job, recipe: dict, inputs: dict[str, str], drafts: dict[str, Path], facts: dict | None) -> None:
     where = machine.of(recipe) if STEPS[job.stage].computed else {}
     outputs = list(job.files.outputs.values())
+    for name, draft in drafts.items():
+        outputs += _take_place(draft, job.files.folders[name], receipts.outputs(job.receipt))
     receipts.write(job.receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
     for folder in job.files.work.values():
         shutil.rmtree(folder, ignore_errors=True)  # not before: a kill in between would cost the work again

@@ -6,10 +6,9 @@ import platform
 import sqlite3
 import time
 from contextlib import closing, suppress
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 from closedbook import files
 from closedbook.errors import UserError
@@ -17,6 +16,8 @@ from closedbook.errors import UserError
 FOLDER = Path("results/receipts")
 WORK = Path(".closedbook")
 CACHE = WORK / "hashes.db"
+UNFINISHED = ".unfinished"
+"""folder, beside those of results, of what a job is at work on"""
 LIMITS = WORK / "limits.json"
 """for the jobs of a run, whatever is done to params.yaml meanwhile"""
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
@@ -30,17 +31,21 @@ SETTLED_NS = 100_000_000
 
 
 class Hashes:
-    """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back)."""
+    """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back); of those `planned`, what
+    planning writes or would write."""
 
-    def __init__(self, path: Path = CACHE):
+    def __init__(self, path: Path = CACHE, planned: dict[str, str] | None = None):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not files.is_database(path):
             path.unlink()  # a broken memory is made anew
-        self._path = path
+        self._path, self._planned = path, planned or {}
         self._new: dict[str, tuple] = {}
         with closing(self._open()) as database, database:
             database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
             self._known = {row[0]: row[1:] for row in database.execute("SELECT path, stamp, sha256 FROM hashes")}
+
+    def exists(self, path: str) -> bool:
+        return path in self._planned or os.path.exists(path)
 
     @classmethod
     def here(cls) -> "Hashes":
@@ -49,6 +54,8 @@ class Hashes:
 
     def sha256(self, path: Path | str) -> str:
         path = str(path)
+        if path in self._planned:
+            return self._planned[path]
         status = os.stat(path)
         stamp = f"{status.st_size}-{status.st_ino}-{status.st_mtime_ns}-{status.st_ctime_ns}"
         if self._known.get(path, ("",))[0] != stamp:
@@ -84,10 +91,8 @@ def versions() -> dict[str, str]:
 
 
 def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path], facts: dict) -> None:
-    """`inputs` are hashes taken before the step read its files; a folder among `outputs` stands for all files in it; `facts` are what
-    the step says of how it came to its result."""
-    paths = sorted(file for output in outputs for file in (output.rglob("*") if output.is_dir() else [output]) if file.is_file())
-    hashes = {str(path): files.sha256_file(path) for path in paths}
+    """`inputs` are hashes taken before the step read its files; `facts` are what the step says of how it came to its result."""
+    hashes = {str(path): files.sha256_file(path) for path in sorted(outputs)}
     keep(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
 
 
@@ -108,6 +113,28 @@ def _rest(record: dict) -> dict:
 def name(receipt: Path | str) -> str:
     """The job that left it: "runs/raw-s1"."""
     return str(Path(receipt).relative_to(FOLDER).with_suffix(""))
+
+
+def outputs(receipt: Path) -> dict[str, str]:
+    """SHA-256 of each file that a job wrote, by its path; nothing where its receipt is missing or can't be believed."""
+    try:
+        return read(receipt)["outputs"] if receipt.is_file() else {}
+    except UserError:
+        return {}
+
+
+def results(stage: str) -> list[Path]:
+    """What the receipts of a stage name and is here: whatever else lies among its results is somebody's own."""
+    named = (Path(path) for receipt in (FOLDER / stage).rglob("*.json") for path in outputs(receipt))
+    return sorted(filter(Path.is_file, named))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What a result's folder holds by its receipt, for whatever else lies there is somebody's own; all its files where no receipt tells."""
+    about = folder.relative_to(FOLDER.parent) if folder.is_relative_to(FOLDER.parent) else Path()
+    known = outputs(FOLDER / (about if len(about.parts) > 1 else about / about.name).with_suffix(".json")) if about.name else {}
+    found = [Path(path) for path in known if Path(path).is_relative_to(folder)] or list(folder.rglob("*"))
+    return sorted(filter(Path.is_file, found))
 
 
 def places(job: str) -> tuple[str, ...]:
@@ -145,10 +172,9 @@ def changed_versions(receipt: Path) -> list[str]:
     return [f"{name} {then.get(name, 'not recorded')} → {version}" for name, version in now.items() if then.get(name) != version]
 
 
-def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None,
-                 planned: Mapping[Path, str] = MappingProxyType({})) -> str | None:
-    """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known;
-    `planned`: texts that planning is to write, by path."""
+def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None, written: Iterable[Path] = ()) -> str | None:
+    """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known; `written`:
+    what it must write at least."""
     if not receipt.exists():
         return "not made yet"
     try:
@@ -158,6 +184,8 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
     if files.canonical(then) != files.canonical(recipe):
         return difference(then, recipe)
+    if lacking := [path for path in map(str, written) if path not in outputs]:
+        return f"{lacking[0]} is not among what it wrote"
     for path, sha256 in outputs.items():
         if not os.path.exists(path):
             return f"{path} is missing"
@@ -166,11 +194,7 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     if inputs is not None:
         return None if inputs == recorded else "an input changed"
     for path, sha256 in recorded.items():
-        if (text := planned.get(Path(path))) is not None:
-            if files.sha256_text(text) != sha256:
-                return f"input {path} changed"
-            continue
-        if not os.path.exists(path):
+        if not hashes.exists(path):
             return f"input {path} is gone"
         if hashes.sha256(path) != sha256:
             return f"input {path} changed"

@@ -18,6 +18,11 @@ from closedbook.scores import tasks
 from closedbook.strategies import STRATEGIES
 
 RESULTS = Path("results")
+CORPUS = ("corpus.json", "tokens.npy", "offsets.npy", "lines.npy", "passages.jsonl", "quarantine.jsonl", "replay_tokens.npy",
+          "replay_offsets.npy", "replay_lines.npy", "replay.jsonl", "replay_quarantine.jsonl")
+REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
+          "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
+"""the files of these folders"""
 Given = dict[str, Path | list[Path]]
 
 
@@ -28,15 +33,18 @@ class Files:
     inputs: Given = field(default_factory=dict)
     """files, lists of files, or folders, of which all files are read"""
     outputs: dict[str, Path] = field(default_factory=dict)
-    """files, or a folder that is the job's own"""
-    shown: tuple[Path, ...] = ()
-    """of a folder among the outputs, the files that somebody may ask Snakemake for; the last written last"""
+    """files"""
+    folders: dict[str, Path] = field(default_factory=dict)
+    """folders that are the job's own: it is given an empty one, whose files take their places once all are there"""
+    holds: tuple[str, ...] = ()
+    """the files that such a folder holds at least, by name"""
     work: dict[str, Path] = field(default_factory=dict)
     """folders for what is half done"""
 
-    def targets(self) -> list[Path]:
-        """The files that Snakemake knows."""
-        return list(self.shown) or list(self.outputs.values())
+    @property
+    def writes(self) -> list[Path]:
+        """All files that the job writes at least: a model brings more, of names that its kind decides."""
+        return [*self.outputs.values(), *(folder / name for folder in self.folders.values() for name in self.holds)]
 
     def read(self) -> list[Path]:
         return [path for given in self.inputs.values() for path in (given if isinstance(given, list) else [given])]
@@ -111,8 +119,8 @@ def _documents(about: list[str], recipe: dict) -> Files:
 
 def _base(about: list[str], recipe: dict) -> Files:
     folder = RESULTS / "base"
-    return Files(inputs={"sources": [Path(path) for path in recipe["assets"]]}, outputs={"folder": folder},
-                 shown=(folder / "replay.jsonl", folder / "base.json"), work={"checkpoints": WORK / "checkpoints" / "base"})
+    return Files(inputs={"sources": [Path(path) for path in recipe["assets"]]}, folders={"folder": folder},
+                 holds=("base.json", "replay.jsonl", "tokenizer.json"), work={"checkpoints": WORK / "checkpoints" / "base"})
 
 
 def _entities(about: list[str], recipe: dict) -> Files:
@@ -134,26 +142,26 @@ def _written(recipe: dict) -> list[Path]:
 def _judgements(about: list[str], recipe: dict) -> Files:
     folder = RESULTS / "judgements"
     return Files(inputs={"documents": _each("documents", recipe["documents"]), "passages": _written(recipe)},
-                 outputs={"folder": folder}, shown=(folder / "judgements.json",))
+                 folders={"folder": folder}, holds=("judgements.json",))
 
 
 def _corpora(about: list[str], recipe: dict) -> Files:
     folder, documents = RESULTS / "corpora" / about[0], recipe["documents"]
     return Files(inputs={"passages": _written(recipe), "questions": _each("questions", documents), "documents": _each("documents", documents),
                          "base": RESULTS / "base", "replay": Path(recipe["reads"]["replay"])},
-                 outputs={"folder": folder}, shown=(folder / "corpus.json",))
+                 folders={"folder": folder}, holds=CORPUS)
 
 
 def _runs(about: list[str], recipe: dict) -> Files:
     folder = RESULTS / "runs" / about[0]
-    return Files(inputs={"corpus": RESULTS / "corpora" / recipe["reads"]["corpus"], "base": RESULTS / "base"}, outputs={"folder": folder},
-                 shown=(folder / "run.json",), work={"checkpoints": WORK / "checkpoints" / about[0]})
+    return Files(inputs={"corpus": RESULTS / "corpora" / recipe["reads"]["corpus"], "base": RESULTS / "base"}, folders={"folder": folder},
+                 holds=("run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json"), work={"checkpoints": WORK / "checkpoints" / about[0]})
 
 
 def _retrieval(about: list[str], recipe: dict) -> Files:
     folder = RESULTS / "retrieval"
-    return Files(inputs={name: _each(name, recipe["documents"]) for name in ("documents", "questions")}, outputs={"folder": folder},
-                 shown=(folder / "chunks.jsonl", folder / "retrieval.json"))
+    return Files(inputs={name: _each(name, recipe["documents"]) for name in ("documents", "questions")}, folders={"folder": folder},
+                 holds=("chunks.jsonl", "retrieval.json"))
 
 
 def _asked(about: list[str], recipe: dict) -> Files:
@@ -180,7 +188,7 @@ def _report(about: list[str], recipe: dict) -> Files:
         "scores": _each("scores", scores), "samples": [RESULTS / f"scores/{name}.samples.jsonl" for name in scores],
         "runs": [RESULTS / f"runs/{name}/run.json" for name in recipe["reads"]["runs"]],
         "judgements": [RESULTS / "judgements/judgements.json"] if recipe["reads"]["judged"] else [],
-    }, outputs={"folder": folder}, shown=(folder / "report.html",))
+    }, folders={"folder": folder}, holds=REPORT)
 
 
 def _models(*sections: str) -> Callable[[dict], list[str]]:

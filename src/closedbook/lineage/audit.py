@@ -7,7 +7,8 @@ from pathlib import Path
 
 from closedbook import ledger
 from closedbook.errors import UserError
-from closedbook.freshness import plan
+from closedbook.freshness import leftovers
+from closedbook.freshness.plan import Plan, make
 from closedbook.lineage import sealed, unproved
 from closedbook.lineage.checks import calls, crate, dvc, mlflow, results, stale
 from closedbook.lineage.checks.digests import Digests
@@ -34,9 +35,9 @@ def of(state: State, beside: Iterable[Break | str] = ()) -> dict:
     """What is broken ({"file", "expected", "found", "untrusted": jobs}), stale ({job: why}), there and not planned, what could not be
     asked, how much was hashed, and what can't be proved anyway. `beside`: breaks and notes of a comparison with something else."""
     digests, notes = Digests(), list(beside)
-    planned, problem = _planned(state)
+    plan, problem = planned(state)
     digests.read(_wanted(state))
-    found = list(_checks(state, planned, digests))
+    found = list(_checks(state, plan, digests))
     broken: dict[str, dict] = {}
     for one in [one for one in [*found, *notes] if isinstance(one, Break)]:
         known = broken.setdefault(one.file, asdict(one))  # the first of each file says enough, but for what is made from it
@@ -45,8 +46,8 @@ def of(state: State, beside: Iterable[Break | str] = ()) -> dict:
         "revision": state.revision,
         "jobs": len(state.history.jobs),
         "broken": list(broken.values()),
-        "stale": stale.here(state, planned, digests) if planned else stale.at(state),
-        "unplanned": stale.unplanned(state, planned) if planned else [],
+        "stale": stale.here(state, plan, digests) if plan else stale.at(state),
+        "unplanned": stale.unplanned(state, plan) if plan else [],
         "unasked": [*problem, *(one for one in found if isinstance(one, str))],
         "notes": [one for one in notes if isinstance(one, str)],
         "hashed": {"files": digests.num_files, "bytes": digests.num_bytes},
@@ -74,12 +75,12 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _planned(state: State) -> tuple[plan.Plan | None, list[str]]:
-    """What params.yaml asks for; of a commit, the plan would need its code and its documents."""
+def planned(state: State) -> tuple[Plan | None, list[str]]:
+    """What params.yaml asks for, or why nobody can tell; of a commit, the plan would need its code and its documents."""
     if state.revision:
         return None, [f"recipes of {state.revision}: they need a checkout of it"]
     try:
-        return plan.make(write=False), []
+        return make(write=False), []
     except UserError as error:
         return None, [f"recipes, and what is stale, for nothing can be planned: {error}"]
 
@@ -104,14 +105,14 @@ def _readable(state: State, digests: Digests) -> list[Job]:
             if all(digests.sha256(Path(path)) in (job.outputs[path], None) for path in job.outputs if path.endswith(".json"))]
 
 
-def _checks(state: State, planned: plan.Plan | None, digests: Digests) -> Iterator[Break | str]:
+def _checks(state: State, plan: Plan | None, digests: Digests) -> Iterator[Break | str]:
     yield from results.of_receipts(state)
     yield from results.of_outputs(state, digests)
     yield from results.of_inputs(state)
     yield from results.of_runs(state, digests)
-    if planned:
-        yield from results.of_plan(state, planned, digests)
-    yield from dvc.of_dvc(state, digests)
+    if plan:
+        yield from results.of_plan(state, plan, digests)
+    yield from dvc.of_dvc(state, digests, set(leftovers.unplanned(plan)) if plan else set())
     yield from calls.of_ledger(state, digests)
     yield from mlflow.of_mlflow(state, digests)
     if state.revision is None:

@@ -34,7 +34,7 @@ def answer(options: argparse.Namespace) -> dict:
     if options.strategy:
         _check("--strategy", options.strategy, strategies)
         strategies = [options.strategy]
-    tables = {options.arm: _of_arm(options.arm, strategies)} if options.arm else {name: _of_strategy(name) for name in strategies}
+    tables = {options.arm: _of_arm(history, options.arm, strategies)} if options.arm else {name: _of_strategy(history, name) for name in strategies}
     found = {name: list(passages) for name, passages in tables.items()}
     if not any(found.values()):
         raise UserError(f"no passages of {', '.join(found)} to export: results/passages says what was dropped, quarantine.jsonl what was kept out")
@@ -59,24 +59,28 @@ def _check(option: str, name: str, known: Iterable[str]) -> None:
         raise UserError(f"{option}: {name}: there is none; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"))
 
 
-def _of_arm(arm: str, strategies: list[str]) -> list[Passage]:
+def _of_arm(history: History, arm: str, strategies: list[str]) -> list[Passage]:
     """The passages of an arm's corpus, or of that of each seed, in its order; the last one whole, though the budget may have cut it."""
-    corpora = [path.parent for path in sorted(Path("results/corpora").glob("*/corpus.json")) if files.read_json(path)["arm"] == arm]
+    corpora = [path.parent for path in _made(history, "results/corpora/*/corpus.json") if files.read_json(path)["arm"] == arm]
     wanted = [row["id"] for corpus in corpora for row in files.read_json_lines(corpus / "passages.jsonl")]
-    found = {passage.id: passage for strategy in strategies for passage in _written(strategy)}
+    found = {passage.id: passage for strategy in strategies for passage in _written(history, strategy)}
     return [found[identity] for identity in wanted]
 
 
-def _of_strategy(strategy: str) -> Iterator[Passage]:
+def _of_strategy(history: History, strategy: str) -> Iterator[Passage]:
     """All that was written and is in no quarantine."""
-    places = Path("results/corpora").glob("*/quarantine.jsonl")
+    places = [path.with_name("quarantine.jsonl") for path in _made(history, "results/corpora/*/corpus.json")]
     kept_out = {row["id"] for place in places for row in files.read_json_lines(place)}
-    return (passage for passage in _written(strategy) if passage.id not in kept_out)
+    return (passage for passage in _written(history, strategy) if passage.id not in kept_out)
 
 
-def _written(strategy: str) -> Iterator[Passage]:
-    for path in sorted((Path("results/passages") / strategy).glob("*.json")):
+def _written(history: History, strategy: str) -> Iterator[Passage]:
+    for path in _made(history, f"results/passages/{strategy}/*.json"):
         yield from Passages.read(path).passages
+
+
+def _made(history: History, pattern: str) -> list[Path]:
+    return sorted(path for path in map(Path, history.maker) if path.match(pattern))
 
 
 def _documents(history: History) -> dict[str, Document]:

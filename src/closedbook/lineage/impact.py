@@ -1,9 +1,10 @@
 """A takedown request, from the question (what holds a document, what is it to be without it?) to the proof that nothing is left."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from closedbook.errors import UserError
-from closedbook.freshness import receipts, upkeep
+from closedbook.freshness import leftovers, plan, receipts, recording, upkeep
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import certify, held, notes, origin
 
@@ -30,11 +31,27 @@ def _redacted(document: str) -> dict:
     found = origin.of(document)
     if found and found.is_planned:
         raise UserError(f"{document}: still among the documents: take it out of {found.path} first: closedbook impact {document} says how")
-    left = [path for path in sorted(receipts.FOLDER.rglob("*.json")) if document in path.read_text(encoding="utf-8")]
-    if left:
-        raise UserError(f"{left[0]}: a result still holds it: snakemake --cores all rebuilds what is left without it, then redact")
     with upkeep.hold("closedbook impact --redact"):
-        return {"document": document, "redacted": notes.redact(record)}
+        planned = plan.make(write=False) if found else None
+        _, holding = certify.made_with(record, History.here_if_any())
+        left = [job.receipt for job in holding if planned is None or Path(job.receipt) in planned.receipts()]
+        if left:
+            raise UserError(f"{left[0]}: a result still holds it: snakemake --cores all rebuilds what is left without it, then redact")
+        hashes = receipts.Hashes()
+        gone = _removed(record, [path for job in holding for path in (*leftovers.as_made(Path(job.receipt), hashes), Path(job.receipt))])
+        if planned:
+            leftovers.tell_dvc(planned)
+        return {"document": document, "redacted": [*gone, *notes.redact(record)]}
+
+
+def _removed(record: notes.Record, paths: list[Path]) -> list[str]:
+    """Remove for good what was made with it and is not planned any more, and the names that could bring some of it back."""
+    leftovers.clear()
+    leftovers.remove(paths)
+    names = notes.naming(record)
+    for name in names:
+        recording.forget(name)
+    return [*map(str, paths), *(recording.KEPT + name for name in names)]
 
 
 def lines(answer: dict) -> list[str]:
@@ -74,6 +91,8 @@ def _told(answer: dict) -> list[str]:
         *(f"{name:<24}{run['tokens_read']:>28,}{run['train_tokens']:>14,}  {run['model_sha256']}" for name, run in answer["runs"].items()),
         "", f"scores   {', '.join(answer['scores'])}",
         "", f"To be made again: {rebuilt}",
+        *([f"To be removed, not planned any more: {', '.join(answer['unplanned'])}"] if answer["unplanned"] else []),
+        *([f"Kept, and to be forgotten: {', '.join(answer['kept'])}"] if answer["kept"] else []),
         f"Cost: {cost['train_tokens']:,} tokens of training{seconds}; {cost['model_calls']} model calls, for the other documents' are kept",
         *(f"Note: {line}" for line in answer["consequences"]),
         "", "Commands, in this order:", *(f"  {line}" for line in answer["commands"]),
@@ -95,7 +114,10 @@ def _counts(kinds: dict[str, int]) -> str:
 
 
 def _meaning(commands: list[str]) -> list[str]:
+    removed = "--redact also removes for good its results that are not planned any more, and the names under which some were kept"
     if "dvc gc --workspace" not in commands:
-        return []
-    return ["dvc gc --workspace drops every older version of every result from the local cache, not only this document's: git's history",
-            "then names results by hashes that nobody here can open. What was pushed to a remote before stays there, with this document."]
+        return [removed]
+    return [removed,
+            "dvc gc --workspace drops every older version of every result from the local cache, not only this document's: git's history",
+            "and closedbook restore then name results that nobody here can bring back, those of other documents among them (closedbook",
+            "restore lists the names). What was pushed to a remote before stays there, with this document."]

@@ -10,7 +10,6 @@ A page that was opened from disk may load scripts and nothing else, so a data fi
 """
 
 import json
-import shutil
 from collections import Counter, defaultdict
 from dataclasses import asdict
 from pathlib import Path
@@ -30,14 +29,12 @@ def build(
     *, scores: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path], passages: list[Path],
     folder: Path,
 ) -> None:
-    """Write lineage.html and lineage/ into `folder`; whatever was in its lineage/ is gone, so documents that went leave nothing.
+    """Write lineage.html and lineage/ into `folder`.
 
     `scores` and `runs` (run.json files) are shown in the order given; `corpora` are folders. A document's entity list stands in
     `entities` where it stands in `documents`; its `passages` files are known by its id and by the strategy's folder.
     """
     data = folder / "lineage" / "data"
-    if data.parent.exists():
-        shutil.rmtree(data.parent)
     for asset in sorted(BROWSER.iterdir()):
         place = folder if asset.suffix == ".html" else data.parent
         files.write_text(place / asset.name, asset.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from closedbook import files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
+from closedbook.freshness.plan import Plan
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Break
 from closedbook.lineage.versioned import git
@@ -19,13 +20,14 @@ FILES = ("params.yaml", versioned.LOCK, "requirements.lock")
 SIGNATURE = "\n-----BEGIN "
 
 
-def manifest() -> dict:
-    """Everything, by hashes: a receipt's covers all hashes in it, a segment's last chain all its lines."""
+def manifest(plan: Plan | None = None) -> dict:
+    """Everything, by hashes: a receipt's covers all hashes in it, a segment's last chain all its lines; with a plan, its receipts only."""
+    kept = [path for path in sorted(receipts.FOLDER.rglob("*.json")) if plan is None or path in plan.receipts()]
     return {
         "project": versioned.first_commits(),
         "commit": git("rev-parse", "HEAD").strip(),
         "files": {name: files.sha256_file(Path(name)) for name in FILES if Path(name).exists()},
-        "receipts": {str(path): files.sha256_file(path) for path in sorted(receipts.FOLDER.rglob("*.json"))},
+        "receipts": {str(path): files.sha256_file(path) for path in kept},
         "ledger": {str(path.relative_to(ledger.root())): _head(path, None) for path in sorted(ledger.root().glob("*/*.jsonl"))},
     }
 

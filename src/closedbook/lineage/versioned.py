@@ -1,14 +1,16 @@
 """What DVC holds of a state: the files that its dvc.lock names, and where their contents lie in the cache, by MD5."""
 
+import functools
 import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from closedbook import plain_yaml
 from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.freshness import receipts, recording
 from closedbook.lineage.history import History
 
 LOCK = "dvc.lock"
@@ -44,6 +46,20 @@ def params(revision: str) -> dict:
     if not isinstance(data, dict):
         raise UserError(f"{revision}:params.yaml: holds no parameters: take a commit that was made after a run")
     return data
+
+
+def named(name: str) -> str:
+    """The text of the dvc.lock that closedbook kept under a name, or that a commit holds. Raises UserError where neither is known."""
+    kept = recording.kept()
+    if name not in kept and not git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"):
+        raise UserError(f"{name}: no results are kept under this name, and git knows no such commit; kept: {', '.join(kept) or 'none'}")
+    return kept.get(name) or at(name, LOCK)
+
+
+def names() -> Iterator[str]:
+    """Of all states of results, newest first: what closedbook kept, then the commits that changed dvc.lock."""
+    yield from recording.kept()
+    yield from git("log", "--all", "--format=%h", "--", LOCK).split()
 
 
 def git(*arguments: str) -> str:
@@ -116,12 +132,18 @@ def _read(lock: str, name: str) -> tuple[list[tuple[str, str]], dict[str, dict]]
 
 def cache() -> Path:
     """The folder of DVC's objects, wherever DVC is told to keep them. Raises UserError where the project is not under DVC."""
+    return _cache(Path.cwd())
+
+
+@functools.cache
+def _cache(project: Path) -> Path:
+    """Asked once: DVC is slow to say it."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
     from dvc.scm import SCMError
 
     try:
-        with Repo() as repo:
+        with Repo(project) as repo:
             return Path(repo.cache.local.path)
     except NotDvcRepoError:
         raise UserError("no .dvc here: this project is not under DVC, so no older state is kept") from None

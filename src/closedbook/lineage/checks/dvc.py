@@ -9,19 +9,21 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from closedbook.freshness import leftovers
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 
 
-def of_dvc(state: State, digests: Digests) -> Iterator[Break | str]:
+def of_dvc(state: State, digests: Digests, ignored: set[Path]) -> Iterator[Break | str]:
+    """`ignored`: files that lie among the results here and that DVC does not record."""
     if state.held is None:
         yield f"no {versioned.LOCK} and .dvc here: DVC was not asked"
         return
     for path in state.held.md5:
         yield from _file(state, digests, path)
     for folder in state.held.unread:
-        yield from _folder(state, digests, folder)
+        yield from _folder(state, digests, folder, ignored)
     if state.revision is None:
         yield from _others(state, digests)
 
@@ -37,7 +39,7 @@ def _file(state: State, digests: Digests, path: str) -> Iterator[Break]:
                     found=f"MD5 {found}: made again since (closedbook commit records it), or changed together with its receipt")
 
 
-def _folder(state: State, digests: Digests, folder: str) -> Iterator[Break | str]:
+def _folder(state: State, digests: Digests, folder: str, ignored: set[Path]) -> Iterator[Break | str]:
     """One whose object does not tell what was in it."""
     md5 = state.held.folders[folder]
     place = state.held.object(md5)
@@ -46,14 +48,15 @@ def _folder(state: State, digests: Digests, folder: str) -> Iterator[Break | str
         yield _object(place, md5, versioned.folder_name(place.read_bytes()), folder, state.after(*its))
     if state.revision:
         yield f"what {state.revision} had in {folder} is not in DVC's cache, or broken there: dvc fetch --all-commits"
-    elif (found := _recorded(digests, Path(folder))) != md5:
+    elif (found := _recorded(digests, Path(folder), ignored)) != md5:
         yield Break(file=versioned.LOCK, expected=f"{folder} with MD5 {found}, as it is here", found=f"MD5 {md5}",
                     untrusted=state.after(*its))
 
 
-def _recorded(digests: Digests, folder: Path) -> str:
+def _recorded(digests: Digests, folder: Path, ignored: set[Path]) -> str:
     """What DVC would record of a folder."""
-    paths = sorted((str(path.relative_to(folder)), path) for path in folder.rglob("*") if path.is_file())
+    paths = sorted((str(path.relative_to(folder)), path) for path in set(folder.rglob("*")) - ignored
+                   if path.is_file() and not leftovers.is_unfinished(path))
     return versioned.folder_name(json.dumps([{"md5": digests.md5(path), "relpath": name} for name, path in paths]).encode())
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from closedbook import files, tracking
-from closedbook.freshness import receipts
+from closedbook.freshness import leftovers, receipts
 from closedbook.freshness.plan import Plan
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
@@ -14,12 +14,15 @@ def here(state: State, plan: Plan, digests: Digests) -> dict[str, str]:
     """{job: why it would run again}. As receipts.stale_reason, but by hashes of now, and of the articles as they are planned: in a clone
     they are not on disk."""
     reasons = {}
-    for receipt, recipe in plan.receipts().items():
+    for planned in plan.jobs.values():
+        receipt, recipe = planned.receipt, plan.recipes[planned.recipe]
         job = state.history.jobs.get(receipts.name(receipt))
         if job is None:
             reasons[receipts.name(receipt)] = "its receipt is broken" if str(receipt) in state.unread else "not made yet"
         elif files.canonical(job.recipe) != files.canonical(recipe):
             reasons[job.name] = receipts.difference(job.recipe, recipe)
+        elif lacking := [path for path in map(str, planned.files.writes) if path not in job.outputs]:
+            reasons[job.name] = f"{lacking[0]} is not among what it wrote"
         elif changed := [path for path in job.inputs if path not in state.history.maker and job.inputs[path] != _now(path, plan, digests)]:
             reasons[job.name] = f"input {changed[0]} changed"
     return reasons
@@ -46,9 +49,6 @@ def at(state: State) -> dict[str, str]:
 
 
 def unplanned(state: State, plan: Plan) -> list[str]:
-    """Files under results/ that no planned job left."""
-    planned = {str(receipt) for receipt in plan.receipts()}
-    known = {path for path, job in state.history.maker.items() if job.receipt in planned} | planned
-    if state.unread:
-        known |= set(state.held.md5 if state.held else ())  # what a broken receipt names can't be told from it
-    return sorted(str(path) for path in Path("results").rglob("*") if path.is_file() and str(path) not in known)
+    """Files among the results that no planned job left."""
+    known = state.held.md5 if state.unread and state.held else ()  # what a broken receipt names can't be told from it
+    return [str(path) for path in leftovers.unplanned(plan) if str(path) not in known]

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import files, ledger
+from closedbook.freshness import leftovers, recording
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
-from closedbook.lineage.history import History
+from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import elsewhere, notes, origin
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.tracing import nearest
@@ -20,15 +21,17 @@ SKIPPED = (".git", ".venv")
 
 def certify(record: Record) -> dict:
     """{"document", "files": how many were read, "broken": [{"file", "why", "remedy"}], one a file, "unreachable": lines}."""
-    clean, broken = _made_without(record)
-    broken = [*_planned(record), *_in_corpora(record), *broken, *_in_ledger(record)]
-    num_files = 0
-    for num_files, (path, why) in enumerate(_searched(record, clean), start=1):
-        if why:
-            broken.append({"file": str(path), "why": why, "remedy": _remedy(record, path)})
+    history = History.here_if_any()
+    clean, jobs = made_with(record, history)
+    results = {*history.maker, *(job.receipt for job in history.jobs.values())}
+    traces = [*_in_corpora(record), *((Path(path), "made from it, as its receipt says") for job in jobs for path in job.outputs),
+              *_in_ledger(record)]
+    broken = [*_planned(record), *_kept(record)]
+    searched = list(_searched(record, clean))
+    broken += [{"file": str(path), "why": why, "remedy": _remedy(record, path, results)} for path, why in [*traces, *searched] if why]
     first = {trace["file"]: trace for trace in reversed(broken)}
     broken = list(reversed(first.values()))
-    return {"document": record.document, "files": num_files, "broken": broken, "unreachable": elsewhere.lines(record)}
+    return {"document": record.document, "files": len(searched), "broken": broken, "unreachable": elsewhere.lines(record)}
 
 
 def _planned(record: Record) -> Iterator[dict]:
@@ -39,7 +42,16 @@ def _planned(record: Record) -> Iterator[dict]:
             yield {"file": str(file), "why": "the source still holds it", "remedy": "; ".join(found.commands())}
 
 
-def _in_corpora(record: Record) -> Iterator[dict]:
+def _kept(record: Record) -> Iterator[dict]:
+    for name in notes.naming(record):
+        yield {"file": recording.KEPT + name, "why": "names its results in DVC's cache", "remedy": _redact(record)}
+
+
+def _redact(record: Record) -> str:
+    return f"closedbook impact {record.document} --redact"
+
+
+def _in_corpora(record: Record) -> Iterator[tuple[Path, str]]:
     for index in sorted(Path("results/corpora").glob("*/passages.jsonl")):
         offsets = np.load(index.parent / "offsets.npy")
         rows = [row for row, passage in enumerate(files.read_json_lines(index)) if passage["document"] == record.document]
@@ -47,29 +59,26 @@ def _in_corpora(record: Record) -> Iterator[dict]:
             tokens = sum(int(offsets[row + 1] - offsets[row]) for row in rows)
             ranges = ", ".join(f"{offsets[row]} to {offsets[row + 1] - 1}" for row in rows[:3])
             why = f"{tokens:,} of its tokens are of the document: {ranges}{', …' if len(rows) > 3 else ''}"
-            tokens = index.parent / "tokens.npy"
-            yield {"file": str(tokens), "why": why, "remedy": _remedy(record, tokens)}
+            yield index.parent / "tokens.npy", why
 
 
-def _in_ledger(record: Record) -> Iterator[dict]:
+def _in_ledger(record: Record) -> Iterator[tuple[Path, str]]:
     """Calls about it whose texts were not struck, be they too short to be found by their words."""
     for segment in sorted(ledger.root().glob(f"*/{record.document}.jsonl")):
         if any(name in call for _, call, _ in ledger.verified(segment) for name in ledger.TEXTS):
-            yield {"file": str(segment), "why": "holds texts of calls about it", "remedy": _remedy(record, segment)}
+            yield segment, "holds texts of calls about it"
 
 
-def _made_without(record: Record) -> tuple[set[str], list[dict]]:
-    """Hashes of the results that are made without the document, and the results that are made with it, by their receipts."""
-    history = History.here_if_any()
-    clean, broken = set(), []
+def made_with(record: Record, history: History) -> tuple[set[str], list[Job]]:
+    """Hashes of the results that are made without the document, and the jobs that made some with it, by their receipts."""
+    clean, jobs = set(), []
     for job in history.ancestors(history.jobs.values()):
         inputs = {sha256 for sha256 in job.inputs.values() if sha256 in record.files and sha256 not in clean}
         if inputs or record.document in files.canonical([job.recipe, job.inputs]):
-            why = "made from it, as its receipt says"
-            broken += [{"file": path, "why": why, "remedy": _remedy(record, Path(path))} for path in job.outputs]
+            jobs.append(job)
         else:
             clean |= set(job.outputs.values())
-    return clean, broken
+    return clean, jobs
 
 
 def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | None]]:
@@ -94,20 +103,20 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
 
 def _everything() -> Iterator[Path]:
     """All files of the project's folder, and of DVC's cache where that is elsewhere."""
-    caches = [versioned.cache()] if notes.under_dvc() else []
+    caches = [versioned.cache()] if recording.is_here() else []
     for root in [Path("."), *(cache for cache in caches if not cache.resolve().is_relative_to(Path.cwd()))]:
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if name not in SKIPPED)
             yield from (path for path in (Path(folder) / name for name in sorted(names)) if path.is_file())
 
 
-def _remedy(record: Record, path: Path) -> str:
-    """The command that removes a trace."""
+def _remedy(record: Record, path: Path, results: set[str]) -> str:
+    """The command that removes a trace; `results` are the files that receipts name: others among them are somebody's own."""
     top, *rest = path.parts
-    if top == "results":
-        return "snakemake --cores all && closedbook commit"
-    if top in (".closedbook", ".snakemake", "ledger"):
-        return f"closedbook impact {record.document} --redact"
+    if str(path) in results:
+        return f"snakemake --cores all && {_redact(record)}"
+    if top in (".closedbook", ".snakemake", "ledger") or path == leftovers.IGNORED or leftovers.is_unfinished(path):
+        return _redact(record)
     if ".dvc" in path.parts and "tmp" not in rest or path.is_absolute():
         return "dvc gc --workspace"
     if top == "mlartifacts" and len(rest) > 1:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from closedbook import shingles
-from closedbook.lineage.takedown import notes
+from closedbook.freshness import recording
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.versioned import git
 
@@ -64,7 +64,7 @@ def _commits(commits: list[str]) -> str:
 def _remotes() -> Iterator[str]:
     for name in git("remote").split():
         yield f"git remote {name} ({_public(git('remote', 'get-url', name).strip())}) and every clone: what git's history holds here"
-    if notes.under_dvc():
+    if recording.is_here():
         from dvc.repo import Repo
 
         with Repo() as repo:

@@ -8,6 +8,7 @@ import numpy as np
 
 from closedbook import files, packing, tracking
 from closedbook.errors import UserError
+from closedbook.freshness import plan, recording
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes, origin
@@ -26,18 +27,22 @@ def question(history: History, document: str) -> dict:
     note = notes.note(history, document)
     text = Document.read(Path(f"results/documents/{document}.json"))
     own = [job for job in after if Path(job.name).name == document]
-    rebuilt = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
-    corpora = {job.name.partition("/")[2]: _in_corpus(job, document) for job in rebuilt if job.step == "corpora"}
-    runs = {job.name.partition("/")[2]: _in_run(job, document) for job in rebuilt if job.step == "runs"}
+    shared = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
+    corpora = {job.name.partition("/")[2]: _in_corpus(job, document) for job in shared if job.step == "corpora"}
+    runs = {job.name.partition("/")[2]: _in_run(job, document) for job in shared if job.step == "runs"}
     found = origin.of(document)
+    planned = set(map(str, plan.make(write=False).receipts())) if found else {job.receipt for job in shared}
+    rebuilt = [job for job in shared if job.receipt in planned]
     return {
         "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
         "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
-        "scores": [job.name.partition("/")[2] for job in rebuilt if job.stage == "scores"],
+        "scores": [job.name.partition("/")[2] for job in shared if job.stage == "scores"],
         "rebuilt": dict(Counter(job.step for job in rebuilt)),
         "removed": dict(Counter(job.step for job in [made, *own])),
-        "cost": _cost(runs),
+        "unplanned": [job.name for job in shared if job not in rebuilt],
+        "kept": notes.naming(note),
+        "cost": _cost({name: run for name, run in runs.items() if f"runs/{name}" in {job.name for job in rebuilt}}),
         "consequences": [*(found.consequences() if found else []), *_too_small(rebuilt, corpora)],
         "commands": _commands(document, found),
         "note": str(notes.place(note.document)),
@@ -131,5 +136,5 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
 
 def _commands(document: str, found: origin.Origin | None) -> list[str]:
     out = found.commands() if found else ["# take it out of the source, which is not here"]
-    collect = ["dvc gc --workspace"] if notes.under_dvc() else []
+    collect = ["dvc gc --workspace"] if recording.is_here() else []
     return [*out, "snakemake --cores all", f"closedbook impact {document} --redact", *collect, f"closedbook impact {document} --certify"]

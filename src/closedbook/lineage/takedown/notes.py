@@ -14,7 +14,7 @@ import numpy as np
 
 from closedbook import files, ledger, shingles
 from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.freshness import leftovers, receipts, recording
 from closedbook.freshness.receipts import WORK
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
@@ -123,15 +123,10 @@ def _only_its(wanted: np.ndarray, others: list[Job]) -> np.ndarray:
 
 
 def _folders(document: str) -> list[str]:
-    if not under_dvc():
+    if not recording.is_here():
         return []
     objects = versioned.cache().glob("??/*.dir")
     return sorted(path.parent.name + path.name for path in objects if document.encode() in path.read_bytes())
-
-
-def under_dvc() -> bool:
-    """DVC needs git too; without it, nothing was recorded."""
-    return Path(".dvc").is_dir() and Path(".git").exists()
 
 
 def _calls(document: str, own: list[Job], wanted: np.ndarray) -> list[dict]:
@@ -161,11 +156,12 @@ def _days(times: list[float | None]) -> dict[str, str | None]:
 def redact(record: Record) -> list[str]:
     """Strike a document from the ledger and remove what else of this machine holds it; returns the paths changed and removed.
 
-    Checkpoints of trainings that did not end go too, for nobody can tell what they were trained on, and the index of passages.
+    Checkpoints of trainings that did not end and other unfinished work go too, for nobody can tell what is in them, and the index of
+    passages.
     """
     wanted = record.wanted()
     changed = [str(path) for path in ledger.redact(record.document, tells=lambda line: bool(shingles.in_bytes(line, wanted).size))]
-    gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"] + sorted(nearest.KEPT.glob("*"))
+    gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"] + sorted(nearest.KEPT.glob("*")) + leftovers.drafts()
     for folder in gone:
         shutil.rmtree(folder)
     folders = (*MACHINE, ledger.root() / "texts")
@@ -174,6 +170,11 @@ def redact(record: Record) -> list[str]:
             path.unlink()
             gone.append(path)
     return changed + [str(path) for path in gone] + _forget_gone_files()
+
+
+def naming(record: Record) -> list[str]:
+    """The names under which closedbook kept a dvc.lock that names results of it."""
+    return [name for name, lock in recording.kept().items() if any(folder in lock for folder in record.folders)]
 
 
 def words_or_id(document: str, path: Path, wanted: np.ndarray) -> str | None:

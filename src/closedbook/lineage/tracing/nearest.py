@@ -43,7 +43,7 @@ def _words(text: str) -> set[str]:
 
 def _index() -> Path:
     """The folder of the index of these very passages, made if it is not there; those of earlier ones are removed."""
-    paths = sorted(PASSAGES.glob("*/*.json"))
+    paths = receipts.results("passages")
     hashes = receipts.Hashes()
     place = KEPT / files.sha256_text("pairs\n" + "".join(f"{path} {hashes.sha256(path)}\n" for path in paths))[:16]
     hashes.save()

@@ -105,7 +105,7 @@ def one(identity: str, known: History) -> dict:
     document, strategy = names(identity)
     path = PASSAGES / strategy / f"{document}.json"
     if str(path) not in known.maker and not path.exists():
-        beside = [f"{other.parent.name}/{other.stem}" for other in PASSAGES.glob("*/*.json")]
+        beside = [f"{other.parent.name}/{other.stem}" for other in receipts.results("passages")]
         near = difflib.get_close_matches(f"{strategy}/{document}", beside, n=1, cutoff=0.4)
         raise UserError(f"{identity}: no passages of {strategy}/{document}{f'; did you mean {near[0]}?' if near else ''}")
     content = here(path, known.of(str(path))).read_bytes()
@@ -121,7 +121,7 @@ def places(identities: Iterable[str]) -> dict[str, list[dict]]:
     import numpy as np
 
     found: dict[str, list[dict]] = {identity: [] for identity in identities}
-    for index in sorted(Path("results/corpora").glob("*/passages.jsonl")):
+    for index in [path for path in receipts.results("corpora") if path.name == "passages.jsonl"]:
         offsets = np.load(index.with_name("offsets.npy"), mmap_mode="r")
         with open(index, "rb") as rows:
             for row, line in enumerate(rows):

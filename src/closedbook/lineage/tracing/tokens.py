@@ -10,6 +10,7 @@ import numpy as np
 
 from closedbook import files, packing
 from closedbook.errors import UserError
+from closedbook.freshness import receipts
 
 RUNS = Path("results/runs")
 VISITS = 1 << 14
@@ -109,7 +110,7 @@ class Run:
 
 
 def _run_name(name: str) -> str:
-    known = sorted(path.parent.name for path in RUNS.glob("*/run.json"))
+    known = [path.parent.name for path in receipts.results("runs") if path.name == "run.json"]
     if name in known:
         return name
     of_arm = [run for run in known if run.rpartition("-s")[0] == name]
