@@ -2,9 +2,9 @@
 
     PYTHONPATH=src python benchmarks/intervals.py
 
-Answers of made models, whose true accuracy, or difference in accuracy, is known (tests/simulated.py). Nested: each seed has documents of its
-own, as in the miniature; crossed: every seed is asked about all documents. In the draws, a bootstrap, seeds are drawn with replacement and, within each
-(nested) or for all (crossed), documents; the interval is from their percentiles.
+Answers of made models, whose true accuracy, or difference in accuracy, is known (tests/simulated.py). Nested: each seed has documents of
+its own, as in the miniature; crossed: every seed is asked about all documents. In the draws, a bootstrap, seeds are drawn with replacement
+and, within each (nested) or for all (crossed), documents; the interval is from their percentiles.
 """
 
 import argparse

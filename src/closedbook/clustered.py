@@ -28,8 +28,8 @@ def stderr(values: list[float], clusters: list[Hashable]) -> float | None:
 def certainty(values: list[float], documents: list[str], seeds: list[int | None]) -> dict:
     """How sure the mean of `values` is: one an answer, with the document that its question is about and the training seed of its model.
 
-    {"stderr", "interval" (95%), "over"}. A half-width is Student's t times a standard error, clustered by document or by seed, with one degree
-    of freedom less than there are clusters. Of one seed the documents' is all that there is. Of several, both were drawn from many. Where
+    {"stderr", "interval" (95%), "over"}. A half-width is Student's t times a standard error, clustered by document or by seed, with one
+    degree of freedom less than there are clusters. Of one seed the documents' is all that there is. Of several, both were drawn from many. Where
     seeds share documents, the two half-widths add like the legs of a right angle; where each has documents of its own, what lies between
     seeds holds the documents' part too, and the wider one counts. "stderr" is made of the two errors likewise. All None for one document.
     """

@@ -51,8 +51,8 @@ def rows(found: list[dict], tasks: list[str]) -> list[dict]:
 
     "stderr" is over the run's questions only. Of the arm's training seeds together: "accuracy_mean" over all their questions, its
     "accuracy_stderr", and from "accuracy_low" to "accuracy_high" its 95% interval (None for one document), what these are over
-    ("accuracy_over", of clustered), and "accuracy_sd" of the seeds' accuracies (None of a single seed). "parts": {name in PARTS: {"accuracy",
-    "stderr", "n"}} of what has questions. Raises UserError for scores that may not stand side by side.
+    ("accuracy_over", of clustered), and "accuracy_sd" of the seeds' accuracies (None of a single seed). "parts": {name in PARTS:
+    {"accuracy", "stderr", "n"}} of what has questions. Raises UserError for scores that may not stand side by side.
     """
     comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
@@ -174,8 +174,8 @@ def _block(task: str, listed: list[dict]) -> str:
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
         means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
-        accuracy = with_error(first["accuracy_mean"], first["accuracy_stderr"])
-        lines.append((first["arm"], accuracy, first["accuracy_over"] or "–", interval_of(first), *means, *sizes, " ".join(map(seed_of, runs))))
+        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"]), first["accuracy_over"] or "–", interval_of(first))
+        lines.append((first["arm"], *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
     return aligned(lines)
 
 

@@ -14,9 +14,9 @@ def compare(a: Answers, b: Answers) -> dict:
 
     {"a", "b", "task", "metric", "n", "n_documents", "accuracy_a", "accuracy_b", "difference" (b − a), "stderr", "interval" (95%) and "over"
     of clustered.certainty, "spread" (standard deviation over seeds; None for one), "seeds", "left_out" (seeds that only one of them has)}.
-    A row of "seeds" is one pair of runs: their seeds, accuracies and difference, the "p" of the sign-flip test between these two models (None
-    where they differ on too few documents), how many those are ("n_differing"), and the questions that b "won" and "lost", each with what
-    both chose. Raises UserError where they have no question, or no seed, in common.
+    A row of "seeds" is one pair of runs: their seeds, accuracies and difference, the "p" of the sign-flip test between these two models
+    (None where they differ on too few documents), how many those are ("n_differing"), and the questions that b "won" and "lost", each with
+    what both chose. Raises UserError where they have no question, or no seed, in common.
     """
     pairs = _pairs(a, b)
     common = {pair: both for pair in pairs if (both := _common(a.from_seed(pair[0]), b.from_seed(pair[1])))}
