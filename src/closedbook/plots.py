@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook import clustered, curve, table
+from closedbook import certainty, curve, table
 from closedbook.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
 CHANCE = 0.25
@@ -124,7 +124,7 @@ def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: 
 
 def _one_seed(row: dict) -> bool:
     """Whether its arm's interval, if it has one, is over questions only."""
-    return row["accuracy_over"] != clustered.SEEDS
+    return row["accuracy_over"] != certainty.SEEDS
 
 
 def _over(rows: list[dict]) -> str:
@@ -132,7 +132,7 @@ def _over(rows: list[dict]) -> str:
     taught = {_one_seed(row) for row in rows if row["strategy"] not in table.UNTAUGHT}
     if taught == {True}:
         return "bars and bands: 95% interval over questions only, of one seed"
-    return f"bars: 95% interval over {clustered.SEEDS}{'; hollow: one seed, over questions only' if True in taught else ''}"
+    return f"bars: 95% interval over {certainty.SEEDS}{'; hollow: one seed, over questions only' if True in taught else ''}"
 
 
 def _seeds(axes, points: list[tuple[float, float]], colour: str) -> None:
