@@ -2,9 +2,9 @@
 
     PYTHONPATH=src python benchmarks/intervals.py
 
-Answers of made models, whose true accuracy, or difference in accuracy, is known (tests/simulated.py). Nested: each seed has documents of its
-own, as in the miniature; crossed: every seed is asked about all documents. In the draws, a bootstrap, seeds are drawn with replacement and, within each
-(nested) or for all (crossed), documents; the interval is from their percentiles.
+Answers of made models, whose true accuracy, or difference in accuracy, is known (tests/simulated.py). Nested: each seed has documents of
+its own, as in the miniature; crossed: every seed is asked about all documents. In the draws, a bootstrap, seeds are drawn with replacement
+and, within each (nested) or for all (crossed), documents; the interval is from their percentiles.
 """
 
 import argparse
@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from simulated import answers  # tests/simulated.py
 
-from closedbook import clustered
+from closedbook import certainty
 
 DESIGNS = {
     "nested, 3 × 16": {"seeds": 3, "documents": 16, "nested": True},
@@ -56,8 +56,8 @@ def main() -> None:
                 draws, held, widths = np.random.default_rng(1), np.zeros(3), np.zeros(3)
                 for _ in range(given.repeats):
                     values, documents, seeds, truth = answers(draws, **design, questions=given.questions, sd_seed=sd_seed, means=means)
-                    found = (clustered.certainty(values, documents, seeds)["interval"],
-                             clustered.certainty(values, documents, [None] * len(values))["interval"],
+                    found = (certainty.of(values, documents, seeds)["interval"],
+                             certainty.of(values, documents, [None] * len(values))["interval"],
                              drawn(values, draws, **design))  # fmt: skip
                     held += [low <= truth <= high for low, high in found]
                     widths += [(high - low) / 2 for low, high in found]

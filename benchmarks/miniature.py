@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from line import copy_project  # tests/line.py
 
-from closedbook import clustered, files, table
+from closedbook import certainty, files, table
 
 PRESET = ROOT / "presets/miniature-full.yaml"
 ONE_SEED = {"training": {"seeds": [1]}}
@@ -116,7 +116,7 @@ def cell(answered: dict[str, tuple[float, str, int | None]] | None, sign: str = 
     if not answered:
         return "–"
     values, books, seeds = zip(*answered.values())
-    return f"{fmean(values):{sign}.3f} ± {clustered.certainty(values, books, seeds)['stderr']:.3f}"
+    return f"{fmean(values):{sign}.3f} ± {certainty.of(values, books, seeds)['stderr']:.3f}"
 
 
 if __name__ == "__main__":

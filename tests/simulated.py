@@ -12,8 +12,8 @@ def answers(draws: np.random.Generator, *, seeds: int, documents: int, questions
     """(values, documents, seeds, truth): an answer each, with its document and seed, and the mean that answers have over all seeds and
     documents there could be.
 
-    A question is answered rightly where `means` + the luck of its seed (`sd_seed`), document and cell + that of this answer is above 0. Of two
-    means the values are differences, of the second arm to the first on the same questions. `nested`: each seed has documents of its own.
+    A question is answered rightly where `means` + the luck of its seed (`sd_seed`), document and cell + that of this answer is above 0. Of
+    two means the values are differences, of the second arm to the first on the same questions. `nested`: each seed has documents of its own.
     """
     document = draws.normal(0, SD_DOCUMENT, (seeds if nested else 1, documents, 1))
     question = draws.normal(0, 0.5**0.5, (seeds if nested else 1, documents, questions))
@@ -27,4 +27,6 @@ def answers(draws: np.random.Generator, *, seeds: int, documents: int, questions
     values = [right(mean) for mean in means]
     of_seed, of_document, _ = np.indices(values[0].shape).reshape(3, -1)
     names = of_seed * documents * nested + of_document
-    return (values[-1] - values[0] * (len(means) > 1)).ravel().tolist(), names.tolist(), of_seed.tolist(), truths[-1] - truths[0] * (len(means) > 1)
+    if len(means) == 2:
+        values, truths = [values[1] - values[0]], [truths[1] - truths[0]]
+    return values[0].ravel().tolist(), names.tolist(), of_seed.tolist(), truths[0]

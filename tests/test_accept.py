@@ -29,7 +29,6 @@ class Plan:
 @pytest.fixture(autouse=True)
 def made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(receipts.WRITTEN, "runs", (str(RESULT),))
     files.write_text(RESULT, "a run")
     receipts.write(RECEIPT, recipe=RECIPE, inputs={}, outputs=[RESULT], facts={})
 

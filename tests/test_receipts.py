@@ -22,7 +22,6 @@ def job(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("input.txt", "output.txt"):
         (tmp_path / name).write_text(name)
-    monkeypatch.setitem(receipts.WRITTEN, "entities", ("output.txt",))
     receipt = receipts.FOLDER / "entities/d.json"
     inputs = {"input.txt": files.sha256_file("input.txt")}
     receipts.write(receipt, recipe=RECIPE, inputs=inputs, outputs=[Path("output.txt")], facts={})
@@ -32,7 +31,7 @@ def job(tmp_path, monkeypatch):
 def reason(receipt, recipe=RECIPE):
     hashes = receipts.Hashes()
     try:
-        return receipts.stale_reason(receipt, recipe, hashes)
+        return receipts.stale_reason(receipt, recipe, hashes, written=[Path("output.txt")])
     finally:
         hashes.save()
 

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from closedbook import clustered
+from closedbook import certainty
 
 NUM_EXPONENTIALS = 3
 NUM_PARAMETERS = 1 + 2 * NUM_EXPONENTIALS
@@ -109,7 +109,7 @@ def _rate(log: float) -> float:
 
 
 def _intervals(values: np.ndarray, errors: np.ndarray, left_over: int) -> list[list[float] | None]:
-    width = clustered.t(left_over)
+    width = certainty.t(left_over)
     ends = [[float(value - width * error), float(value + width * error)] for value, error in zip(values, errors)]
     return [pair if all(map(math.isfinite, pair)) else None for pair in ends]
 

@@ -114,7 +114,8 @@ def title(axes, text: str, below: str | None = None) -> None:
     """What y is, to be read without turning one's head; `below` it, smaller, how to read the picture."""
     axes.set_title(text, loc="left", fontsize="medium", color=GREY, pad=25 if below else 10)
     if below:
-        line = axes.annotate(below, (0, 1), xycoords="axes fraction", xytext=(0, 10), textcoords="offset points", fontsize="small", color=GREY)
+        places = {"xycoords": "axes fraction", "xytext": (0, 10), "textcoords": "offset points"}
+        line = axes.annotate(below, (0, 1), **places, fontsize="small", color=GREY)
         line.set_in_layout(False)  # it may be longer than a narrow panel is wide
 
 

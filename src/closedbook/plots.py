@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook import clustered, curve, table
+from closedbook import certainty, curve, table
 from closedbook.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
 CHANCE = 0.25
@@ -13,10 +13,10 @@ NARROW = 0.4
 def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool, otherwise: str | None) -> None:
     """Accuracy against distinct tokens: a line a strategy through its arms, with their 95% intervals; small points are single seeds.
 
-    Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed, whose
-    intervals are over questions only, are hollow. The base and readers are levels, and with `paper` the paper's own curve is dashed. Arms that read one corpus more or less often (`repeated`) have a narrow
-    panel to the left, against epochs, and of them only the longest trained is in the other. Where no arm has an accuracy, the picture
-    says `otherwise`.
+    Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed,
+    whose intervals are over questions only, are hollow. The base and readers are levels, and with `paper` the paper's own curve is dashed.
+    Arms that read one corpus more or less often (`repeated`) have a narrow panel to the left, against epochs, and of them only the longest
+    trained is in the other. Where no arm has an accuracy, the picture says `otherwise`.
     """
     sizes, again = table.by_size(rows), repeated(rows)
     with panels(path, (NARROW, 1) if again else (1,)) as axes:
@@ -110,9 +110,10 @@ def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: 
         chosen = [(place, *_bar(runs[0])) for place, runs in zip(places, arms) if _one_seed(runs[0]) == one_seed]
         if chosen:
             where, low, mean, high = map(np.array, zip(*chosen))
+            face, edge, width = ("white", colour, 1.6) if one_seed else (colour, "white", 0.6)
             axes.errorbar(
-                where, mean, [mean - low, high - mean], fmt=marker, color=colour, markersize=8, markeredgecolor=colour if one_seed else "white",
-                markerfacecolor="white" if one_seed else colour, markeredgewidth=1.6 if one_seed else 0.6, elinewidth=1.6, capsize=2.5, zorder=3,
+                where, mean, [mean - low, high - mean], fmt=marker, color=colour, markersize=8, markerfacecolor=face, markeredgecolor=edge,
+                markeredgewidth=width, elinewidth=1.6, capsize=2.5, zorder=3,
             )  # fmt: skip
     axes.plot(places, means, color=colour, linewidth=1.8, zorder=2)
     seeds = [(place, run["accuracy"]) for place, runs in zip(places, arms) if len(runs) > 1 for run in runs]
@@ -123,7 +124,7 @@ def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: 
 
 def _one_seed(row: dict) -> bool:
     """Whether its arm's interval, if it has one, is over questions only."""
-    return row["accuracy_over"] != clustered.SEEDS
+    return row["accuracy_over"] != certainty.SEEDS
 
 
 def _over(rows: list[dict]) -> str:
@@ -131,7 +132,7 @@ def _over(rows: list[dict]) -> str:
     taught = {_one_seed(row) for row in rows if row["strategy"] not in table.UNTAUGHT}
     if taught == {True}:
         return "bars and bands: 95% interval over questions only, of one seed"
-    return f"bars: 95% interval over {clustered.SEEDS}{'; hollow: one seed, over questions only' if True in taught else ''}"
+    return f"bars: 95% interval over {certainty.SEEDS}{'; hollow: one seed, over questions only' if True in taught else ''}"
 
 
 def _seeds(axes, points: list[tuple[float, float]], colour: str) -> None:
@@ -162,8 +163,8 @@ def _limits(rows: list[dict], others: list[float]) -> tuple[float, float]:
 
 def _bar(row: dict) -> tuple[float, float, float]:
     """The lower end of its arm's interval, the mean, the upper end; a single document has no interval."""
-    mean = row["accuracy_mean"]
-    return (mean if row["accuracy_low"] is None else row["accuracy_low"], mean, mean if row["accuracy_high"] is None else row["accuracy_high"])
+    mean, low, high = (row[f"accuracy_{name}"] for name in ("mean", "low", "high"))
+    return (mean, mean, mean) if low is None else (low, mean, high)
 
 
 def _shades(curves: list[dict]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
 
-from closedbook import clustered, curve, diversity, files, params, plots, table, tally
+from closedbook import certainty, curve, diversity, files, params, plots, table, tally
 from closedbook.comparison import answers, forgotten, overview, signflip, words
 from closedbook.lineage import page as lineage
 
@@ -151,6 +151,6 @@ def _page(**facts) -> str:
     return environment.get_template("report.html.j2").render(
         **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts,
         part_names=table.PARTS, by_arm=table.by_arm, details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
-        questions_only=clustered.QUESTIONS, p_of=words.p_of, least=signflip.LEAST,
+        questions_only=certainty.QUESTIONS, p_of=words.p_of, least=signflip.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from closedbook import clustered, comparable, files
+from closedbook import certainty, comparable, files
 from closedbook.comparison import answers
 from closedbook.comparison.answers import Answers
 from closedbook.splits import SPLITS
@@ -51,8 +51,8 @@ def rows(found: list[dict], tasks: list[str]) -> list[dict]:
 
     "stderr" is over the run's questions only. Of the arm's training seeds together: "accuracy_mean" over all their questions, its
     "accuracy_stderr", and from "accuracy_low" to "accuracy_high" its 95% interval (None for one document), what these are over
-    ("accuracy_over", of clustered), and "accuracy_sd" of the seeds' accuracies (None of a single seed). "parts": {name in PARTS: {"accuracy",
-    "stderr", "n"}} of what has questions. Raises UserError for scores that may not stand side by side.
+    ("accuracy_over", of certainty), and "accuracy_sd" of the seeds' accuracies (None of a single seed). "parts": {name in PARTS:
+    {"accuracy", "stderr", "n"}} of what has questions. Raises UserError for scores that may not stand side by side.
     """
     comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
@@ -74,11 +74,11 @@ def _together(runs: list[dict], answered: Answers | None) -> dict:
     if answered is None:
         (run,) = runs
         mean, spread = run["accuracy"], None
-        sure = clustered.over_questions(mean, run["stderr"], run["n_documents"])
+        sure = certainty.over_questions(mean, run["stderr"], run["n_documents"])
     else:
         right, documents, seeds = answered.columns()
         mean, spread = fmean(right), stdev(run["accuracy"] for run in runs)
-        sure = clustered.certainty(right, documents, seeds)
+        sure = certainty.of(right, documents, seeds)
     low, high = sure["interval"] or (None, None)
     return {"accuracy_mean": mean, "accuracy_stderr": sure["stderr"], "accuracy_low": low and max(0.0, low),
             "accuracy_high": high and min(1.0, high), "accuracy_over": sure["over"], "accuracy_sd": spread}  # fmt: skip
@@ -174,8 +174,8 @@ def _block(task: str, listed: list[dict]) -> str:
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
         means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
-        accuracy = with_error(first["accuracy_mean"], first["accuracy_stderr"])
-        lines.append((first["arm"], accuracy, first["accuracy_over"] or "–", interval_of(first), *means, *sizes, " ".join(map(seed_of, runs))))
+        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"]), first["accuracy_over"] or "–", interval_of(first))
+        lines.append((first["arm"], *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
     return aligned(lines)
 
 

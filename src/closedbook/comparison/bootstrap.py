@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from closedbook import clustered, seeds
+from closedbook import certainty, seeds
 
 RESAMPLES = 10_000
 BATCH = 1_000
@@ -33,5 +33,5 @@ def means(sums: np.ndarray, counts: np.ndarray, seed: int, *what: str) -> np.nda
 
 def interval(values: np.ndarray) -> list[float]:
     """The percentiles between which 95% of the resampled values lie."""
-    rest = 100 * (1 - clustered.LEVEL) / 2
+    rest = 100 * (1 - certainty.LEVEL) / 2
     return [float(end) for end in np.percentile(values, [rest, 100 - rest])]

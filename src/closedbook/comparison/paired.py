@@ -3,7 +3,7 @@
 from collections import Counter
 from statistics import fmean, stdev
 
-from closedbook import clustered
+from closedbook import certainty
 from closedbook.comparison import signflip
 from closedbook.comparison.answers import Answers
 from closedbook.errors import UserError
@@ -13,10 +13,10 @@ def compare(a: Answers, b: Answers) -> dict:
     """What b's accuracy is above a's, question by question and, where both were trained more than once, seed by seed.
 
     {"a", "b", "task", "metric", "n", "n_documents", "accuracy_a", "accuracy_b", "difference" (b − a), "stderr", "interval" (95%) and "over"
-    of clustered.certainty, "spread" (standard deviation over seeds; None for one), "seeds", "left_out" (seeds that only one of them has)}.
-    A row of "seeds" is one pair of runs: their seeds, accuracies and difference, the "p" of the sign-flip test between these two models (None
-    where they differ on too few documents), how many those are ("n_differing"), and the questions that b "won" and "lost", each with what
-    both chose. Raises UserError where they have no question, or no seed, in common.
+    of certainty.of, "spread" (standard deviation over seeds; None for one), "seeds", "left_out" (seeds that only one of them has)}.
+    A row of "seeds" is one pair of runs: their seeds, accuracies and difference, the "p" of the sign-flip test between these two models
+    (None where they differ on too few documents), how many those are ("n_differing"), and the questions that b "won" and "lost", each with
+    what both chose. Raises UserError where they have no question, or no seed, in common.
     """
     pairs = _pairs(a, b)
     common = {pair: both for pair in pairs if (both := _common(a.from_seed(pair[0]), b.from_seed(pair[1])))}
@@ -37,7 +37,7 @@ def compare(a: Answers, b: Answers) -> dict:
         "accuracy_a": fmean(right_a),
         "accuracy_b": fmean(right_b),
         "difference": fmean(differences),
-        **clustered.certainty(differences, documents, [pair for pair, _, _ in answered]),
+        **certainty.of(differences, documents, [pair for pair, _, _ in answered]),
         "spread": stdev(pair["difference"] for pair in seeds) if len(seeds) > 1 else None,
         "seeds": seeds,
         "left_out": {one.arm: sorted(one.by_seed.keys() - {pair[side] for pair in pairs}) for side, one in enumerate((a, b))},

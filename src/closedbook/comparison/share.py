@@ -2,7 +2,7 @@
 
 from statistics import fmean
 
-from closedbook import clustered
+from closedbook import certainty
 from closedbook.comparison.answers import Answers
 
 CLOSED = {
@@ -20,7 +20,7 @@ def table(closed: list[Answers], with_text: list[Answers]) -> dict:
     {"arm", "task", "closed_task", "n", "n_documents", "accuracy": {"base": {"closed", "with_text"}, "arm": …}, "gain_closed" (arm closed −
     base closed), "gain_with_text" (base with the text − base closed), "gain_with_text_interval", "share" (the first gain over the second),
     "interval", "over", "why"}.
-    Intervals are of 95% and over what clustered.certainty says. Where that of gain_with_text does not lie above 0, or there is one
+    Intervals are of 95% and over what certainty.of says. Where that of gain_with_text does not lie above 0, or there is one
     document, no share is defined: "share" and "interval" are None, and "why" says so. Means over training seeds.
     """
     base, arm = closed
@@ -51,7 +51,7 @@ def _common(*sides: Answers, seed: int | None) -> list[tuple[dict, ...]]:
 
 
 def _share(won: list[float], text: list[float], documents: list[str], seeds: list[int | None]) -> dict:
-    sure = clustered.certainty(text, documents, seeds)
+    sure = certainty.of(text, documents, seeds)
     found = {"gain_with_text_interval": sure["interval"], "share": None, "interval": None, "over": sure["over"]}
     if sure["interval"] is None:
         return found | {"why": "there is one document, and how sure the gain from the text is shows only over several"}
@@ -69,7 +69,7 @@ def _fieller(won: list[float], text: list[float], documents: list[str], seeds: l
 
     def beyond(share: float) -> float:
         """Above 0 for a share outside of the interval."""
-        low, high = clustered.certainty([one - share * gain for one, gain in zip(won, text)], documents, seeds)["interval"]
+        low, high = certainty.of([one - share * gain for one, gain in zip(won, text)], documents, seeds)["interval"]
         return max(low, -high)
 
     share = fmean(won) / fmean(text)

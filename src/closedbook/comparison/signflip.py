@@ -3,7 +3,7 @@
 import numpy as np
 
 LEAST = 6
-"""documents on which two models must differ before a p of 0.05 is possible: of five, two of 2⁵ choices of signs are as one-sided as can be"""
+"""documents on which two models must differ for a p of 0.05: of five, two of 2⁵ choices of signs are as one-sided as can be"""
 
 
 def p(differences: list[int]) -> float | None:

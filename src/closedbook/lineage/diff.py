@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
-from closedbook import clustered
+from closedbook import certainty
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import unproved
@@ -159,7 +159,7 @@ def _short(value: str | None) -> str:
 def _row(row: dict, kind: str) -> tuple[str, str, str]:
     runs = " ↔ ".join(dict.fromkeys((row["run_a"], row["run_b"])))
     scores = [side for side in (row["a"], row["b"]) if isinstance(side, dict)]
-    what = row["what"] + _versions([side["version"] for side in scores]) + (f", ± over {clustered.QUESTIONS}" if scores else "")
+    what = row["what"] + _versions([side["version"] for side in scores]) + (f", ± over {certainty.QUESTIONS}" if scores else "")
     return what if kind == "run" else f"{runs}: {what}", _number(row["a"]), _number(row["b"])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulated import answers
 
-from closedbook import clustered
+from closedbook import certainty
 
 T = {1: 12.706205, 2: 4.302653, 3: 3.182446}
 """how many errors 95% lies within, by degrees of freedom, from a printed table"""
@@ -18,26 +18,26 @@ def half(sure):
 
 def test_one_seed_is_over_its_questions_only():
     values, documents = [1, 1, 0, 0, 1, 0, 0, 0], list("aabbccdd")  # sums of what is left: 1.25, −.75, .25, −.75
-    sure = clustered.certainty(values, documents, [1] * 8)
+    sure = certainty.of(values, documents, [1] * 8)
     error = math.sqrt(4 / 3 * (1.25**2 + 0.75**2 + 0.25**2 + 0.75**2)) / 8
     assert sure["over"] == "questions only" and math.isclose(sure["stderr"], error)
     assert sure["interval"] == pytest.approx([0.375 - T[3] * error, 0.375 + T[3] * error])
-    assert sure == clustered.certainty(values, documents, [None] * 8) == clustered.over_questions(0.375, sure["stderr"], 4)
+    assert sure == certainty.of(values, documents, [None] * 8) == certainty.over_questions(0.375, sure["stderr"], 4)
 
 
 def test_seeds_with_documents_of_their_own_are_the_clusters():
     documents, seeds = list("abcdef"), [1, 1, 2, 2, 3, 3]
-    sure = clustered.certainty([0, 0, 0.5, 0.5, 1, 1], documents, seeds)  # means 0, .5, 1: of sd .5
+    sure = certainty.of([0, 0, 0.5, 0.5, 1, 1], documents, seeds)  # means 0, .5, 1: of sd .5
     assert sure["over"] == "seeds and questions"
     assert math.isclose(sure["stderr"], 0.5 / math.sqrt(3)) and half(sure) == pytest.approx(T[2] * 0.5 / math.sqrt(3))
-    alike = clustered.certainty([0, 1, 0, 1, 0, 1], documents, seeds)
-    alone = clustered.certainty([0, 1, 0, 1, 0, 1], documents, [1] * 6)
+    alike = certainty.of([0, 1, 0, 1, 0, 1], documents, seeds)
+    alone = certainty.of([0, 1, 0, 1, 0, 1], documents, [1] * 6)
     assert (alike["stderr"], alike["interval"]) == (alone["stderr"], alone["interval"]), "seeds alike by chance say no more than documents"
 
 
 def test_seeds_that_share_documents_add_to_them():
     documents, seeds = list("abcabc"), [1, 1, 1, 2, 2, 2]
-    sure = clustered.certainty([0, 0.3, 0.6, 0.2, 0.5, 0.8], documents, seeds)  # seeds' means .3, .5; documents' .1, .4, .7
+    sure = certainty.of([0, 0.3, 0.6, 0.2, 0.5, 0.8], documents, seeds)  # seeds' means .3, .5; documents' .1, .4, .7
     of_seeds, of_documents = 0.2 / math.sqrt(2) / math.sqrt(2), 0.3 / math.sqrt(3)
     assert math.isclose(sure["stderr"], math.hypot(of_seeds, of_documents))
     assert half(sure) == pytest.approx(math.hypot(T[1] * of_seeds, T[2] * of_documents))
@@ -46,13 +46,13 @@ def test_seeds_that_share_documents_add_to_them():
 def test_the_order_of_answers_and_the_names_of_seeds_do_not_matter():
     values, documents, seeds, _ = answers(np.random.default_rng(1), seeds=3, documents=5, questions=4, nested=False, sd_seed=0.2)
     shuffled = np.random.default_rng(2).permutation(len(values))
-    other = clustered.certainty(*([column[at] for at in shuffled] for column in (values, documents, [f"s{seed}" for seed in seeds])))
-    sure = clustered.certainty(values, documents, seeds)
+    other = certainty.of(*([column[at] for at in shuffled] for column in (values, documents, [f"s{seed}" for seed in seeds])))
+    sure = certainty.of(values, documents, seeds)
     assert other["interval"] == pytest.approx(sure["interval"], rel=1e-12) and other["stderr"] == pytest.approx(sure["stderr"], rel=1e-12)
 
 
 def test_one_document_says_nothing_of_others():
-    assert clustered.certainty([1, 0, 1], ["a"] * 3, [1, 2, 3]) == {"stderr": None, "interval": None, "over": None}
+    assert certainty.of([1, 0, 1], ["a"] * 3, [1, 2, 3]) == {"stderr": None, "interval": None, "over": None}
 
 
 def coverage(sd_seed, forget_seeds=False, **design):
@@ -60,7 +60,7 @@ def coverage(sd_seed, forget_seeds=False, **design):
     draws, held = np.random.default_rng(7), 0
     for _ in range(400):
         values, documents, seeds, truth = answers(draws, questions=6, sd_seed=sd_seed, **design)
-        low, high = clustered.certainty(values, documents, [None] * len(seeds) if forget_seeds else seeds)["interval"]
+        low, high = certainty.of(values, documents, [None] * len(seeds) if forget_seeds else seeds)["interval"]
         held += low <= truth <= high
     return held / 400
 
