@@ -61,5 +61,5 @@ def _answer(draw: Random, good: dict):
 
 def _headers(draw: Random, length: int) -> dict[str, str | None]:
     return draw.choice(({"Retry-After": draw.choice(WAITS)}, {"Content-Type": draw.choice(TYPES)}, {"Location": "/v1/elsewhere"},
-                        {"Content-Encoding": draw.choice(("gzip", "br", "x"))}, {"Content-Length": str(max(0, length + draw.choice((-1,
-                        -3, 5))))}, {"Content-Length": None, "Transfer-Encoding": "chunked"}))  # fmt: skip
+                        {"Content-Encoding": draw.choice(("gzip", "br", "x"))}, {"Content-Length": None, "Transfer-Encoding": "chunked"},
+                        {"Content-Length": str(max(0, length + draw.choice((-1, -3, 5))))}))  # fmt: skip

@@ -13,9 +13,8 @@ from fuzzing.mutations import as_json, deep, mutated, prose, spoilt
 OF_YAML = (
     "!!python/object/apply:os.system [ls]", "!!binary aGk=", "!!binary %", "!!bool maybe", "!!int x", "!!float x", "!!timestamp 2023-02-30",
     "2023-02-30", "!!set {a}", "!!omap [a: 1]", "!!omap 1", "!x y", "*nowhere", "&a [*a]", "[", "{", "'", "0x1F", "0o17", "1_000",
-    "1e3", ".inf",
-    ".NaN", "~", "yes", "12:30:45", "|\n  a\n b", "? a", "!!str 1", "!!null x", "!!map []", "!!seq {}", "<<", "9" * 5_000, "- a", "\t",
-    "\x00", "\ufffe", "%",
+    "1e3", ".inf", ".NaN", "~", "yes", "12:30:45", "|\n  a\n b", "? a", "!!str 1", "!!null x", "!!map []", "!!seq {}", "<<", "9" * 5_000,
+    "- a", "\t", "\x00", "\ufffe", "%",
 )  # fmt: skip
 LINES = ("<<: *a", "<<: {seed: 2}", "seed: 1", "---", "...", "%YAML 1.1", "%YAML 9.9", "%TAG ! x", "\ufeff")
 
