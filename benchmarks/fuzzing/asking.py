@@ -26,7 +26,7 @@ VECTORS = {"object": "list", "model": "toy-0001", "usage": USAGE, "data": [{"obj
 RATINGS = {"id": "x", "results": [{"index": 0, "relevance_score": 0.5}], "meta": {"billed_units": {"search_units": 1}}}
 ANSWERS = {"chat": CHAT, "embeddings": VECTORS, "rerank": RATINGS}
 DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mira Oldan lives in Varn. The Council of Varn met Mira.")
-SMALL = {"timeout": 1, "deadline": 2, "input_usd_per_million": 1.0, "output_usd_per_million": 2.0}
+SMALL = {"timeout": 2, "deadline": 4, "input_usd_per_million": 1.0, "output_usd_per_million": 2.0}
 
 
 class _Server(ThreadingHTTPServer):

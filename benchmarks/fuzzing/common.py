@@ -52,7 +52,7 @@ def warm(*asks: Callable) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, contextlib.chdir(folder):
         Path("texts").mkdir()
         Path("texts/warm.md").write_text("Mira counted the ships.")
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             forecast(sections() | {"llm": SHIPPED["llm"] | OFFLINE})
             for ask in asks:
                 ask()
