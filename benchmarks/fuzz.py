@@ -4,7 +4,8 @@
 
 Every case is made from its area, number and seed alone, so --only gives one of them again. A case fails where anything but a user's error
 (or a normal end) comes out, a secret is shown or kept, a control character reaches the terminal, the process dies, or the case
-takes longer than BOUND. Each distinct failure is printed once, with its traceback and the first cases that have it. Exit status 1 if there is any.
+takes longer than BOUND. Each distinct failure is printed once, with its traceback and the first cases that have it. Exit status 1 if there
+is any.
 """
 
 import argparse
@@ -26,8 +27,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
-from fuzz_areas import AREAS, SECRET  # noqa: E402
+from fuzzing import answers, documents, keys, parameters  # noqa: E402
+from fuzzing.common import SECRET  # noqa: E402
 
+AREAS = {"documents": documents.area, "params": parameters.area, "key": keys.area, "server": answers.area}
+"""each makes, once a process, the function that does a case"""
 BOUND = 10
 """seconds that a case may take: a hundred times what most do"""
 START = 180
@@ -69,40 +73,45 @@ def _area(area: str, seed: int, numbers) -> int:
 def _cases(area: str, seed: int, numbers: list[int]):
     """(number, seconds, None or (failure in a line, what was seen)) of each case. They run in a process of their own, and where that hangs
     or dies, the next ones in another."""
-    context, bound = multiprocessing.get_context("fork"), START
+    context = multiprocessing.get_context("fork")
     while numbers:
         reader, writer = context.Pipe(duplex=False)
         worker = context.Process(target=_work, args=(area, seed, numbers, writer))
         worker.start()
         writer.close()
+        if not reader.poll(START) or not _sent(reader):
+            raise SystemExit(f"{area}: can't begin")
         while numbers:
-            if not reader.poll(bound):
+            if not reader.poll(BOUND):
                 failure = (f"takes longer than {BOUND} s", "")
+            elif result := _sent(reader):
+                yield numbers.pop(0), *result
+                continue
             else:
-                try:
-                    if (result := reader.recv()) is not None:
-                        yield numbers.pop(0), *result
-                    bound = BOUND
-                    continue
-                except EOFError:
-                    worker.join()
-                    failure = (f"the process dies with {worker.exitcode}", "")
+                worker.join()
+                failure = (f"the process dies with {worker.exitcode}", "")
             yield numbers.pop(0), float(BOUND), failure
             break
         worker.kill()
         worker.join()
         reader.close()
-        bound = START
+
+
+def _sent(reader):
+    """What a process tells; None where it died."""
+    try:
+        return reader.recv()
+    except EOFError:
+        return None
 
 
 def _work(area: str, seed: int, numbers: list[int], writer) -> None:
     """Do these cases, each in an empty folder, and tell of each."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     logging.disable(logging.INFO)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)  # what libraries say of their connections when all ends
     run = AREAS[area]()
-    writer.send(None)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries say of their connections when all ends
+    writer.send("ready")
     for number in numbers:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             os.chdir(folder)
@@ -126,7 +135,7 @@ def _case(run, draw: random.Random) -> tuple[str, str] | None:
     if kept := [path for path in Path(".").rglob("*") if path.is_file() and not path.is_symlink() and SECRET.encode() in path.read_bytes()]:
         return "a secret is kept", str(kept[0])
     if found := CONTROL.search(said.getvalue()):
-        return f"control character {found[0]!r} reaches the terminal", repr(said.getvalue()[-1_000:])
+        return "a control character reaches the terminal", repr(said.getvalue()[max(0, found.start() - 300) : found.end() + 50])
     return None
 
 

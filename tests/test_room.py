@@ -147,9 +147,9 @@ def test_a_wait_for_room_is_not_taken_from_the_time_for_an_answer(folder, monkey
     def no_room_at_first(self, *arguments, reserve=account.Account.reserve):
         return reserve(self, *arguments) if next(looks) > 5 else account.Reached("max_tokens", 1, 1, False)
 
-    async def told(self, settings, messages, schema, seconds, tried=sending.Sender._try):
-        times.append(seconds)
-        return await tried(self, settings, messages, schema, 5)
+    async def told(self, *arguments, tried=sending.Sender._try):
+        times.append(arguments[-1])
+        return await tried(self, *arguments[:-1], 5)
 
     monkeypatch.setattr(account.Account, "reserve", no_room_at_first)
     monkeypatch.setattr(sending.Sender, "_try", told)

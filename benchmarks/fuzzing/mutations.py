@@ -5,15 +5,16 @@ import json
 import random
 
 WORDS = ("Mira", "the harbour", "Varn", "counted", "ships", "by lamp", "and", "the council met", "in winter", "sold a compass")
-TEXTS = ("", " ", "x", "null", "yes", "2023-02-30", "---", "...", "../..", "/etc/passwd", "\x1b[31mred\x1b[0m", "\u202egnp", "\u200b", "\x00", "\ufeff",
-         "<b>", "</html>", "&#0;&#xd800;", "{{", "$first", "%s", "’quoted’", "é", "e\u0301", "港口", "עברית", "😀", "\r", "\n\n", "\t", "a: b: c",
-         "!!python/object/apply:os.system [ls]", "<think>", "</think>", "<|im_start|>", "9" * 400, "x" * 5_000)  # fmt: skip
-VALUES = (None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e-9, 1e308, 2**31, 2**63, 10**30, float("inf"), float("nan"), [], {}, [[]], [None], {"": None},
-          {"a": {"b": []}}, ["x"] * 300)  # fmt: skip
+TEXTS = ("", " ", "x", "null", "yes", "2023-02-30", "---", "...", "../..", "/etc/passwd", "\x1b[31mred\x1b[0m", "\u202egnp", "\u200b",
+         "\x00", "\ufeff", "<b>", "</html>", "&#0;&#xd800;", "{{", "$first", "%s", "’quoted’", "é", "e\u0301", "港口", "עברית", "😀",
+         "\r", "\n\n", "\t", "a: b: c", "!!python/object/apply:os.system [ls]", "<think>", "</think>", "<|im_start|>", "9" * 400, "x" * 5_000)  # fmt: skip
+VALUES = (None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e-9, 1e308, 2**31, 2**63, 10**30, float("inf"), float("nan"), [], {}, [[]],
+          [None], {"": None}, {"a": {"b": []}}, ["x"] * 300)  # fmt: skip
 HALF = "\ud83d"
 """half a character, which JSON can spell and UTF-8 can't"""
-BYTES = (b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n", b"<", b">", b"&", b'"', b"{", b"}", b"/", b"%PDF-1.7", b"PK\x03\x04", b"endobj",
-         b"<?xml version='1.0' encoding='utf-7'?>", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"</head>", b"<script>", b"\xed\xa0\xbd")  # fmt: skip
+BYTES = (b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n", b"<", b">", b"&", b'"', b"{", b"}", b"/", b"%PDF-1.7", b"PK\x03\x04",
+         b"endobj", b"<?xml version='1.0' encoding='utf-7'?>", b"<!DOCTYPE a [<!ENTITY b 'c'>]>", b"</head>", b"<script>",
+         b"\xed\xa0\xbd")  # fmt: skip
 
 
 def prose(draw: random.Random, words: int = 40) -> str:

@@ -1,0 +1,1 @@
+"""The four things that a user can get wrong, each an area of benchmarks/fuzz.py."""
