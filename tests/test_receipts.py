@@ -84,9 +84,9 @@ def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
     assert reason(job) == "not made yet"
 
 
-def test_a_receipt_that_lacks_a_file_its_stage_must_write_is_stale(job, monkeypatch):
-    monkeypatch.setitem(receipts.WRITTEN, "entities", ("output.txt", "results/{}/schedule.npy"))
-    assert reason(job) == "results/d/schedule.npy is not among what it wrote"
+def test_a_receipt_that_lacks_a_file_its_stage_must_write_is_stale(job):
+    written = [Path("output.txt"), Path("results/d/schedule.npy")]
+    assert receipts.stale_reason(job, RECIPE, receipts.Hashes(), written=written) == "results/d/schedule.npy is not among what it wrote"
 
 
 def test_of_what_planning_writes_the_text_of_now_counts_and_not_the_file(job):
@@ -120,16 +120,17 @@ def test_the_same_inputs_give_the_same_receipt(job):
 
 
 def test_a_broken_memory_of_hashes_is_made_anew(job):
-    receipts.CACHE.write_bytes(b"no database")
+    files.write_text(receipts.CACHE, "no database")
     assert reason(job) is None
 
 
-DECIDE_NOTHING = {"openai"}
-"""what a step imports that leaves no trace in a result: the names of errors"""
+DECIDE_NOTHING = {"openai", "psutil"}
+"""what a step imports that leaves no trace in a result: the names of errors, a look at memory"""
 
 
 def test_a_receipt_names_every_library_that_a_step_imports():
-    modules = {name for start in (*STEPS, "sources") for name in code.reached(f"closedbook.{start}")}
+    starts = [*(f"{stage.module}:job" for stage in STEPS.values()), "closedbook.sources:articles"]
+    modules = {name for start in starts for name in code.modules(start)}
     imported = set()
     for module in modules:
         for node in ast.walk(ast.parse(code._module_path(module, code.PACKAGE).read_text(encoding="utf-8"))):
