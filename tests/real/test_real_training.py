@@ -43,7 +43,7 @@ def line(smollm2, tmp_path_factory):
         corpora={"replay": {"path": "replay.jsonl", "rate": 0.05, "held_out": 2}},
         training={"seeds": [1], "block_size": 256, "batch_size": 2, "learning_rate": 0.0002, "dtype": "float32", "attention": "sdpa",
                   "threads": 2, "checkpoint_steps": 1000},
-        arms={"taught": {"strategy": "raw", "corpus_tokens": "all", "epochs": 10}},
+        arms={"taught": {"strategy": "raw", "corpus_tokens": "all", "epochs": 14}},
         scores={"tasks": TASKS, "batch_size": 8, "threads": 2},
     )  # fmt: skip
     for name, text in DOCUMENTS.items():
