@@ -149,7 +149,7 @@ DECIDES = {
     "text": changed(text="Another text."), "title": changed(title="Varn again"), "author": changed(author="A. Mor"), "year": changed(year=1956),
 }  # fmt: skip
 DECIDES_NOTHING = {"max_calls": 999, "max_usd": 9.0, "max_tokens": 99999, "concurrency": 1, "timeout": 9.0, "retries": 1, "deadline": 99.0,
-                   "input_usd_per_million": 1.0, "output_usd_per_million": 2.0}  # fmt: skip
+                   "input_usd_per_million": 1.0, "cached_input_usd_per_million": 0.5, "output_usd_per_million": 2.0}  # fmt: skip
 COMMON = {"prompt": "single", "check": str, "first": "Mira"}
 
 
