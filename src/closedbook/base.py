@@ -1,6 +1,7 @@
 """The base model: the one that every run starts from, pinned so that anyone can tell later which weights it had."""
 
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,8 @@ from closedbook import files, frame, models, sound
 from closedbook.errors import UserError
 from closedbook.params import Limits
 
+BASES = {"miniature": "closedbook.miniature.base"}
+"""bases that are trained here, by base.model, and the module that does it"""
 RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
 """what a folder may bring beside the model: the receipt of its making, and texts that it has learnt from"""
 
@@ -27,9 +30,7 @@ def build(*, world: Path | None, folder: Path, place: Path, checkpoints: Path, p
     sound), or a folder whose receipt.json is of other files.
     """
     if params.base.model == "miniature":
-        from closedbook.miniature import base as miniature
-
-        miniature.train(
+        import_module(BASES[params.base.model]).train(
             settings=params.miniature, training=params.training, world=world, seed=params.seed, folder=folder, checkpoints=checkpoints
         )
         source, load = str(folder), str(place)

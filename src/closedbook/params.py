@@ -22,8 +22,6 @@ from pydantic import (
 
 from closedbook import files, plain_yaml
 from closedbook.errors import UserError
-from closedbook.miniature import provider
-from closedbook.strategies import STRATEGIES
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]
@@ -85,6 +83,10 @@ class Spacy(Settings):
     model: Place
 
 
+OWN_MODELS = {"miniature/author": "closedbook.miniature.provider"}
+"""language models that are code of ours: they need no key and cost nothing. The module that answers for each is imported when it is asked"""
+
+
 class Endpoint(Settings):
     """A model by LiteLLM's name, and where it is served; the model null: none."""
 
@@ -96,8 +98,8 @@ class Endpoint(Settings):
     def _provider_first(cls, value):
         if value is not None and not re.fullmatch("[^/]+/.+", value):
             raise ValueError(f"must name its provider first, as in openai/{value.strip('/') or 'gpt-4.1'}")
-        if value is not None and value.startswith("miniature/") and value != provider.MODEL:
-            raise ValueError(f"no such model: the miniature has {provider.MODEL} only")
+        if value is not None and value.startswith("miniature/") and value not in OWN_MODELS:
+            raise ValueError(f"no such model: the miniature has {', '.join(OWN_MODELS)} only")
         return value
 
     @field_validator("api_base")
@@ -187,9 +189,10 @@ class Filters(Settings):
     @field_validator("languages")
     @classmethod
     def _known(cls, value):
-        from closedbook.care import language
+        from lingua import Language  # it loads for a second, and few name languages
 
-        if unknown := language.unknown(value or []):
+        known = {language.iso_code_639_1.name.lower() for language in Language.all()} if value else set()
+        if unknown := [code for code in value or [] if code not in known]:
             raise ValueError(f"must be ISO 639-1 codes of languages that lingua tells, as en and de: {unknown[0]!r} is none")
         return value
 
@@ -246,11 +249,12 @@ class Training(Settings):
 def _known_strategies(value):
     """A strategy's name, or two and more with the share of tokens that each gives."""
     shares = {value: 1} if isinstance(value, str) else value
-    known = ", ".join(STRATEGIES)
+    strategies = ["raw", *(name for name in PassageSettings.model_fields if name != "attempts")]
+    known = ", ".join(strategies)
     if not isinstance(shares, dict) or (value is shares and len(shares) < 2):
         raise ValueError(f"must be one of {known}, or two and more of them with their shares of the tokens, as in {{qa: 1, entigraph: 2}}")
     for name, share in shares.items():
-        if name not in STRATEGIES:
+        if name not in strategies:
             raise ValueError(f"no strategy {name!r}: the strategies are {known}")
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < float("inf"):
             raise ValueError(f"the share of {name} must be a number above 0")

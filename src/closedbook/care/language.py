@@ -23,14 +23,6 @@ def rule(languages: list[str] | None):
     return look
 
 
-def unknown(languages: list[str]) -> list[str]:
-    """Those of some codes that lingua does not know."""
-    from lingua import Language
-
-    known = {language.iso_code_639_1.name.lower() for language in Language.all()}
-    return [code for code in languages if code not in known]
-
-
 def _detector(codes: list[str]):
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 

@@ -17,11 +17,10 @@ from closedbook import files
 PACKAGE = Path(__file__).parent.parent
 ROOT = "closedbook"
 NEUTRAL = frozenset({"closedbook.errors", "closedbook.terminal", "closedbook.params", "closedbook.tracking", "closedbook.freshness.code",
-                     "closedbook.miniature.provider", "closedbook.together", "closedbook.llm.account", "closedbook.llm.slots",
+                     "closedbook.together", "closedbook.llm.account", "closedbook.llm.slots",
                      "closedbook.llm.stopping"})  # fmt: skip
 """modules that can't change a result: how errors are said, and what is printed; how parameters are read, whose values are in the recipes;
-how runs are logged; how code is identified; the way to the miniature's author, whose version is in the recipes of those who ask him; and
-what decides when a request leaves, or that none does"""
+how runs are logged; how code is identified; and what decides when a request leaves, or that none does"""
 WRITER = frozenset({"closedbook.without_model.writer"})
 """of the stage passages; a model that writes has no use for it"""
 BODY = ""

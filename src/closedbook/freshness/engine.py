@@ -16,7 +16,7 @@ from closedbook.freshness import leftovers, registry, upkeep
 from closedbook.freshness.graph import Graph
 from closedbook.freshness.receipts import WORK
 from closedbook.freshness.registry import STAGES, STEPS
-from closedbook.llm.library import OURS
+from closedbook.params import OWN_MODELS
 
 BASE = "base/base"
 SHARDS = WORK / "shards.json"
@@ -44,7 +44,7 @@ class Run:
 
     def _asks_a_provider(self, name: str) -> bool:
         asked = STEPS[self.plan.jobs[name].stage].asks(self.recipe(name)["params"])
-        return any(not model.startswith(OURS) for model in asked)
+        return any(model not in OWN_MODELS for model in asked)
 
     def begin(self, command: str) -> None:
         """Take the lock, and write what the jobs read. Raises UserError where another run is, or has just been, at work here."""

@@ -4,11 +4,13 @@ A function for each stage gives its recipes by name: a stage ("entities"), or a 
 adds the code.
 """
 
+from importlib import import_module
 from pathlib import Path
 
 from closedbook import files, prompts
+from closedbook.base import BASES
 from closedbook.freshness import code
-from closedbook.params import Params, Scores
+from closedbook.params import OWN_MODELS, Params, Scores
 from closedbook.scores import tasks
 from closedbook.strategies import STRATEGIES, mixture
 
@@ -29,7 +31,8 @@ def base(params: Params, bound: Bound) -> Recipes:
     if params.base.model == "miniature":
         chosen = _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
                          training={"device", "dtype", "threads"})
-    return {"base": _recipe("base", chosen, assets={path: "an input" for path in base_files(params)})}
+    maker = BASES.get(params.base.model)
+    return {"base": _recipe("base", chosen, assets={"maker": code.digest(f"{maker}:train")} if maker else {}, reads={"files": base_files(params)})}
 
 
 def entities(params: Params, bound: Bound) -> Recipes:
@@ -220,9 +223,6 @@ def _task_files() -> dict[str, str]:
 
 
 def _author(params: Params) -> dict:
-    """The miniature's author is code of ours: its version says which."""
-    if not params.llm.model.startswith("miniature/"):
-        return {}
-    from closedbook.miniature import author
-
-    return {"author": author.version()}
+    """Of a language model that is code of ours its version, which says which code."""
+    own = OWN_MODELS.get(params.llm.model)
+    return {"author": import_module(own).version()} if own else {}

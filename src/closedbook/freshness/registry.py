@@ -119,7 +119,7 @@ def _documents(about: list[str], recipe: dict) -> Files:
 
 def _base(about: list[str], recipe: dict) -> Files:
     folder = RESULTS / "base"
-    return Files(inputs={"sources": [Path(path) for path in recipe["assets"]]}, folders={"folder": folder},
+    return Files(inputs={"sources": [Path(path) for path in recipe["reads"]["files"]]}, folders={"folder": folder},
                  holds=("base.json", "replay.jsonl", "tokenizer.json"), work={"checkpoints": WORK / "checkpoints" / "base"})
 
 

@@ -13,7 +13,7 @@ from closedbook.llm.errors import SETTING_REFUSED, TOO_LONG
 from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import Call, Question, asked, call_of
 from closedbook.llm.sending import Sender
-from closedbook.params import LanguageModel, Limits
+from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.records import Document
 
 NO_CALLS = "CLOSEDBOOK_NO_CALLS"
@@ -118,7 +118,7 @@ class Client:
 
     def _may_ask(self, question: Question, request: dict) -> None:
         """Raises UserError where nobody is to be asked or no key is there, and NotAnswered for a question that the model can't read."""
-        if os.environ.get(NO_CALLS) and not self._llm.model.startswith(library.OURS):
+        if os.environ.get(NO_CALLS) and not self._llm.model in OWN_MODELS:
             settings = request["request"]
             raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "
                             f"{settings['sample']}, attempt {settings['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to "

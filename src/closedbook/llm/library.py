@@ -6,11 +6,7 @@ import unicodedata
 from functools import cache
 
 from closedbook.errors import UserError
-from closedbook.params import LanguageModel
-
-OURS = "miniature/"
-"""how the names of models begin that are code of ours: they need no key and cost nothing"""
-
+from closedbook.params import OWN_MODELS, LanguageModel
 
 ALSO = {"huggingface": ("HF_TOKEN",), "gemini": ("GOOGLE_API_KEY",)}
 """names of keys that do not begin with their provider's"""
@@ -30,7 +26,7 @@ def litellm():
 @cache
 def known(model: str) -> dict | None:
     """LiteLLM's entry for a model: prices, length of the context; None where it has none."""
-    if model.startswith(OURS):
+    if model in OWN_MODELS:
         return None
     try:
         return litellm().model_cost.get(litellm().get_model_info(model)["key"])  # of some providers it gives a key for any name
@@ -41,7 +37,7 @@ def known(model: str) -> dict | None:
 @cache
 def lacks(model: str) -> frozenset[str]:
     """Those of the settings that servers may refuse which LiteLLM does not send to a model's provider, by its lists."""
-    takes = set() if model.startswith(OURS) else set(litellm().get_supported_openai_params(model=model) or ())
+    takes = set() if model in OWN_MODELS else set(litellm().get_supported_openai_params(model=model) or ())
     if not takes:
         return frozenset()  # it has no list of this provider
     lacking = {setting for setting in ("response_format", "seed", "temperature") if setting not in takes}
@@ -50,7 +46,7 @@ def lacks(model: str) -> frozenset[str]:
 
 def check_key(llm: LanguageModel, section: str = "llm") -> None:
     """Raise UserError now where LiteLLM knows no such provider, or its key is not in the environment or can't be sent; not after hours."""
-    if llm.model is None or llm.model.startswith(OURS):
+    if llm.model is None or llm.model in OWN_MODELS:
         return
     _check_provider(llm.model, section)
     _check_characters(llm.model.split("/")[0])

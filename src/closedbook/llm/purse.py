@@ -10,10 +10,9 @@ from closedbook.ledger import Ledger
 from closedbook.llm import errors, prices
 from closedbook.llm.account import Account, Amount, Reached
 from closedbook.llm.answers import CACHED
-from closedbook.llm.library import OURS
 from closedbook.llm.requests import Question
 from closedbook.llm.stopping import Stop
-from closedbook.params import LanguageModel, Limits
+from closedbook.params import OWN_MODELS, LanguageModel, Limits
 
 LOOK = 0.05
 """seconds between looks whether answers to others have made room"""
@@ -30,7 +29,7 @@ class Purse:
 
     def __init__(self, llm: LanguageModel, limits: Limits, ledger: Ledger):
         self._llm, self._limits = llm, limits
-        self._free = llm.model.startswith(OURS)
+        self._free = llm.model in OWN_MODELS
         self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)
         if self._account:
             ledger.closing.callback(self._account.close)

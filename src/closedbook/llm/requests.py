@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from itertools import combinations
 
 from closedbook import files, prompts, seeds
-from closedbook.llm.library import OURS
-from closedbook.params import LanguageModel
+from closedbook.params import OWN_MODELS, LanguageModel
 
 SETTINGS = ("response_format", "seed", "temperature", "max_tokens")
 """what a server may refuse; the last is then sent as RENAMED, the others are left out"""
@@ -130,9 +130,5 @@ def call_of(record: dict) -> Call:
 
 
 def _provider_version(model: str) -> str | None:
-    """What determines an answer beside the model's name: of the miniature's author, his code."""
-    if not model.startswith(OURS):
-        return None
-    from closedbook.miniature import provider
-
-    return provider.version()
+    """What determines an answer beside the model's name: of a model that is code of ours, that."""
+    return import_module(OWN_MODELS[model]).version() if model in OWN_MODELS else None

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable
+from importlib import import_module
 from itertools import count
 
 from closedbook.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
@@ -11,8 +12,7 @@ from closedbook.llm import answers, errors, library, prices, requests, stopping
 from closedbook.llm.purse import Purse
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots
-from closedbook.miniature import provider
-from closedbook.params import LanguageModel, Limits
+from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.records import Document
 
 NO_ANSWER = {"gen_ai.response.id": None, "gen_ai.response.model": None, "gen_ai.response.finish_reasons": [],
@@ -79,9 +79,9 @@ class Sender:
         return errors.of_kind(errors.MAX_TOKENS, trouble.words)
 
     def _asking(self, settings: dict, question: Question, heard: list[str]) -> Awaitable:
-        """LiteLLM's call, or the miniature's author. `heard` is given the body of a response, if it is JSON, before LiteLLM reads it."""
-        if self._llm.model.startswith(library.OURS):
-            return provider.complete(question.messages, settings["gen_ai.request.seed"])
+        """LiteLLM's call, or an answer of a model that is code of ours. `heard` is given the body of a response, if it is JSON, before LiteLLM reads it."""
+        if self._llm.model in OWN_MODELS:
+            return import_module(OWN_MODELS[self._llm.model]).complete(question.messages, settings["gen_ai.request.seed"])
 
         def listen(details: dict) -> None:
             if details.get("original_response"):

@@ -6,6 +6,7 @@ by relative path.
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from closedbook import params
@@ -14,6 +15,8 @@ from closedbook.sources import folder, listing, names, quality
 from closedbook.sources.article import Article
 from closedbook.sources.rows import Row, read_rows
 
+GENERATED = {"miniature": "closedbook.miniature.world"}
+"""sources whose documents are made up, and the module that does it, which is imported when one is chosen"""
 __all__ = ["Article", "articles", "places"]
 
 
@@ -65,8 +68,6 @@ def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[
 
 def _books(path: Path, miniature: params.Miniature, seed: int, run_seed: int) -> list[Article]:
     """The made-up books of one training seed."""
-    from closedbook.miniature import world
-
-    rows = world.rows(path=path, settings=miniature, seed=seed, run_seed=run_seed)
+    rows = import_module(GENERATED["miniature"]).rows(path=path, settings=miniature, seed=seed, run_seed=run_seed)
     found = quality.of_rows(Row(f"{path}: book {number}", row) for number, row in enumerate(rows, start=1))
     return [replace(article, seed=run_seed) for article in found]

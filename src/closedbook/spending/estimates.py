@@ -7,8 +7,7 @@ from pathlib import Path
 
 from closedbook import models, prompts, sections
 from closedbook.llm import prices
-from closedbook.llm.library import OURS
-from closedbook.params import Llm
+from closedbook.params import OWN_MODELS, Llm
 from closedbook.records import Document
 from closedbook.spending.calls import Taken
 
@@ -47,7 +46,7 @@ class Estimates:
         return known.output_tokens / known.metered if known.metered else min(ANSWER_TOKENS, self.llm.max_tokens)
 
     def seconds(self, prompt: str) -> float:
-        if self.llm.model.startswith(OURS):
+        if self.llm.model in OWN_MODELS:
             return 0.0  # as fast as this machine, which no count of requests in flight tells
         known = self._answers[prompt]
         return known.seconds / known.answers if known.answers else self.output_tokens(prompt) / TOKENS_A_SECOND

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from closedbook import ledger
 from closedbook.freshness import plan
 from closedbook.llm import account, prices
-from closedbook.llm.library import OURS
-from closedbook.params import Limits, Params
+from closedbook.params import OWN_MODELS, Limits, Params
 from closedbook.spending import asking, calls, tables
 from closedbook.spending.asking import Job
 from closedbook.spending.estimates import Estimates
@@ -34,7 +33,7 @@ def answer(options: argparse.Namespace) -> dict:
     if params.llm.model is None:
         return {"model": None, "strategies": {}, "total": asdict(Row()), "limits": [],
                 "notes": [f"llm.model is null: no language model writes{NOTHING if not others else ''}", *others]}
-    price = prices.FREE if params.llm.model.startswith(OURS) else prices.of(params.llm, params.limits)
+    price = prices.FREE if params.llm.model in OWN_MODELS else prices.of(params.llm, params.limits)
     found = asking.jobs(planned)
     estimates = Estimates(params.llm, {job.document.id: job.document for job in found}, calls.taken(params.llm.model))
     steps = dict.fromkeys(job.step for job in found)
