@@ -1,6 +1,6 @@
 """The corpus of an arm: its passages in one seeded order, looked after, tokenised, with replay data and an index from token to passage.
 
-Only passages and replay text come in; questions and documents are read for one rule of `care`, which keeps questions out. A smaller corpus
+Only passages and replay text come in; questions and documents are read for one rule of `filters`, which keeps questions out. A smaller corpus
 is a prefix of a larger one, token by token.
 """
 
@@ -15,7 +15,9 @@ from types import SimpleNamespace
 import numpy as np
 from tokenizers import Tokenizer
 
-from closedbook import care, files, mixing, params, seeds, terminal
+from closedbook import files, mixing, params, seeds, terminal
+from closedbook.care import Quarantine, Rule
+from closedbook.care import rules as rules_of
 from closedbook.errors import UserError
 from closedbook.records import Passages
 from closedbook.replay import Replay
@@ -36,7 +38,7 @@ def build(
 ) -> None:
     """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1],
     passages.jsonl and lines.npy int64 [passages], the byte at which each of its lines begins; replay_tokens.npy, replay_offsets.npy,
-    replay.jsonl and replay_lines.npy likewise; quarantine.jsonl, what `filters` kept out (care.Quarantine), and replay_quarantine.jsonl, what
+    replay.jsonl and replay_lines.npy likewise; quarantine.jsonl, what `filters` kept out (filters.Quarantine), and replay_quarantine.jsonl, what
     holds a question; and last corpus.json with the counts.
 
     `questions` and `documents` are the files of the same documents. `base` is the base's folder, of which tokenizer.json and base.json are
@@ -51,8 +53,8 @@ def build(
     """
     tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
     around = pinned["before_text"], [pinned["end_of_text_id"]]
-    rules = care.rules(filters, questions, documents)
-    quarantine = care.Quarantine(rules)
+    rules = rules_of(filters, questions, documents)
+    quarantine = Quarantine(rules)
     learnt = list(quarantine.kept(_reported(_ordered(passages, seed), f"corpus {name}")))
     files.write_json_lines(folder / "quarantine.jsonl", quarantine.rows)
     groups = {group: _tokenised(iter(pairs), tokenizer, around) for group, pairs in mixing.grouped(name, learnt, shares).items()}
@@ -203,10 +205,10 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
     return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
 
 
-def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: tuple[list[int], list[int]], folder: Path, rule: care.Rule) -> dict:
+def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: tuple[list[int], list[int]], folder: Path, rule: Rule) -> dict:
     """Write the replay data, but what holds a question; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
-    quarantine = care.Quarantine({"question": rule})
+    quarantine = Quarantine({"question": rule})
     tokenised = _tokenised(quarantine.kept(source.rows()), tokenizer, around) if wanted else ()
     replay = _write(folder, "replay_", "replay.jsonl", tokenised, wanted)
     files.write_json_lines(folder / "replay_quarantine.jsonl", quarantine.rows)
