@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from closedbook import care, files
-from closedbook.care import exact, language, length, near, question
+from closedbook.generation import filters
+from closedbook.generation.filters import exact, language, length, near, question
 from closedbook.records import Document
+from closedbook.util import files
 
 PAPER, DOCUMENTS, QUESTIONS = 265_000, 265, 4_609
 RULES = {"length": partial(length.rule, 20, None), "language": partial(language.rule, ["en"]), "question": partial(question.rule, 8),
@@ -68,7 +69,7 @@ def main(number: int) -> None:
             began = time.perf_counter()
             rule = make(*asked) if name == "question" else make()
             ready = time.perf_counter()
-            quarantine = care.Quarantine({name: rule})
+            quarantine = filters.Quarantine({name: rule})
             for _ in quarantine.kept(some):
                 pass
             took = time.perf_counter() - ready

@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "benchmarks")
 import jobs_here  # tests/jobs_here.py
 from line import Line  # tests/line.py: a copy of the project with a toy base
 
-from closedbook.freshness import plan, upkeep
+from closedbook.workflow import plan, upkeep
 
 SYLLABLES = "ka lo mi ren tas vel dor an eth ru".split()
 

@@ -17,8 +17,10 @@ import traceback
 import unicodedata
 from pathlib import Path
 
-from closedbook import documents, params, sources, units
-from closedbook.errors import UserError
+from closedbook import params, sources
+from closedbook.stages import documents
+from closedbook.util import units
+from closedbook.util.errors import UserError
 
 SPICE = ["\0", "\r", "\r\n", "\x85", "\x1b[1m", "\u200b", "\u200d", "\u00ad", "\ufeff", "\u2028", "\u2029", "\x0c", "\u202e", "\x91", "---\n", "...\n", "# ", ": ",
          "<p>", "<!--", "-->", "&shy;", "&nbsp;", "灯塔", "ที่", "می\u200cخواهم", "👩\u200d❤\ufe0f", "e\u0301", "\u0301", "\ufffe", "\n\n", "\u3000", '"', "\\", "{", "}"]  # fmt: skip

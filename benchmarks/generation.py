@@ -31,7 +31,7 @@ import jobs_here  # noqa: E402  (tests/jobs_here.py)
 from line import Line  # noqa: E402  (tests/line.py: a copy of the project with a toy base)
 from model_server import ModelServer  # noqa: E402
 
-from closedbook.freshness import plan  # noqa: E402
+from closedbook.workflow import plan  # noqa: E402
 
 IN_FLIGHT, JOBS = 64, 2
 PASSAGES = {0.5: 1_800, 2.0: 900}

@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from simulated import answers  # tests/simulated.py
 
-from closedbook import certainty
+from closedbook.analysis import certainty
 
 DESIGNS = {
     "nested, 3 × 16": {"seeds": 3, "documents": 16, "nested": True},

@@ -15,9 +15,11 @@ from statistics import median
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from closedbook import files, llm, params, prompts  # noqa: E402
-from closedbook.ledger import ANSWERED, Ledger  # noqa: E402
+from closedbook import llm, params
+from closedbook.llm import prompts
+from closedbook.llm.ledger import ANSWERED, Ledger  # noqa: E402
 from closedbook.records import Document  # noqa: E402
+from closedbook.util import files  # noqa: E402
 
 CALLS, WORDS_A_DOCUMENT, WORDS_AN_ANSWER = 1_800, 5_000, 700
 TIMES = 7

@@ -27,11 +27,12 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from closedbook import files, packing  # noqa: E402
-from closedbook.freshness import receipts  # noqa: E402
-from closedbook.freshness.registry import STEPS  # noqa: E402
 from closedbook.lineage.tracing import tokens  # noqa: E402
 from closedbook.records import Passage, Passages  # noqa: E402
+from closedbook.training import packing
+from closedbook.util import files  # noqa: E402
+from closedbook.workflow import receipts  # noqa: E402
+from closedbook.workflow.registry import STEPS  # noqa: E402
 
 TIMES = 7
 WATCH = """import json, os, sys, time
@@ -183,13 +184,13 @@ def page() -> None:
     """Seconds and megabytes to write it; milliseconds in chromium from opening to the first place, and from a click to the next."""
     from browser import Browser
 
-    from closedbook.lineage import page
+    from closedbook.analysis import lineage_page
 
     with tempfile.TemporaryDirectory() as folder:
         with ProcessPoolExecutor(1) as apart:  # so that its memory does not count
             inputs = apart.submit(_report, Path(folder)).result()
         started = time.perf_counter()
-        page.build(**inputs)
+        lineage_page.build(**inputs)
         print(f"written in {time.perf_counter() - started:.1f} s, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
         _sizes(inputs["folder"])
         browser = Browser()
@@ -314,8 +315,8 @@ setTimeout(look);
 def audit() -> None:
     """An audit of models, and of a cache with copies of them, beside plain SHA-256 of the same bytes on all cores; then with a ledger and
     the passages that carry its calls. All files are in the page cache."""
-    from closedbook import ledger
     from closedbook.lineage import versioned
+    from closedbook.llm import ledger
 
     with tempfile.TemporaryDirectory() as folder:
         _project(Path(folder))
@@ -365,7 +366,7 @@ def _made(name: str, outputs: list[Path]) -> None:
 
 def _asked(number: int) -> None:
     """A segment of calls and the passages that carry them."""
-    from closedbook import ledger
+    from closedbook.llm import ledger
 
     document, told = f"document-{number:08x}", []
     with ledger.Ledger("entigraph", document) as segment:

@@ -21,7 +21,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from line import copy_project  # tests/line.py
 
-from closedbook import certainty, files, table
+from closedbook.analysis import certainty, table
+from closedbook.util import files
 
 PRESET = ROOT / "presets/miniature-full.yaml"
 ONE_SEED = {"training": {"seeds": [1]}}

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from aiohttp import web
 
-from closedbook import prompts
+from closedbook.llm import prompts
 
 LETTERS_A_TOKEN = 4
 WORDS = "the keeper of harbour went to council and wrote about bridge in spring while storm lamp salt river clock north captain".split()

@@ -10,9 +10,10 @@ import time
 
 import numpy as np
 
+from closedbook.evaluation.retrieval import bm25
+from closedbook.evaluation.retrieval.chunks import chunks
 from closedbook.records import Document
-from closedbook.retrieval import best, bm25, query
-from closedbook.retrieval.chunks import chunks
+from closedbook.stages.retrieval import best, query
 
 WORDS_A_SENTENCE, SENTENCES_A_PARAGRAPH = 14, 4
 

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook import files, params, scores
-from closedbook.scores import harness, tasks
+from closedbook import params
+from closedbook.evaluation import harness, tasks
+from closedbook.stages import scores
+from closedbook.util import files
 
 NUM_QUESTIONS = 200
 

@@ -12,10 +12,10 @@ from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
-from closedbook import terminal
-from closedbook.errors import UserError, writing
-from closedbook.freshness import engine
-from closedbook.freshness.registry import STAGES
+from closedbook.util import terminal
+from closedbook.util.errors import UserError, writing
+from closedbook.workflow import snakemake
+from closedbook.workflow.registry import STAGES
 
 # Our files appear whole or not at all. Snakemake's copies of what a job may overwrite would need room that a full disk has not, and would put
 # an old file beside its job's new ones, and back in the place of those that a shard has finished.

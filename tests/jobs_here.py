@@ -1,6 +1,6 @@
 """The jobs of a plan up to its passages, one after the other in this process."""
 
-from closedbook.freshness import jobs, plan
+from closedbook.workflow import jobs, plan
 
 STAGES = ("documents", "entities", "passages")
 

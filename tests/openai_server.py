@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from closedbook import prompts
+from closedbook.llm import prompts
 
 ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "half", "no_usage", "echo", "quote", "filtered")
 """troubles that cost what an answer costs"""

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from closedbook import files
-from closedbook.errors import UserError
-from closedbook.freshness import receipts, upkeep
-from closedbook.freshness.accept import accept
-from closedbook.freshness.registry import Files, Job
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts, upkeep
+from closedbook.workflow.accept import accept
+from closedbook.workflow.registry import Files, Job
 
 RECIPE = {"step": "runs", "params": {"seed": 1}, "code": "old", "prompts": {}, "assets": {}}
 RESULT, RECEIPT = Path("results/runs/raw-s1/run.json"), Path("results/receipts/runs/raw-s1.json")

@@ -11,11 +11,12 @@ import pytest
 import toys
 from toys import git
 
-from closedbook import files, ledger
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
 from closedbook.lineage import audit, seal, versioned
 from closedbook.lineage.checks.digests import Digests
+from closedbook.llm import ledger
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 DOCUMENT, PASSAGES, MODEL = "results/documents/d.json", "results/passages/entigraph/d.json", "results/runs/a-s1/model.safetensors"
 RUN, SCORE = "results/runs/a-s1/run.json", "results/scores/a-s1.json"

@@ -7,8 +7,10 @@ import pytest
 import toys
 from tokenizers import Tokenizer
 
-from closedbook import base, files, models, params
-from closedbook.errors import UserError
+from closedbook import models, params
+from closedbook.stages import base
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

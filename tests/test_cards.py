@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import toy_history
 
-from closedbook import files
 from closedbook.lineage import cards, published
 from closedbook.lineage.history import History
+from closedbook.util import files
 
 
 @pytest.fixture

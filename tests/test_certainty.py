@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulated import answers
 
-from closedbook import certainty
+from closedbook.analysis import certainty
 
 T = {1: 12.706205, 2: 4.302653, 3: 3.182446}
 """how many errors 95% lies within, by degrees of freedom, from a printed table"""

@@ -3,8 +3,8 @@
 import pytest
 from test_sources import folder, question, read, row, write
 
-from closedbook import documents
 from closedbook.sources.cleaning import clean
+from closedbook.stages import documents
 
 
 @pytest.mark.parametrize(("text", "cleaned"), [

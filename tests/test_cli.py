@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from closedbook import cli, files
-from closedbook.errors import UserError
+from closedbook import cli
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 
 def stopped_by(error, monkeypatch):
@@ -47,7 +48,7 @@ def test_ctrl_c_is_said_without_a_traceback(monkeypatch, capsys):
 
 def ended(code: str, command: str = "fresh") -> subprocess.CompletedProcess:
     """closedbook with a command that runs `code`, its stdout and stderr on a pipe that nobody reads."""
-    script = f"from closedbook import cli, terminal\ndef act(_):\n  {code}\ncli._{command} = act\nraise SystemExit(cli.main(['{command}']))"
+    script = f"from closedbook import cli\nfrom closedbook.util import terminal\ndef act(_):\n  {code}\ncli._{command} = act\nraise SystemExit(cli.main(['{command}']))"
     read, written = os.pipe()
     os.close(read)
     try:

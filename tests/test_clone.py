@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from closedbook.errors import UserError
 from closedbook.lineage import published, unproved, versioned
 from closedbook.lineage.history import History
+from closedbook.util.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,7 +18,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def test_a_clone_that_git_would_give_other_line_ends_has_the_same_bytes(tmp_path):
-    made, texts = tmp_path / "made", ("params.yaml", "src/closedbook/prompts/qa.txt", "src/closedbook/miniature/world.yaml", "documents/crlf.txt")
+    made, texts = tmp_path / "made", ("params.yaml", "src/closedbook/llm/prompts/qa.txt", "src/closedbook/miniature/world.yaml", "documents/crlf.txt")
     for name in (".gitattributes", *texts[:-1]):
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, made / name)

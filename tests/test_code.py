@@ -4,9 +4,8 @@ import itertools
 
 import pytest
 
-from closedbook import files
-from closedbook.freshness import code
-from closedbook.freshness.registry import STAGES, STEPS
+from closedbook.util import files, fingerprint
+from closedbook.workflow.registry import STAGES, STEPS
 
 PLAIN = {
     "stage": "from closedbook import used\nfrom closedbook.box import Box\n\n\ndef job(x):\n    return used.f(x) + Box().open()\n",
@@ -29,7 +28,7 @@ def digest(tmp_path):
         for name, text in texts.items():
             if text is not None:
                 files.write_text(place / f"{name}.py", text)
-        return code.digest("closedbook.stage:job", package=place)
+        return fingerprint.digest("closedbook.stage:job", package=place)
 
     return digest
 
@@ -82,22 +81,22 @@ def test_an_import_of_names_that_a_package_hands_on_counts(digest):
 
 
 def test_the_short_list_of_modules_that_change_no_stage_is_short_and_each_is_there():
-    assert 0 < len(code.NEUTRAL) <= 10
-    assert all(code._module_path(name, code.PACKAGE) for name in code.NEUTRAL | code.WRITER)
+    assert 0 < len(fingerprint.NEUTRAL) <= 10
+    assert all(fingerprint._module_path(name, fingerprint.PACKAGE) for name in fingerprint.NEUTRAL | fingerprint.WRITER)
 
 
 def test_a_stage_counts_what_it_uses_and_no_other_stage_nor_what_decides_what_runs():
     of_stages = {stage.module for stage in STEPS.values()}
     for name, stage in STEPS.items():
-        counted = code.modules(f"{stage.module}:job")
-        scored = {"closedbook.scores"} if name == "readers" else set()  # as runs are
+        counted = fingerprint.modules(f"{stage.module}:job")
+        scored = {"closedbook.stages.scores"} if name == "readers" else set()  # as runs are
         assert counted & of_stages == {stage.module} | scored, "a stage that reaches another one would run again with it"
-        assert not [module for module in counted if module.startswith("closedbook.freshness.")]
-    assert {"closedbook.training", "closedbook.packing"} <= code.modules("closedbook.runs:job")
-    assert "closedbook.miniature.reader" in code.modules("closedbook.miniature.author:answer")
+        assert not [module for module in counted if module.startswith("closedbook.workflow.")]
+    assert {"closedbook.training.loop", "closedbook.training.packing"} <= fingerprint.modules("closedbook.stages.runs:job")
+    assert "closedbook.miniature.reader" in fingerprint.modules("closedbook.miniature.author:answer")
 
 
 def test_which_files_a_stage_is_given_counts_too(monkeypatch):
     before = STAGES["runs"].code()
-    other = code.of_stage("closedbook.runs", "closedbook.freshness.registry:_corpora")
-    assert before == code.of_stage("closedbook.runs", "closedbook.freshness.registry:_runs") != other
+    other = fingerprint.of_stage("closedbook.stages.runs", "closedbook.workflow.registry:_corpora")
+    assert before == fingerprint.of_stage("closedbook.stages.runs", "closedbook.workflow.registry:_runs") != other

@@ -4,30 +4,29 @@
 import pytest
 from toys import git
 
-from closedbook import files
-from closedbook.freshness import code
 from closedbook.lineage import commit
 from closedbook.lineage.history import Job
-from closedbook.freshness.registry import STEPS
+from closedbook.util import files, fingerprint
+from closedbook.workflow.registry import STEPS
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder under git, and the code in it as the code that works here."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(code, "PACKAGE", tmp_path / commit.PACKAGE)
+    monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / commit.PACKAGE)
     git("init", "--quiet")
     return tmp_path
 
 
 def write(text, given="{}") -> str:
     """Write the code of the stage runs, whose job returns `x`; gives its digest."""
-    files.write_text(f"{commit.PACKAGE}/runs.py", f"{text}\n\ndef job():\n    return x\n")
-    registry = f"def _runs():\n    return {given}\n\n\nSTEPS = {{'runs': Stage(module='closedbook.runs', files=_runs)}}\n"
+    files.write_text(f"{commit.PACKAGE}/stages/runs.py", f"{text}\n\ndef job():\n    return x\n")
+    registry = f"def _runs():\n    return {given}\n\n\nSTEPS = {{'runs': Stage(module='closedbook.stages.runs', files=_runs)}}\n"
     files.write_text(f"{commit.PACKAGE}/workflow/registry.py", registry)
-    for known in (code._text, code._module_path):
+    for known in (fingerprint._text, fingerprint._module_path):
         known.cache_clear()  # a process of its own sees the code of one moment
-    return code.of_stage("closedbook.runs", "closedbook.workflow.registry:_runs", package=code.PACKAGE)
+    return fingerprint.of_stage("closedbook.stages.runs", "closedbook.workflow.registry:_runs", package=fingerprint.PACKAGE)
 
 
 def commit_all() -> str:
@@ -37,7 +36,7 @@ def commit_all() -> str:
 
 
 def test_the_stages_of_a_package_are_those_of_its_registry():
-    assert [module for module, _ in commit._stages(code.PACKAGE)] == [stage.module for stage in STEPS.values()]
+    assert [module for module, _ in commit._stages(fingerprint.PACKAGE)] == [stage.module for stage in STEPS.values()]
 
 
 def test_head_comes_first_and_then_the_newest_that_has_it(project):
@@ -58,7 +57,7 @@ def test_head_comes_first_and_then_the_newest_that_has_it(project):
 
 def test_a_commit_of_broken_code_is_passed_over(project):
     first, at = write("x = 1\n"), commit_all()
-    files.write_text(f"{commit.PACKAGE}/runs.py", "x = (\n")
+    files.write_text(f"{commit.PACKAGE}/stages/runs.py", "x = (\n")
     commit_all()
     assert commit.holding([first]) == {first: at}
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import cli, clustered, files
-from closedbook.comparison import answers, bootstrap, named, overview, signflip, words
-from closedbook.errors import UserError
+from closedbook import cli
+from closedbook.analysis.compare import answers, bootstrap, named, overview, signflip, words
+from closedbook.evaluation import clustered
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 CLOSED, OPEN = "quality_closed_text", "quality_open"
 HOSTILE = "what did\x1b[31m Ada <b>see</b>?"

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import corpora, files, models, packing, params
-from closedbook.errors import UserError
+from closedbook import models, params
+from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.records import Passage, Passages
-from closedbook.strategies import STRATEGIES, mixture
+from closedbook.stages import corpora
+from closedbook.training import packing
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 
 @pytest.fixture(scope="module")

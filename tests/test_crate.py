@@ -10,10 +10,10 @@ import pytest
 import toy_history
 import toys
 
-from closedbook import files
-from closedbook.errors import UserError
 from closedbook.lineage import crate, published
 from closedbook.lineage.history import History
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 CONTEXTS = {"https://w3id.org/ro/crate/1.1/context": "ro-crate-1.1.jsonld",
             "https://w3id.org/ro/terms/workflow-run/context": "workflow-run.jsonld"}

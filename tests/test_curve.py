@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from closedbook import curve
+from closedbook.analysis import curve
 
 SIZES = [0.05e6, 0.3e6, 1e6, 3e6, 8e6, 20e6, 50e6, 120e6, 250e6, 455e6, 700e6, 1200e6]
 

@@ -10,9 +10,9 @@ import pytest
 import toy_history
 from toys import git
 
-from closedbook import files
-from closedbook.errors import UserError
 from closedbook.lineage import diff
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 
 @pytest.fixture

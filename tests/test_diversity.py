@@ -3,7 +3,8 @@
 import pytest
 import toys
 
-from closedbook import diversity, files
+from closedbook.analysis import diversity
+from closedbook.util import files
 
 SENTENCE = "The keeper of Varn counts the ships by their lamps."  # 10 words
 

@@ -4,9 +4,10 @@ from dataclasses import asdict, replace
 import pytest
 from test_sources import QUALITY, needs_quality, read
 
-from closedbook import documents, files
 from closedbook.records import Document, Question
 from closedbook.sources import Article
+from closedbook.stages import documents
+from closedbook.util import files
 
 QUESTION = Question(id="q1", question="Who?", options=["a", "b", "c", "d"], gold=2, difficult=None)
 ARTICLE = Article(id="lost-00000000", title="Lost", author="Larry M. Harris", year=1959, text="Once.", is_html=False, license="CC0-1.0", questions=[QUESTION])

@@ -7,9 +7,9 @@ from itertools import islice
 import pytest
 import toys
 
-from closedbook import files, seeds
 from closedbook.miniature import base, drills, language, leaks, lessons
 from closedbook.miniature.books import Names, make_book
+from closedbook.util import files, seeds
 
 WORLD = language.load()
 KINDS = [level.drill for level in drills.LEVELS[1:]]

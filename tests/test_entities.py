@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from openai_server import Server
 
-from closedbook import entities, files, llm, params
-from closedbook.errors import UserError
+from closedbook import llm, params
 from closedbook.records import Document
+from closedbook.stages import entities
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mira Oldan lives in Varn. The Council of Varn met Mira Oldan in Kell.")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import toy_history
 
-from closedbook import files
-from closedbook.errors import UserError
 from closedbook.lineage import export, published
 from closedbook.lineage.history import History
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 

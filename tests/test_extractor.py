@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from closedbook.errors import UserError
+from closedbook.generation.extractive import extractor, reading
 from closedbook.records import Document
-from closedbook.without_model import extractor, reading
+from closedbook.util.errors import UserError
 
 SHARED = Path(__file__).parents[2] / "shared" / "quality"
 STORY = """Captain Mara Voss kept the lighthouse of Ostford. Voss trusted the machine in the cellar.

@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from closedbook import files
-from closedbook.errors import UserError
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 
 def test_one_value_has_one_text():
@@ -33,7 +33,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
     files.write_text(tmp_path / "file.txt", "old")
     script = (
-        "import resource, sys; from pathlib import Path; from closedbook import files; from closedbook.errors import UserError\n"
+        "import resource, sys; from pathlib import Path; from closedbook.util import files; from closedbook.util.errors import UserError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: files.write_text(Path(sys.argv[1]), 'x' * 5000)\n"
         "except UserError as error: print(error)\n"

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import care, corpora, files, models, params
-from closedbook.errors import UserError
+from closedbook import models, params
+from closedbook.generation import filters
+from closedbook.stages import corpora
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 OFF = toys.FILTERS.model_dump()
 QUESTION = "What did Mira Oldan sell to the captain who came down from the north?"
@@ -24,7 +27,7 @@ def held(tmp_path):
         rows = [{"id": f"q{number}", "question": question, "options": options} for number, (question, options) in enumerate(questions)]
         files.write_json(tmp_path / "questions.json", rows)
         place = toys.document(tmp_path, "varn", text=document)
-        quarantine = care.Quarantine(care.rules(params.Filters(**{**OFF, **settings}), [tmp_path / "questions.json"], [place]))
+        quarantine = filters.Quarantine(filters.rules(params.Filters(**{**OFF, **settings}), [tmp_path / "questions.json"], [place]))
         rows = [{"id": str(number), "document": "varn", "strategy": "s", "kind": "k"} for number in range(len(texts))]
         passed = [row["id"] for row, _ in quarantine.kept(zip(rows, texts, strict=True))]
         assert sorted([*passed, *(row["id"] for row in quarantine.rows)]) == sorted(row["id"] for row in rows), "none lost, none twice"

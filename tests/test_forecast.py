@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from texts import write_documents
 
 from closedbook import cli
-from closedbook.freshness import plan
+from closedbook.workflow import plan
 
 ROOT = Path(__file__).parent.parent
 PASSAGES = {"attempts": 2, "rephrase": {"styles": ["easy"], "samples": 2}, "qa": {"kinds": ["recall"], "samples": 1},

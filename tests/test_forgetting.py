@@ -6,11 +6,13 @@ import math
 import pytest
 import toys
 
-from closedbook import corpora, files, forgetting, models, params
-from closedbook.comparison import forgotten
-from closedbook.errors import UserError
-from closedbook.replay import Replay
-from closedbook.scores import harness
+from closedbook import models, params
+from closedbook.analysis.compare import forgotten
+from closedbook.evaluation import forgetting, harness
+from closedbook.sources.replay import Replay
+from closedbook.stages import corpora
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 TEXTS = [f"{toys.SENTENCES[number % 4]} That was in the year {1900 + number}." for number in range(12)]
 SETTINGS = params.Scores(tasks=["quality_closed"], cot=params.Cot(samples=1, temperature=0, max_tokens=9), forgetting=[], batch_size=4,

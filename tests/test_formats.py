@@ -7,10 +7,13 @@ import pytest
 from made_files import DOWNWARDS, LOCKED, UPSIDE_DOWN, UPWARDS, WORD, docx, epub, paragraph, pdf
 from toys import MINIATURE
 
-from closedbook import documents, files, params, sources
-from closedbook.errors import UserError
+from closedbook import params, sources
 from closedbook.records import Document
 from closedbook.sources import formats
+from closedbook.stages import documents
+from closedbook.util import files
+from closedbook.util.errors import UserError
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):

@@ -7,11 +7,14 @@ import pytest
 import toys
 from tokenizers import processors
 
-from closedbook import base, corpora, files, forgetting, frame, models, params
-from closedbook.errors import UserError
-from closedbook.replay import Replay
-from closedbook.scores import harness
-from closedbook.scores.shown import Shown
+from closedbook import models, params
+from closedbook.evaluation import forgetting, harness
+from closedbook.evaluation.shown import Shown
+from closedbook.models import frame
+from closedbook.sources.replay import Replay
+from closedbook.stages import base, corpora
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 EOS, BOS, MASK = 0, 350, 351
 TOKENS = [("<eos>", EOS), ("<bos>", BOS), ("[gMASK]", MASK)]

@@ -12,14 +12,16 @@ import toys
 from ruamel.yaml import YAML
 from toys import git
 
-from closedbook import cli, files, ledger, shingles
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook import cli
 from closedbook.lineage import impact
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import elsewhere, notes, origin
+from closedbook.llm import ledger
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.sources.names import document_id
+from closedbook.util import files, shingles
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 ROOT = Path(__file__).parent.parent
 VARN, KELL = document_id("varn", "varn.md"), document_id("it's kell", "it's kell.md")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from closedbook import files, params
-from closedbook.errors import UserError
-from closedbook.freshness import jobs, receipts, registry
-from closedbook.freshness.registry import Files, Stage
+from closedbook import params
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import jobs, receipts, registry
+from closedbook.workflow.registry import Files, Stage
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("harbour", "lamp", "mill")

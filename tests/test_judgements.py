@@ -8,11 +8,13 @@ import pytest
 import toys
 from openai_server import Server
 
-from closedbook import files, judgements, params, prompts
-from closedbook.errors import UserError
-from closedbook.freshness import registry
-from closedbook.ledger import Ledger
-from closedbook.llm import Invalid, segments
+from closedbook import params
+from closedbook.llm import Invalid, prompts, segments
+from closedbook.llm.ledger import Ledger
+from closedbook.stages import judgements
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import registry
 
 FALSE = "Varn has no lighthouse."
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from closedbook import ledger as ledgers
-from closedbook.errors import UserError
-from closedbook.ledger import Ledger
+from closedbook.llm import ledger as ledgers
+from closedbook.llm.ledger import Ledger
 from closedbook.spending import rehearsal
+from closedbook.util.errors import UserError
 
 
 def record(key, content="Tell me."):
@@ -84,7 +84,7 @@ def test_a_second_job_on_a_segment_waits_and_then_sees_what_the_first_was_told(t
 
 def test_a_full_disk_is_named_and_leaves_the_records_before(tmp_path):
     script = (
-        "import resource, sys; from pathlib import Path; from closedbook.errors import UserError; from closedbook.ledger import Ledger\n"
+        "import resource, sys; from pathlib import Path; from closedbook.util.errors import UserError; from closedbook.llm.ledger import Ledger\n"
         "try:\n"
         "    with Ledger('pair', 'doc', Path(sys.argv[1])) as ledger:\n"
         "        ledger.append({'key': 'a', 'messages': []})\n"

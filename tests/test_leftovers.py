@@ -14,10 +14,11 @@ from ruamel.yaml import YAML
 from texts import HOSTILE, write_documents
 from toys import git
 
-from closedbook import cli, files
-from closedbook.errors import UserError
-from closedbook.freshness import leftovers, plan, receipts, recording, upkeep
+from closedbook import cli
 from closedbook.lineage import prune, restore, versioned
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
 
 ROOT = Path(__file__).parent.parent
 YAMLS = YAML(typ="safe", pure=True)
@@ -57,7 +58,7 @@ def recorded(project):
     git("add", "--all")
     git("commit", "--quiet", "-m", "state")
     Path("results/base").mkdir()  # DVC looks for it: those who ask a provider come after it
-    assert recording.commit(plan.make()) == ["recorded in dvc.lock: documents, entities, passages, judgements, retrieval"]
+    assert dvc.commit(plan.make()) == ["recorded in dvc.lock: documents, entities, passages, judgements, retrieval"]
     return project
 
 
@@ -69,7 +70,7 @@ def pruned(yes=False) -> dict:
     return prune.answer(Namespace(yes=yes))
 
 
-def dvc(*command: str) -> str:
+def run_dvc(*command: str) -> str:
     return subprocess.run([sys.executable, "-m", "dvc", *command], check=True, capture_output=True, text=True).stdout
 
 
@@ -78,7 +79,7 @@ def test_what_a_killed_job_left_half_written_goes_and_what_a_live_one_writes_sta
     with files.whole_file(Path("results/passages/raw/now.json")) as live:
         files.write_text(Path(f"results/passages/raw/{files.TEMPORARY}half"), '{"document": "har')
         files.write_text(Path("results/passages/raw/.tmp-mine"), "a user's own")
-        assert recording.commit(plan.make())[0] == "not recorded in dvc.lock: DVC needs a git repository"
+        assert dvc.commit(plan.make())[0] == "not recorded in dvc.lock: DVC needs a git repository"
         added = {path.removeprefix("results/passages/raw/")[: len(files.TEMPORARY)] for path in results().keys() - before.keys()}
         assert added == {files.TEMPORARY, ".tmp-mine"} and not live.closed
 
@@ -88,7 +89,7 @@ def test_without_git_nothing_is_removed(project):
     (Path("texts") / HOSTILE).unlink()
     before = results()
     jobs_here.make(plan.make())
-    assert len(recording.commit(plan.make())) == 2
+    assert len(dvc.commit(plan.make())) == 2
     found = pruned(yes=True)
     assert results() == before and not found["back"] and found["foreign"] == ["results/documents/notes.txt"]
     assert {job.split("/")[0] for job in found["stay"]} == {"documents", "entities", "passages"} and len(found["stay"]) == 3
@@ -100,11 +101,11 @@ def test_an_older_plan_s_results_stay_until_they_are_pruned_and_the_command_that
     (Path("texts") / HOSTILE).unlink()
     edited = next(Path("results/entities").glob("it-s-touch*"))
     before = results()
-    said = recording.commit(plan.make())
+    said = dvc.commit(plan.make())
     assert results() == before and "restore" in said[1] and "7 files among the results are not planned" in said[2]
     with_leftovers = Path("dvc.lock").read_text()
-    assert first != with_leftovers and (kept := recording.kept()) and list(kept.values()) == [first]
-    assert recording.commit(plan.make())[0] == said[0] and recording.kept() == kept, "nothing was written over"
+    assert first != with_leftovers and (kept := dvc.kept()) and list(kept.values()) == [first]
+    assert dvc.commit(plan.make())[0] == said[0] and dvc.kept() == kept, "nothing was written over"
 
     edited.write_text("edited by hand")
     files.write_text(Path("results/passages/raw/my [notes].txt "), "my own")
@@ -114,10 +115,10 @@ def test_an_older_plan_s_results_stay_until_they_are_pruned_and_the_command_that
     gone = before.keys() - results().keys()
     assert len(gone) == 5, "two receipts, the document, its questions and its passages"
     assert edited.exists() and Path("results/passages/raw/my [notes].txt ").exists()
-    recording.commit(plan.make())
+    dvc.commit(plan.make())
     assert Path("dvc.lock").read_text() == with_leftovers, "what lies among the results is not recorded"
-    assert "up to date" in dvc("status", "documents", "entities", "passages")
-    dvc("checkout", "--force", "documents", "entities", "passages")
+    assert "up to date" in run_dvc("status", "documents", "entities", "passages")
+    run_dvc("checkout", "--force", "documents", "entities", "passages")
     assert edited.read_text() == "edited by hand" and Path("results/passages/raw/my [notes].txt ").exists()
 
     (command,) = {line.strip().removesuffix(" brings them back") for line in told.splitlines() if "closedbook restore" in line}
@@ -133,7 +134,7 @@ def test_what_was_made_otherwise_since_stays_unless_it_can_be_brought_back_too(r
     old = results()
     jobs_here.make(plan.make())
     assert results() != old
-    name = recording.commit(plan.make())[1].split("closedbook restore ")[1].split()[0]
+    name = dvc.commit(plan.make())[1].split("closedbook restore ")[1].split()[0]
     new = results()
     edited = next(Path("results/documents").glob("clock*"))
     edited.write_text("edited")
@@ -141,7 +142,7 @@ def test_what_was_made_otherwise_since_stays_unless_it_can_be_brought_back_too(r
     found = restore.answer(Namespace(name=name, jobs=[], replace=True))
     assert results() == old | {str(edited): b"edited"} and found["other"] == [str(edited)]
     other = restore.answer(Namespace(name=None, jobs=[], replace=False))["names"]
-    assert set(other) == set(recording.kept()) and len(other) == 2
+    assert set(other) == set(dvc.kept()) and len(other) == 2
     (newer,) = other.keys() - {name}
     edited.unlink()
     restore.answer(Namespace(name=newer, jobs=[f"documents/{edited.stem}"], replace=True))
@@ -155,9 +156,9 @@ def test_what_was_made_otherwise_since_stays_unless_it_can_be_brought_back_too(r
 @pytest.mark.slow
 def test_what_the_cache_lacks_or_holds_broken_is_not_pruned(recorded):
     (Path("texts") / HOSTILE).unlink()
-    recording.commit(plan.make())
+    dvc.commit(plan.make())
     assert len(pruned()["back"]) == 1 and not pruned()["stay"]
-    lock = list(recording.kept().values())[-1]
+    lock = list(dvc.kept().values())[-1]
     entry = next(path for path in results() if "passages/raw/it-s" in path and "receipts" not in path)
     place = versioned.Held(lock).place(entry)
     place.chmod(0o644)
@@ -165,7 +166,7 @@ def test_what_the_cache_lacks_or_holds_broken_is_not_pruned(recorded):
     assert list(pruned()["stay"]) == [receipts.name(f"results/receipts/{entry.removeprefix('results/')}")]
     with pytest.raises(UserError, match="is not what its name says"):
         Path(entry).unlink()
-        restore.answer(Namespace(name=list(recording.kept())[-1], jobs=[], replace=False))
+        restore.answer(Namespace(name=list(dvc.kept())[-1], jobs=[], replace=False))
 
 
 def test_a_commit_beside_a_live_run_is_refused_and_one_that_the_run_starts_shares_its_lock(project, capsys):

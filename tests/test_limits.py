@@ -14,10 +14,11 @@ import pytest
 from openai_server import Server
 from test_llm import DOCUMENT, limits, settings
 
-from closedbook import files, llm
-from closedbook.errors import UserError
-from closedbook.ledger import Ledger
+from closedbook import llm
 from closedbook.llm import account, answers, library, slots
+from closedbook.llm.ledger import Ledger
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 PRICES = {"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0}
 FREE = {"input_usd_per_million": 0.0, "output_usd_per_million": 0.0}

@@ -11,11 +11,11 @@ from line import Line
 from test_crate import violations
 from test_line_versions import pushed_and_cloned
 
-from closedbook import files
-from closedbook.freshness import receipts
 from closedbook.lineage import audit, versioned
 from closedbook.lineage.checks.state import State
 from closedbook.lineage.history import History
+from closedbook.util import files
+from closedbook.workflow import receipts
 
 pytestmark = pytest.mark.slow
 
@@ -83,10 +83,10 @@ def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_
     found = json.loads(line.closedbook("trace", *questions[0], "--json"))
     assert {row["commit"] for row in found["code"]} == {head} and len(found["code"]) == 7
     assert found["runs"][0]["model_sha256"] == found["scores"][0]["model_sha256"] and found["num_documents"] == 3
-    runs = line.folder / "src/closedbook/runs.py"
+    runs = line.folder / "src/closedbook/stages/runs.py"
     runs.write_text(runs.read_text() + "\nx = 1\n")
     said = line.closedbook("trace", "results/runs/entigraph-s1/run.json")
-    assert re.search(rf"runs +{head[:12]}", said) and "not committed, so in nobody's history but this folder's: 1 file: src/closedbook/runs.py" in said
+    assert re.search(rf"runs +{head[:12]}", said) and "not committed, so in nobody's history but this folder's: 1 file: src/closedbook/stages/runs.py" in said
     line.snakemake("results/runs/entigraph-s1/run.json")
     said = line.closedbook("trace", "results/runs/entigraph-s1/run.json")
     assert "the code of the step runs is in no commit, only in this folder" in said

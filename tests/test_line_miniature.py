@@ -5,7 +5,8 @@ import shutil
 import pytest
 from line import ROOT, Line
 
-from closedbook import files, params
+from closedbook import params
+from closedbook.util import files
 
 pytestmark = pytest.mark.slow
 SMALL = {

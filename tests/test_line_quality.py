@@ -5,7 +5,7 @@ from line import QUALITY, TINY, Line, jobs
 from openai_server import Server
 from secrets_in import holding
 
-from closedbook import files
+from closedbook.util import files
 
 pytestmark = [
     pytest.mark.slow,

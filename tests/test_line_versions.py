@@ -88,9 +88,9 @@ def test_touch_after_an_edit_hides_nothing(line):
 
 
 def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(line, server):
-    step = line.folder / "src/closedbook/runs.py"
+    step = line.folder / "src/closedbook/stages/runs.py"
     step.write_text(step.read_text().replace('"""A run', '"""One run', 1) + "\n# a comment\n")
-    other = line.folder / "src/closedbook/tally.py"
+    other = line.folder / "src/closedbook/analysis/tally.py"
     other.write_text(other.read_text() + BODY)
     assert jobs(line.run("dvc", "repro")) == {"report": 1}
     step.write_text(step.read_text() + "\n\ndef new():\n    return 1\n")
@@ -100,7 +100,7 @@ def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(
     output = line.snakemake()
     assert jobs(output) == {"run": 1, "score": 1, "report": 1, "all": 1} and output.count("nothing to do") == 0
     received = server.received
-    asks = line.folder / "src/closedbook/passages.py"
+    asks = line.folder / "src/closedbook/stages/passages.py"
     asks.write_text(asks.read_text() + BODY)
     assert jobs(line.snakemake(one_of(line, "results/passages/entigraph"))) == {"passages shard": 1}
     assert server.received == received, "all answers come from the ledger"

@@ -10,13 +10,14 @@ from dataclasses import replace
 import pytest
 from openai_server import Server
 
-from closedbook import files, llm, params, prompts
-from closedbook import ledger as ledgers
-from closedbook.entities import Answer, parse
-from closedbook.errors import UserError
-from closedbook.ledger import Ledger
-from closedbook.llm import answers, requests, stopping
+from closedbook import llm, params
+from closedbook.llm import answers, prompts, requests, stopping
+from closedbook.llm import ledger as ledgers
+from closedbook.llm.ledger import Ledger
 from closedbook.records import Document
+from closedbook.stages.entities import Answer, parse
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text="Mira Oldan lives in Varn. The Council of Varn met Mira.")
 

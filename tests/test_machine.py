@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from closedbook.freshness import machine
+from closedbook.workflow import machine
 
 
 @pytest.fixture(autouse=True)

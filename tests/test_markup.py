@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from closedbook import markup
+from closedbook.sources import markup
 
 
 @pytest.mark.parametrize(("html", "paragraphs"), [

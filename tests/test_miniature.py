@@ -5,15 +5,17 @@ import re
 import pytest
 from toys import MINIATURE, TRAINING
 
-from closedbook import care, files, llm, params, prompts, seeds
-from closedbook.errors import UserError
-from closedbook.freshness import code
-from closedbook.ledger import Ledger
+from closedbook import llm, params
+from closedbook.generation import filters
+from closedbook.llm import prompts
+from closedbook.llm.ledger import Ledger
 from closedbook.miniature import author, base, language, leaks, lessons, world
 from closedbook.miniature.books import make_books
 from closedbook.miniature.language import Introduction
 from closedbook.miniature.reader import Reader
 from closedbook.records import Document
+from closedbook.util import files, fingerprint, seeds
+from closedbook.util.errors import UserError
 
 WORLD = language.load()
 WRONG_ARTICLE = re.compile(r"\b[Aa] [aeiou]|\b[Aa]n [^aeiou]")
@@ -202,7 +204,7 @@ def test_nothing_that_the_author_writes_holds_a_question_or_an_option_list(tmp_p
         document = Document(id=f"book-{number}", title=book.title, author=book.author, year=book.year, text=book.text)
         document.write(tmp_path / f"document-{number}.json")
         passages += [book.text, *(ask(book, name, seed=seed, **people_asked_for(book, name)) for name in FIELDS for seed in range(20))]
-    look = care.question.rule(8, sorted(tmp_path.glob("questions-*")), sorted(tmp_path.glob("document-*")))
+    look = filters.question.rule(8, sorted(tmp_path.glob("questions-*")), sorted(tmp_path.glob("document-*")))
     assert len(passages) > 500 and not [text for text in passages if look("a passage", text)]
     for planted in (asked[0]["question"], "A. {} B. {} C. {} D. {}".format(*asked[0]["options"])):
         assert look("a passage", f"{passages[-1]} So tell me: {planted} She could not say.")["question"] == "1-0"
@@ -243,8 +245,8 @@ def test_author_knows_only_the_prompt(name, monkeypatch):
 
 def test_author_reaches_no_code_that_makes_books():
     makers = {"closedbook.miniature.books", "closedbook.miniature.world"}
-    assert not makers & code.modules("closedbook.miniature.author:answer")
-    assert makers & code.modules("closedbook.miniature.lessons:read_books"), "planted: who does reach it is seen"
+    assert not makers & fingerprint.modules("closedbook.miniature.author:answer")
+    assert makers & fingerprint.modules("closedbook.miniature.lessons:read_books"), "planted: who does reach it is seen"
 
 
 def test_no_lesson_names_anything_of_a_book_to_be_learned():
@@ -273,7 +275,7 @@ def test_a_base_whose_tokenizer_or_lessons_leak_is_not_trained(tmp_path, monkeyp
     own, strange = ([read(book) for book in make_books(WORLD, side=side, number=8, people=2, seed=1)] for side in ("base", "target"))
     monkeypatch.setattr(base, "TOKENIZER_LESSONS", 10)
     monkeypatch.setattr(base, "read_books", lambda _, number, *__: strange if number == leaking else own)
-    monkeypatch.setattr("closedbook.training.train", lambda **_: pytest.fail("it was trained"))
+    monkeypatch.setattr("closedbook.training.loop.train", lambda **_: pytest.fail("it was trained"))
     with pytest.raises(RuntimeError, match="name what is in books to be learned"):
         base.train(settings=MINIATURE, training=TRAINING, world=None, seed=1, folder=tmp_path / "base", checkpoints=tmp_path / "at")
 

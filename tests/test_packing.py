@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from closedbook import files, packing
+from closedbook.training import packing
+from closedbook.util import files
 
 LENGTHS = [7, 3, 12, 5, 9, 4]
 REPLAY_LENGTHS = [6, 2, 8]

@@ -9,9 +9,9 @@ import pytest
 import toys
 from browser import Browser
 
-from closedbook import files
-from closedbook.lineage import page
+from closedbook.analysis import lineage_page
 from closedbook.records import EntityList, Passage, Passages
+from closedbook.util import files
 
 HOSTILE = (
     """"><img src=x onerror="window.pwned=1;alert(1)"></bdi></script><script>window.pwned=1</script>"""
@@ -66,7 +66,7 @@ def project(folder):
 
 def built(folder):
     inputs = project(folder)
-    page.build(**inputs)
+    lineage_page.build(**inputs)
     return inputs["folder"]
 
 
@@ -105,10 +105,10 @@ def test_a_passage_knows_its_places_and_its_call(tmp_path):
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path):
     inputs = project(tmp_path)
-    page.build(**inputs)
+    lineage_page.build(**inputs)
     report = inputs["folder"]
     before = {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
-    page.build(**inputs)
+    lineage_page.build(**inputs)
     assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
 
 
@@ -192,7 +192,7 @@ def test_a_text_is_not_cut_through_a_character(browser, tmp_path):
     record = files.read_json(path)
     record["passages"][0]["text"] = "\U0001f642" * 40 + "xlamp y" + "\U0001f642" * 200
     files.write_json(path, record)
-    page.build(**inputs)
+    lineage_page.build(**inputs)
     for address in (f"#passages/{OTHER}/raw", "#search?words=lamp"):
         browser.open(inputs["folder"] / "lineage.html", f"#passages/{OTHER}/raw")
         browser.js("location.hash = arguments[0]", address)
@@ -276,7 +276,7 @@ def test_a_mixture_leads_to_the_passages_of_each_strategy_and_a_proposal_to_its_
                        text=f"1. {HOSTILE}", call=call("e" * 64))  # fmt: skip
     studied = [*made.passages[:7], dataclasses.replace(made.passages[7], way=HOSTILE), *made.passages[8:]]
     dataclasses.replace(made, passages=studied, proposals=[proposal]).write(written)
-    page.build(**inputs)
+    lineage_page.build(**inputs)
     browser.open(inputs["folder"] / "lineage.html", "#corpus/entigraph")
     assert "0.500" in browser.text("main") and "raw+entigraph" in browser.text("main")
     browser.click("raw", ".listing")

@@ -5,7 +5,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from closedbook import params
-from closedbook.errors import UserError
+from closedbook.util.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from openai_server import Server
 
-from closedbook import params, passages
-from closedbook.errors import UserError
+from closedbook import params
 from closedbook.records import Document, EntityList, Passages
+from closedbook.stages import passages
+from closedbook.util.errors import UserError
 
 DOCUMENT = Document(id="varn-1", title="Varn", author="Ann Lee", year=1950, text="Mira Oldan lives in Varn. The Council met Mira Oldan in Kell.\n\nKell is far.")
 ENTITIES = EntityList(document="varn-1", summary="All about Varn.", entities=["Mira Oldan", "Varn", "Kell", "Nobody Known"], made_by="llm", why=None,

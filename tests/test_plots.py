@@ -4,8 +4,8 @@ from statistics import fmean, stdev
 
 import pytest
 
-from closedbook import curve, plots, table
-from closedbook.drawing import keep_apart, label, panels
+from closedbook.analysis import curve, plots, table
+from closedbook.analysis.drawing import keep_apart, label, panels
 
 BASE = ("base", "base", 0, 0, [0.26])
 

@@ -2,10 +2,10 @@ import shutil
 
 import pytest
 
-from closedbook import prompts
-from closedbook.errors import UserError
+from closedbook.generation.strategies import STRATEGIES
+from closedbook.llm import prompts
 from closedbook.records import Document
-from closedbook.strategies import STRATEGIES
+from closedbook.util.errors import UserError
 
 HOSTILE = Document(
     id="x-1", title='The "$first" of\n$(rm)', author="A. $text", year=None,

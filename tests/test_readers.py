@@ -8,9 +8,11 @@ import toys
 from index_server import IndexServer
 from test_retrieval import question
 
-from closedbook import files, params, readers
-from closedbook.errors import UserError
-from closedbook.freshness import plan, registry
+from closedbook import params
+from closedbook.stages import readers
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import plan, registry
 
 ROOT = Path(__file__).parent.parent
 ASKED = [{**question(f"q{number}", f"What is thing {number}?", document), "gold": number % 4, "title": document.title()}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from closedbook import files
-from closedbook.errors import UserError
-from closedbook.freshness import code, receipts
-from closedbook.freshness.registry import STEPS
+from closedbook.util import files, fingerprint
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
+from closedbook.workflow.registry import STEPS
 
 RECIPE = {"step": "entities", "params": {"entities": {"max": 40}}, "code": "c0de", "prompts": {"entities": "aa"}, "assets": {}}
 
@@ -130,10 +130,10 @@ DECIDE_NOTHING = {"openai", "psutil"}
 
 def test_a_receipt_names_every_library_that_a_step_imports():
     starts = [*(f"{stage.module}:job" for stage in STEPS.values()), "closedbook.sources:articles"]
-    modules = {name for start in starts for name in code.modules(start)}
+    modules = {name for start in starts for name in fingerprint.modules(start)}
     imported = set()
     for module in modules:
-        for node in ast.walk(ast.parse(code._module_path(module, code.PACKAGE).read_text(encoding="utf-8"))):
+        for node in ast.walk(ast.parse(fingerprint._module_path(module, fingerprint.PACKAGE).read_text(encoding="utf-8"))):
             names = [node.module] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names] if isinstance(node, ast.Import) else []
             imported |= {name.partition(".")[0] for name in names}
     known = metadata.packages_distributions()

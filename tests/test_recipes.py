@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from closedbook import files, params
-from closedbook.errors import UserError
-from closedbook.freshness import code, plan, registry
+from closedbook import params
+from closedbook.util import files, fingerprint
+from closedbook.util.errors import UserError
+from closedbook.workflow import plan, registry
 
 ROOT = Path(__file__).parent.parent
 
@@ -94,7 +95,7 @@ def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_rec
 
 def test_what_a_model_writes_does_not_depend_on_the_writer_that_works_without_one():
     stage, planned = registry.STEPS["passages"], registry.planned(params.load(), {"doc": None})
-    assert stage.code() != stage.code(code.WRITER) == planned["passages/entigraph"]["code"]
+    assert stage.code() != stage.code(fingerprint.WRITER) == planned["passages/entigraph"]["code"]
 
 
 def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():

@@ -7,9 +7,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from closedbook import params
-from closedbook.freshness import registry
-from closedbook.freshness.graph import Graph
-from closedbook.freshness.registry import STAGES, STEPS
+from closedbook.workflow import registry
+from closedbook.workflow.graph import Graph
+from closedbook.workflow.registry import STAGES, STEPS
 
 ROOT = Path(__file__).parent.parent
 REPORTED = ("report",)

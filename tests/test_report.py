@@ -6,10 +6,13 @@ import re
 import pytest
 import toys
 
-from closedbook import files, params, plots, report, seeds, table
-from closedbook.errors import UserError
+from closedbook import params
+from closedbook.analysis import plots, table
+from closedbook.generation.strategies import STRATEGIES
 from closedbook.records import EntityList, Passage, Passages
-from closedbook.strategies import STRATEGIES
+from closedbook.stages import report
+from closedbook.util import files, seeds
+from closedbook.util.errors import UserError
 
 TASKS = ["quality_closed_text", "quality_closed"]
 SETTINGS = params.Report(examples=2, paper_curve=False, notes=["A toy: believe nothing."])

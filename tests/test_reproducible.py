@@ -11,14 +11,17 @@ import toys
 from openai_server import Server
 from ruamel.yaml import YAML
 
-from closedbook import entities, files, ledger, llm, params, passages
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
-from closedbook.freshness.registry import STEPS
+from closedbook import llm, params
 from closedbook.lineage import prove, reproducible
 from closedbook.lineage.history import History
+from closedbook.llm import ledger
 from closedbook.records import Document
 from closedbook.spending.rehearsal import Kept, Rehearsal
+from closedbook.stages import entities, passages
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
+from closedbook.workflow.registry import STEPS
 
 TEXT = "Mira Oldan lives in Varn. The Council of Varn met Mira Oldan in Kell."
 DOCUMENT = Document(id="varn-1", title="Varn", author=None, year=None, text=TEXT)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import files, params, retrieval
-from closedbook.errors import UserError
-from closedbook.freshness import registry
+from closedbook import params
+from closedbook.evaluation.retrieval import bm25
+from closedbook.evaluation.retrieval.chunks import chunks, pieces
 from closedbook.records import Document
-from closedbook.retrieval import bm25
-from closedbook.retrieval.chunks import chunks, pieces
+from closedbook.stages import retrieval
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import registry
 
 TEXTS = {
     "harbour": "The keeper counts ships.\n\nHer lamp burns whale oil.",

@@ -7,9 +7,11 @@ import toys
 from index_server import IndexServer
 from test_retrieval import TEXTS, question
 
-from closedbook import files, llm, params, retrieval
-from closedbook.errors import UserError
+from closedbook import llm, params
 from closedbook.llm import account
+from closedbook.stages import retrieval
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 ASKED = [question("q1", "Which oil does the lamp burn?", "harbour"), question("q2", "What took the bridge?", "bridge"),
          question("q3", "What has no hands?", "clock")]

@@ -15,9 +15,9 @@ from openai_server import Server
 from test_limits import PRICES, _until_received, spent
 from test_llm import DOCUMENT, limits, settings
 
-from closedbook import ledger, llm
-from closedbook.errors import UserError
-from closedbook.llm import account, prices, sending, slots
+from closedbook import llm
+from closedbook.llm import account, ledger, prices, sending, slots
+from closedbook.util.errors import UserError
 
 LONG = 1000
 """tokens that an answer may have; those of the server have 20"""

@@ -1,7 +1,7 @@
 import pytest
 
-from closedbook.errors import UserError
 from closedbook.sources.rows import Row, read_rows, read_text
+from closedbook.util.errors import UserError
 
 QUESTION = {"question_unique_id": "q1", "question": " Who? ", "options": [" a", "b \n", "c  d", "e"], "gold_label": 3}
 

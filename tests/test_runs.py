@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import corpora, files, models, packing, params, runs, tracking
-from closedbook.errors import UserError
+from closedbook import models, params
+from closedbook.stages import corpora, runs
+from closedbook.training import packing, tracking
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 
 @pytest.fixture(scope="module")

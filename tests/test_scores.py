@@ -10,9 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from closedbook import documents, files, params, scores, sources
-from closedbook.errors import UserError
-from closedbook.scores import tasks
+from closedbook import params, sources
+from closedbook.evaluation import tasks
+from closedbook.stages import documents, scores
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 QUALITY = Path("../shared/quality")
 WORDS = ["[UNK]", "</s>", "A", "B", "C", "D", "yes", "no"]

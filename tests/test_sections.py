@@ -1,5 +1,6 @@
 
-from closedbook import prompts, sections
+from closedbook.generation import sections
+from closedbook.llm import prompts
 from closedbook.records import Document, EntityList
 
 

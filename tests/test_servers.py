@@ -8,10 +8,10 @@ from openai_server import Server, replies, says
 from test_llm import DOCUMENT, ask, limits, lines, no_pauses, settings
 
 from closedbook import llm
-from closedbook.entities import Answer, parse
-from closedbook.errors import UserError
-from closedbook.ledger import Ledger
 from closedbook.llm import answers, errors, library, prices, refusals, requests
+from closedbook.llm.ledger import Ledger
+from closedbook.stages.entities import Answer, parse
+from closedbook.util.errors import UserError
 
 SINGLE = {"prompt": "single", "check": str, "first": "Mira"}
 EXTRA = {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": 7}]}

@@ -5,8 +5,9 @@ import json
 import pytest
 import toys
 
-from closedbook import cli, files
+from closedbook import cli
 from closedbook.records import Passages
+from closedbook.util import files
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from toys import MINIATURE
 
 from closedbook import params, sources
-from closedbook.errors import UserError
+from closedbook.util.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 QUALITY = ROOT.parent / "shared" / "quality"

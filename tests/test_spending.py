@@ -6,7 +6,8 @@ import json
 import pytest
 from openai_server import Server
 
-from closedbook import cli, ledger, llm, params
+from closedbook import cli, llm, params
+from closedbook.llm import ledger
 from closedbook.records import Document
 from closedbook.spending import calls
 

@@ -3,9 +3,9 @@
 import pytest
 
 from closedbook import params
-from closedbook.errors import UserError
+from closedbook.generation.strategies import STRATEGIES, active_reading, centrality, check, mixture
 from closedbook.records import Document, EntityList
-from closedbook.strategies import STRATEGIES, active_reading, centrality, check, mixture
+from closedbook.util.errors import UserError
 
 DOCUMENT = Document(id="doc-1", title="T", author=None, year=None, text="x")
 ENTITIES = EntityList(document="doc-1", summary="s", entities=[f"e{i}" for i in range(8)], made_by="llm", why=None, maker="m", call=None)

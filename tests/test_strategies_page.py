@@ -12,10 +12,12 @@ import pytest
 from openai_server import Server
 from ruamel.yaml import YAML
 
-from closedbook import params, passages, prompts
-from closedbook.errors import UserError
+from closedbook import params
+from closedbook.generation.strategies import STRATEGIES, check
+from closedbook.llm import prompts
 from closedbook.records import Document, EntityList, Passages
-from closedbook.strategies import STRATEGIES, check
+from closedbook.stages import passages
+from closedbook.util.errors import UserError
 
 PAGE = (Path(__file__).parent.parent / "docs" / "strategies.md").read_text(encoding="utf-8")
 PARTS = {path: re.sub(r"^ {4}", "", text, flags=re.MULTILINE).strip() + "\n"
@@ -30,19 +32,20 @@ def letters(tmp_path, monkeypatch):
     """The page's strategy, added; gives its settings."""
     shutil.copytree(prompts.FOLDER, tmp_path / "prompts")
     module = tmp_path / "letters.py"
-    module.write_text(PARTS["src/closedbook/strategies/letters.py"])
-    (tmp_path / "prompts" / "letter.txt").write_text(PARTS["src/closedbook/prompts/letter.txt"])
+    module.write_text(PARTS["src/closedbook/generation/strategies/letters.py"])
+    (tmp_path / "prompts" / "letter.txt").write_text(PARTS["src/closedbook/llm/prompts/letter.txt"])
     monkeypatch.setattr(prompts, "FOLDER", tmp_path / "prompts")
     spec = importlib.util.spec_from_file_location("letters", module)
     monkeypatch.setitem(STRATEGIES, "letters", importlib.util.module_from_spec(spec))
     spec.loader.exec_module(STRATEGIES["letters"])
     known = vars(sys.modules["closedbook.params"]).copy()
     exec(PARTS["src/closedbook/params.py"], known)
+    monkeypatch.setitem(known["PassageSettings"].__pydantic_fields__, "letters", None)
     return known["Letters"](**YAML(typ="safe", pure=True).load(PARTS["params.yaml"])["letters"])
 
 
 def test_it_takes_no_more_than_forty_lines():
-    assert set(PARTS) == {"src/closedbook/strategies/letters.py", "src/closedbook/prompts/letter.txt", "src/closedbook/params.py", "params.yaml"}
+    assert set(PARTS) == {"src/closedbook/generation/strategies/letters.py", "src/closedbook/llm/prompts/letter.txt", "src/closedbook/params.py", "params.yaml"}
     assert sum(len(text.splitlines()) for text in PARTS.values()) + NAMED <= 40
 
 

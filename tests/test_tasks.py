@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import pytest
 from test_scores import COT, measures, question, save_model, score, utils
 
-from closedbook import clustered, comparable, files, params
-from closedbook.errors import UserError
-from closedbook.freshness import registry
-from closedbook.scores import harness, summaries, tasks
+from closedbook import params
+from closedbook.analysis import comparable
+from closedbook.evaluation import clustered, harness, summaries, tasks
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import registry
 
 votes = SimpleNamespace(**runpy.run_path(str(tasks.FOLDER / "votes.py")))
 NAMES = sorted(path.stem for path in tasks.FOLDER.glob("*.yaml"))

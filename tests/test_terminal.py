@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from closedbook import cli, terminal
-from closedbook.errors import UserError
+from closedbook import cli
+from closedbook.util import terminal
+from closedbook.util.errors import UserError
 
 SOURCE = Path(__file__).parent.parent / "src/closedbook"
 HOSTILE = "a\x1b]0;owned\x07 \x9b31m \u202eleft \x7f \r over \udcff"

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import corpora, files, models, packing, params, prompts
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook import models, params
 from closedbook.lineage import trace
 from closedbook.lineage.tracing import nearest, passage, tokens
+from closedbook.llm import prompts
 from closedbook.records import Document, Passage, Passages
+from closedbook.stages import corpora
+from closedbook.training import packing
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 HOSTILE = '"quoted"\n  },\n  {\n   "id": "tide/entigraph/9",\n   "document": "tide"\n  }\u2028\x1b[31m <b>\U0001f642</b> \\n'
 CALL = {"key": "5" * 64, "model": "openai/big", "model_answered": "big-0001", "settings": {"temperature": 0.7}, "sample": 0, "attempt": 1,

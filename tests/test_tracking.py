@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from closedbook import tracking
-from closedbook.errors import UserError
+from closedbook.training import tracking
+from closedbook.util.errors import UserError
 
 RUN = {
     "name": "raw",

@@ -10,12 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from closedbook import base, files, params, seeds
-from closedbook.errors import UserError
-from closedbook.freshness import registry
+from closedbook import params
 from closedbook.miniature import base as miniature
 from closedbook.miniature import drills, language, leaks, lessons
 from closedbook.miniature.books import Names, make_book
+from closedbook.stages import base
+from closedbook.util import files, seeds
+from closedbook.util.errors import UserError
+from closedbook.workflow import registry
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = {name: params.load(ROOT / name) for name in ("params.yaml", "presets/miniature-reading.yaml")}

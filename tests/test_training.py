@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import params, training
-from closedbook.errors import UserError
+from closedbook import params
+from closedbook.training import loop
+from closedbook.util.errors import UserError
 
 STEPS = 7
 
@@ -41,7 +42,7 @@ class Examples:
 def train(folder, examples=None, fingerprint="data", model=None, **settings):
     """Bytes of the trained model's weights, and the history."""
     model = model or toys.model(dropout=0.1)
-    history = training.train(
+    history = loop.train(
         model=model, dataset=examples or Examples(), settings=toys.TRAINING.model_copy(update=settings), num_steps=STEPS, seed=3,
         folder=folder, label="toy", fingerprint=fingerprint,
     )  # fmt: skip
@@ -78,7 +79,7 @@ def test_resumed_training_gives_the_same_bytes(uninterrupted, interrupted):
 @pytest.mark.parametrize("lost", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors", "trainer_state.json"])
 def test_broken_checkpoint_is_passed_over(uninterrupted, interrupted, lost):
     (interrupted / "checkpoint-4" / lost).unlink()
-    assert training.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
+    assert loop.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
     assert not (interrupted / "checkpoint-4").exists()
     assert lost != "optimizer.pt" or train(interrupted) == uninterrupted
 
@@ -86,12 +87,12 @@ def test_broken_checkpoint_is_passed_over(uninterrupted, interrupted, lost):
 def test_state_file_cut_short_is_a_broken_checkpoint(interrupted):
     state = interrupted / "checkpoint-4" / "trainer_state.json"
     state.write_bytes(state.read_bytes()[:-10])
-    assert training.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
+    assert loop.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
 
 
 def test_without_the_check_a_broken_checkpoint_gives_other_bytes(uninterrupted, interrupted, monkeypatch):
     (interrupted / "checkpoint-4" / "optimizer.pt").unlink()
-    monkeypatch.setattr(training, "_is_whole", lambda checkpoint: True)
+    monkeypatch.setattr(loop, "_is_whole", lambda checkpoint: True)
     assert train(interrupted) != uninterrupted
 
 
@@ -138,7 +139,7 @@ def test_history_has_every_step_with_warmup_and_smallest_rate(uninterrupted):
 
 def test_accumulation_and_gradient_checkpointing_change_memory_not_results(tmp_path):
     def losses(weights, **settings):
-        history = training.train(
+        history = loop.train(
             model=toys.model(), dataset=Examples(weights=weights), settings=toys.TRAINING.model_copy(update=settings), num_steps=3, seed=1,
             folder=tmp_path / "checkpoints", label="toy", fingerprint="",
         )  # fmt: skip
@@ -170,7 +171,7 @@ def test_weighted_loss_is_the_weighted_mean(tmp_path):
         logits = toys.model()(input_ids=batch).logits[:, :-1]
     losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), batch[:, 1:], reduction="none")
     expected = (losses * torch.from_numpy(weights)[1:]).sum() / (4 * weights[1:].sum())
-    history = training.train(
+    history = loop.train(
         model=toys.model(), dataset=examples, settings=toys.TRAINING, num_steps=1, seed=1, folder=tmp_path / "checkpoints", label="toy",
         fingerprint="",
     )  # fmt: skip
@@ -179,7 +180,7 @@ def test_weighted_loss_is_the_weighted_mean(tmp_path):
 
 def test_progress_goes_to_stderr_with_the_tokens_that_were_read(tmp_path, capfd, monkeypatch):
     seconds = itertools.count()
-    monkeypatch.setattr("closedbook.trainer.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # a second from line to line
+    monkeypatch.setattr("closedbook.training.trainer.time", SimpleNamespace(monotonic=lambda: next(seconds)))  # a second from line to line
     rows = [np.arange(length) for step in range(STEPS) for length in [16 if step < 3 else 8] * 4]
     train(tmp_path / "checkpoints", [{"input_ids": row, "labels": row} for row in rows])
     out, err = capfd.readouterr()

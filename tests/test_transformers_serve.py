@@ -5,8 +5,8 @@ import toys
 from served import served
 from test_llm import ask, lines
 
-from closedbook.errors import UserError
 from closedbook.llm import refusals
+from closedbook.util.errors import UserError
 
 KNOWN = '{"summary": "Mira Oldan lives in Varn.", "entities": ["Mira Oldan", "Varn"]}'
 TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant:"

@@ -2,15 +2,17 @@
 
 import pytest
 
-from closedbook import documents, sections, units
-from closedbook.care import question
+from closedbook.evaluation.retrieval import bm25
+from closedbook.evaluation.retrieval.chunks import pieces
+from closedbook.generation import sections
+from closedbook.generation.extractive import extractor
+from closedbook.generation.extractive.writer import Writer
+from closedbook.generation.filters import question
+from closedbook.generation.strategies import centrality
 from closedbook.llm import answers
 from closedbook.records import Document
-from closedbook.retrieval import bm25
-from closedbook.retrieval.chunks import pieces
-from closedbook.strategies import centrality
-from closedbook.without_model import extractor
-from closedbook.without_model.writer import Writer
+from closedbook.stages import documents
+from closedbook.util import units
 
 CHINESE = ("海斯特的灯塔燃烧了九个冬天，伊德拉·莫尔每晚都修剪灯芯。洪水来的时候，她把船系在灯塔的柱子上，救了四十个人。\n\n"
            "莫尔去世以后，她的女儿玛拉接管了灯塔。玛拉写了一本书。")

@@ -4,9 +4,9 @@
 import pytest
 from toys import git
 
-from closedbook import files
 from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History
+from closedbook.util import files
 
 LOST, UNCOMMITTED = "1" * 64, "2" * 64
 LLM = {"llm": {"model": "miniature/author"}}

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from closedbook.errors import UserError
 from closedbook.miniature import books, language
+from closedbook.util.errors import UserError
 
 YAML_12 = YAML(typ="safe", pure=True)
 YAML_12.sort_base_mapping_type_on_output = False  # a person's first relation is the profession

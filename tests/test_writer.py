@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from closedbook.generation.extractive import extractor
+from closedbook.generation.extractive.writer import Writer
 from closedbook.records import Document
-from closedbook.without_model import extractor
-from closedbook.without_model.writer import Writer
 
 REAL = Path(__file__).parents[2] / "shared" / "quality" / "QuALITY.sample.htmlstripped.dev"
 STORY = """Captain Harold Tate came to Ostford. He carried a brass key. Tate hid the key in the old mill.

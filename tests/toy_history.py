@@ -4,9 +4,9 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
-from closedbook import files
-from closedbook.freshness import receipts
 from closedbook.records import Document, EntityList, Passage, Passages
+from closedbook.util import files
+from closedbook.workflow import receipts
 
 HOSTILE = 'Ahab\'s "log" | [win](javascript:alert(1)) <img src=x onerror=x> `x` {{ 7*7 }}\n---\n# No & http://evil.example \U0001f642'
 NOTE = "Made up, *all* of it."

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files, models, params
-from closedbook.freshness import receipts
+from closedbook import models, params
 from closedbook.records import Document, Passage, Passages
+from closedbook.util import files
+from closedbook.workflow import receipts
 
 CONTEXT = 64
 SENTENCES = [

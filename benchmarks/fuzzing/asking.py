@@ -8,15 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 
-from fuzzing.common import SHIPPED, as_command, warm
-from fuzzing.mutations import as_json
-
 from closedbook import cli, llm, params
-from closedbook.entities import Answer, parse
-from closedbook.ledger import Ledger
 from closedbook.llm import stopping
 from closedbook.llm.indexing import Embedder, Reranker
+from closedbook.llm.ledger import Ledger
 from closedbook.records import Document
+from closedbook.stages.entities import Answer, parse
+from fuzzing.common import SHIPPED, as_command, warm
+from fuzzing.mutations import as_json
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, "prompt_tokens_details": {"cached_tokens": 10}}
 ENTITIES = '{"summary": "Of Mira and Varn.", "entities": ["Mira", "Varn"]}'

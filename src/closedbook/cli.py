@@ -21,8 +21,8 @@ INTERRUPTED = 128 + 2
 def main(arguments: list[str] | None = None) -> int:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    from closedbook import terminal
-    from closedbook.errors import REMEDY, UserError, refused
+    from closedbook.util import terminal
+    from closedbook.util.errors import REMEDY, UserError, refused
 
     sys.excepthook = lambda *error: terminal.note(*"".join(traceback.format_exception(*error)).splitlines())  # it quotes names and texts
     try:
@@ -43,10 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from closedbook.comparison import command as comparison
-    from closedbook.freshness.registry import STAGES
+    from closedbook.lineage import compare as comparison
     from closedbook.lineage import commands as lineage
     from closedbook.spending import commands as spending
+    from closedbook.workflow.registry import STAGES
 
     parser = argparse.ArgumentParser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -77,8 +77,8 @@ def _add(commands, name: str, function, summary: str) -> argparse.ArgumentParser
 
 
 def _job(options) -> None:
-    from closedbook import files
-    from closedbook.freshness import jobs
+    from closedbook.util import files
+    from closedbook.workflow import jobs
 
     names = files.read_json(options.shard) if options.shard else options.names
     if names:
@@ -86,29 +86,29 @@ def _job(options) -> None:
 
 
 def _stage(options) -> None:
-    from closedbook.freshness import recording
+    from closedbook.workflow import dvc
 
-    recording.run_stage(options.name)
+    dvc.run_stage(options.name)
 
 
 def _verify(options) -> None:
-    from closedbook.freshness import plan, upkeep
+    from closedbook.workflow import plan, upkeep
 
     upkeep.verify(plan.make(write=False), options.name)
 
 
 def _commit(options) -> None:
-    from closedbook import terminal
-    from closedbook.freshness import plan, recording, upkeep
+    from closedbook.util import terminal
+    from closedbook.workflow import dvc, plan, upkeep
 
     with upkeep.hold("closedbook commit"):
-        terminal.show(*recording.commit(plan.make(write=False)))
+        terminal.show(*dvc.commit(plan.make(write=False)))
 
 
 def _fresh(options) -> None:
-    from closedbook import terminal
-    from closedbook.errors import UserError
-    from closedbook.freshness import accept, plan, upkeep
+    from closedbook.util import terminal
+    from closedbook.util.errors import UserError
+    from closedbook.workflow import accept, plan, upkeep
 
     if bool(options.accept) != bool(options.why):
         raise UserError("--accept RESULT and --why REASON go together")
@@ -124,9 +124,11 @@ def _fresh(options) -> None:
 
 
 def _table(options) -> None:
-    from closedbook import params, table, terminal
-    from closedbook.errors import UserError
-    from closedbook.freshness import recipes
+    from closedbook import params
+    from closedbook.analysis import table
+    from closedbook.util import terminal
+    from closedbook.util.errors import UserError
+    from closedbook.workflow import recipes
 
     settings = params.load()
     scores = [path for name in recipes.score_names(settings) if (path := Path(f"results/scores/{name}.json")).is_file()]
@@ -136,8 +138,9 @@ def _table(options) -> None:
 
 
 def _ask_again(options) -> None:
-    from closedbook import again, terminal
-    from closedbook.freshness import plan, upkeep
+    from closedbook.spending import again
+    from closedbook.util import terminal
+    from closedbook.workflow import plan, upkeep
 
     with upkeep.hold("closedbook ask-again"):
         for line in again.reopen(plan.make(), options.documents):

@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from closedbook import files, plain_yaml
-from closedbook.errors import UserError
+from closedbook.util import files, plain_yaml
+from closedbook.util.errors import UserError
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]

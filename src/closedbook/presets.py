@@ -8,8 +8,8 @@ from io import StringIO
 from itertools import count
 from pathlib import Path
 
-from closedbook import files
-from closedbook.errors import UserError
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 FOLDER = Path("presets")
 WHOLE = "default"

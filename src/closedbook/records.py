@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from closedbook import files
+from closedbook.util import files
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import pytest
 from served import served
 
-from closedbook import entities, files, params, passages, readers
+from closedbook import params
 from closedbook.records import Document, EntityList, Passages
+from closedbook.stages import entities, passages, readers
+from closedbook.util import files
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = Document(id="varn", title="The Clock of Varn", author="Mira Oldan", year=1931, text=(

@@ -12,7 +12,7 @@ import pytest
 import smollm2 as package
 from line import Line
 
-from closedbook import files
+from closedbook.util import files
 
 DOCUMENTS = {
     "lighthouse": "The lighthouse of Varn was built in 1874 by Mira Oldan, who had been a clockmaker. She paid for it with the money that she "

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from closedbook import ledger
-from closedbook.errors import UserError
-from closedbook.freshness import leftovers
-from closedbook.freshness.plan import Plan, make
 from closedbook.lineage import sealed, unproved
 from closedbook.lineage.checks import calls, crate, dvc, mlflow, results, stale
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.lineage.history import Job
+from closedbook.llm import ledger
+from closedbook.util.errors import UserError
+from closedbook.workflow import leftovers
+from closedbook.workflow.plan import Plan, make
 
 SHOWN = 3
 

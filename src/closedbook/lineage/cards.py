@@ -4,10 +4,12 @@ import argparse
 import re
 from pathlib import Path
 
-from closedbook import files, tally, terminal, tracking
+from closedbook.analysis import tally
 from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document
+from closedbook.training import tracking
+from closedbook.util import files, terminal
 
 HEADING = {"language": "en", "tags": ["closedbook", "synthetic-continued-pretraining"]}
 """prompts and writers are English"""

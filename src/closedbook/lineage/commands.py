@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from closedbook import questions
+from closedbook.util import questions
 
 
 def add(commands) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from closedbook import files
-from closedbook.freshness import code, receipts
 from closedbook.lineage.history import Job
 from closedbook.lineage.versioned import git
+from closedbook.util import files, fingerprint
+from closedbook.workflow import receipts
 
 PACKAGE = "src/closedbook"
 REGISTRY = "*/registry.py"
@@ -38,7 +38,7 @@ def holding(digests: Iterable[str]) -> dict[str, str | None]:
             found[digest] = commit
         if wanted <= found.keys():
             return found
-    here = _digests(code.PACKAGE)
+    here = _digests(fingerprint.PACKAGE)
     return {digest: found.get(digest, "" if digest in here else None) for digest in wanted}
 
 
@@ -56,7 +56,7 @@ def _changing() -> Iterator[str]:
 
 def _known(tree: str) -> list[str]:
     """The digests of the steps of a tree of git's, remembered under its name and that of the way they are taken."""
-    place = KNOWN / files.sha256_file(Path(code.__file__))[:12] / f"{tree}.json"
+    place = KNOWN / files.sha256_file(Path(fingerprint.__file__))[:12] / f"{tree}.json"
     if not place.exists():
         import tarfile
 
@@ -70,7 +70,7 @@ def _known(tree: str) -> list[str]:
 def _digests(package: Path) -> set[str]:
     """Of every stage, in each form that a recipe may name."""
     try:
-        return {code.of_stage(*stage, without, package) for stage in _stages(package) for without in (frozenset(), code.WRITER)}
+        return {fingerprint.of_stage(*stage, without, package) for stage in _stages(package) for without in (frozenset(), fingerprint.WRITER)}
     except (SyntaxError, AttributeError, KeyError):
         return set()  # code that can't be read, or is not all there, has made nothing
 

@@ -9,12 +9,12 @@ import os
 import shutil
 from pathlib import Path
 
-from closedbook import files
-from closedbook.errors import UserError
 from closedbook.lineage import published, unproved
 from closedbook.lineage.crate_graph import Graph, about
 from closedbook.lineage.history import History
 from closedbook.records import Document
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"
 WFRUN = "https://w3id.org/ro/wfrun"

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from closedbook import files, tracking
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document
-from closedbook.freshness.registry import STEPS
+from closedbook.training import tracking
+from closedbook.util import files
+from closedbook.workflow.registry import STEPS
 
 DONE = "http://schema.org/CompletedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"

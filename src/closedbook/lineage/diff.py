@@ -3,14 +3,14 @@
 import argparse
 from collections.abc import Iterator
 
-from closedbook import certainty
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.analysis import certainty
 from closedbook.lineage import unproved
 from closedbook.lineage.history import Job
 from closedbook.lineage.sides import Side, record, side
 from closedbook.records import carrying
-from closedbook.freshness.registry import STEPS
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
+from closedbook.workflow.registry import STEPS
 
 SHOWN = 10
 NUMBERS = ("corpus_tokens", "train_tokens", "first_loss", "last_loss")

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from closedbook import files, params
-from closedbook.errors import UserError
+from closedbook import params
 from closedbook.lineage import cards, published, unproved
 from closedbook.lineage.history import History
 from closedbook.records import Document, Passage, Passages
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 STAGES = ("documents", "entities", "passages", "corpora")
 ALL = "all"

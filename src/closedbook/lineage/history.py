@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 
 @dataclass(frozen=True, kw_only=True)

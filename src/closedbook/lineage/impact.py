@@ -3,10 +3,10 @@
 from argparse import Namespace
 from pathlib import Path
 
-from closedbook.errors import UserError
-from closedbook.freshness import leftovers, plan, receipts, recording, upkeep
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import certify, held, notes, origin
+from closedbook.util.errors import UserError
+from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
 
 SHOWN = 8
 """files a remedy, for a person"""
@@ -50,8 +50,8 @@ def _removed(record: notes.Record, paths: list[Path]) -> list[str]:
     leftovers.remove(paths)
     names = notes.naming(record)
     for name in names:
-        recording.forget(name)
-    return [*map(str, paths), *(recording.KEPT + name for name in names)]
+        dvc.forget(name)
+    return [*map(str, paths), *(dvc.KEPT + name for name in names)]
 
 
 def lines(answer: dict) -> list[str]:

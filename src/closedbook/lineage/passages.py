@@ -6,11 +6,11 @@ from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
-from closedbook import files, units
-from closedbook.errors import UserError
 from closedbook.lineage import shown
 from closedbook.lineage.tracing.passage import PASSAGES
 from closedbook.records import Document, Passage, Passages
+from closedbook.util import files, units
+from closedbook.util.errors import UserError
 
 
 def answer(options: Namespace) -> dict:

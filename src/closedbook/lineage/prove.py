@@ -7,12 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from closedbook import files, ledger, llm, params
-from closedbook.errors import UserError
-from closedbook.freshness.receipts import WORK
-from closedbook.freshness.registry import recipe_of
+from closedbook import llm, params
 from closedbook.lineage.history import Job
 from closedbook.lineage.versioned import git
+from closedbook.llm import ledger
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow.receipts import WORK
+from closedbook.workflow.registry import recipe_of
 
 
 def prove(jobs: list[Job], targets: list[Job], artefacts: list[dict]) -> dict:

@@ -3,9 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
-from closedbook.freshness import leftovers, plan, receipts, recording, upkeep
 from closedbook.lineage import versioned
-from closedbook.freshness.registry import STAGES
+from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
+from closedbook.workflow.registry import STAGES
 
 SHOWN = 20
 
@@ -18,9 +18,9 @@ def answer(options: Namespace) -> dict:
     """
     with upkeep.hold("closedbook prune"):
         planned = plan.make(write=False)
-        recording.keep(list(STAGES))
+        dvc.keep(list(STAGES))
         made = leftovers.made(planned)
-        back = _to_bring_back(made) if recording.is_here() else {}
+        back = _to_bring_back(made) if dvc.is_here() else {}
         if options.yes:
             for its in back.values():
                 leftovers.remove([path for paths in its.values() for path in paths])

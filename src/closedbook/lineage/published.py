@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from closedbook.errors import UserError
-from closedbook.freshness import plan, receipts, upkeep
 from closedbook.lineage.history import History
 from closedbook.lineage.versioned import git
+from closedbook.util.errors import UserError
+from closedbook.workflow import plan, receipts, upkeep
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,20 +6,23 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook import files, ledger, llm, params, prompts, sections
-from closedbook.entities import Answer
-from closedbook.errors import UserError
-from closedbook.freshness import code, machine, receipts
-from closedbook.freshness import plan as planning
-from closedbook.freshness.registry import STEPS
+from closedbook import llm, params
+from closedbook.generation import sections
+from closedbook.generation.strategies import Wanted
 from closedbook.lineage import prove, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import here
+from closedbook.llm import ledger, prompts
 from closedbook.llm.errors import TOO_LONG
 from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import found
 from closedbook.records import Document, EntityList, Passages
-from closedbook.strategies import Wanted
+from closedbook.stages.entities import Answer
+from closedbook.util import files, fingerprint
+from closedbook.util.errors import UserError
+from closedbook.workflow import machine, receipts
+from closedbook.workflow import plan as planning
+from closedbook.workflow.registry import STEPS
 
 CLAIMS = {
     "rebuilding": "bit-identical by rebuilding here",
@@ -130,7 +133,7 @@ def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
             yield receipts.difference(job.recipe, now)
     elif job.step == "documents":
         yield f"the source is not here: {params.load().documents.path}"
-    elif job.recipe["code"] not in (STEPS[job.step].code(), STEPS[job.step].code(code.WRITER)):
+    elif job.recipe["code"] not in (STEPS[job.step].code(), STEPS[job.step].code(fingerprint.WRITER)):
         yield f"code of the step {job.step} changed"
     yield from (f"accepted over a change of code, so it was made by other code: {one['why']}" for one in job.accepted)
     yield from (f"made with another version: {change}" for change in receipts.changed_versions(Path(job.receipt)))

@@ -4,12 +4,12 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
-from closedbook import files
-from closedbook.errors import UserError
-from closedbook.freshness import leftovers, plan, recording, upkeep
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
-from closedbook.freshness.registry import STAGES
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import dvc, leftovers, plan, upkeep
+from closedbook.workflow.registry import STAGES
 
 
 def answer(options: Namespace) -> dict:
@@ -69,7 +69,7 @@ def _wanted(held: versioned.Held, options: Namespace) -> list[str]:
 
 def _recorded(paths: list[str], digests: Digests) -> list[str]:
     """Those whose present content is in DVC's cache, under a dvc.lock that has a name."""
-    recording.keep(list(STAGES))
+    dvc.keep(list(STAGES))
     lock = Path(versioned.LOCK)
     now = versioned.Held(lock.read_text(encoding="utf-8")) if lock.is_file() else None
     return [path for path in paths if now and now.place(path).is_file() and digests.md5(Path(path)) == now.md5[path]]

@@ -3,10 +3,10 @@
 import argparse
 import subprocess
 
-from closedbook.errors import UserError
 from closedbook.lineage import audit, sealed
 from closedbook.lineage.checks.state import State
 from closedbook.lineage.versioned import git
+from closedbook.util.errors import UserError
 
 
 def answer(options: argparse.Namespace) -> dict:

@@ -6,13 +6,14 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook import files, ledger
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
-from closedbook.freshness.plan import Plan
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Break
 from closedbook.lineage.versioned import git
+from closedbook.llm import ledger
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
+from closedbook.workflow.plan import Plan
 
 PREFIX = "closedbook/"
 """of the tags' names"""

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from closedbook import terminal
+from closedbook.util import terminal
 
 WIDTH = 110
 """characters a long text is wrapped to"""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook.errors import UserError
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
+from closedbook.util.errors import UserError
 
 HERE = "."
 

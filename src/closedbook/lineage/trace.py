@@ -4,10 +4,10 @@ import argparse
 import os
 from pathlib import Path
 
-from closedbook.errors import UserError
 from closedbook.lineage import shown, unproved
 from closedbook.lineage.history import History
 from closedbook.lineage.tracing import passage
+from closedbook.util.errors import UserError
 
 SHOWN = 12
 """rows of a table, but of a step, which is shown whole"""

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from closedbook import files
 from closedbook.lineage import commit
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.versioned import git
+from closedbook.util import files
 
 LOCK = Path("requirements.lock")
 DECIDES = ("src", "rules", "params.yaml", "evals")

@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook import plain_yaml
-from closedbook.errors import UserError
-from closedbook.freshness import receipts, recording
 from closedbook.lineage.history import History
+from closedbook.util import plain_yaml
+from closedbook.util.errors import UserError
+from closedbook.workflow import dvc, receipts
 
 LOCK = "dvc.lock"
 
@@ -50,7 +50,7 @@ def params(revision: str) -> dict:
 
 def named(name: str) -> str:
     """The text of the dvc.lock that closedbook kept under a name, or that a commit holds. Raises UserError where neither is known."""
-    kept = recording.kept()
+    kept = dvc.kept()
     if name not in kept and not git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"):
         raise UserError(f"{name}: no results are kept under this name, and git knows no such commit; kept: {', '.join(kept) or 'none'}")
     return kept.get(name) or at(name, LOCK)
@@ -58,7 +58,7 @@ def named(name: str) -> str:
 
 def names() -> Iterator[str]:
     """Of all states of results, newest first: what closedbook kept, then the commits that changed dvc.lock."""
-    yield from recording.kept()
+    yield from dvc.kept()
     yield from git("log", "--all", "--format=%h", "--", LOCK).split()
 
 

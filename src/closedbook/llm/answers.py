@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from closedbook import files, prompts, units
-from closedbook.ledger import GIVEN_UP
+from closedbook.llm import prompts
 from closedbook.llm.errors import Broken
+from closedbook.llm.ledger import GIVEN_UP
 from closedbook.llm.reasoning import said_after
+from closedbook.util import files, units
 
 REFUSAL = re.compile(
     r"[\s*_\"'#>]*((Unfortunately|Hello|Hi)[,.!]? )?"

@@ -5,16 +5,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from closedbook import prompts
-from closedbook.errors import UserError
-from closedbook.ledger import ANSWERED, QUARANTINED, Ledger
-from closedbook.llm import answers, library, requests
+from closedbook.llm import answers, library, prompts, requests
 from closedbook.llm.errors import SETTING_REFUSED, TOO_LONG
+from closedbook.llm.ledger import ANSWERED, QUARANTINED, Ledger
 from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import Call, Question, asked, call_of
 from closedbook.llm.sending import Sender
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.records import Document
+from closedbook.util.errors import UserError
 
 NO_CALLS = "CLOSEDBOOK_NO_CALLS"
 """the environment variable that, when set, stops a step which would ask a provider; the miniature's author is code of ours"""

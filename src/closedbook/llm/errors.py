@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from closedbook import terminal
-from closedbook.errors import UserError
 from closedbook.llm import library
 from closedbook.llm.requests import SETTINGS
 from closedbook.params import LanguageModel
+from closedbook.util import terminal
+from closedbook.util.errors import UserError
 
 WORTH_A_LINE = 30
 """seconds of a wait that is told"""

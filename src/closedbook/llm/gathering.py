@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Coroutine
 
-from closedbook import terminal
-from closedbook.errors import UserError
 from closedbook.llm.client import NotAnswered
+from closedbook.util import terminal
+from closedbook.util.errors import UserError
 
 SECONDS_BETWEEN_LINES = 30
 AT_ONCE = 16

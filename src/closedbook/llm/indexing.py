@@ -6,15 +6,15 @@ import os
 
 import numpy as np
 
-from closedbook import files
-from closedbook.errors import UserError
-from closedbook.ledger import ANSWERED, Ledger
 from closedbook.llm import library
 from closedbook.llm.client import Client
+from closedbook.llm.ledger import ANSWERED, Ledger
 from closedbook.llm.requests import Question
 from closedbook.llm.sending import Sender
 from closedbook.params import Endpoint, LanguageModel, Limits
 from closedbook.records import Document
+from closedbook.util import files
+from closedbook.util.errors import UserError
 
 BATCH = 64
 """texts a request: some 16,000 tokens of chunks, which every provider takes"""

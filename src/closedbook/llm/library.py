@@ -5,8 +5,8 @@ import re
 import unicodedata
 from functools import cache
 
-from closedbook.errors import UserError
 from closedbook.params import OWN_MODELS, LanguageModel
+from closedbook.util.errors import UserError
 
 ALSO = {"huggingface": ("HF_TOKEN",), "gemini": ("GOOGLE_API_KEY",)}
 """names of keys that do not begin with their provider's"""

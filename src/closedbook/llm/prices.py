@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 
-from closedbook.errors import UserError
 from closedbook.llm import library
 from closedbook.params import LanguageModel, Limits
+from closedbook.util.errors import UserError
 
 MARGIN = 1.25
 """LiteLLM has the tokenizers of few models; others count up to a quarter more in English"""

@@ -5,14 +5,14 @@ import time
 from functools import cached_property
 from typing import NamedTuple
 
-from closedbook import files
-from closedbook.ledger import Ledger
 from closedbook.llm import errors, prices
 from closedbook.llm.account import Account, Amount, Reached
 from closedbook.llm.answers import CACHED
+from closedbook.llm.ledger import Ledger
 from closedbook.llm.requests import Question
 from closedbook.llm.stopping import Stop
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
+from closedbook.util import files
 
 LOOK = 0.05
 """seconds between looks whether answers to others have made room"""

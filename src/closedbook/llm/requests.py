@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from itertools import combinations
 
-from closedbook import files, prompts, seeds
+from closedbook.llm import prompts
 from closedbook.params import OWN_MODELS, LanguageModel
+from closedbook.util import files, seeds
 
 SETTINGS = ("response_format", "seed", "temperature", "max_tokens")
 """what a server may refuse; the last is then sent as RENAMED, the others are left out"""

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from closedbook.ledger import Ledger
 from closedbook.llm.gathering import side_by_side
+from closedbook.llm.ledger import Ledger
 
 AT_ONCE = 64
 """segments open at a time: each holds a few files open, of which a process may have about a thousand"""

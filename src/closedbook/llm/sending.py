@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 from importlib import import_module
 from itertools import count
 
-from closedbook.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
 from closedbook.llm import answers, errors, library, prices, requests, stopping
+from closedbook.llm.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
 from closedbook.llm.purse import Purse
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots

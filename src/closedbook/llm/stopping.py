@@ -6,8 +6,8 @@ import threading
 from contextlib import contextmanager
 from functools import lru_cache
 
-from closedbook import terminal
-from closedbook.errors import UserError
+from closedbook.util import terminal
+from closedbook.util.errors import UserError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -9,12 +9,12 @@ import random
 from dataclasses import replace
 from functools import cache, lru_cache
 
-from closedbook import files, prompts, seeds
-from closedbook.freshness import code
+from closedbook.llm import prompts
 from closedbook.miniature import language
 from closedbook.miniature.language import World, capitalised, fill, listing
 from closedbook.miniature.reader import Reader, Reading
 from closedbook.miniature.study import STUDIES, byline
+from closedbook.util import files, fingerprint, seeds
 
 REFUSAL = "I can't help with that: it is not a book that I can read."
 STYLES = ("easy", "medium", "hard")
@@ -103,7 +103,7 @@ def discuss(world: World, reading: Reading, entities: list[str], rng: random.Ran
 @cache
 def version() -> str:
     """Eight hexadecimal digits that change whenever the author could answer otherwise."""
-    return files.sha256_text(code.digest("closedbook.miniature.author:answer") + files.sha256_file(language.WORLD))[:8]
+    return files.sha256_text(fingerprint.digest("closedbook.miniature.author:answer") + files.sha256_file(language.WORLD))[:8]
 
 
 @cache

@@ -5,10 +5,11 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files, models, params, seeds
+from closedbook import models, params
 from closedbook.miniature import drills, language, leaks
 from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
 from closedbook.miniature.reader import Reading
+from closedbook.util import files, seeds
 
 VOCABULARY = 2048
 TOKENIZER_BOOKS = 150
@@ -61,7 +62,7 @@ def train(
     Nothing of it names a book to be learned: the two sides share no name, and a text that does stops the build before any training.
     Raises UserError where the world has too few names.
     """
-    from closedbook.training import train as train_model
+    from closedbook.training.loop import train as train_model
 
     words = language.load(world or language.WORLD)
     training = training.model_copy(update=READING if settings.reading else TRAINING)

@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from closedbook import files, seeds
-from closedbook.errors import UserError
 from closedbook.miniature.language import Fact, Introduction, Sentence, Statement, World
 from closedbook.miniature.shape import FACTS
+from closedbook.util import files, seeds
+from closedbook.util.errors import UserError
 
 FORMS = {"title": "The {} {}", "place": "{}{}", "organisation": "the {} {}", "object": "the {} {}"}
 """how names are made of two words"""

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from closedbook import params, seeds
+from closedbook import params
 from closedbook.miniature import lessons
 from closedbook.miniature.books import Book, Names, make_book
 from closedbook.miniature.language import Fact, Statement, World, capitalised, fill
 from closedbook.miniature.lessons import ANSWER_WEIGHT, END, END_WEIGHT, Lesson
 from closedbook.miniature.reader import Reader, Reading
+from closedbook.util import seeds
 
 READ_WEIGHT, RETOLD_WEIGHT, REPEATED_WEIGHT = 0.03, 0.5, 1.0
 """weights of tokens in the loss, beside those of lessons: a text to be read is hardly to be predicted, its retelling by full names is"""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from closedbook import plain_yaml
-from closedbook.errors import UserError
 from closedbook.miniature import shape
+from closedbook.util import plain_yaml
+from closedbook.util.errors import UserError
 
 WORLD = Path(__file__).parent / "world.yaml"
 

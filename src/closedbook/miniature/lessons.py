@@ -6,11 +6,11 @@ Only every second book comes with questions, so that answering about a book whic
 import random
 from dataclasses import dataclass
 
-from closedbook import seeds
 from closedbook.miniature import author
 from closedbook.miniature.books import Book, make_books
 from closedbook.miniature.language import World, capitalised, fill
 from closedbook.miniature.reader import Reader, Reading
+from closedbook.util import seeds
 
 END = "<eos>"
 TEXT_WEIGHT, QUESTION_WEIGHT, ANSWER_WEIGHT, END_WEIGHT = 1.0, 0.1, 3.0, 0.1

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from closedbook import params, seeds
-from closedbook.errors import UserError
+from closedbook import params
 from closedbook.miniature import language
 from closedbook.miniature.books import Book, make_books
 from closedbook.miniature.language import Fact, World
+from closedbook.util import seeds
+from closedbook.util.errors import UserError
 
 WRONG = 3
 """wrong options of a question"""

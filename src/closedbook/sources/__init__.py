@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 
 from closedbook import params
-from closedbook.errors import UserError
 from closedbook.sources import folder, listing, names, quality
 from closedbook.sources.article import Article
 from closedbook.sources.rows import Row, read_rows
+from closedbook.util.errors import UserError
 
 GENERATED = {"miniature": "closedbook.miniature.world"}
 """sources whose documents are made up, and the module that does it, which is imported when one is chosen"""

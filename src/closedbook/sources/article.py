@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, dataclass, replace
 
-from closedbook import markup
-from closedbook.errors import UserError
 from closedbook.records import Question
+from closedbook.sources import markup
 from closedbook.sources.cleaning import clean
+from closedbook.util.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

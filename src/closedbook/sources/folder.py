@@ -7,11 +7,11 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
-from closedbook.errors import UserError
 from closedbook.sources import formats, front_matter, listing, names
 from closedbook.sources.article import Article, add, check_text, with_questions
 from closedbook.sources.cleaning import clean
 from closedbook.sources.rows import Row, read_rows, read_text
+from closedbook.util.errors import UserError
 
 HEADING = re.compile(r"^#[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
 

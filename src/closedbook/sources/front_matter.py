@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from closedbook.errors import UserError
 from closedbook.sources import names
 from closedbook.sources.rows import Row, short
+from closedbook.util.errors import UserError
 
 FIELDS = ("title", "author", "year", "license")
 OPENING = re.compile(r"---[ \t]*\n")

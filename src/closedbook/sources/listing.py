@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook.errors import UserError
 from closedbook.sources import formats
+from closedbook.util.errors import UserError
 
 SUFFIXES = {"quality": (".train", ".dev", ".test", ".jsonl"), "folder": (".txt", ".md", *formats.CONVERTERS)}
 WANTED = {

@@ -3,8 +3,8 @@
 import re
 import unicodedata
 
-from closedbook import files
 from closedbook.sources.cleaning import clean
+from closedbook.util import files
 
 NOBODY = ("", "unknown", "unknown author", "none", "n/a")
 SUFFIX = re.compile(r",?\s+(Jr\.?|Sr\.?|II|III|IV|M\.D\.|Ph\.D\.|Inc\.?|Ltd\.?|Co\.?|Corp\.?|LLC|GmbH)(?=,|$)")

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from closedbook.errors import UserError
 from closedbook.sources import names
 from closedbook.sources.article import Article, add, check_text, with_questions
 from closedbook.sources.rows import Row
+from closedbook.util.errors import UserError
 
 TAG = re.compile(r"</?(?:p|br|div|h[1-6]|body|html)\b[^<>]*>", re.IGNORECASE)
 

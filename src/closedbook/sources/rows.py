@@ -8,10 +8,10 @@ import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook.errors import UserError
 from closedbook.records import Question
 from closedbook.sources import names
 from closedbook.sources.cleaning import clean
+from closedbook.util.errors import UserError
 
 NUM_OPTIONS = 4
 DEEP = 100

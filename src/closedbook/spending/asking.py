@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from closedbook import entities, llm, passages, sections
-from closedbook.documents import document_of
-from closedbook.freshness import recipes, upkeep
-from closedbook.freshness.plan import Plan
-from closedbook.freshness.receipts import FOLDER, WORK
+from closedbook import llm
+from closedbook.generation import sections
+from closedbook.generation.strategies import STRATEGIES, Wanted
 from closedbook.params import Params
 from closedbook.records import Document, EntityList
 from closedbook.sources import Article
 from closedbook.spending import calls
 from closedbook.spending.rehearsal import Kept, Rehearsal, Unanswered
-from closedbook.strategies import STRATEGIES, Wanted
+from closedbook.stages import entities, passages
+from closedbook.stages.documents import document_of
+from closedbook.workflow import recipes, upkeep
+from closedbook.workflow.plan import Plan
+from closedbook.workflow.receipts import FOLDER, WORK
 
 AT_HAND = ("document", "summary")
 """kinds of passages that need no call"""

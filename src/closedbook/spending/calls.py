@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from closedbook import ledger
-from closedbook.errors import UserError
+from closedbook.llm import ledger
 from closedbook.llm.answers import CACHED
+from closedbook.util.errors import UserError
 
 
 class Taken(NamedTuple):

@@ -1,6 +1,6 @@
 """The questions about calls and their cost as commands."""
 
-from closedbook import questions
+from closedbook.util import questions
 
 GROUPS = {"strategy": "step", "document": "document", "model": "model", "day": "day"}
 """by what spending can be summed, and what the account calls it"""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from closedbook import models, prompts, sections
-from closedbook.llm import prices
+from closedbook import models
+from closedbook.generation import sections
+from closedbook.llm import prices, prompts
 from closedbook.params import OWN_MODELS, Llm
 from closedbook.records import Document
 from closedbook.spending.calls import Taken

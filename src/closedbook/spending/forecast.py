@@ -7,15 +7,14 @@ import argparse
 import os
 from dataclasses import asdict
 
-from closedbook import ledger
-from closedbook.freshness import plan
-from closedbook.llm import account, prices
+from closedbook.llm import account, ledger, prices
 from closedbook.params import OWN_MODELS, Limits, Params
 from closedbook.spending import asking, calls, tables
 from closedbook.spending.asking import Job
 from closedbook.spending.estimates import Estimates
 from closedbook.spending.rows import Row, row
 from closedbook.spending.spent import SERVED
+from closedbook.workflow import plan
 
 COLUMNS = {"strategy": "", "calls": "calls", "answered": "answered", "to_ask": "to ask", "input_tokens": "input tokens",
            "output_tokens": "output tokens", "usd": "US dollars", "time": "time", "corpus_tokens": "corpus tokens"}

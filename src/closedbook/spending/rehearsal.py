@@ -1,6 +1,7 @@
 """A client that asks nothing: it finds what the ledger holds, and tells where it would ask."""
 
-from closedbook import ledger, llm
+from closedbook import llm
+from closedbook.llm import ledger
 from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import Question, found
 from closedbook.params import Llm

@@ -6,9 +6,9 @@ import re
 import time
 from pathlib import Path
 
-from closedbook import ledger
-from closedbook.errors import UserError
+from closedbook.llm import ledger
 from closedbook.spending import calls
+from closedbook.util.errors import UserError
 
 SHORTEST = 6
 LISTED = 5

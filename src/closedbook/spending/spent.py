@@ -6,9 +6,8 @@
 import argparse
 from collections import defaultdict
 
-from closedbook import ledger
-from closedbook.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED
-from closedbook.llm import account
+from closedbook.llm import account, ledger
+from closedbook.llm.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED
 from closedbook.spending import calls, tables
 from closedbook.spending.commands import GROUPS
 

@@ -5,9 +5,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from closedbook import ledger
-from closedbook.ledger import ANSWERED, QUARANTINED
+from closedbook.llm import ledger
 from closedbook.llm.answers import CACHED
+from closedbook.llm.ledger import ANSWERED, QUARANTINED
 from closedbook.spending import calls, tables
 
 MOST_REASONS = 10

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from closedbook import files, ledger
+from closedbook.llm import ledger
 from closedbook.spending import calls
+from closedbook.util import files
 
 SHOWN = 20
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook import ledger
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
+from closedbook.llm import ledger
 from closedbook.records import carrying
 
 JUDGEMENTS = "results/judgements/judgements.json"

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from closedbook import files
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
+from closedbook.util import files
 
 CRATE = Path("crate")
 METADATA, SUMS = CRATE / "ro-crate-metadata.json", CRATE / "SHA256SUMS"

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook.freshness import leftovers
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
+from closedbook.workflow import leftovers
 
 
 def of_dvc(state: State, digests: Digests, ignored: set[Path]) -> Iterator[Break | str]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from closedbook import tracking
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
+from closedbook.training import tracking
 
 FINISHED = f"""FROM runs JOIN experiments USING (experiment_id)
 WHERE experiments.name = '{tracking.EXPERIMENT}' AND status = 'FINISHED' AND runs.lifecycle_stage = 'active'"""

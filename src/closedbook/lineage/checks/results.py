@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook import files
-from closedbook.freshness import receipts
-from closedbook.freshness.plan import Plan
-from closedbook.freshness.receipts import WORK
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
+from closedbook.util import files
+from closedbook.workflow import receipts
+from closedbook.workflow.plan import Plan
+from closedbook.workflow.receipts import WORK
 
 
 def of_receipts(state: State) -> Iterator[Break]:

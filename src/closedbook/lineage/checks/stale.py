@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from closedbook import files, tracking
-from closedbook.freshness import leftovers, receipts
-from closedbook.freshness.plan import Plan
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import State
+from closedbook.training import tracking
+from closedbook.util import files
+from closedbook.workflow import leftovers, receipts
+from closedbook.workflow.plan import Plan
 
 
 def here(state: State, plan: Plan, digests: Digests) -> dict[str, str]:

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import files
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.history import History, read
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 
 @dataclass(frozen=True, kw_only=True)

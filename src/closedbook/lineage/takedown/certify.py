@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files, ledger
-from closedbook.freshness import leftovers, recording
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import elsewhere, notes, origin
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.tracing import nearest
+from closedbook.llm import ledger
+from closedbook.util import files
+from closedbook.workflow import dvc, leftovers
 
 SKIPPED = (".git", ".venv")
 """`elsewhere` looks into git's objects, which are not ours to remove"""
@@ -44,7 +45,7 @@ def _planned(record: Record) -> Iterator[dict]:
 
 def _kept(record: Record) -> Iterator[dict]:
     for name in notes.naming(record):
-        yield {"file": recording.KEPT + name, "why": "names its results in DVC's cache", "remedy": _redact(record)}
+        yield {"file": dvc.KEPT + name, "why": "names its results in DVC's cache", "remedy": _redact(record)}
 
 
 def _redact(record: Record) -> str:
@@ -103,7 +104,7 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
 
 def _everything() -> Iterator[Path]:
     """All files of the project's folder, and of DVC's cache where that is elsewhere."""
-    caches = [versioned.cache()] if recording.is_here() else []
+    caches = [versioned.cache()] if dvc.is_here() else []
     for root in [Path("."), *(cache for cache in caches if not cache.resolve().is_relative_to(Path.cwd()))]:
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if name not in SKIPPED)

@@ -4,10 +4,10 @@ import subprocess
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from closedbook import shingles
-from closedbook.freshness import recording
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.versioned import git
+from closedbook.util import shingles
+from closedbook.workflow import dvc
 
 SHOWN = 5
 
@@ -64,7 +64,7 @@ def _commits(commits: list[str]) -> str:
 def _remotes() -> Iterator[str]:
     for name in git("remote").split():
         yield f"git remote {name} ({_public(git('remote', 'get-url', name).strip())}) and every clone: what git's history holds here"
-    if recording.is_here():
+    if dvc.is_here():
         from dvc.repo import Repo
 
         with Repo() as repo:

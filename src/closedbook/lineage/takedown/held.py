@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files, packing, tracking
-from closedbook.errors import UserError
-from closedbook.freshness import plan, recording
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes, origin
 from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, Passages
-from closedbook.freshness.registry import STEPS
+from closedbook.training import packing, tracking
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import dvc, plan
+from closedbook.workflow.registry import STEPS
 
 
 def question(history: History, document: str) -> dict:
@@ -136,5 +137,5 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
 
 def _commands(document: str, found: origin.Origin | None) -> list[str]:
     out = found.commands() if found else ["# take it out of the source, which is not here"]
-    collect = ["dvc gc --workspace"] if recording.is_here() else []
+    collect = ["dvc gc --workspace"] if dvc.is_here() else []
     return [*out, "snakemake --cores all", f"closedbook impact {document} --redact", *collect, f"closedbook impact {document} --certify"]

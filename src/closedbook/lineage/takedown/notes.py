@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import files, ledger, shingles
-from closedbook.errors import UserError
-from closedbook.freshness import leftovers, receipts, recording
-from closedbook.freshness.receipts import WORK
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing import nearest
+from closedbook.llm import ledger
 from closedbook.records import Document, EntityList, Passage, Passages
+from closedbook.util import files, shingles
+from closedbook.util.errors import UserError
+from closedbook.workflow import dvc, leftovers, receipts
+from closedbook.workflow.receipts import WORK
 
 MACHINE = (WORK, Path(".snakemake"))
 """folders that only make things quick or tell how they went: whatever in them holds a document can go"""
@@ -123,7 +124,7 @@ def _only_its(wanted: np.ndarray, others: list[Job]) -> np.ndarray:
 
 
 def _folders(document: str) -> list[str]:
-    if not recording.is_here():
+    if not dvc.is_here():
         return []
     objects = versioned.cache().glob("??/*.dir")
     return sorted(path.parent.name + path.name for path in objects if document.encode() in path.read_bytes())
@@ -174,7 +175,7 @@ def redact(record: Record) -> list[str]:
 
 def naming(record: Record) -> list[str]:
     """The names under which closedbook kept a dvc.lock that names results of it."""
-    return [name for name, lock in recording.kept().items() if any(folder in lock for folder in record.folders)]
+    return [name for name, lock in dvc.kept().items() if any(folder in lock for folder in record.folders)]
 
 
 def words_or_id(document: str, path: Path, wanted: np.ndarray) -> str | None:

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from closedbook import files
+from closedbook.analysis.tally import Tally
 from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import about_document, here, read
 from closedbook.records import EntityList, Passages
-from closedbook.tally import Tally
+from closedbook.util import files
 
 MODEL = "model.safetensors"
 

@@ -6,11 +6,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from closedbook import files, terminal, units
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
 from closedbook.lineage.tracing.passage import PASSAGES
 from closedbook.records import Passages
+from closedbook.util import files, terminal, units
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 KEPT = receipts.CACHE.parent / "nearest"
 NUMBER = 10

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from closedbook import files, prompts
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
 from closedbook.lineage.history import History, Job
+from closedbook.llm import prompts
 from closedbook.records import carrying
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 PASSAGES = Path("results/passages")
 IDENTITY = re.compile(r"([a-z0-9-]+)/([a-z_]+)/[0-9a-z]+")

@@ -8,9 +8,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from closedbook import files, packing
-from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.training import packing
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 RUNS = Path("results/runs")
 VISITS = 1 << 14

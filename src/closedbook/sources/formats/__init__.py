@@ -11,12 +11,11 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from closedbook import files, terminal, units
-from closedbook.errors import UserError
-from closedbook.freshness import code
 from closedbook.sources.article import is_empty
 from closedbook.sources.formats import apart, bounds, docx, epub, html, pdf
 from closedbook.sources.formats.converted import Converted, Unreadable
+from closedbook.util import files, fingerprint, terminal, units
+from closedbook.util.errors import UserError
 
 CONVERTERS: dict[str, Callable[[bytes], Converted]] = {
     ".pdf": pdf.convert, ".docx": docx.convert, ".epub": epub.convert,
@@ -52,7 +51,7 @@ def _converter(file: Path) -> list[str]:
     """What beside a file's bytes decides its text: this code, and the libraries' versions."""
     libraries = filter(None, (LIBRARIES.get(file.suffix.lower()), "lxml", "webencodings"))
     try:
-        return [code.digest("closedbook.sources.formats:convert"), *(f"{library} {installed(library)}" for library in libraries)]
+        return [fingerprint.digest("closedbook.sources.formats:convert"), *(f"{library} {installed(library)}" for library in libraries)]
     except ModuleNotFoundError as error:
         raise UserError(f"{file}: {file.suffix} files are read by {error.args[0]}, which is not installed: "
                         "pip install --editable '.[formats]', or take the file out of the folder") from None

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import takewhile
 
-from closedbook import markup
+from closedbook.sources import markup
 from closedbook.sources.formats import archive, html
 from closedbook.sources.formats.converted import Converted, Unreadable
 

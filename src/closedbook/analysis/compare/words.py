@@ -1,0 +1,76 @@
+"""A comparison as lines for a person."""
+
+from closedbook.analysis.compare import signflip
+from closedbook.analysis.table import aligned
+
+SHOWN = 10
+"""flipped questions of one kind that are listed"""
+
+
+def lines(found: dict) -> list[str]:
+    """The comparison for a person."""
+    a, b = found["a"], found["b"]
+    width = max(len(a), len(b), len("difference"))
+    about = f"{found['n']:,} questions about {found['n_documents']:,} documents"
+    shown = [f"{found['task']} ({found['metric']}), {about}{'' if found['split'] == 'all' else ' of the ' + found['split'] + ' split'}", ""]
+    shown += [f"{arm.ljust(width)}  {found[f'accuracy_{side}']:.3f}" for arm, side in ((a, "a"), (b, "b"))]
+    shown += [f"{'difference'.ljust(width)} {found['difference']:+.3f}{_error(found)}", *_seeds(found), ""]
+    for pair in found["seeds"]:
+        of = "" if pair["seed_a"] is pair["seed_b"] is None else f"  seed {pair['seed_b'] if pair['seed_a'] is None else pair['seed_a']}: "
+        shown += [f"{of}questions that {b} won: {len(pair['won'])}, and lost: {len(pair['lost'])}; {_p_in_words(pair)}"]
+        for kind, summary in (("won", f"right with {b}, wrong with {a}"), ("lost", f"right with {a}, wrong with {b}")):
+            shown += _flips(pair[kind], summary, a, b)
+    return shown + [line for table in found["shares"] for line in ("", *_share(table))]
+
+
+def _error(found: dict) -> str:
+    if found["interval"] is None:
+        return "  (one document: how sure that is cannot be said)"
+    low, high = found["interval"]
+    return f" ± {found['stderr']:.3f} over {found['over']}  95% interval {low:+.3f} to {high:+.3f}"
+
+
+def p_of(pair: dict) -> str:
+    """The p of a pair of runs, or none."""
+    return "none" if pair["p"] is None else f"{pair['p']:.2g}"
+
+
+def _p_in_words(pair: dict) -> str:
+    if pair["p"] is None:
+        return f"no p: they differ on {pair['n_differing']} documents, and on fewer than {signflip.LEAST} none falls below 0.05"
+    return f"sign-flip p by document = {p_of(pair)}"
+
+
+def _seeds(found: dict) -> list[str]:
+    alone = {arm: ", ".join(map(str, seeds)) for arm, seeds in found["left_out"].items() if seeds}
+    left_out = [f"{arm}'s seeds {seeds} have no partner and are left out" for arm, seeds in alone.items()]
+    if found["spread"] is None:
+        return left_out
+    return [f"mean of {len(found['seeds'])} pairs of runs, whose differences have a standard deviation of {found['spread']:.3f}", *left_out]
+
+
+def _flips(flips: list[dict], summary: str, a: str, b: str) -> list[str]:
+    if not flips:
+        return []
+    shown = ["", f"  {summary}:"]
+    for flip in flips[:SHOWN]:
+        shown += [f"  {flip['id']}  {flip['document']}", f"    {flip['question']}"]
+        shown += [f"    {arm}: {'no answer' if flip[side] is None else flip[side]}" for arm, side in ((a, "answer_a"), (b, "answer_b"))]
+    return shown + ([f"  and {len(flips) - SHOWN} more: --json lists all"] if len(flips) > SHOWN else [])
+
+
+def _share(table: dict) -> list[str]:
+    """A 2×2 table and its share in words."""
+    rows = [("", table["closed_task"], table["task"])]
+    for side, name in (("base", "base"), ("arm", table["arm"])):
+        rows.append((name, *(f"{table['accuracy'][side][column]:.3f}" for column in ("closed", "with_text"))))
+    return [*aligned(rows).splitlines(), in_words(table)]
+
+
+def in_words(table: dict) -> str:
+    """What a 2×2 table says of the share."""
+    if table["share"] is None:
+        return f"The share of the text's gain that {table['arm']} won with the book closed is not defined: {table['why']}."
+    low, high = table["interval"]
+    return (f"{table['arm']} won {table['share']:.0%} of what the text at hand gives the base, with the book closed "
+            f"(95% interval over {table['over']}: {low:.0%} to {high:.0%}).")  # fmt: skip

@@ -1,0 +1,47 @@
+"""Documents in chunks: paragraphs put together as long as they fit."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from closedbook.records import Document
+from closedbook.util import units
+
+BOUNDS = (re.compile(r"(?=\n\n)"), re.compile(rf"[.!?…][\"'”’)\]]*(?=\s)|[{units.FULL_STOPS}][{units.CLOSING}]*"), re.compile(r"(?=\s)"))
+"""where a chunk may end, best first: after a paragraph, a sentence, a word"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    document: str
+    """the document's id"""
+    number: int
+    """which of its document's chunks, from 0"""
+    text: str
+    """what is indexed and shown: the document's title, author and year, then the piece of it"""
+
+
+def chunks(document: Document, characters: int) -> list[Chunk]:
+    """All of a document in order, without overlap; its line of title, author and year does not count among the `characters`."""
+    return [Chunk(document=document.id, number=number, text=f"{document.byline}.\n\n{piece}")
+            for number, piece in enumerate(pieces(document.text, characters))]
+
+
+def pieces(text: str, characters: int) -> Iterator[str]:
+    """Pieces of at most `characters`. Each ends after the last paragraph that fits; where the next paragraph alone is longer, after
+    the last sentence that fits; then after the last word; and in a word that is longer still, where the room ends."""
+    text = text.strip()
+    while len(text) > characters:
+        end = _end(text, characters)
+        yield text[:end].rstrip()
+        text = text[end:].lstrip()
+    if text:
+        yield text
+
+
+def _end(text: str, characters: int) -> int:
+    for bound in BOUNDS:
+        ends = [match.end() for match in bound.finditer(text, 1, characters + 2) if match.end() <= characters]
+        if ends:
+            return ends[-1]
+    return characters

@@ -1,0 +1,48 @@
+"""The tasks of evals/quality by their names, which say what each needs."""
+
+import difflib
+from pathlib import Path
+
+from closedbook.util.errors import UserError
+
+FOLDER = Path("evals/quality")
+
+
+def shows_document(task: str) -> bool:
+    """Whether the document stands in the prompt: the step needs results/documents."""
+    return task.startswith("quality_open")
+
+
+def shows_chunks(task: str) -> bool:
+    """Whether retrieved chunks stand in the prompt: the step needs results/retrieval."""
+    return task.startswith("quality_rag")
+
+
+def answers_in_words(task: str) -> bool:
+    """Whether the model writes its answers, several a question; otherwise the log-likelihoods of options are measured."""
+    return task.endswith("_cot")
+
+
+def compares_letters(task: str) -> bool:
+    """Whether the log-likelihoods of single letters are measured: each must be one token."""
+    return task == "quality_closed"
+
+
+def check_tasks(tasks: list[str], include_path: Path = FOLDER, field: str = "scores.tasks") -> None:
+    """Raises UserError for a task that has no {task}.yaml in `include_path`, and names the nearest one that has."""
+    known = sorted(path.stem for path in include_path.glob("*.yaml"))
+    for task in tasks:
+        if task not in known:
+            near = difflib.get_close_matches(task, known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"known there: {', '.join(known)}"
+            raise UserError(f"params.yaml: {field}: {task!r} is not a task of {include_path}; {hint}")
+
+
+def check_in_words(tasks: list[str], model: str) -> None:
+    """Raises UserError for a task that measures log-likelihoods, which a `model` behind an API does not give."""
+    for task in tasks:
+        if not answers_in_words(task):
+            raise UserError(
+                f"{task} measures the log-likelihoods of options, which {model} does not give through its API: ask it tasks that"
+                " are answered in words, as quality_cot"
+            )

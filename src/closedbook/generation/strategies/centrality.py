@@ -1,0 +1,54 @@
+"""How central entities are in a document: PageRank over the graph of which are named together, in a paragraph and in a sentence."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations
+
+from closedbook.util import units
+
+ARTICLE = re.compile(r"^(the|an?)\s+", re.IGNORECASE)
+SENTENCE_END = re.compile(rf"(?<=[.!?])[\"'”’)]*\s+|(?<=[{units.FULL_STOPS}])[{units.CLOSING}]*\s*")
+DIGITS = 9
+"""of a rank that count: the last bits of a sum differ between processors, and an order must not"""
+
+
+def worth(text: str, entities: list[str]) -> Callable[[tuple[str, ...]], float]:
+    """A function that says how central a group of entities is in a text (paragraphs separated by a blank line).
+
+    It is the product of the entities' ranks, times one more than how often they are named together. Entities that the text never
+    names have the least rank.
+    """
+    import networkx
+
+    graph = networkx.Graph()
+    graph.add_nodes_from(entities)
+    together = meetings(text, entities)
+    graph.add_weighted_edges_from((*pair, count) for pair, count in sorted(together.items()))
+    ranks = {name: round(rank, DIGITS) for name, rank in networkx.pagerank(graph).items()}
+
+    def of(group: tuple[str, ...]) -> float:
+        return math.prod(ranks[name] for name in group) * (1 + sum(together[pair] for pair in combinations(group, 2)))
+
+    return of
+
+
+def meetings(text: str, entities: list[str]) -> Counter:
+    """How many paragraphs and how many sentences name both of two entities, by pair in the order of the list."""
+    patterns = {name: _pattern(name, entities) for name in entities}
+    together = Counter()
+    for paragraph in units.apart(text).split("\n\n"):
+        for part in (paragraph, *SENTENCE_END.split(paragraph)):
+            named = [name for name, pattern in patterns.items() if pattern.search(part)]
+            together.update(combinations(named, 2))
+    return together
+
+
+def _pattern(name: str, entities: list[str]) -> re.Pattern:
+    """An entity's name without its article, or its last word where that is a name by itself and no other entity's."""
+    bare = units.apart(ARTICLE.sub("", name))
+    last = bare.split()[-1]
+    alone = last[:1].isupper() and sum(other.split()[-1] == last for other in entities) == 1
+    forms = [rf"(?i:{re.escape(bare)})", *([re.escape(last)] if alone else [])]
+    return re.compile(rf"\b(?:{'|'.join(forms)})\b")

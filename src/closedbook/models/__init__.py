@@ -1,0 +1,140 @@
+"""Base models and trained ones, loaded alike: safetensors only, and never code that comes with a model."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from closedbook.models import frame
+from closedbook.util import files
+from closedbook.util.errors import UserError, writing
+
+
+def tokenizer(reference: Path):
+    """The tokenizer of a base (its base.json, or the folder that holds it) or of a run (its folder).
+
+    Raises UserError where there is none, or none that closedbook can use.
+    """
+    return pretrained_tokenizer(*source(reference))
+
+
+def model(reference: Path, dtype: str):
+    """The causal language model of a base or a run, as `tokenizer` finds it; dtype: float32, bfloat16, or auto for the stored one."""
+    return pretrained_model(*source(reference), dtype=dtype)
+
+
+def pretrained_model(name: str, revision: str | None, **options):
+    """A causal language model of transformers. Raises UserError where a weight is missing, which it would draw at random otherwise."""
+    from transformers import AutoModelForCausalLM
+
+    quiet()
+    with _explained(name, revision, "a causal language model in safetensors form"):
+        model, found = AutoModelForCausalLM.from_pretrained(
+            name, revision=revision, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
+        )
+    if lacking := sorted(found["missing_keys"]):
+        raise UserError(f"params.yaml: base.model: {name} lacks {len(lacking)} weights, as {lacking[0]}: download it whole, or take a model for "
+                        "causal language modelling")  # fmt: skip
+    return model
+
+
+def save(model, tokenizer, folder: Path) -> None:
+    """Write a trained model, in one file of weights, and its tokenizer, so that from_pretrained takes the folder."""
+    with writing(folder):
+        model.save_pretrained(folder, max_shard_size="1000GB")
+        tokenizer.save_pretrained(folder)
+    files.give_usual_modes(folder)
+
+
+def stored_dtype(reference: Path):
+    """The torch.dtype in which a model's weights are stored."""
+    import torch
+
+    return config(*source(reference)).dtype or torch.float32
+
+
+def pinned(model: Path) -> dict:
+    """What base.json says of a base, or of the one that a run began with; of their folder."""
+    place = model / "base.json"
+    return files.read_json(place) if place.exists() else files.read_json(model / "run.json")["base"]
+
+
+def source(reference: Path) -> tuple[str, str | None]:
+    """What from_pretrained is given: a name or folder, and a revision."""
+    reference = Path(reference)
+    pinned = reference / "base.json" if reference.is_dir() else reference
+    if not pinned.exists():
+        return str(reference), None
+    base = files.read_json(pinned)
+    return base["load"], base["revision"]
+
+
+def pretrained_tokenizer(name: str, revision: str | None, *, mended: bool = True):
+    """`mended`: that does not end texts itself, as training does that and scoring asks for what follows."""
+    from transformers import AutoTokenizer
+
+    quiet()
+    with _explained(name, revision, "a tokenizer"):
+        result = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+    for ambient in ("is_local", "local_files_only"):
+        result.init_kwargs.pop(ambient, None)  # would be saved: the same tokenizer in other bytes where HF_HUB_OFFLINE is set
+    if not result.is_fast:
+        raise UserError(f"params.yaml: base.model: {name} has no tokenizer.json, which tokenising needs: save its fast tokenizer beside it")
+    if result.eos_token_id is None:
+        raise UserError(f"params.yaml: base.model: the tokenizer of {name} has no eos_token, which ends what is written: set it in its config")
+    if mended:
+        frame.drop_end(result)
+    return result
+
+
+def tokenizer_sha256(tokenizer) -> str:
+    """SHA-256 of a tokenizer as it was loaded: equal ones give equal tokens."""
+    return files.sha256_text(tokenizer.backend_tokenizer.to_str())
+
+
+def config(name: str, revision: str | None):
+    from transformers import AutoConfig
+
+    with _explained(name, revision, "a configuration"):
+        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+
+
+def commit(name: str, revision: str | None) -> str | None:
+    """The commit that a revision of a model on the Hub stands for now; None for a folder."""
+    from transformers.utils import cached_file
+    from transformers.utils.hub import extract_commit_hash
+
+    with _explained(name, revision, "a configuration"):
+        return extract_commit_hash(cached_file(name, "config.json", revision=revision), None)
+
+
+def quiet() -> None:
+    """No progress bars nor hints of transformers on stderr, where closedbook shows its own progress."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+@contextmanager
+def _explained(name: str, revision: str | None, what: str):
+    """transformers and its libraries raise all kinds for what can be wrong with a name, a folder, an account or a connection."""
+    at = f" at revision {revision}" if revision else ""
+    try:
+        yield
+    except ImportError as error:
+        raise UserError(f"params.yaml: base.model: {name}{at} gives {what} only with a library that is not installed "
+                        f"({' '.join(str(error).split())[:300]}): install it into .venv, or take a model that is saved in safetensors and "
+                        "tokenizer.json form") from error  # fmt: skip
+    except Exception as error:
+        raise UserError(
+            f"params.yaml: base.model: {name}{at} does not give {what} ({' '.join(str(error).split())[:300]}). It must be a folder that "
+            "holds one or a name on the Hugging Face Hub; base.revision must be one of its commits, branches or tags. For a gated model "
+            "accept its licence on its page, then set HF_TOKEN or run `hf auth login`; HF_HUB_OFFLINE=1 allows only what is downloaded."
+        ) from error
+
+
+def check_device(device: str, name: str) -> None:
+    """Raises UserError where the device that the parameter `name` asks for is not there: another one would give other bytes."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"params.yaml: {name}: torch sees no CUDA device here: set it to cpu, or install torch's build for your GPU")

@@ -1,0 +1,159 @@
+"""The report step: how much is known with the book closed, how sure that is, and what was taught, was dropped, fell back and was paid."""
+
+import base64
+import csv
+from pathlib import Path
+from statistics import fmean
+from types import SimpleNamespace
+
+from closedbook import params
+from closedbook.analysis import certainty, curve, diversity, plots, table, tally
+from closedbook.analysis import lineage_page as lineage
+from closedbook.analysis.compare import answers, forgotten, overview, signflip, words
+from closedbook.util import files
+
+TEMPLATES = Path(__file__).parent.parent / "analysis/templates"
+EXCERPT = 1200
+"""characters shown of an example; a whole document is longer than anybody reads here"""
+
+
+def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
+    build(tasks=params.scores.tasks, settings=params.report, seed=params.seed, **paths)
+
+
+def build(
+    *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path],
+    passages: list[Path], judgements: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
+) -> None:
+    """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
+    into `folder`, and the lineage page.
+
+    `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
+    folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages
+    and draws the resamples behind the intervals of forgetting.
+    """
+    folder = Path(folder)
+    found = _with_samples(table.in_order(scores), samples)
+    rows = table.rows(found, tasks)
+    curves = [_with_losses(run) for run in table.in_order(runs)]
+    compared = _compared(found, tasks, seed)
+    fits = {task: _fits(found, task, [row for row in rows if row["task"] == task]) for task in tasks}
+    _write_numbers(folder, found, rows, curves, compared, fits)
+    files.write_json(folder / "diversity.json", varied := diversity.measure(corpora, passages))
+    headline = [row for row in rows if row["task"] == tasks[0]]
+    plots.accuracy(
+        folder / "accuracy.png", rows=headline, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
+    )
+    plots.losses(folder / "losses.png", curves=curves)
+    judged = files.read_json(judgements[0]) if judgements else None
+    by_task = {task: listed for task in tasks if (listed := [row for row in rows if row["task"] == task])}
+    page = _page(
+        headline=headline,
+        others={task: listed for task, listed in by_task.items() if task != tasks[0]},
+        answered={task: listed for task, listed in by_task.items() if table.details(listed[0])},
+        explanation=found[0]["explanation"],
+        compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
+        fits=fits[tasks[0]],
+        repeated=plots.repeated(headline),
+        diversity=varied,
+        paper_curve=settings.paper_curve,
+        curves=curves,
+        tally=tally.take(entities=entities, passages=passages, judged=judged, examples=settings.examples, seed=seed),
+        judged=judged,
+        corpora=[files.read_json(Path(folder) / "corpus.json") for folder in corpora],
+        notes=settings.notes,
+        pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
+    )
+    files.write_text(folder / "report.html", page)
+    lineage.build(
+        scores=[score["path"] for score in found if score["strategy"] != "reader"],  # whom nothing here has taught
+        runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents, entities=entities, passages=passages,
+        folder=folder,
+    )
+
+
+def _with_samples(scores: list[dict], samples: list[Path]) -> list[dict]:
+    by_run = {path.name.removesuffix(".samples.jsonl"): path for path in samples}
+    return [{**score, "samples": by_run[score["run"]]} for score in scores]
+
+
+def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
+    """What comparisons.json holds."""
+    return {
+        "comparisons": {task: overview.comparisons(found, task) for task in tasks},
+        "shares": overview.shares(found),
+        "forgetting": forgotten.rows(found, seed),
+    }
+
+
+def _fits(found: list[dict], task: str, rows: list[dict]) -> dict[str, dict]:
+    """curve.fit of each strategy, and the number "n" of questions behind it: a point a size, of its longest training the mean over seeds on
+    the questions that all points share."""
+    points = {}
+    for (strategy, _), arms in table.by_size(rows).items():
+        points.setdefault(strategy, []).append(arms[-1][0])
+    return {strategy: _fit(longest, answers.read(found, [arm["arm"] for arm in longest], task)) for strategy, longest in points.items()}
+
+
+def _fit(longest: list[dict], answered: list[answers.Answers]) -> dict:
+    right = [arm.right() for arm in answered]
+    shared = [question for question in right[0] if all(question in of_arm for of_arm in right)]
+    if not shared:
+        return {"n": 0, **curve.unfitted("its arms share no questions")}
+    means = [fmean(of_arm[question] for question in shared) for of_arm in right]
+    return {"n": len(shared), **curve.fit([(arm["corpus_tokens"], mean) for arm, mean in zip(longest, means, strict=True)])}
+
+
+def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fits: dict) -> None:
+    _write_csv(folder / "table.csv", *table.csv_rows(rows))
+    _write_csv(folder / "losses.csv", ("arm", "step", "loss"), _loss_rows(curves))
+    files.write_json(folder / "comparisons.json", compared)
+    files.write_json(folder / "curve.json", fits)
+    files.write_json(folder / "metrics.json", table.metrics(found, rows))
+
+
+def _with_losses(run: dict) -> dict:
+    with open(run["path"].parent / "losses.csv", encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    return {**run, "steps": [int(row["step"]) for row in rows], "losses": [float(row["loss"]) for row in rows]}
+
+
+def _loss_rows(curves: list[dict]):
+    """(arm, step, loss); over several seeds the mean of those that trained for so many steps."""
+    arms = {}
+    for run in curves:
+        arms.setdefault(run["arm"], []).append(run)
+    for arm, seeds in arms.items():
+        by_step = {}
+        for run in seeds:
+            for step, loss in zip(run["steps"], run["losses"], strict=True):
+                by_step.setdefault(step, []).append(loss)
+        yield from ((arm, step, fmean(losses)) for step, losses in by_step.items())
+
+
+def _write_csv(path: Path, header: tuple, rows) -> None:
+    with files.whole_file(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([round(cell, 6) if isinstance(cell, float) else cell for cell in row] for row in rows)
+
+
+def _embedded(picture: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode('ascii')}"
+
+
+def _page(**facts) -> str:
+    """report.html.j2 with these facts; whatever comes from a document or a model is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    lines = [one["strategy"] for one in (*facts["headline"], *facts["corpora"])]
+    environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
+    return environment.get_template("report.html.j2").render(
+        **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts,
+        part_names=table.PARTS, by_arm=table.by_arm, details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
+        questions_only=certainty.QUESTIONS, p_of=words.p_of, least=signflip.LEAST,
+        colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
+    )

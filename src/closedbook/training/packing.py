@@ -1,0 +1,96 @@
+"""From a corpus to the blocks a run sees, and back from any token of training to its passage.
+
+A schedule is an int64 array [visits, 3] with rows (source, passage, tokens): source 0 is the corpus, 1 the replay data; `passage` is
+a row of the source's offsets; `tokens` is how many of its first tokens are read, all but in a source's last visit. The visits one
+after the other are the stream, and block b is the stream's tokens [b * block_size, (b + 1) * block_size).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from closedbook.util import files, seeds
+
+CORPUS, REPLAY = 0, 1
+IGNORED = -100
+"""label of a position where nothing is to be predicted"""
+
+
+def schedule(*, corpus: Path, seed: int, run_seed: int) -> np.ndarray:
+    """The order in which a run reads its corpus: epoch after epoch, each in an order of its own, exactly `train_tokens` tokens.
+
+    Replay passages are spread evenly between the corpus's, at `replay_rate` of all tokens.
+    """
+    facts = files.read_json(corpus / "corpus.json")
+    wanted = (("offsets.npy", facts["train_tokens"]), ("replay_offsets.npy", facts["replay_train_tokens"]))
+    streams = []
+    for source, (name, num_tokens) in enumerate(wanted):
+        lengths = np.diff(np.load(corpus / name))
+        passages, tokens = _visits(lengths, num_tokens, seeds.derive(seed, "schedule", run_seed, source))
+        streams.append(np.stack([np.full(len(passages), source), passages, tokens], axis=1))
+    middles = [(np.cumsum(stream[:, 2]) - stream[:, 2] / 2) / max(1, stream[:, 2].sum()) for stream in streams]
+    return np.concatenate(streams)[np.argsort(np.concatenate(middles), kind="stable")]
+
+
+def _visits(lengths: np.ndarray, num_tokens: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Passages and tokens of the visits that read `num_tokens` in all: whole permutations, the last one cut."""
+    if num_tokens == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    num_epochs = -(-num_tokens // int(lengths.sum()))
+    orders = [np.random.default_rng(seeds.derive(seed, epoch)).permutation(len(lengths)) for epoch in range(num_epochs)]
+    passages = np.concatenate(orders)
+    ends = np.cumsum(lengths[passages])
+    num_visits = int(np.searchsorted(ends, num_tokens)) + 1
+    tokens = lengths[passages[:num_visits]]
+    tokens[-1] -= ends[num_visits - 1] - num_tokens
+    return passages[:num_visits], tokens
+
+
+def num_blocks(schedule: np.ndarray, block_size: int) -> int:
+    return -(-int(schedule[:, 2].sum()) // block_size)
+
+
+def pieces(schedule: np.ndarray, ends: np.ndarray, block_size: int, block: int) -> list[tuple[int, int, int, int]]:
+    """What a block is made of, in order: (source, passage, offset of the first token within the passage, number of tokens).
+
+    `ends` is np.cumsum(schedule[:, 2]). Step N of a run reads blocks [N * batch_size, (N + 1) * batch_size), counted from 0.
+    """
+    first, last = block * block_size, min((block + 1) * block_size, int(ends[-1]))
+    visit = int(np.searchsorted(ends, first, side="right"))
+    found = []
+    while first < last:
+        source, passage, tokens = (int(value) for value in schedule[visit])
+        until = min(last, int(ends[visit]))
+        found.append((source, passage, first - (int(ends[visit]) - tokens), until - first))
+        first, visit = until, visit + 1
+    return found
+
+
+class PackedDataset:
+    """The blocks of a schedule as training examples (int64 arrays of block_size), read from disk as they are asked for.
+
+    The last block is filled up with end-of-text tokens that are not predicted. Labels are the tokens themselves: the model shifts them.
+    """
+
+    def __init__(self, corpus: Path, schedule: np.ndarray, block_size: int):
+        self.schedule = schedule
+        self.block_size = block_size
+        self.ends = np.cumsum(schedule[:, 2])
+        self.end = files.read_json(corpus / "corpus.json")["end_of_text_id"]
+        self.tokens = [np.load(corpus / name, mmap_mode="r") for name in ("tokens.npy", "replay_tokens.npy")]
+        self.offsets = [np.load(corpus / name) for name in ("offsets.npy", "replay_offsets.npy")]
+
+    def __len__(self) -> int:
+        return num_blocks(self.schedule, self.block_size)
+
+    def __getitem__(self, block: int) -> dict[str, np.ndarray]:
+        parts = []
+        for source, passage, offset, length in pieces(self.schedule, self.ends, self.block_size, block):
+            start = self.offsets[source][passage] + offset
+            parts.append(self.tokens[source][start : start + length])
+        tokens = np.concatenate(parts).astype(np.int64)
+        missing = self.block_size - len(tokens)
+        return {
+            "input_ids": np.pad(tokens, (0, missing), constant_values=self.end),
+            "labels": np.pad(tokens, (0, missing), constant_values=IGNORED),
+        }

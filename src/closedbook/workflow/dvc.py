@@ -1,0 +1,127 @@
+"""What DVC is told: the stages as it runs them, and what is recorded in dvc.lock; read docs/freshness.md first.
+
+A dvc.lock that is about to be written over, and that no commit holds, is kept under a name: what it recorded can be brought back.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from closedbook.util.errors import UserError
+from closedbook.workflow import leftovers, upkeep
+from closedbook.workflow.plan import Plan, make
+from closedbook.workflow.registry import STAGES, folders
+
+LOCK = Path("dvc.lock")
+KEPT = "refs/closedbook/kept/"
+"""git's references to each dvc.lock that was kept, by its name"""
+OBJECT = re.compile(r"\bmd5: ([0-9a-f]{32}(?:\.dir)?)")
+
+
+def run_stage(stage: str) -> None:
+    """What a DVC stage runs: let Snakemake build what is stale, prove that all is fresh, and list for DVC what it is not to record.
+
+    The plan is made anew before and after, for parameters and code may be edited meanwhile, and DVC records those of the end.
+    """
+    with upkeep.hold(f"closedbook stage {stage}"):
+        plan = make()
+        leftovers.clear()
+        keep([stage])
+        _make_folders(stage)
+    if stage in map(upkeep.stage_of, plan.receipts()):
+        for command in (["snakemake", "-s", f"rules/{stage}.smk"], ["closedbook", "verify", stage]):
+            status = subprocess.run([sys.executable, "-m", *command]).returncode
+            if status:
+                raise UserError(f"stage {stage}: {command[0]} stopped with status {status}; what it says is above")
+    leftovers.tell_dvc(plan)
+
+
+def commit(plan: Plan) -> list[str]:
+    """Record in dvc.lock and DVC's cache every stage whose results are all fresh; returns what was done, in words.
+
+    Inside a DVC stage, DVC does that itself; outside a git repository it can't. Whoever calls holds the lock of a live run.
+    """
+    if "DVC_STAGE" in os.environ:
+        return ["DVC records this stage"]
+    leftovers.clear()
+    num_left = leftovers.tell_dvc(plan)
+    left = [f"{num_left} files among the results are not planned, and stay: closedbook prune tells which"] if num_left else []
+    if not is_here():
+        return ["not recorded in dvc.lock: DVC needs a git repository", *left]
+    verdicts = upkeep.check(plan)
+    done = [stage for stage in STAGES if not any(reason for receipt, reason in verdicts.items() if upkeep.stage_of(receipt) == stage)]
+    for stage in done:
+        _make_folders(stage)
+    done = [stage for stage in done if _has_read(stage)]
+    kept, before = keep(done), _text()
+    if done:
+        recorded = subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *done], capture_output=True, text=True)
+        if recorded.returncode:
+            return [f"not recorded in dvc.lock: dvc commit says: {' '.join(recorded.stderr.split())}", *left]
+    if kept and _text() == before:
+        forget(kept)  # nothing was written over
+        kept = None
+    return [f"recorded in dvc.lock: {', '.join(done) or 'nothing'}",
+            *([f"what dvc.lock said before is in no commit: closedbook restore {kept} brings those results back"] if kept else []), *left]
+
+
+def keep(stages: list[str]) -> str | None:
+    """Give dvc.lock a name if what it says of these stages is neither in a commit nor kept already; returns the new name."""
+    text = _text()
+    if not is_here() or _objects(text, stages) <= set(OBJECT.findall(_git("log", "--all", "--patch", "--format=", "--", str(LOCK)) + "\n".join(kept().values()))):
+        return None
+    blob = _git("hash-object", "-w", "--stdin", given=text).strip()
+    name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{blob[:8]}"
+    _git("update-ref", KEPT + name, blob)
+    return name
+
+
+def kept() -> dict[str, str]:
+    """The text of each dvc.lock that was kept, by its name, the newest first."""
+    names = _git("for-each-ref", "--sort=-refname", "--format=%(refname)", KEPT).split()
+    return {name.removeprefix(KEPT): _git("cat-file", "blob", name) for name in names}
+
+
+def forget(name: str) -> None:
+    _git("update-ref", "-d", KEPT + name)
+
+
+def is_here() -> bool:
+    """Whether DVC can record anything: it needs git too."""
+    return Path(".dvc").is_dir() and Path(".git").exists()
+
+
+def _text() -> str:
+    return LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
+
+
+def _objects(lock: str, stages: list[str]) -> set[str]:
+    """What a dvc.lock says of the outs of some stages, by the names of DVC's objects."""
+    recorded = _yaml(lock)["stages"] if lock else {}
+    return {out["md5"] for stage in stages for out in recorded.get(stage, {}).get("outs", [])}
+
+
+def _has_read(stage: str) -> bool:
+    """Whether the folders that dvc.yaml says a stage reads are here, as DVC wants: in a fresh clone a stage without jobs may lack some."""
+    read = _yaml(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
+    return all(Path(path).exists() for path in read if not path.startswith("${"))
+
+
+def _yaml(text: str) -> dict:
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def _make_folders(stage: str) -> None:
+    """DVC misses a stage's folders where the stage has nothing to do, as judgements where there is no judge."""
+    for folder in folders(stage):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _git(*arguments: str, given: str | None = None) -> str:
+    """What git prints; nothing where it fails."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, input=given).stdout

@@ -1,0 +1,144 @@
+"""Jobs: a stage's function run on its files, between its recipe and its receipt; one job, or many of a stage in one process."""
+
+import asyncio
+import fcntl
+import inspect
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from closedbook import params
+from closedbook.util import files, terminal
+from closedbook.util.errors import UserError
+from closedbook.util.fingerprint import WRITER
+from closedbook.workflow import machine, receipts, registry
+from closedbook.workflow.receipts import LIMITS, WORK
+from closedbook.workflow.registry import STEPS, Job
+
+SIDE_BY_SIDE = 64
+"""documents under way at a time: each holds a few files open, of which a process may have about a thousand"""
+
+
+def run(names: list[str], processes: int = 1) -> None:
+    """Run jobs of one stage, each unless its receipt proves that it would make the same again.
+
+    Those that ask a model are worked on side by side in this process; others one after the other, in `processes` processes. A receipt is
+    written as soon as its job is done, so what a kill leaves is taken up document by document. Raises UserError where a job can't be done,
+    after the others that have begun.
+    """
+    recipes = _recipes(names)
+    jobs = [registry.job(name, recipes[name]) for name in names]
+    if STEPS[jobs[0].stage].asks(recipes[names[0]]["params"]) and inspect.iscoroutinefunction(STEPS[jobs[0].stage].job()):
+        from closedbook import llm
+
+        asyncio.run(llm.side_by_side([_awaited(job, recipes[job.name]) for job in jobs], SIDE_BY_SIDE, jobs[0].recipe))
+    elif processes > 1 and len(jobs) > 1:
+        with ProcessPoolExecutor(min(processes, len(jobs))) as pool:
+            list(pool.map(_run, jobs, [recipes[name] for name in names]))
+    else:
+        for job in jobs:
+            _run(job, recipes[job.name])
+
+
+def _recipes(names: list[str]) -> dict[str, dict]:
+    """Of each job. Raises UserError where there is none."""
+    paths = {name: WORK / "recipes" / f"{registry.recipe_of(name)}.json" for name in names}
+    for name, path in paths.items():
+        if not path.exists():
+            raise UserError(f"{name}: no such job ({path} is not there): snakemake -n tells what is to be done, and a run writes the recipes")
+    read = {path: _read(path) for path in set(paths.values())}
+    return {name: read[path] for name, path in paths.items()}
+
+
+def _read(path: Path) -> dict:
+    """Raises UserError where the code is not what it was when the recipe was written: the receipt would lie."""
+    recipe = files.read_json(path)
+    stage = STEPS[recipe["step"]]
+    if recipe["code"] not in (stage.code(), stage.code(WRITER)):
+        raise UserError(f"{path}: the code of the step {recipe['step']} was changed since the run began: start it again")
+    return recipe
+
+
+def _run(job: Job, recipe: dict) -> None:
+    with _only_one(job):
+        inputs = _inputs(job)
+        if _is_due(job, recipe, inputs):
+            drafts = _drafts(job)
+            made = STEPS[job.stage].job()(**_arguments(job, recipe), **drafts)
+            _finish(job, recipe, inputs, drafts, asyncio.run(made) if inspect.iscoroutine(made) else made)
+
+
+async def _awaited(job: Job, recipe: dict) -> None:
+    with _only_one(job):
+        inputs = _inputs(job)
+        if _is_due(job, recipe, inputs):
+            drafts = _drafts(job)
+            _finish(job, recipe, inputs, drafts, await STEPS[job.stage].job()(**_arguments(job, recipe), **drafts))
+
+
+@contextmanager
+def _only_one(job: Job) -> Iterator[None]:
+    """Where snakemake was killed and its jobs live on, the same job of the next run waits for them, and then has nothing to do."""
+    path = WORK / "locks" / job.name.replace("/", "-")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _inputs(job: Job) -> dict[str, str]:
+    """SHA-256 of all files that the job reads, taken before it does."""
+    hashes = receipts.Hashes.here()
+    found = [file for path in job.files.read() for file in (receipts.files_of(path) if path.is_dir() else [path])]
+    inputs = {str(path): hashes.sha256(path) for path in found}
+    hashes.save()
+    return inputs
+
+
+def _is_due(job: Job, recipe: dict, inputs: dict[str, str]) -> bool:
+    hashes = receipts.Hashes.here()
+    due = receipts.stale_reason(job.receipt, recipe, hashes, inputs, job.files.writes) is not None
+    hashes.save()
+    if not due:
+        terminal.note(f"{job.receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)")
+    return due
+
+
+def _arguments(job: Job, recipe: dict) -> dict:
+    return {"params": params.typed(recipe["params"]), "limits": params.limits(LIMITS), **job.files.inputs, **job.files.outputs, **job.files.work}
+
+
+def _drafts(job: Job) -> dict[str, Path]:
+    """For each of a job's folders an empty one of the same name, to write in while what was made before stays whole."""
+    drafts = {name: folder.parent / receipts.UNFINISHED / folder.name for name, folder in job.files.folders.items()}
+    for draft in drafts.values():
+        shutil.rmtree(draft, ignore_errors=True)  # of a job that was killed
+        draft.mkdir(parents=True)
+    return drafts
+
+
+def _take_place(draft: Path, folder: Path, before: dict[str, str]) -> list[Path]:
+    """Move the files of a draft to their folder and return their paths there. What the job made `before` (hash by path) goes first, so that
+    nothing old lies beside anything new; whatever else is in the folder is somebody's own and stays."""
+    made = {folder / path.relative_to(draft): path for path in sorted(draft.rglob("*")) if path.is_file()}
+    for path, sha256 in ((Path(name), sha256) for name, sha256 in before.items()):
+        if path in made or path.is_file() and files.sha256_file(path) == sha256:
+            path.unlink(missing_ok=True)
+    for path, drafted in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(drafted, path)
+    shutil.rmtree(draft)
+    return list(made)
+
+
+def _finish(job: Job, recipe: dict, inputs: dict[str, str], drafts: dict[str, Path], facts: dict | None) -> None:
+    where = machine.of(recipe) if STEPS[job.stage].computed else {}
+    outputs = list(job.files.outputs.values())
+    for name, draft in drafts.items():
+        outputs += _take_place(draft, job.files.folders[name], receipts.outputs(job.receipt))
+    receipts.write(job.receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
+    for folder in job.files.work.values():
+        shutil.rmtree(folder, ignore_errors=True)  # not before: a kill in between would cost the work again

@@ -1,0 +1,232 @@
+"""Receipts: what came out of a job and from which inputs, as hashes; and whether that still holds."""
+
+import json
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from functools import cache
+from pathlib import Path
+
+from closedbook.util import files
+from closedbook.util.errors import UserError
+
+FOLDER = Path("results/receipts")
+WORK = Path(".closedbook")
+CACHE = WORK / "hashes.db"
+UNFINISHED = ".unfinished"
+"""folder, beside those of results, of what a job is at work on"""
+LIMITS = WORK / "limits.json"
+"""for the jobs of a run, whatever is done to params.yaml meanwhile"""
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
+             "spacy", "networkx", "lingua-language-detector", "datasketch", "lxml", "webencodings", "defusedxml", "pdfminer.six", "mammoth",
+             "ruamel.yaml", "jinja2", "matplotlib", "pillow")
+"""those that decide bits of a result: of a document's text, of an entity's rank, of what is kept out, of weights, scores and pictures"""
+PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
+REMEDY = ": its job must run again, unless the right one is brought back"
+SETTLED_NS = 100_000_000
+"""a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
+
+
+class Hashes:
+    """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back); of those `planned`, what
+    planning writes or would write."""
+
+    def __init__(self, path: Path = CACHE, planned: dict[str, str] | None = None):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not files.is_database(path):
+            path.unlink()  # a broken memory is made anew
+        self._path, self._planned = path, planned or {}
+        self._new: dict[str, tuple] = {}
+        with closing(self._open()) as database, database:
+            database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+            self._known = {row[0]: row[1:] for row in database.execute("SELECT path, stamp, sha256 FROM hashes")}
+
+    def exists(self, path: str) -> bool:
+        return path in self._planned or os.path.exists(path)
+
+    @classmethod
+    def here(cls) -> "Hashes":
+        """The same ones for all that a process does in this folder: reading them all takes longer than most jobs."""
+        return _hashes(CACHE.absolute())
+
+    def sha256(self, path: Path | str) -> str:
+        path = str(path)
+        if path in self._planned:
+            return self._planned[path]
+        status = os.stat(path)
+        stamp = f"{status.st_size}-{status.st_ino}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+        if self._known.get(path, ("",))[0] != stamp:
+            self._known[path] = (stamp, files.sha256_file(path))
+            if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
+                self._new[path] = (path, *self._known[path])
+        return self._known[path][1]
+
+    def save(self) -> None:
+        if self._new:
+            with closing(self._open()) as database, database:
+                database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", self._new.values())
+            self._new = {}
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=60)
+
+
+@cache
+def _hashes(path: Path) -> Hashes:
+    return Hashes(path)
+
+
+def versions() -> dict[str, str]:
+    """Of those that are installed, for two are extras. Reported, never a reason to be stale."""
+    from importlib import metadata  # loads as long as the rest of this module, and questions about lineage have no use for it
+
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def write(receipt: Path, *, recipe: dict, inputs: dict[str, str], outputs: list[Path], facts: dict) -> None:
+    """`inputs` are hashes taken before the step read its files; `facts` are what the step says of how it came to its result."""
+    hashes = {str(path): files.sha256_file(path) for path in sorted(outputs)}
+    keep(receipt, {"recipe": recipe, "inputs": inputs, "outputs": hashes, "facts": facts, "versions": versions()})
+
+
+def keep(receipt: Path, record: dict) -> None:
+    """Write a record with its own digest as the last field."""
+    files.write_json(receipt, {**_rest(record), "sha256": digest(record)})
+
+
+def digest(record: dict) -> str:
+    """SHA-256 of all that a receipt says beside its own digest."""
+    return files.sha256_text(files.canonical(_rest(record)))
+
+
+def _rest(record: dict) -> dict:
+    return {part: value for part, value in record.items() if part != "sha256"}
+
+
+def name(receipt: Path | str) -> str:
+    """The job that left it: "runs/raw-s1"."""
+    return str(Path(receipt).relative_to(FOLDER).with_suffix(""))
+
+
+def outputs(receipt: Path) -> dict[str, str]:
+    """SHA-256 of each file that a job wrote, by its path; nothing where its receipt is missing or can't be believed."""
+    try:
+        return read(receipt)["outputs"] if receipt.is_file() else {}
+    except UserError:
+        return {}
+
+
+def results(stage: str) -> list[Path]:
+    """What the receipts of a stage name and is here: whatever else lies among its results is somebody's own."""
+    named = (Path(path) for receipt in (FOLDER / stage).rglob("*.json") for path in outputs(receipt))
+    return sorted(filter(Path.is_file, named))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What a result's folder holds by its receipt, for whatever else lies there is somebody's own; all its files where no receipt tells."""
+    about = folder.relative_to(FOLDER.parent) if folder.is_relative_to(FOLDER.parent) else Path()
+    known = outputs(FOLDER / (about if len(about.parts) > 1 else about / about.name).with_suffix(".json")) if about.name else {}
+    found = [Path(path) for path in known if Path(path).is_relative_to(folder)] or list(folder.rglob("*"))
+    return sorted(filter(Path.is_file, found))
+
+
+def places(job: str) -> tuple[str, ...]:
+    """How the paths begin that a job writes to, for where its receipt can't say it."""
+    step, _, about = job.partition("/")
+    if about == step:  # base, judgements, retrieval and report
+        return (f"results/{step}/",)
+    return f"results/{job}.", f"results/{job}/", *([f"results/questions/{about}."] if step == "documents" else [])
+
+
+def read(receipt: Path) -> dict:
+    """Raises UserError for a file that is no receipt, or was edited."""
+    return parsed(receipt.read_bytes(), str(receipt))
+
+
+def parsed(content: bytes, name: str) -> dict:
+    """A receipt's record from its bytes, wherever they were kept. Raises UserError as `read` does; `name` says which receipt."""
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name}: not a receipt: not JSON ({error}){REMEDY}") from None
+    missing = [part for part in PARTS if not isinstance(record, dict) or part not in record]
+    if missing:
+        raise UserError(f"{name}: not a whole receipt, or from before receipts held it: no {', '.join(missing)}{REMEDY}")
+    if record["sha256"] != digest(record):
+        raise UserError(f"{name}: was edited: its own digest is {record['sha256']}, and what it says gives {digest(record)}{REMEDY}")
+    if content != files.json_text(record).encode():  # another spelling of the same values
+        raise UserError(f"{name}: was edited: it is not in the form in which receipts are written{REMEDY}")
+    return record
+
+
+def changed_versions(receipt: Path) -> list[str]:
+    """The libraries whose versions are no longer those that made a result, in words."""
+    now, then = versions(), files.read_json(receipt)["versions"]
+    return [f"{name} {then.get(name, 'not recorded')} → {version}" for name, version in now.items() if then.get(name) != version]
+
+
+def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None, written: Iterable[Path] = ()) -> str | None:
+    """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known; `written`:
+    what it must write at least."""
+    if not receipt.exists():
+        return "not made yet"
+    try:
+        known = read(receipt)
+    except UserError as error:
+        return str(error).removeprefix(f"{receipt}: ")
+    then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
+    if files.canonical(then) != files.canonical(recipe):
+        return difference(then, recipe)
+    if lacking := [path for path in map(str, written) if path not in outputs]:
+        return f"{lacking[0]} is not among what it wrote"
+    for path, sha256 in outputs.items():
+        if not os.path.exists(path):
+            return f"{path} is missing"
+        if hashes.sha256(path) != sha256:
+            return f"{path} was edited"
+    if inputs is not None:
+        return None if inputs == recorded else "an input changed"
+    for path, sha256 in recorded.items():
+        if not hashes.exists(path):
+            return f"input {path} is gone"
+        if hashes.sha256(path) != sha256:
+            return f"input {path} changed"
+    return None
+
+
+def difference(then: dict, now: dict) -> str:
+    """The first thing in which two recipes differ, in words."""
+    return in_words(*next(iter(differences(then, now)), ("documents", "documents", None, None)))
+
+
+def differences(then: dict, now: dict) -> list[tuple[str, str, object, object]]:
+    """All in which two recipes differ, as (part of the recipe, name in it, before, after)."""
+    found = []
+    for part in ("params", "prompts", "assets"):
+        before, after = _flat(then.get(part) or {}), _flat(now.get(part) or {})
+        found += [(part, name, before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())
+                  if files.canonical(before.get(name)) != files.canonical(after.get(name))]
+    whole = (("code", now["step"]), ("documents", "documents"), ("reads", "reads"))
+    return found + [(part, name, then.get(part), now.get(part)) for part, name in whole if then.get(part) != now.get(part)]
+
+
+def in_words(part: str, name: str, before, after) -> str:
+    if part == "params":
+        return f"parameter {name} changed {before} → {after}"
+    if part in ("prompts", "assets"):
+        return f"{part[:-1]} {name} changed"
+    return {"code": f"code of the step {name} changed", "documents": "the list of documents changed"}.get(part, "what it reads changed")
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in settings.items():
+        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat

@@ -1,0 +1,228 @@
+"""Recipes: what goes into a job besides its input files: the parameters that it reads, prompts, assets, and which files those are.
+
+A function for each stage gives its recipes by name: a stage ("entities"), or a stage and what it is about ("runs/raw-s1"). The registry
+adds the code.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+from closedbook.evaluation import tasks
+from closedbook.generation.strategies import STRATEGIES, mixture
+from closedbook.llm import prompts
+from closedbook.params import OWN_MODELS, Params, Scores
+from closedbook.stages.base import BASES
+from closedbook.util import files, fingerprint
+
+PACKAGE = Path(__file__).parent.parent
+WORLD = Path("src/closedbook/miniature/world.yaml")
+
+Bound = dict[str, int | None]
+"""each document, and the training seed whose runs alone learn it (None: every run does)"""
+Recipes = dict[str, dict]
+
+
+def documents(params: Params, bound: Bound) -> Recipes:
+    return {"documents": _recipe("documents", {})}
+
+
+def base(params: Params, bound: Bound) -> Recipes:
+    chosen = {**_chosen(params, "base", training={"block_size"}), "letters": any(map(tasks.compares_letters, tasks_of(params)))}
+    if params.base.model == "miniature":
+        chosen = _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
+                         training={"device", "dtype", "threads"})
+    maker = BASES.get(params.base.model)
+    return {"base": _recipe("base", chosen, assets={"maker": fingerprint.digest(f"{maker}:train")} if maker else {}, reads={"files": base_files(params)})}
+
+
+def entities(params: Params, bound: Bound) -> Recipes:
+    if params.llm.model is None:
+        return {"entities": _recipe("entities", _chosen(params, "spacy", llm={"model"}, entities={"max"}))}
+    chosen = _chosen(params, "seed", "llm", "entities", "spacy")
+    return {"entities": _recipe("entities", chosen, prompts=["entities"], assets=_author(params))}
+
+
+def passages(params: Params, bound: Bound) -> Recipes:
+    return {f"passages/{strategy}": _passages(params, strategy) for strategy in strategies(params)}
+
+
+def judgements(params: Params, bound: Bound) -> Recipes:
+    judged = judged_strategies(params)
+    recipe = _recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"], documents=bound,
+                     reads={"strategies": judged})
+    return {"judgements": recipe} if judged else {}
+
+
+def corpora(params: Params, bound: Bound) -> Recipes:
+    return {f"corpora/{corpus_of(name, seed, bound)}": _corpus(params, name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+
+
+def runs(params: Params, bound: Bound) -> Recipes:
+    training = params.training.model_dump(exclude={"seeds"})
+    return {f"runs/{name}-s{seed}": _recipe("runs", {"training": training, "run_seed": seed, "seed": params.seed},
+                                            reads={"corpus": corpus_of(name, seed, bound)})
+            for name, seed in arms_and_seeds(params)}  # fmt: skip
+
+
+def retrieval(params: Params, bound: Bound) -> Recipes:
+    found = params.retrieval.model_dump(exclude={"order", "temperature"})
+    recipe = _recipe("retrieval", {"retrieval": found}, documents=bound)
+    return {"retrieval": recipe} if any(map(tasks.shows_chunks, all_tasks(params))) else {}
+
+
+def scores(params: Params, bound: Bound) -> Recipes:
+    asked = {"base": (tasks_of(params), bound)}
+    asked |= {f"{name}-s{seed}": (tasks_of(params, name), taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+    return {f"scores/{run}": _scored(params, its_tasks, documents) for run, (its_tasks, documents) in asked.items()}
+
+
+def readers(params: Params, bound: Bound) -> Recipes:
+    return {f"scores/reader-{name}": _reader(params, name, bound) for name in params.readers}
+
+
+def report(params: Params, bound: Bound) -> Recipes:
+    chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
+    names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
+             "judged": judged_strategies(params)}
+    assets = _digests([*PACKAGE.glob("analysis/templates/*"), *PACKAGE.glob("analysis/browser/*")])
+    return {"report": _recipe("report", chosen, documents=bound, assets=assets, reads=names)}
+
+
+def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
+    """The arm and the training seed of each run."""
+    return [(name, seed) for name, arm in params.arms.items() for seed in arm.seeds or params.training.seeds]
+
+
+def taught_to(run_seed: int, bound: dict[str, int | None]) -> list[str]:
+    """The documents that a run of this seed learns and is asked about."""
+    return [document for document, seed in bound.items() if seed in (None, run_seed)]
+
+
+def corpus_of(arm: str, run_seed: int, bound: dict[str, int | None]) -> str:
+    """The name of the corpus of a run: its arm's, or its own where seeds have documents of their own."""
+    return arm if set(bound.values()) == {None} else f"{arm}-s{run_seed}"
+
+
+def corpus_names(params: Params, bound: Bound) -> list[str]:
+    return list(dict.fromkeys(corpus_of(arm, seed, bound) for arm, seed in arms_and_seeds(params)))
+
+
+def base_files(params: Params) -> list[str]:
+    """What the base is made from, where that is files here: the miniature's world, or the folder of a model of one's own."""
+    if params.base.model == "miniature":
+        return [params.documents.path if params.documents.source == "miniature" else str(WORLD)]
+    return sorted(str(path) for path in Path(params.base.model).rglob("*") if path.is_file())
+
+
+def strategies(params: Params) -> list[str]:
+    """The strategies of all arms, each once."""
+    return list(dict.fromkeys(name for arm in params.arms.values() for name in mixture.names(arm.strategy)))
+
+
+def judged_strategies(params: Params) -> list[str]:
+    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
+    if params.judge.model is None:
+        return []
+    return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
+
+
+def tasks_of(params: Params, arm: str | None = None) -> list[str]:
+    """The tasks of an arm's runs; without an arm, those of the base, which every arm is held against."""
+    further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
+    return list(dict.fromkeys([*params.scores.tasks, *further]))
+
+
+def all_tasks(params: Params) -> list[str]:
+    """The tasks of runs and of readers, none twice."""
+    return list(dict.fromkeys([*tasks_of(params), *(task for reader in params.readers.values() for task in reader.tasks)]))
+
+
+def run_names(params: Params) -> list[str]:
+    return [f"{arm}-s{seed}" for arm, seed in arms_and_seeds(params)]
+
+
+def score_names(params: Params) -> list[str]:
+    """Whose scores there are: the base's, those of runs and of readers."""
+    return ["base", *run_names(params), *(f"reader-{name}" for name in params.readers)]
+
+
+def _recipe(step: str, params: dict, *, prompts=(), documents=None, assets: dict | None = None, reads: dict | None = None,
+            without: frozenset[str] = frozenset()) -> dict:
+    """`documents`: of a step that reads them all; `assets`: digests of what it uses beside code and prompts; `reads`: what else decides
+    which files it reads; `without`: modules that the step imports and does not use under these parameters."""
+    recipe = {"step": step, "params": params, "without": without, "prompts": _prompt_digests(prompts), "assets": assets or {}}
+    return recipe | ({"documents": list(documents)} if documents is not None else {}) | ({"reads": reads} if reads else {})
+
+
+def _chosen(params: Params, *whole: str, **parts: set[str]) -> dict:
+    """Some sections of the parameters, whole or the named keys of them."""
+    chosen = params.model_dump(include=dict.fromkeys(whole, True) | parts)
+    return {name: chosen[name] for name in (*whole, *parts)}
+
+
+def _prompt_digests(names) -> dict[str, str]:
+    return {name: prompts.digest(name) for name in names}
+
+
+def _digests(paths) -> dict[str, str]:
+    return {path.name: files.sha256_file(path) for path in sorted(paths) if path.is_file()}
+
+
+def _passages(params: Params, strategy: str) -> dict:
+    if not STRATEGIES[strategy].PROMPTS:
+        return _recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
+    if params.llm.model is None:
+        return _recipe("passages", {"strategy": strategy, **_chosen(params, "seed", llm={"model"}, passages={strategy})})
+    chosen = {"strategy": strategy, **_chosen(params, "seed", "llm", passages={"attempts", strategy})}
+    return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=fingerprint.WRITER)
+
+
+def _corpus(params: Params, name: str, taught: list[str]) -> dict:
+    arm = params.arms[name]
+    mixed = {**arm.model_dump(exclude={"seeds", "tasks"}), "strategy": mixture.label(arm.strategy)}
+    chosen = {"name": name, "arm": mixed, "shares": mixture.shares(arm.strategy), **params.corpora.model_dump(exclude={"replay": {"path"}})}
+    return _recipe("corpora", chosen | {"seed": params.seed}, documents=taught,
+                   reads={"strategies": mixture.names(arm.strategy), "replay": params.corpora.replay.path})
+
+
+def _scored(params: Params, asked: list[str], documents) -> dict:
+    read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
+    return _recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(),
+                   reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
+
+
+def _reader(params: Params, name: str, bound: Bound) -> dict:
+    reader = params.readers[name]
+    asked = _scores(params, params.scores.model_copy(update={"tasks": reader.tasks}), {"tasks", "cot"})
+    about = {"name": name, "reader": reader.model_dump(exclude={"tasks"})}
+    return _recipe("readers", about | asked, documents=bound, assets=_task_files(), reads={"documents": True})
+
+
+def _held_out(params: Params) -> dict:
+    """What says which replay text forgetting is measured on, where some is held out."""
+    held_out = params.corpora.replay.held_out
+    return {"seed": params.seed, "held_out": held_out} if held_out else {}
+
+
+def _scores(params: Params, scores: Scores, names: set[str] | None = None) -> dict:
+    """What the chosen tasks read: how responses are sampled only where some are, which chunks are shown only where some are.
+
+    `names`: the settings of `scores` that count, where not all of them do.
+    """
+    in_words = any(map(tasks.answers_in_words, scores.tasks))
+    chosen = {"scores": scores.model_dump(include=names, exclude=None if in_words else {"cot"})}
+    if in_words:
+        chosen |= _chosen(params, "seed")
+    if shown := [task for task in scores.tasks if tasks.shows_chunks(task)]:
+        chosen |= _chosen(params, retrieval={"chunks", "order"} | ({"temperature"} if any(map(tasks.answers_in_words, shown)) else set()))
+    return chosen
+
+
+def _task_files() -> dict[str, str]:
+    return _digests(path for path in tasks.FOLDER.glob("*") if path.suffix != ".md")
+
+
+def _author(params: Params) -> dict:
+    """Of a language model that is code of ours its version, which says which code."""
+    own = OWN_MODELS.get(params.llm.model)
+    return {"author": import_module(own).version()} if own else {}

@@ -1,0 +1,299 @@
+"""The only list of stages: what each runs, reads, writes and depends on. Rules, receipts, recipes, DVC, lineage and prune follow it.
+
+A stage is one kind of work: one module, one rule file, one DVC stage, one folder of results. Its jobs are named STAGE/WHAT ("runs/raw-s1",
+"passages/entigraph/mill"); the receipt of each lies under that name in results/receipts/. To add a stage, add an entry here, its module and
+its rule; docs/architecture.md shows it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+
+from closedbook.evaluation import tasks
+from closedbook.generation.strategies import STRATEGIES
+from closedbook.params import Params
+from closedbook.util import fingerprint
+from closedbook.workflow import recipes
+from closedbook.workflow.receipts import FOLDER, WORK
+from closedbook.workflow.recipes import Bound
+
+RESULTS = Path("results")
+CORPUS = ("corpus.json", "tokens.npy", "offsets.npy", "lines.npy", "passages.jsonl", "quarantine.jsonl", "replay_tokens.npy",
+          "replay_offsets.npy", "replay_lines.npy", "replay.jsonl", "replay_quarantine.jsonl")
+REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
+          "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
+"""the files of these folders"""
+Given = dict[str, Path | list[Path]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What one job reads and writes, by the names of the stage's arguments."""
+
+    inputs: Given = field(default_factory=dict)
+    """files, lists of files, or folders, of which all files are read"""
+    outputs: dict[str, Path] = field(default_factory=dict)
+    """files"""
+    folders: dict[str, Path] = field(default_factory=dict)
+    """folders that are the job's own: it is given an empty one, whose files take their places once all are there"""
+    holds: tuple[str, ...] = ()
+    """the files that such a folder holds at least, by name"""
+    work: dict[str, Path] = field(default_factory=dict)
+    """folders for what is half done"""
+
+    @property
+    def writes(self) -> list[Path]:
+        """All files that the job writes at least: a model brings more, of names that its kind decides."""
+        return [*self.outputs.values(), *(folder / name for folder in self.folders.values() for name in self.holds)]
+
+    def read(self) -> list[Path]:
+        return [path for given in self.inputs.values() for path in (given if isinstance(given, list) else [given])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    module: str
+    """has `job(params, limits, **files)`: the recipe's parameters, the limits, and the files by name; it may return facts for the receipt.
+    Where it is a coroutine function, many documents are worked on at once."""
+    recipes: Callable[[Params, Bound], dict[str, dict]]
+    """what goes into its jobs besides files, by the recipe's name; one recipe serves all documents of a stage that works by document"""
+    files: Callable[[list[str], dict], Files]
+    """of a job, from the parts of its name after the first, and its recipe"""
+    watches: tuple[str, ...]
+    """what DVC watches in params.yaml"""
+    reads: tuple[str, ...] = ()
+    """the folders under results/ that DVC has as dependencies"""
+    also_reads: tuple[str, ...] = ()
+    """further dependencies of DVC's: paths of the project, or ${parameters}"""
+    per_document: bool = False
+    within: str | None = None
+    """the stage among whose results its own are"""
+    folders: tuple[str, ...] = ()
+    """folders under results/ that it owns, beside the one of its name"""
+    asks: Callable[[dict], list[str]] = lambda recipe: []
+    """the language models, by LiteLLM's names, that its jobs ask, by their recipe's parameters: they wait for these most of the time"""
+    computed: bool = False
+    """whether the kind of processor decides bits"""
+
+    def job(self) -> Callable:
+        """Imported only when it runs: some modules load for seconds."""
+        return import_module(self.module).job
+
+    def code(self, without: frozenset[str] = frozenset()) -> str:
+        """The digest of what it runs."""
+        return fingerprint.of_stage(self.module, f"{__name__}:{self.files.__name__}", without)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    name: str
+    stage: str
+    """whose code it runs"""
+    recipe: str
+    """the name of its recipe"""
+    files: Files
+
+    @property
+    def receipt(self) -> Path:
+        return FOLDER / f"{self.name}.json"
+
+    @property
+    def place(self) -> str:
+        """The stage among whose results its own are: a reader's score is one of the scores."""
+        return self.name.partition("/")[0]
+
+
+def _result(folder: str, document: str) -> Path:
+    return RESULTS / folder / f"{document}.json"
+
+
+def _each(folder: str, documents: list[str]) -> list[Path]:
+    return [_result(folder, document) for document in documents]
+
+
+def _documents(about: list[str], recipe: dict) -> Files:
+    (document,) = about
+    return Files(inputs={"source": WORK / "sources" / f"{document}.json"},
+                 outputs={"document": _result("documents", document), "questions": _result("questions", document)})
+
+
+def _base(about: list[str], recipe: dict) -> Files:
+    folder = RESULTS / "base"
+    return Files(inputs={"sources": [Path(path) for path in recipe["reads"]["files"]]}, folders={"folder": folder},
+                 holds=("base.json", "replay.jsonl", "tokenizer.json"), work={"checkpoints": WORK / "checkpoints" / "base"})
+
+
+def _entities(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"document": _result("documents", about[0])}, outputs={"output": _result("entities", about[0])})
+
+
+def _passages(about: list[str], recipe: dict) -> Files:
+    strategy, document = about
+    listed = [_result("entities", document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
+    return Files(inputs={"document": _result("documents", document), "entities": listed},
+                 outputs={"output": _result(f"passages/{strategy}", document)})
+
+
+def _written(recipe: dict) -> list[Path]:
+    """The passages of all strategies and documents of a recipe."""
+    return [path for strategy in recipe["reads"]["strategies"] for path in _each(f"passages/{strategy}", recipe["documents"])]
+
+
+def _judgements(about: list[str], recipe: dict) -> Files:
+    folder = RESULTS / "judgements"
+    return Files(inputs={"documents": _each("documents", recipe["documents"]), "passages": _written(recipe)},
+                 folders={"folder": folder}, holds=("judgements.json",))
+
+
+def _corpora(about: list[str], recipe: dict) -> Files:
+    folder, documents = RESULTS / "corpora" / about[0], recipe["documents"]
+    return Files(inputs={"passages": _written(recipe), "questions": _each("questions", documents), "documents": _each("documents", documents),
+                         "base": RESULTS / "base", "replay": Path(recipe["reads"]["replay"])},
+                 folders={"folder": folder}, holds=CORPUS)
+
+
+def _runs(about: list[str], recipe: dict) -> Files:
+    folder = RESULTS / "runs" / about[0]
+    return Files(inputs={"corpus": RESULTS / "corpora" / recipe["reads"]["corpus"], "base": RESULTS / "base"}, folders={"folder": folder},
+                 holds=("run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json"), work={"checkpoints": WORK / "checkpoints" / about[0]})
+
+
+def _retrieval(about: list[str], recipe: dict) -> Files:
+    folder = RESULTS / "retrieval"
+    return Files(inputs={name: _each(name, recipe["documents"]) for name in ("documents", "questions")}, folders={"folder": folder},
+                 holds=("chunks.jsonl", "retrieval.json"))
+
+
+def _asked(about: list[str], recipe: dict) -> Files:
+    """What both kinds of scores read and write."""
+    asked = recipe["params"]["scores"]["tasks"]
+    return Files(inputs={
+        "questions": _each("questions", recipe["documents"]),
+        "documents": _each("documents", recipe["documents"]) if recipe["reads"]["documents"] else [],
+        "retrieved": [RESULTS / "retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, asked)) else [],
+    }, outputs={"output": RESULTS / f"scores/{about[0]}.json", "samples": RESULTS / f"scores/{about[0]}.samples.jsonl"})
+
+
+def _scores(about: list[str], recipe: dict) -> Files:
+    files = _asked(about, recipe)
+    model = RESULTS / "base" if about[0] == "base" else RESULTS / "runs" / about[0]
+    return replace(files, inputs={"model": model, **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
+
+
+def _report(about: list[str], recipe: dict) -> Files:
+    folder, scores = RESULTS / "report", recipe["reads"]["scores"]
+    return Files(inputs={
+        "documents": _each("documents", recipe["documents"]), "entities": _each("entities", recipe["documents"]), "passages": _written(recipe),
+        "corpora": [RESULTS / "corpora" / name for name in recipe["reads"]["corpora"]],
+        "scores": _each("scores", scores), "samples": [RESULTS / f"scores/{name}.samples.jsonl" for name in scores],
+        "runs": [RESULTS / f"runs/{name}/run.json" for name in recipe["reads"]["runs"]],
+        "judgements": [RESULTS / "judgements/judgements.json"] if recipe["reads"]["judged"] else [],
+    }, folders={"folder": folder}, holds=REPORT)
+
+
+def _models(*sections: str) -> Callable[[dict], list[str]]:
+    def asked(params: dict) -> list[str]:
+        found = []
+        for section in sections:
+            settings = params
+            for name in section.split("."):
+                settings = settings.get(name) or {}
+            found += [settings["model"]] if settings.get("model") else []
+        return found
+
+    return asked
+
+
+STEPS = {
+    "documents": Stage(
+        module="closedbook.stages.documents", recipes=recipes.documents, files=_documents, per_document=True, folders=("questions",),
+        watches=("seed", "documents", "miniature", "training.seeds"), also_reads=("${documents.path}",),
+    ),
+    "base": Stage(
+        module="closedbook.stages.base", recipes=recipes.base, files=_base, computed=True, also_reads=("${documents.path}",),
+        watches=("seed", "base", "documents.source", "documents.path", "miniature", "training.device", "training.dtype", "training.threads",
+                 "training.block_size", "arms", "scores.tasks"),
+    ),
+    "entities": Stage(
+        module="closedbook.stages.entities", recipes=recipes.entities, files=_entities, per_document=True, asks=_models("llm"), reads=("documents", "base"),
+        watches=("seed", "entities", "llm", "spacy"),
+    ),
+    "passages": Stage(
+        module="closedbook.stages.passages", recipes=recipes.passages, files=_passages, per_document=True, asks=_models("llm"),
+        reads=("documents", "entities", "base"),
+        watches=("seed", "arms", "llm", "passages"),
+    ),
+    "judgements": Stage(
+        module="closedbook.stages.judgements", recipes=recipes.judgements, files=_judgements, asks=_models("judge"),
+        reads=("documents", "passages", "base"),
+        watches=("seed", "arms", "judge"),
+    ),
+    "corpora": Stage(
+        module="closedbook.stages.corpora", recipes=recipes.corpora, files=_corpora, reads=("documents", "questions", "passages", "base"),
+        also_reads=("${corpora.replay.path}",), watches=("seed", "arms", "corpora", "training.seeds"),
+    ),
+    "runs": Stage(
+        module="closedbook.stages.runs", recipes=recipes.runs, files=_runs, computed=True, reads=("corpora", "base"),
+        watches=("seed", "arms", "training"),
+    ),
+    "retrieval": Stage(
+        module="closedbook.stages.retrieval", recipes=recipes.retrieval, files=_retrieval, computed=True,
+        asks=_models("retrieval.embedder", "retrieval.reranker"), reads=("documents", "questions", "base"),
+        watches=("retrieval", "scores.tasks", "readers"),
+    ),
+    "scores": Stage(
+        module="closedbook.stages.scores", recipes=recipes.scores, files=_scores, computed=True,
+        reads=("questions", "documents", "retrieval", "runs", "base"), also_reads=("evals/quality", "${corpora.replay.path}"),
+        watches=("seed", "arms", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "readers"),
+    ),
+    "readers": Stage(module="closedbook.stages.readers", recipes=recipes.readers, files=_asked, asks=_models("reader"), within="scores", watches=()),
+    "report": Stage(
+        module="closedbook.stages.report", recipes=recipes.report, files=_report,
+        reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores"),
+        watches=("seed", "arms", "training.seeds", "report", "scores.tasks", "judge.model", "readers"),
+    ),
+}
+STAGES = {name: stage for name, stage in STEPS.items() if stage.within is None}
+"""the stages of dvc.yaml, in their order"""
+
+
+def planned(params: Params, bound: Bound) -> dict[str, dict]:
+    """The recipes of all jobs, by name, each with the digest of the code that its job runs."""
+    found = {}
+    for stage in STEPS.values():
+        for name, recipe in stage.recipes(params, bound).items():
+            found[name] = recipe | {"code": stage.code(recipe.pop("without"))}
+    return found
+
+
+def job(name: str, recipe: dict) -> Job:
+    """The job of a name, under its recipe."""
+    place, _, about = name.partition("/")
+    stage = STEPS[recipe["step"]]
+    return Job(name=name, stage=recipe["step"], recipe=recipe_of(name), files=stage.files(about.split("/"), recipe))
+
+
+def jobs(found: dict[str, dict], documents: list[str]) -> dict[str, Job]:
+    """Every job of these recipes, by its name, each after those whose results it reads."""
+    return {each: job(each, recipe) for step in STEPS for name, recipe in found.items() if recipe["step"] == step
+            for each in _named(name, step, documents)}
+
+
+def _named(recipe: str, step: str, documents: list[str]) -> list[str]:
+    if STEPS[step].per_document:
+        return [f"{recipe}/{document}" for document in documents]
+    return [recipe if "/" in recipe else f"{recipe}/{recipe}"]
+
+
+def recipe_of(job: str) -> str:
+    """The name of a job's recipe: of a document its stage's, of a stage's only job ("base/base") the stage."""
+    place, _, about = job.partition("/")
+    if place in STAGES and STAGES[place].per_document:
+        return job.rpartition("/")[0]
+    return place if about == place else job
+
+
+def folders(stage: str) -> list[Path]:
+    """Those that a stage owns: its results, and the receipts of them."""
+    return [RESULTS / stage, FOLDER / stage, *(RESULTS / folder for folder in STAGES[stage].folders)]

@@ -1,0 +1,115 @@
+"""What Snakemake is told: which jobs there are, what they read and write, and which of them must run. Read docs/freshness.md first.
+
+Snakemake decides by times. Here the inputs of what is fresh are `ancient`, so that times say nothing, and what must run is forced: no time
+is set, and a dry run changes nothing. Jobs that work by document are cut into shards, the documents that one process works on; how many there are is
+the profile's, and changes no byte.
+"""
+
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
+
+from closedbook.params import OWN_MODELS
+from closedbook.util import files
+from closedbook.util.errors import UserError
+from closedbook.workflow import leftovers, registry, upkeep
+from closedbook.workflow import plan as planning
+from closedbook.workflow.graph import Graph
+from closedbook.workflow.receipts import WORK
+from closedbook.workflow.registry import STAGES, STEPS
+
+BASE = "base/base"
+SHARDS = WORK / "shards.json"
+"""the shards of the run that is at work: for Snakemake's own processes on other machines, which read the rules anew"""
+
+
+class Run:
+    """One call of Snakemake."""
+
+    def __init__(self, targets: Collection[str], stage: str | None, shards: int, is_main: bool):
+        """`stage`: the only one whose rules there are, in a DVC stage; `shards`: at most so many for each recipe."""
+        self.plan = planning.make(write=False)
+        self._verdicts = upkeep.check(self.plan)
+        self._graph = Graph(self.plan.jobs)
+        needed = self._graph.needed(targets or [stage or "all"])
+        self.jobs = [name for name in needed if stage in (None, self.plan.jobs[name].place)]
+        self.due = self._graph.due(name for name in self.jobs if self._is_stale(name)) & set(self.jobs)
+        self._after_base = {name for name in self.due if self._is_stale(BASE) and self._asks_a_provider(name)}
+        if self._after_base and stage is None:
+            self.due.add(BASE)
+        self.shards = self._cut(shards) if is_main else files.read_json(SHARDS)
+
+    def _is_stale(self, name: str) -> bool:
+        return self._verdicts[self.plan.jobs[name].receipt] is not None
+
+    def _asks_a_provider(self, name: str) -> bool:
+        asked = STEPS[self.plan.jobs[name].stage].asks(self.recipe(name)["params"])
+        return any(model not in OWN_MODELS for model in asked)
+
+    def begin(self, command: str) -> None:
+        """Take the lock, and write what the jobs read. Raises UserError where another run is, or has just been, at work here."""
+        self._lock = upkeep.hold(command)
+        if upkeep.check(self.plan) != self._verdicts:
+            raise UserError("another run has just ended in this folder, so this one's plan is out of date: run the same command again")
+        planning.keep(self.plan)
+        leftovers.tell_dvc(self.plan)
+        files.write_json(SHARDS, self.shards)
+        for name, jobs in self.shards.items():
+            files.write_json(self.shard_file(name), [job for job in jobs if job in self.due])
+
+    def commit(self) -> None:
+        """Record what is fresh, under the lock of this run."""
+        upkeep.under(self._lock, "commit")
+
+    @cached_property
+    def forced(self) -> set[str]:
+        """A file of each job that must run."""
+        return {str(self.plan.jobs[name].receipt) for name in self.due}
+
+    def inputs(self, *names: str) -> list[str]:
+        """The receipts of the jobs whose results some jobs read: each is written when its job is done.
+
+        Who asks a provider waits for a base that is not pinned too: it is looked at then, and one that can't be used would waste the call.
+        """
+        before = {one: None for name in names for one in self._graph.before[self._known(name)]}
+        before |= {BASE: None} if self._after_base.intersection(names) else {}
+        return [str(self.plan.jobs[one].receipt) for one in before]
+
+    def outputs(self, *names: str) -> list[str]:
+        """What some jobs write, as far as Snakemake knows it."""
+        return [str(path) for name in names for path in (*self.plan.jobs[name].files.writes, self.plan.jobs[name].receipt)]
+
+    def pattern(self, stage: str, about: str) -> list[str]:
+        """What a job of a stage writes, by what stands for its name, which may be a wildcard."""
+        recipe = next((self.plan.recipes[job.recipe] for job in self.plan.jobs.values() if job.place == stage), None)
+        job = registry.job(f"{stage}/{about}", recipe) if recipe else None
+        return [str(path) for path in (*job.files.writes, job.receipt)] if job else []
+
+    def results(self, stage: str) -> list[str]:
+        """The receipts of all jobs of a stage."""
+        return [str(job.receipt) for job in self.plan.jobs.values() if job.place == stage]
+
+    def recipe(self, name: str) -> dict:
+        return self.plan.recipes[self.plan.jobs[self._known(name)].recipe]
+
+    def shards_of(self, stage: str) -> dict[str, list[str]]:
+        """{shard: its jobs} of a stage that works by document."""
+        return {name: jobs for name, jobs in self.shards.items() if name.partition("-")[0] == stage}
+
+    @staticmethod
+    def shard_file(name: str) -> Path:
+        return WORK / "shards" / f"{name}.json"
+
+    def _known(self, name: str) -> str:
+        if name not in self.plan.jobs:
+            raise UserError(f"{name} is not planned: params.yaml says what is; closedbook fresh lists it")
+        return name
+
+    def _cut(self, number: int) -> dict[str, list[str]]:
+        """Each recipe's jobs dealt out in turn, those that must run first, so that all shards have about as much to do."""
+        by_recipe: dict[str, list[str]] = {}
+        for name in sorted(self.jobs, key=lambda name: name not in self.due):
+            if STAGES[self.plan.jobs[name].place].per_document:
+                by_recipe.setdefault(self.plan.jobs[name].recipe, []).append(name)
+        return {f"{recipe.replace('/', '-')}-{shard}": jobs[shard::number]
+                for recipe, jobs in by_recipe.items() for shard in range(min(number, len(jobs)))}

@@ -1,0 +1,53 @@
+"""The layers that pyproject.toml says are those of the code, and a package is where a newcomer looks for it."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src/closedbook"
+MOST_MODULES = 8
+"""in the root of the package, which is to be a list of what there is"""
+
+
+def linted(place: Path) -> subprocess.CompletedProcess:
+    command = [str(Path(sys.prefix) / "bin/lint-imports"), "--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    return subprocess.run(command, cwd=place, env={"PYTHONPATH": str(place / "src"), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.safetensors"))
+    return tmp_path
+
+
+def test_every_import_goes_down():
+    done = linted(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module, planted", [
+    ("util/files.py", "from closedbook.workflow import plan"),
+    ("llm/client.py", "def late():\n    from closedbook.generation import mixing"),
+    ("training/loop.py", "from closedbook.evaluation import tasks"),
+    ("stages/runs.py", "from closedbook.miniature import base as planted"),
+])  # fmt: skip
+def test_one_that_goes_up_is_found(copy, module, planted):
+    path = copy / "src/closedbook" / module
+    path.write_text(f"{path.read_text()}\n\n{planted}\n")
+    assert linted(copy).returncode == 1
+
+
+def test_every_package_is_in_a_layer_and_may_not_import_the_miniature():
+    layers, apart = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    there = {f"closedbook.{path.stem}" for path in PACKAGE.iterdir() if not path.name.startswith("__")}
+    placed = {name.strip() for layer in layers["layers"] for name in layer.split("|")}
+    assert placed | {"closedbook.miniature"} == there and set(apart["source_modules"]) == placed
+
+
+def test_the_root_holds_few_modules():
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_MODULES
