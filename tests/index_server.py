@@ -77,7 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
             vectors = [base64.b64encode(np.array(each, dtype=np.float32).tobytes()).decode() for each in vectors]
         data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(vectors)]
         counted = {"usage": {"prompt_tokens": 10 * len(texts), "total_tokens": 10 * len(texts)}} if self.server.trouble != "no usage" else {}
-        return {"object": "list", "model": self.server.model, "data": data[:-1] if self.server.trouble == "one short" else data, **counted}
+        if self.server.trouble == "words for tokens":
+            counted = {"usage": {"prompt_tokens": "many", "total_tokens": "many"}}
+        wrong = {"one short": data[:-1], "no vectors": None, "words for numbers": [{**each, "embedding": ["x"]} for each in data]}
+        return {"object": "list", "model": self.server.model, "data": wrong.get(self.server.trouble, data), **counted}
 
     def reranking(self, request: dict) -> dict:
         """Longer texts first."""

@@ -8,7 +8,7 @@ from index_server import IndexServer
 from test_retrieval import TEXTS, question
 
 from closedbook import llm, params
-from closedbook.llm import account
+from closedbook.llm import account, indexing
 from closedbook.stages import retrieval
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -126,6 +126,30 @@ def test_a_response_that_leaves_one_out_is_an_error_and_not_kept(server, reranke
         built(server, embedder=None if reranker else FOUND, reranker=reranker)
     server.trouble = None
     built(server, embedder=None if reranker else FOUND, reranker=reranker)
+
+
+@pytest.mark.parametrize("items", [None, 5, [], [None], ["x"], [{}], [{"index": 0}], [{"index": 1, "embedding": [0.5]}],
+                                   [{"index": [], "embedding": [0.5]}], [{"index": 0, "embedding": None}], [{"index": 0, "embedding": ["x"]}],
+                                   [{"index": 0, "embedding": [10**400]}], [{"index": 0, "embedding": [float("nan")]}],
+                                   [{"index": number, "embedding": [0.5] * (1 + number)} for number in range(2)]])  # fmt: skip
+def test_what_is_no_number_for_each_text_is_none(items):
+    assert indexing._numbers(items, "embedding").size == 0
+    assert indexing._numbers([{"index": 1, "embedding": [1]}, {"index": 0, "embedding": [2]}], "embedding").tolist() == [[2.0], [1.0]]
+
+
+@pytest.mark.parametrize("trouble", ["no vectors", "words for numbers"])
+def test_a_response_without_numbers_is_an_error_and_not_kept(server, trouble):
+    server.trouble = trouble
+    with pytest.raises(UserError, match="no model that embeds"):
+        built(server)
+    server.trouble = None
+    built(server)
+
+
+def test_a_name_and_a_count_of_tokens_that_are_none_are_not_believed(server):
+    server.trouble, server.model = "words for tokens", ["a", "list"]
+    built(server, limit={"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0})
+    assert all(row["input_tokens"] > 50 for row in account.rows(Path("ledger"))), "as much as was reserved"
 
 
 def test_a_missing_key_is_named_and_nothing_is_asked(server):

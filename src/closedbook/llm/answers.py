@@ -47,6 +47,7 @@ def read(response) -> dict:
         raise Broken(f"the answer has no content: its text is in the field {elsewhere[0]}, where no chat completion has it")
     text = (choice.message.content or "").encode("utf-8", "replace").decode("utf-8").strip()  # half a character can't be kept
     usage = response.usage if response.usage and response.usage.prompt_tokens else None  # LiteLLM puts noughts for what is not there
+    usage = usage if usage and is_count(usage.prompt_tokens) and is_count(usage.completion_tokens) else None
     return {
         "gen_ai.response.id": response.id,
         "gen_ai.response.model": response.model,
@@ -65,7 +66,12 @@ def read(response) -> dict:
 def _of_the_input(usage, detail: str) -> int | None:
     """So many of a usage's input tokens; None where the server does not say, or says what can't be."""
     number = getattr(getattr(usage, "prompt_tokens_details", None), detail, None)
-    return number if isinstance(number, int) and 0 <= number <= usage.prompt_tokens else None
+    return number if is_count(number) and number <= usage.prompt_tokens else None
+
+
+def is_count(number) -> bool:
+    """Whether that can be a number of tokens. Servers say texts, fractions, less than none, and more than a database can hold."""
+    return type(number) is int and 0 <= number < 2**53
 
 
 def _text_fields(message) -> list[str]:

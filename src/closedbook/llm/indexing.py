@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from closedbook.llm import library
+from closedbook.llm.answers import is_count
 from closedbook.llm.client import Client
 from closedbook.llm.ledger import ANSWERED, Ledger
 from closedbook.llm.requests import Question
@@ -37,9 +38,10 @@ class _Sender(Sender):
     def _came(self, response, text: str) -> dict:
         """`text`: the response as the ledger keeps it."""
         usage = getattr(response, "usage", None)  # rerankers, paid by searches, count no tokens
+        tokens, model = getattr(usage, "prompt_tokens", None), getattr(response, "model", None)
         return {"gen_ai.response.id": getattr(response, "id", None),
-                "gen_ai.response.model": getattr(response, "model", None) or self._llm.model,
-                "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": usage.prompt_tokens or None if usage else None,
+                "gen_ai.response.model": model if model and isinstance(model, str) else self._llm.model,
+                "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": tokens if tokens and is_count(tokens) else None,
                 "gen_ai.usage.output_tokens": 0, "text": text, "refusal": None, "response_sha256": files.sha256_text(text)}
 
 
@@ -47,15 +49,14 @@ class _Embedding(_Sender):
     async def _asking(self, settings: dict, question: Question, heard: list[str]):
         texts = [message["content"] for message in question.messages]
         response = await library.litellm().aembedding(input=texts, encoding_format="float", **self._where())
-        lengths = {len(item["embedding"]) for item in response.data}
-        if len(response.data) != len(texts) or len(lengths) != 1:
-            raise UserError(f"{self._section}.model {self._llm.model}: sent {len(response.data)} vectors for {len(texts)} texts, of "
-                            f"the lengths {sorted(lengths)}: its server is broken, or it is no model that embeds")
+        vectors = _numbers(response.data, "embedding")
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            raise UserError(f"{self._section}.model {self._llm.model}: sent {_many(response.data)} vectors for {len(texts)} texts, or vectors "
+                            "that are not numbers, as many in each: its server is broken, or it is no model that embeds")
         return response
 
     def _read(self, response) -> dict:
-        vectors = [item["embedding"] for item in sorted(response.data, key=lambda item: item["index"])]
-        return self._came(response, base64.b64encode(np.array(vectors, dtype="<f4").tobytes()).decode("ascii"))
+        return self._came(response, base64.b64encode(_numbers(response.data, "embedding").tobytes()).decode("ascii"))
 
 
 class _Reranking(_Sender):
@@ -69,15 +70,28 @@ class _Reranking(_Sender):
                 raise UserError(f"{self._section}.model {self._llm.model}: LiteLLM has no way to rerank with this provider: name "
                                 "another, as cohere or hosted_vllm") from None
             raise
-        rated = {item["index"] for item in response.results or []}
-        if rated != set(range(len(texts))):
-            raise UserError(f"{self._section}.model {self._llm.model}: rated {len(rated)} of {len(texts)} texts: its server is broken, or "
-                            "it is no model that reranks")
+        ratings = _numbers(response.results, "relevance_score")
+        if ratings.shape != (len(texts),):
+            raise UserError(f"{self._section}.model {self._llm.model}: rated {_many(response.results)} of {len(texts)} texts, or not "
+                            "with numbers: its server is broken, or it is no model that reranks")
         return response
 
     def _read(self, response) -> dict:
-        ratings = {item["index"]: item["relevance_score"] for item in response.results}
-        return self._came(response, json.dumps([ratings[index] for index in range(len(ratings))]))
+        return self._came(response, json.dumps(_numbers(response.results, "relevance_score", "f8").tolist()))
+
+
+def _many(items) -> int:
+    return len(items) if isinstance(items, list) else 0
+
+
+def _numbers(items, name: str, kind: str = "<f4") -> np.ndarray:
+    """What a server says under that name of the first text, the second and so on; empty where that is not numbers, as many for each."""
+    try:
+        by_index = {item["index"]: item[name] for item in items}
+        numbers = np.array([by_index[index] for index in range(len(items))], dtype=kind)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return np.empty(0)
+    return numbers if np.isfinite(numbers).all() else np.empty(0)
 
 
 class _Finder(Client):
