@@ -38,7 +38,7 @@ def ask(url, lengths, step="test", **limit_changes):
 CHILD = """
 import json, os, signal, sys
 import test_room
-from closedbook.errors import UserError
+from closedbook.util.errors import UserError
 from closedbook.llm import library
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
