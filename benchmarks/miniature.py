@@ -21,10 +21,11 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from line import copy_project  # tests/line.py
 
+from closedbook import presets
 from closedbook.analysis import certainty, table
 from closedbook.util import files
 
-PRESET = ROOT / "presets/miniature-full.yaml"
+PRESET = "miniature-full"
 ONE_SEED = {"training": {"seeds": [1]}}
 """of those that train a base of their own"""
 VARIANTS = {
@@ -67,7 +68,7 @@ def prepare(place: Path, changes: dict) -> None:
     shutil.rmtree(part, ignore_errors=True)
     copy_project(part)
     yaml = YAML(typ="safe", pure=True)
-    data = yaml.load(PRESET)
+    data = yaml.load(presets.text(PRESET, ROOT / "presets"))
     for name, value in changes.items():
         data[name] = {**data[name], **value} if isinstance(value, dict) else value
     first = place.parent / FIRST

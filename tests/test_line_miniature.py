@@ -1,11 +1,10 @@
 """The embedded default in small: from no document to a report, twice, with the scripted author in a language model's place."""
 
-import shutil
 
 import pytest
 from line import ROOT, Line
 
-from closedbook import params
+from closedbook import params, presets
 from closedbook.util import files
 
 pytestmark = pytest.mark.slow
@@ -55,10 +54,10 @@ def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_
 
 @pytest.mark.parametrize("name", ["quality-paper", "quality-trial", "folder"])
 def test_a_preset_is_whole_and_plans_the_whole_line(tmp_path, name):
-    shipped, preset = params.load(ROOT / "params.yaml"), params.load(ROOT / "presets" / f"{name}.yaml")
+    shipped, preset = params.load(ROOT / "params.yaml"), presets.load(name, ROOT / "presets")
     assert preset.model_dump().keys() == shipped.model_dump().keys()
     line = Line(tmp_path / "line")
-    shutil.copy(ROOT / "presets" / f"{name}.yaml", line.folder / "params.yaml")
+    (line.folder / "params.yaml").write_text(presets.text(name, ROOT / "presets"))
     data = line.folder / "data"
     if preset.documents.source == "folder":
         (data / "documents").mkdir(parents=True)

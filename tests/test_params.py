@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from closedbook import params
+from closedbook import params, presets
 from closedbook.util.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -168,14 +168,14 @@ def test_numbers_are_read_as_yaml_1_2_says(tmp_path):
 
 
 def test_the_presets_hold_what_they_are_named_for():
-    paper = params.load(ROOT / "presets/quality-paper.yaml")
+    paper = presets.load("quality-paper", ROOT / "presets")
     held = paper.training.model_dump(include={"block_size", "batch_size", "learning_rate", "warmup", "weight_decay", "dtype"})
     assert held == {"block_size": 2048, "batch_size": 16, "learning_rate": 5e-6, "warmup": 0.05, "weight_decay": 0.01, "dtype": "bfloat16"}
     assert paper.corpora.replay.rate == 0.1 and {arm.epochs for arm in paper.arms.values()} == {2} and "Llama-3-8B" in paper.base.model
-    trial = params.load(ROOT / "presets/quality-trial.yaml")
+    trial = presets.load("quality-trial", ROOT / "presets")
     assert trial.documents.limit == 3 and trial.passages.entigraph.pairs == 20
-    assert params.load(ROOT / "presets/folder.yaml").llm.model is None
-    full, shipped = params.load(ROOT / "presets/miniature-full.yaml"), params.load(ROOT / "params.yaml")
-    whole = {name: arm for name, arm in shipped.arms.items() if arm.seeds is None}
+    assert presets.load("folder", ROOT / "presets").llm.model is None
+    full, table = (presets.load(name, ROOT / "presets") for name in ("miniature-full", "miniature-seeds"))
+    whole = {name: arm for name, arm in table.arms.items() if arm.seeds is None}
     assert whole.keys() == {"raw", "rephrase", "rephrase-named", "entigraph"} and full.arms.items() > whole.items() and full.arms["entigraph-qa"].strategy == {"entigraph": 1, "qa": 1}
-    assert full.training == shipped.training and full.passages.entigraph == shipped.passages.entigraph
+    assert full.training == table.training and full.passages.entigraph == table.passages.entigraph

@@ -41,11 +41,11 @@ def letters(tmp_path, monkeypatch):
     known = vars(sys.modules["closedbook.params"]).copy()
     exec(PARTS["src/closedbook/params.py"], known)
     monkeypatch.setitem(known["PassageSettings"].__pydantic_fields__, "letters", None)
-    return known["Letters"](**YAML(typ="safe", pure=True).load(PARTS["params.yaml"])["letters"])
+    return known["Letters"](**YAML(typ="safe", pure=True).load(PARTS["presets/default.yaml"])["letters"])
 
 
 def test_it_takes_no_more_than_forty_lines():
-    assert set(PARTS) == {"src/closedbook/generation/strategies/letters.py", "src/closedbook/llm/prompts/letter.txt", "src/closedbook/params.py", "params.yaml"}
+    assert set(PARTS) == {"src/closedbook/generation/strategies/letters.py", "src/closedbook/llm/prompts/letter.txt", "src/closedbook/params.py", "presets/default.yaml"}
     assert sum(len(text.splitlines()) for text in PARTS.values()) + NAMED <= 40
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from closedbook import params
+from closedbook import params, presets
 from closedbook.miniature import base as miniature
 from closedbook.miniature import drills, language, leaks, lessons
 from closedbook.miniature.books import Names, make_book
@@ -20,7 +20,7 @@ from closedbook.util.errors import UserError
 from closedbook.workflow import registry
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = {name: params.load(ROOT / name) for name in ("params.yaml", "presets/miniature-reading.yaml")}
+SHIPPED = {name: presets.load(name, ROOT / "presets") for name in ("default", "miniature-reading")}
 LAST = {"lessons": range(11_000, 12_500), "steps": 300, "characters": 640 * 5}
 """more lessons than are replayed, or steps of a training and characters of a row"""
 FOLDERS = [ROOT / settings.base.model for settings in SHIPPED.values()]
@@ -31,7 +31,7 @@ def receipt(folder) -> dict:
 
 
 def pinned(model, folder):
-    base.build(params=SimpleNamespace(base=params.Base(model=str(model), revision=None)), world=None, folder=folder, place=folder, checkpoints=folder)
+    base.build(params=SimpleNamespace(base=params.Base(model=str(model), revision=None, end_of_text=None)), world=None, folder=folder, place=folder, checkpoints=folder)
     return files.read_json(folder / "base.json")
 
 
@@ -49,8 +49,9 @@ def test_it_is_what_its_receipt_says_and_another_byte_is_refused(tmp_path, folde
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_its_parameter_file_would_make_it_anew_but_for_one_line(name):
-    again, made = SHIPPED[name].model_copy(update={"base": params.Base(model="miniature", revision=None)}), receipt(ROOT / SHIPPED[name].base.model)
-    assert registry.planned(again, {"a": None})["base"]["params"] == made["recipe"]["params"]
+    again, made = SHIPPED[name].model_copy(update={"base": params.Base(model="miniature", revision=None, end_of_text=None)}), receipt(ROOT / SHIPPED[name].base.model)
+    then = made["recipe"]["params"] | {"base": made["recipe"]["params"]["base"] | {"end_of_text": None}}  # it was made before that parameter
+    assert registry.planned(again, {"a": None})["base"]["params"] == then
     assert {"src/closedbook/miniature/world.yaml": files.sha256_file(language.WORLD)} == made["inputs"], "the world is another since"
 
 

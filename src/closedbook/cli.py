@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     fresh.add_argument("--strict", action="store_true", help="take other versions of libraries for stale too, and exit with 1 if anything is")
     fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
     fresh.add_argument("--why", help="the reason, which stays in their receipts")
+    init = _add(commands, "init", _init, "write a preset out as params.yaml, whole; without a name, list them")
+    init.add_argument("preset", nargs="?", help="one of presets/")
+    init.add_argument("--force", action="store_true", help="put it in the place of the params.yaml that is there, which is kept under another name")
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
@@ -121,6 +124,17 @@ def _fresh(options) -> None:
     terminal.show(*lines)
     if stale and options.strict:
         raise SystemExit(1)
+
+
+def _init(options) -> None:
+    from closedbook import presets
+    from closedbook.util import terminal
+
+    if options.preset is None:
+        terminal.show(*(f"{name:<20} {presets.summary(name)}" for name in presets.names()))
+        return
+    kept = presets.write(options.preset, force=options.force)
+    terminal.show(f"params.yaml holds the preset {options.preset}", *([f"what was there is kept as {kept}"] if kept else []))
 
 
 def _table(options) -> None:

@@ -394,7 +394,12 @@ def load(path: Path | str = "params.yaml") -> Params:
     try:
         data = plain_yaml.load(Path(path), str(path))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file: copy one from presets/ (cp presets/folder.yaml {path})") from None
+        raise UserError(f"{path}: no such file: closedbook init lists the presets, and closedbook init NAME writes one out") from None
+    return of(data, path)
+
+
+def of(data, path: Path | str) -> Params:
+    """The same of what a file holds, which `path` names in errors."""
     if not isinstance(data, dict):
         raise UserError(f"{path}: must hold the keys {', '.join(Params.model_fields)}, holds {_shown(data)}")
     return _checked(Params, data, path)
@@ -403,7 +408,7 @@ def load(path: Path | str = "params.yaml") -> Params:
 def limits(path: Path) -> Limits:
     """The limits that planning wrote for the jobs of a run. Raises UserError where there are none, or not whole ones."""
     if not path.exists():
-        raise UserError(f"{path}: no such file: snakemake --dry-run writes it from params.yaml")
+        raise UserError(f"{path}: no such file: a run writes it from params.yaml")
     return _checked(Limits, files.read_json(path), path)
 
 
@@ -438,7 +443,7 @@ def _explain(path, problem, kind: type[Settings]) -> str:
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(parent.model_fields)}"
         return f"{path}: {where}: unknown key; {hint}"
     if problem["type"] == "missing":
-        return f"{path}: {where}: missing; see params.yaml in the repository for its meaning"
+        return f"{path}: {where}: missing: a parameter file is whole, and a preset holds only what differs from the default; closedbook init NAME --force writes one out"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{path}: {where}: {message[:1].lower() + message[1:]}, not {_shown(problem['input'])}"
 

@@ -8,7 +8,8 @@ from io import StringIO
 from itertools import count
 from pathlib import Path
 
-from closedbook.util import files
+from closedbook import params
+from closedbook.util import files, plain_yaml
 from closedbook.util.errors import UserError
 
 FOLDER = Path("presets")
@@ -30,15 +31,21 @@ def text(name: str, folder: Path = FOLDER) -> str:
     """A whole parameter file, comments included. Raises UserError for a name that is no preset."""
     if name not in names(folder):
         raise UserError(f"{name}: no such preset: there are {', '.join(names(folder))}")
+    own = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    if name == WHOLE:
+        return own
     yaml = _yaml()
     whole = yaml.load((folder / f"{WHOLE}.yaml").read_text(encoding="utf-8"))
-    if name != WHOLE:
-        preset = yaml.load(own := (folder / f"{name}.yaml").read_text(encoding="utf-8"))
-        _merge(whole, preset, folder / f"{name}.yaml")
-        whole.yaml_set_start_comment("".join(f"{line[1:].removeprefix(' ')}\n" for line in _opening(own)).rstrip("\n"))
+    _merge(whole, yaml.load(own), folder / f"{name}.yaml")
+    whole.yaml_set_start_comment("".join(f"{line[1:].removeprefix(' ')}\n" for line in _opening(own)).rstrip("\n"))
     written = StringIO()
     yaml.dump(whole, written)
     return written.getvalue()
+
+
+def load(name: str, folder: Path = FOLDER) -> params.Params:
+    """What a preset written out says."""
+    return params.of(plain_yaml.parse(text(name, folder), name), folder / f"{name}.yaml")
 
 
 def write(name: str, path: Path = Path("params.yaml"), force: bool = False) -> Path | None:
@@ -60,8 +67,10 @@ def _yaml():
     from ruamel.yaml import YAML
 
     yaml = YAML()  # keeps comments
+    yaml.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null"))
     yaml.width = 10_000
     yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
 
 
@@ -78,3 +87,13 @@ def _merge(whole, preset, path: Path, place: str = "") -> None:
             _merge(whole[name], value, path, f"{place}{name}.")
         else:
             whole[name] = value
+            _take_comment(whole, preset, name)
+
+
+def _take_comment(whole, preset, name: str) -> None:
+    """The preset's comment on a parameter, with the empty lines that stand after it in the whole file."""
+    own, before = (settings.ca.items.get(name) for settings in (preset, whole))
+    if own and own[2]:
+        after = before[2].value.partition("\n")[2] if before and before[2] else ""
+        own[2].value = own[2].value.partition("\n")[0] + "\n" + after
+        whole.ca.items[name] = own
