@@ -31,7 +31,8 @@ def receipt(folder) -> dict:
 
 
 def pinned(model, folder):
-    base.build(params=SimpleNamespace(base=params.Base(model=str(model), revision=None, end_of_text=None)), world=None, folder=folder, place=folder, checkpoints=folder)
+    settings = SimpleNamespace(base=params.Base(model=str(model), revision=None, end_of_text=None), training=SHIPPED["default"].training, letters=False)
+    base.build(params=settings, world=None, folder=folder, place=folder, checkpoints=folder)
     return files.read_json(folder / "base.json")
 
 
