@@ -40,7 +40,7 @@ def test_an_arms_own_tasks_are_asked_of_its_runs_and_of_the_base_alone():
     arm = {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}
     plain, further = ({"raw": arm, "few": {**arm, **own}} for own in ({}, {"tasks": ["quality_open", "quality_closed_text"]}))
     before, after = (registry.planned(changed(arms=arms, scores={"tasks": ["quality_closed_text"]}), {"doc": None}) for arms in (plain, further))
-    assert {name for name in before if before[name] != after[name]} == {"scores/base", *(f"scores/few-s{seed}" for seed in (1, 2, 3)), "report"}
+    assert {name for name in before if before[name] != after[name]} == {"scores/base", *(f"scores/few-s{seed}" for seed in (1,)), "report"}
     assert after["scores/few-s1"]["params"]["scores"]["tasks"] == ["quality_closed_text", "quality_open"]
     assert after["scores/raw-s1"]["params"]["scores"]["tasks"] == ["quality_closed_text"]
 

@@ -80,7 +80,7 @@ def planned(state: State) -> tuple[Plan | None, list[str]]:
     if state.revision:
         return None, [f"recipes of {state.revision}: they need a checkout of it"]
     try:
-        return make(write=False), []
+        return make(write=False, anew=True), []
     except UserError as error:
         return None, [f"recipes, and what is stale, for nothing can be planned: {error}"]
 

@@ -7,13 +7,14 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import params, sources
+from closedbook import params
 from closedbook.evaluation import forgetting, tasks
 from closedbook.generation.strategies import check
 from closedbook.stages import base
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts, registry
+from closedbook.workflow.articles import Articles, read
 from closedbook.workflow.receipts import LIMITS, WORK
 from closedbook.workflow.registry import Job
 
@@ -23,21 +24,26 @@ BASE_REPLAY = "results/base/replay.jsonl"
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     params: params.Params
-    documents: dict[str, int | None]
-    """each by its id, and the training seed whose runs alone learn it (None: every run does)"""
+    articles: Articles
     recipes: dict[str, dict]
     jobs: dict[str, Job]
     """every job of the whole pipeline, by name, each after those whose results it reads"""
     written: dict[Path, str]
     """what planning writes for the jobs, by path: recipes and articles"""
 
+    @property
+    def documents(self) -> dict[str, int | None]:
+        return self.articles.documents
+
     def receipts(self) -> dict[Path, dict]:
         """The receipt of every job, and its recipe."""
         return {job.receipt: self.recipes[job.recipe] for job in self.jobs.values()}
 
 
-def make(write: bool = True) -> Plan:
+def make(write: bool = True, anew: bool = False) -> Plan:
     """Read params.yaml and the source; write recipes, article files and limits, unless told not to, as a look beside a live run must.
+
+    `anew`: believe nothing that an earlier plan has written.
 
     Raises UserError for everything wrong with either, before any work begins.
     """
@@ -52,13 +58,11 @@ def make(write: bool = True) -> Plan:
     _check_base(settings)
     _check_replay(settings.corpora.replay.path)
     check.check(settings)
-    articles = sources.articles(settings.documents, settings.miniature, settings.seed, settings.training.seeds)
-    documents = {article.id: article.seed for article in articles}
-    planned = registry.planned(settings, documents)
-    texts = {WORK / "recipes" / f"{name}.json": recipe for name, recipe in planned.items()}
-    texts |= {WORK / "sources" / f"{article.id}.json": article.as_dict() for article in articles}
-    written = {path: files.canonical(value) + "\n" for path, value in texts.items()}
-    plan = Plan(params=settings, documents=documents, recipes=planned, jobs=registry.jobs(planned, list(documents)), written=written)
+    articles = read(settings, anew)
+    planned = registry.planned(settings, articles.documents)
+    written = {WORK / "recipes" / f"{name}.json": files.canonical(recipe) + "\n" for name, recipe in planned.items()} | articles.texts
+    jobs = registry.jobs(planned, list(articles.documents))
+    plan = Plan(params=settings, articles=articles, recipes=planned, jobs=jobs, written=written)
     if write:
         keep(plan)
     return plan
@@ -67,6 +71,7 @@ def make(write: bool = True) -> Plan:
 def keep(plan: Plan) -> None:
     """Write what the jobs of a plan read."""
     _keep(plan.written)
+    plan.articles.keep()
     files.write_json(LIMITS, plan.params.limits.model_dump())
 
 
