@@ -31,7 +31,8 @@ def hub(tmp_path, monkeypatch):
 
 
 def build(model, folder, revision=None, end_of_text=None, letters=False):
-    settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision, end_of_text=end_of_text), training=toys.TRAINING, letters=letters)
+    settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision, end_of_text=end_of_text),
+                               training=toys.TRAINING, letters=letters)
     base.build(params=settings, world=folder / "world.yaml", folder=folder, place=folder, checkpoints=folder.parent / "checkpoints")
     return files.read_json(folder / "base.json")
 
@@ -76,7 +77,8 @@ def test_the_tokenizer_that_is_kept_spells_as_the_models_own(tmp_path):
     kept, own = Tokenizer.from_file(str(tmp_path / "base" / "tokenizer.json")), models.tokenizer(tmp_path / "model")
     for text in (*toys.SENTENCES, "Été \U0001f642 <eos>"):
         assert kept.encode(text).ids == own(text)["input_ids"]
-    assert (pinned["before_text"], pinned["end_of_text"], pinned["end_of_text_id"]) == ([], "<eos>", own.eos_token_id) and pinned["tokenizer_sha256"] == models.tokenizer_sha256(own)
+    assert (pinned["before_text"], pinned["end_of_text"], pinned["end_of_text_id"]) == ([], "<eos>", own.eos_token_id)
+    assert pinned["tokenizer_sha256"] == models.tokenizer_sha256(own)
 
 
 def test_a_folder_and_its_base_json_and_a_run_load_alike(tmp_path):
@@ -160,9 +162,8 @@ def sentencepiece(folder):
 
 
 BROKEN = {
-    "a pointer": (lambda folder: (folder / "model.safetensors").write_text(f"{POINTER}oid sha256:1\nsize 9\n"), "model.safetensors is a pointer of Git LFS"),
-    "a tokenizer's pointer": (lambda folder: (folder / "tokenizer.json").write_text(f"{POINTER}oid sha256:1\nsize 9\n"),
-                              "tokenizer.json is a pointer of Git LFS"),
+    "a pointer": (lambda folder: (folder / "model.safetensors").write_text(POINTER), "model.safetensors is a pointer of Git LFS"),
+    "a tokenizer's pointer": (lambda folder: (folder / "tokenizer.json").write_text(POINTER), "tokenizer.json is a pointer of Git LFS"),
     "half a download": (cut_short, "incomplete metadata, file not fully covered"),
     "a shard lost": (in_shards, "model-00002-of-00003.safetensors"),
     "the index lost": (lambda folder: in_shards(folder, "model.safetensors.index.json"), "no file named model.safetensors"),
@@ -177,7 +178,7 @@ BROKEN = {
     "a broken config.json": (lambda folder: (folder / "config.json").write_text('{"model_type"'), "does not give a"),
     "no language model": (configured(model_type="vit", architectures=["ViTModel"]), "does not give a causal language model"),
 }
-POINTER = "version https://git-lfs.github.com/spec/v1\n"
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n"
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -42,7 +42,8 @@ def _lm_eval() -> Path:
 
 
 def _perplexity(lm, model: Path, replay: Replay) -> dict:
-    """Each text by itself, in nats, after what stands before a text, which is not counted; one longer than the context goes through it window by window, as lm_eval's own perplexities do.
+    """Each text by itself, in nats, after what stands before a text, which is not counted; one longer than the context goes through it window
+    by window, as lm_eval's own perplexities do.
 
     {"sha256" of the texts, "num_texts", "num_tokens", "num_bytes", "perplexity" a token, "bits_per_byte", "texts": a row each}.
     """
@@ -51,7 +52,8 @@ def _perplexity(lm, model: Path, replay: Replay) -> dict:
     _check_held_out(model, replay)
     requests = [Instance(request_type="loglikelihood_rolling", doc={}, arguments=(text,), idx=0) for _, text in replay.held_out]
     texts = [
-        {"id": row["id"], "tokens": len(lm.tok_encode(text, add_special_tokens=False)), "bytes": len(text.encode("utf-8")), "log_likelihood": value}
+        {"id": row["id"], "tokens": len(lm.tok_encode(text, add_special_tokens=False)), "bytes": len(text.encode("utf-8")),
+         "log_likelihood": value}
         for (row, text), value in zip(replay.held_out, lm.loglikelihood_rolling(requests, disable_tqdm=True), strict=True)
     ]
     nats = -math.fsum(row["log_likelihood"] for row in texts)

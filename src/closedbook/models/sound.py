@@ -20,7 +20,8 @@ def check_files(folder: Path) -> None:
             first = handle.read(len(POINTER))
         if first == POINTER:
             raise UserError(f"params.yaml: base.model: {path} is a pointer of Git LFS, not the file itself: run git lfs pull in its repository")
-        if path.name == "tokenizer.model" and first[:1] == b"\n" and not (folder / "tokenizer.json").exists() and not find_spec("sentencepiece"):
+        alone = path.name == "tokenizer.model" and not (folder / "tokenizer.json").exists()
+        if alone and first[:1] == b"\n" and not find_spec("sentencepiece"):  # tiktoken's files of that name are text
             raise UserError(f"params.yaml: base.model: {path} needs the library sentencepiece, which is not installed: save the model's fast "
                             "tokenizer (tokenizer.json) beside it, or install the library into .venv")  # fmt: skip
     forms = {path.suffix: path for path in paths if path.suffix in (".safetensors", ".gguf", *PICKLED) and path.name != "training_args.bin"}

@@ -27,6 +27,8 @@ from closedbook.util.errors import UserError
 CHARACTERS_A_BATCH = 2_000_000
 """enough to keep all cores busy, little enough to hold as encodings (about 100 bytes a token)"""
 SECONDS_BETWEEN_LINES = 30
+Around = tuple[list[int], list[int]]
+"""ids before and after each text"""
 
 
 def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
@@ -116,9 +118,7 @@ def _reported(pairs: list, label: str) -> Iterator:
         yield pair
 
 
-def _tokenised(
-    pairs: Iterable[tuple[dict, str]], tokenizer: Tokenizer, around: tuple[list[int], list[int]]
-) -> Iterator[tuple[dict, list[int]]]:
+def _tokenised(pairs: Iterable[tuple[dict, str]], tokenizer: Tokenizer, around: Around) -> Iterator[tuple[dict, list[int]]]:
     """(row, token ids between those `around`), on as many cores as the tokenizers library sees; their number changes no token."""
     before, after = around
     for batch in _batches(pairs):
@@ -207,7 +207,11 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
     return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
 
 
+<<<<<<< HEAD:src/closedbook/stages/corpora.py
 def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: tuple[list[int], list[int]], folder: Path, rule: Rule) -> dict:
+=======
+def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: Around, folder: Path, rule: care.Rule) -> dict:
+>>>>>>> h/tokens:src/closedbook/corpora.py
     """Write the replay data, but what holds a question; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
     quarantine = Quarantine({"question": rule})
