@@ -108,8 +108,10 @@ def reconcile(plan: Plan) -> dict[Path, str | None]:
 
     for path in maker:
         settle(path)
-    for receipt in [receipt for receipt, reason in verdicts.items() if reason and receipt.is_file()]:
-        _set_time(str(receipt), STALE_NS)  # one old output is enough, and beside the others may lie what closedbook did not write
+    for receipt in [receipt for receipt, reason in verdicts.items() if reason]:
+        for path in (str(receipt), *receipts.written(receipt)):  # and nothing else, for it may not be ours
+            if os.path.exists(path):
+                _set_time(path, STALE_NS)
     return verdicts
 
 
