@@ -1,6 +1,7 @@
 """Removing results that are not planned any more: those that can be brought back, and each says by which command."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from closedbook.lineage import versioned
@@ -18,7 +19,6 @@ def answer(options: Namespace) -> dict:
     """
     with upkeep.hold("closedbook prune"):
         planned = plan.make(write=False)
-        dvc.keep(list(STAGES))
         made = leftovers.made(planned)
         back = _to_bring_back(made) if dvc.is_here() else {}
         if options.yes:
@@ -54,7 +54,7 @@ def lines(answer: dict) -> list[str]:
 def _to_bring_back(made: dict[str, list[Path]]) -> dict[str, dict[str, list[Path]]]:
     """Each job all of whose files lie in DVC's cache, under the newest name that says so."""
     hashes, waiting, found = receipts.Hashes(), dict(made), {}
-    for name in versioned.names():
+    for name in _names():
         if not waiting:
             break
         held = versioned.Held(versioned.named(name), name)
@@ -63,6 +63,13 @@ def _to_bring_back(made: dict[str, list[Path]]) -> dict[str, dict[str, list[Path
         found |= {name: its} if its else {}
     hashes.save()
     return found
+
+
+def _names() -> Iterator[str]:
+    """Of all states of results; where none of them is enough, the dvc.lock that is here gets a name too."""
+    yield from versioned.names()
+    if name := recording.keep(list(STAGES)):
+        yield name
 
 
 def _holds(held: versioned.Held, path: Path, hashes: receipts.Hashes) -> bool:
