@@ -43,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from closedbook.lineage import compare as comparison
     from closedbook.lineage import commands as lineage
+    from closedbook.lineage import compare as comparison
     from closedbook.spending import commands as spending
     from closedbook.workflow.registry import STAGES
 

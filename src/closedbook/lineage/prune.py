@@ -68,7 +68,7 @@ def _to_bring_back(made: dict[str, list[Path]]) -> dict[str, dict[str, list[Path
 def _names() -> Iterator[str]:
     """Of all states of results; where none of them is enough, the dvc.lock that is here gets a name too."""
     yield from versioned.names()
-    if name := recording.keep(list(STAGES)):
+    if name := dvc.keep(list(STAGES)):
         yield name
 
 

@@ -207,11 +207,7 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
     return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
 
 
-<<<<<<< HEAD:src/closedbook/stages/corpora.py
-def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: tuple[list[int], list[int]], folder: Path, rule: Rule) -> dict:
-=======
-def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: Around, folder: Path, rule: care.Rule) -> dict:
->>>>>>> h/tokens:src/closedbook/corpora.py
+def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: Around, folder: Path, rule: Rule) -> dict:
     """Write the replay data, but what holds a question; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
     quarantine = Quarantine({"question": rule})

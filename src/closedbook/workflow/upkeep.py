@@ -79,39 +79,6 @@ def report(plan: Plan, strict: bool) -> tuple[list[str], bool]:
     return [*lines, f"{fresh} of {len(verdicts)} results are fresh"], fresh < len(verdicts)
 
 
-<<<<<<< HEAD:src/closedbook/workflow/upkeep.py
-=======
-def reconcile(plan: Plan) -> dict[Path, str | None]:
-    """Give what is fresh a time not before its inputs', and what is stale a time before everything."""
-    verdicts = check(plan)
-    known = {receipt: files.read_json(receipt) for receipt, reason in verdicts.items() if reason is None}
-    maker = {path: receipt for receipt, record in known.items() for path in record["outputs"]}
-    names = plan.jobs()
-    times: dict[str, int] = {}
-
-    def settle(path: str) -> int:
-        """The time of a file after the job that made it, if one did, has been settled."""
-        if path not in times:
-            times[path] = _time(path)
-            if path in maker:
-                receipt = maker[path]
-                inputs = [*known[receipt]["inputs"], str(WORK / "recipes" / f"{names[receipt]}.json")]
-                newest = max(settle(item) for item in inputs)
-                for file in (*known[receipt]["outputs"], str(receipt)):
-                    times[file] = max(_time(file), newest)
-                    _set_time(file, times[file])
-        return times[path]
-
-    for path in maker:
-        settle(path)
-    for receipt in [receipt for receipt, reason in verdicts.items() if reason]:
-        for path in (str(receipt), *receipts.written(receipt)):  # and nothing else, for it may not be ours
-            if os.path.exists(path):
-                _set_time(path, STALE_NS)
-    return verdicts
-
-
->>>>>>> h/results:src/closedbook/freshness/upkeep.py
 def verify(plan: Plan, stage: str) -> None:
     """Raise UserError unless every job of a stage has left what it should and nothing has changed since."""
     bad = {str(receipt): reason for receipt, reason in check(plan, stage).items() if reason}
