@@ -24,7 +24,7 @@ def write(text, given="{}") -> str:
     files.write_text(f"{commit.PACKAGE}/stages/runs.py", f"{text}\n\ndef job():\n    return x\n")
     registry = f"def _runs():\n    return {given}\n\n\nSTEPS = {{'runs': Stage(module='closedbook.stages.runs', files=_runs)}}\n"
     files.write_text(f"{commit.PACKAGE}/workflow/registry.py", registry)
-    for known in (fingerprint._text, fingerprint._module_path):
+    for known in (fingerprint.digest, fingerprint._text, fingerprint._module_path):
         known.cache_clear()  # a process of its own sees the code of one moment
     return fingerprint.of_stage("closedbook.stages.runs", "closedbook.workflow.registry:_runs", package=fingerprint.PACKAGE)
 

@@ -187,9 +187,10 @@ def test_who_waited_for_a_segment_that_was_written_anew_writes_to_the_new_one(se
     lock, calls = ledgers.fcntl.flock, []
 
     def anew_before_the_first(file, how):
-        if not calls:
-            ledgers.files.write_text(segment, segment.read_text())
-        calls.append(how)
+        if how == ledgers.fcntl.LOCK_EX:  # a segment's; files that are being written are locked otherwise
+            calls.append(how)
+            if len(calls) == 1:
+                ledgers.files.write_text(segment, segment.read_text())
         lock(file, how)
 
     monkeypatch.setattr(ledgers.fcntl, "flock", anew_before_the_first)

@@ -51,4 +51,3 @@ def test_a_gpu_is_named_with_all_that_drives_it_where_it_was_used(tmp_path, monk
     used = {"step": "runs", "params": {"seed": 1, "training": {"device": "cuda"}}}
     assert machine.of(used) == {"cpu": machine.cpu(), "gpu": "NVIDIA H200 (9.0), driver 570.86.15, CUDA 13.0, cuDNN 91002"}
     assert machine.of({"step": "scores", "params": {"scores": {"device": "cpu"}}}).keys() == {"cpu"}
-    assert machine.of({"step": "documents", "params": {}}) == {}

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Callable, Iterator
 
 from closedbook.llm import answers, library, prompts, requests
@@ -13,6 +12,7 @@ from closedbook.llm.requests import Call, Question, asked, call_of
 from closedbook.llm.sending import Sender
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.records import Document
+from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
 NO_CALLS = "CLOSEDBOOK_NO_CALLS"
@@ -101,7 +101,7 @@ class Client:
             refused |= {SETTING_REFUSED[line["error.type"]]}
         if line["outcome"] in (ANSWERED, QUARANTINED) and refused - self._refusals.known():
             for said in self._refusals.learn(refused):
-                print(said, file=sys.stderr, flush=True)
+                terminal.note(said)
         return line
 
     async def _once(self, request: dict, question: Question) -> dict:

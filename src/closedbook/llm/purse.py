@@ -1,6 +1,5 @@
 """The money side of requests: the most that one can cost, what it did cost, and both on the account."""
 
-import sys
 import time
 from functools import cached_property
 from typing import NamedTuple
@@ -12,7 +11,7 @@ from closedbook.llm.ledger import Ledger
 from closedbook.llm.requests import Question
 from closedbook.llm.stopping import Stop
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
-from closedbook.util import files
+from closedbook.util import files, terminal
 
 LOOK = 0.05
 """seconds between looks whether answers to others have made room"""
@@ -67,8 +66,8 @@ class Purse:
         """That somebody waits, once."""
         if not self._told and time.monotonic() - since > errors.WORTH_A_LINE:
             self._told = True
-            print(f"limits.{reached.limit}: {reached.spent:,.6g} of {reached.allowed:,} are spent or reserved: waiting for the answers that "
-                  "are in flight, which may make room", file=sys.stderr, flush=True)
+            terminal.note(f"limits.{reached.limit}: {reached.spent:,.6g} of {reached.allowed:,} are spent or reserved: waiting for the answers that "
+                  "are in flight, which may make room")
 
     def settle(self, reserved: Reserved | None, line: dict) -> None:
         if reserved:

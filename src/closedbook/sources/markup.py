@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from closedbook.util import units
+
 BLOCKS = frozenset("""
     address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure footer form h1 h2 h3 h4
     h5 h6 header hgroup hr legend li listing main menu nav ol optgroup option p plaintext pre search section summary table tr ul xmp
@@ -46,7 +48,7 @@ class Page:
     @property
     def paragraphs(self) -> list[str]:
         """Texts of the block elements; two line breaks in a row end a paragraph too, as in QuALITY's own html-stripped files."""
-        texts = (" ".join(text.split()) for text in END_OF_PARAGRAPH.split("".join(self._parts)))
+        texts = (" ".join(units.unwrapped(text).split()) for text in END_OF_PARAGRAPH.split("".join(self._parts)))
         return [text for text in texts if text]
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:

@@ -39,6 +39,7 @@ def of_stage(module: str, files_of: str, without: frozenset[str] = frozenset(), 
     return files.sha256_text(digest(f"{module}:job", without, package) + digest(files_of, package=package))
 
 
+@cache
 def digest(start: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> str:
     """SHA-256 of all that counts for the definition `start` ("closedbook.stages.runs:job"), but for what lies in the modules `without`.
 

@@ -27,7 +27,8 @@ def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], s
         sides = [side.of_split(split) for side in sides]
     result = {**paired.compare(*sides), "split": split}
     flips = [flip for pair in result["seeds"] for kind in ("won", "lost") for flip in pair[kind]]
-    asked = _asked(questions, {sides[0].documents[flip["id"]] for flip in flips})
+    documents = {row["id"]: row["document"] for rows in sides[0].by_seed.values() for row in rows}
+    asked = _asked(questions, {documents[flip["id"]] for flip in flips})
     for flip in flips:
         flip |= _in_words(flip, asked)
     arms = {a, b} - {"base"}
