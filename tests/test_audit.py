@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import toys
@@ -15,7 +16,9 @@ from closedbook import files, ledger
 from closedbook.errors import UserError
 from closedbook.freshness import receipts
 from closedbook.lineage import audit, seal, versioned
+from closedbook.lineage.checks import stale
 from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import State
 
 DOCUMENT, PASSAGES, MODEL = "results/documents/d.json", "results/passages/entigraph/d.json", "results/runs/a-s1/model.safetensors"
 RUN, SCORE = "results/runs/a-s1/run.json", "results/scores/a-s1.json"
@@ -241,6 +244,12 @@ def test_a_content_is_read_once_however_many_links_and_hashes(monkeypatch):
     digests.read([(Path(MODEL), "sha256"), (Path("linked"), "md5"), (Path("pointed"), "md5"), (Path("nowhere"), "md5")])
     assert (digests.num_files, digests.num_bytes) == (1, os.path.getsize(MODEL))
     assert digests.sha256(Path("pointed")) == files.sha256_file(Path(MODEL)) and digests.sha256(Path("nowhere")) is None
+
+
+def test_a_receipt_that_lacks_a_file_its_stage_must_write_is_stale():
+    receipt = receipts.FOLDER / "runs/a-s1.json"
+    planned = SimpleNamespace(written={}, receipts=lambda: {receipt: receipts.read(receipt)["recipe"]})
+    assert stale.here(State.here(), planned, Digests()) == {"runs/a-s1": "results/runs/a-s1/schedule.npy is not among what it wrote"}
 
 
 @pytest.fixture

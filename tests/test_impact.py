@@ -14,7 +14,7 @@ from toys import git
 
 from closedbook import cli, files, ledger, shingles
 from closedbook.errors import UserError
-from closedbook.freshness import receipts
+from closedbook.freshness import receipts, recording
 from closedbook.lineage import impact
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import elsewhere, notes, origin
@@ -204,6 +204,17 @@ def test_results_of_an_older_plan_are_told_apart_and_go_for_good_with_the_names_
     gone = set(ask(VARN, redact=True)["redacted"])
     assert {"results/scores/old-s1.json", "results/receipts/scores/old-s1.json", f"results/documents/{VARN}.json"} <= gone
     assert not broken() and Path("results/scores/my-own.txt").exists() and Path(f"results/documents/{KELL}.json").exists()
+
+
+def test_the_names_that_could_bring_its_results_back_are_told_found_and_forgotten(project, monkeypatch):
+    kept = {"of-it": "outs:\n- md5: 0a.dir\n", "of-others": "outs:\n- md5: 0b.dir\n"}
+    monkeypatch.setattr(notes, "_folders", lambda document: ["0a.dir"])
+    monkeypatch.setattr(recording, "kept", lambda: dict(kept))
+    monkeypatch.setattr(recording, "forget", kept.pop)
+    assert ask(VARN)["kept"] == ["of-it"] and "Kept, and to be forgotten: of-it" in impact.lines(ask(VARN))
+    assert "--redact" in broken()["refs/closedbook/kept/of-it"]["remedy"]
+    taken_out()
+    assert list(kept) == ["of-others"] and not broken()
 
 
 def database(path):
