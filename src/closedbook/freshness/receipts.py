@@ -146,9 +146,9 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def written(receipt: Path) -> list[str]:
-    """What the job of a receipt must write."""
-    stage, _, about = name(receipt).partition("/")
-    return [path.format(about) for path in WRITTEN[stage]]
+    """What the job of a receipt must write; of a step that is run by hand and leaves its receipt elsewhere, nobody knows."""
+    stage, _, about = name(receipt).partition("/") if receipt.is_relative_to(FOLDER) else ("", "", "")
+    return [path.format(about) for path in WRITTEN.get(stage, ())]
 
 
 def places(job: str) -> tuple[str, ...]:
