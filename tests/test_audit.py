@@ -6,17 +6,21 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import toys
 from toys import git
 
 from closedbook.lineage import audit, seal, versioned
+from closedbook.lineage.checks import stale
 from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import State
 from closedbook.llm import ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
+from closedbook.workflow.registry import Files, Job
 
 DOCUMENT, PASSAGES, MODEL = "results/documents/d.json", "results/passages/entigraph/d.json", "results/runs/a-s1/model.safetensors"
 RUN, SCORE = "results/runs/a-s1/run.json", "results/scores/a-s1.json"
@@ -242,6 +246,13 @@ def test_a_content_is_read_once_however_many_links_and_hashes(monkeypatch):
     digests.read([(Path(MODEL), "sha256"), (Path("linked"), "md5"), (Path("pointed"), "md5"), (Path("nowhere"), "md5")])
     assert (digests.num_files, digests.num_bytes) == (1, os.path.getsize(MODEL))
     assert digests.sha256(Path("pointed")) == files.sha256_file(Path(MODEL)) and digests.sha256(Path("nowhere")) is None
+
+
+def test_a_receipt_that_lacks_a_file_its_stage_must_write_is_stale():
+    recipe = receipts.read(receipts.FOLDER / "runs/a-s1.json")["recipe"]
+    job = Job(name="runs/a-s1", stage="runs", recipe="runs/a-s1", files=Files(outputs={"order": Path("results/runs/a-s1/schedule.npy")}))
+    planned = SimpleNamespace(written={}, jobs={job.name: job}, recipes={job.name: recipe})
+    assert stale.here(State.here(), planned, Digests()) == {"runs/a-s1": "results/runs/a-s1/schedule.npy is not among what it wrote"}
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.sources.names import document_id
 from closedbook.util import files, shingles
 from closedbook.util.errors import UserError
-from closedbook.workflow import receipts
+from closedbook.workflow import dvc, receipts
 
 ROOT = Path(__file__).parent.parent
 VARN, KELL = document_id("varn", "varn.md"), document_id("it's kell", "it's kell.md")
@@ -206,6 +206,17 @@ def test_results_of_an_older_plan_are_told_apart_and_go_for_good_with_the_names_
     gone = set(ask(VARN, redact=True)["redacted"])
     assert {"results/scores/old-s1.json", "results/receipts/scores/old-s1.json", f"results/documents/{VARN}.json"} <= gone
     assert not broken() and Path("results/scores/my-own.txt").exists() and Path(f"results/documents/{KELL}.json").exists()
+
+
+def test_the_names_that_could_bring_its_results_back_are_told_found_and_forgotten(project, monkeypatch):
+    kept = {"of-it": "outs:\n- md5: 0a.dir\n", "of-others": "outs:\n- md5: 0b.dir\n"}
+    monkeypatch.setattr(notes, "_folders", lambda document: ["0a.dir"])
+    monkeypatch.setattr(dvc, "kept", lambda: dict(kept))
+    monkeypatch.setattr(dvc, "forget", kept.pop)
+    assert ask(VARN)["kept"] == ["of-it"] and "Kept, and to be forgotten: of-it" in impact.lines(ask(VARN))
+    assert "--redact" in broken()["refs/closedbook/kept/of-it"]["remedy"]
+    taken_out()
+    assert list(kept) == ["of-others"] and not broken()
 
 
 def database(path):

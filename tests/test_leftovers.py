@@ -199,3 +199,10 @@ def test_the_answer_as_json_names_every_file(project, capsys):
     (Path("texts") / HOSTILE).unlink()
     assert cli.main(["prune", "--json"]) == 0
     assert all(path.startswith("results/") for its in json.loads(capsys.readouterr().out)["stay"].values() for path in its)
+
+
+def test_a_folder_with_nothing_planned_in_it_is_one_line_for_dvc(project):
+    for path in ("runs/mine/run.json", "runs/mine/deep/er/notes.md", "passages/raw/notes [1].md", "passages/qa/old.json", "documents/x"):
+        files.write_text(Path("results") / path, "my own")
+    assert leftovers.tell_dvc(plan.make()) == 5
+    assert leftovers.IGNORED.read_text().splitlines() == ["/documents/x", "/passages/qa/", "/passages/raw/notes \\[1\\].md", "/runs/mine/"]

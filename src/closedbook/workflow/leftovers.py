@@ -1,6 +1,6 @@
 """What lies among the results and is not planned: results of an older plan, and files that closedbook did not write.
 
-A run removes neither. `closedbook prune` does, of the first kind, what can be brought back (lineage/kept.py).
+A run removes neither. `closedbook prune` does, of the first kind, what can be brought back (lineage/prune.py).
 """
 
 import re
@@ -46,7 +46,7 @@ def tell_dvc(plan: Plan) -> int:
     """List for DVC what is not planned, so that the same results are recorded alike whatever lies among them; returns how many files."""
     found = unplanned(plan)
     if found:
-        files.write_text(IGNORED, "".join(f"{_pattern(path)}\n" for path in found))
+        files.write_text(IGNORED, "".join(f"{line}\n" for line in dict.fromkeys(_patterns(found))))
     else:
         IGNORED.unlink(missing_ok=True)
     return len(found)
@@ -82,6 +82,15 @@ def drafts() -> list[Path]:
 def _files() -> Iterator[Path]:
     for folder in (folder for stage in STAGES for folder in folders(stage)):
         yield from sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+
+
+def _patterns(found: list[Path]) -> Iterator[str]:
+    """A line each, but one for a folder with nothing else in it: DVC tries every line on every file."""
+    left, stages = set(found), {folder for stage in STAGES for folder in folders(stage)}
+    mixed = {parent for path in _files() if path not in left for parent in path.parents}
+    for path in found:
+        whole = [parent for parent in path.parents if parent not in mixed and stages.intersection(parent.parents)]
+        yield f"{_pattern(whole[-1])}/" if whole else _pattern(path)
 
 
 def _pattern(path: Path) -> str:
