@@ -244,7 +244,7 @@ def test_questions_of_a_folder(tmp_path):
     assert read(tmp_path, "folder", 1) == [a]
     write(path, question(1, document="a.txt"), question(2, document="b/d.txt"))
     message = error_of(tmp_path, "folder")
-    assert message.startswith(f"{path}:2: document: ") and "'b/c.txt'" in message and "'b/d.txt'" in message
+    assert message.startswith(f"{path}:2: document: ") and "did you mean b/c.txt?" in message and "'b/d.txt'" in message
 
 
 def test_a_single_text_file_has_no_questions(tmp_path):

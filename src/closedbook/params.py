@@ -1,6 +1,5 @@
 """The one reader of params.yaml: YAML 1.2, typed, unknown keys refused with the nearest known one named."""
 
-import difflib
 import re
 import reprlib
 from pathlib import Path
@@ -21,7 +20,7 @@ from pydantic import (
 )
 
 from closedbook.util import files, plain_yaml
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]
@@ -439,8 +438,7 @@ def _explain(path, problem, kind: type[Settings]) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in ("constrained-int", "literal['all']", "int", "float"))
     if problem["type"] == "extra_forbidden":
         parent = _settings_at(problem["loc"][:-1], kind)
-        near = difflib.get_close_matches(str(problem["loc"][-1]), parent.model_fields, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(parent.model_fields)}"
+        hint = did_you_mean(str(problem["loc"][-1]), parent.model_fields, otherwise=f"known here: {', '.join(parent.model_fields)}")
         return f"{path}: {where}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{path}: {where}: missing: a parameter file is whole, and a preset holds only what differs from the default; closedbook init NAME --force writes one out"

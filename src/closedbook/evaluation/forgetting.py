@@ -1,13 +1,12 @@
 """Forgetting: what a model still knows of general text and of other tasks; the report puts base and runs side by side."""
 
-import difflib
 import math
 import re
 from pathlib import Path
 
 from closedbook.sources.replay import Replay
 from closedbook.util import files
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 NAMED = re.compile(r"^[ -]*[\"']?(?:task|group)[\"']? *: *[\"']?([^\s\"'#\[{]+)", re.MULTILINE)
 
@@ -30,9 +29,8 @@ def check_tasks(tasks: list[str], folder: Path | None = None) -> None:
         return
     known = {name for path in (folder or _lm_eval() / "tasks").rglob("*.y*ml") for name in NAMED.findall(path.read_text(encoding="utf-8"))}
     for task in set(tasks) - known:
-        near = difflib.get_close_matches(task, known, n=1, cutoff=0.4)
-        raise UserError(f"params.yaml: scores.forgetting: {task!r} is not a task of lm_eval{f'; did you mean {near[0]}?' if near else ''} "
-                        "(lm_eval ls tasks lists all)")  # fmt: skip
+        hint = did_you_mean(task, known, otherwise="lm_eval ls tasks lists all")
+        raise UserError(f"params.yaml: scores.forgetting: {task!r} is not a task of lm_eval; {hint}")
 
 
 def _lm_eval() -> Path:

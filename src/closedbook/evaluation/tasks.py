@@ -1,9 +1,8 @@
 """The tasks of evals/quality by their names, which say what each needs."""
 
-import difflib
 from pathlib import Path
 
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 FOLDER = Path("evals/quality")
 
@@ -33,8 +32,7 @@ def check_tasks(tasks: list[str], include_path: Path = FOLDER, field: str = "sco
     known = sorted(path.stem for path in include_path.glob("*.yaml"))
     for task in tasks:
         if task not in known:
-            near = difflib.get_close_matches(task, known, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"known there: {', '.join(known)}"
+            hint = did_you_mean(task, known, otherwise=f"known there: {', '.join(known)}")
             raise UserError(f"params.yaml: {field}: {task!r} is not a task of {include_path}; {hint}")
 
 

@@ -1,7 +1,6 @@
 """closedbook export: passages as a data set of the Hugging Face Hub, parquet files beside a card, that `datasets.load_dataset` reads."""
 
 import argparse
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from closedbook.lineage import cards, published, unproved
 from closedbook.lineage.history import History
 from closedbook.records import Document, Passage, Passages
 from closedbook.util import files
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 STAGES = ("documents", "entities", "passages", "corpora")
 ALL = "all"
@@ -56,8 +55,7 @@ def lines(answer: dict) -> list[str]:
 
 def _check(option: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        raise UserError(f"{option}: {name}: there is none; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"))
+        raise UserError(f"{option}: {name}: there is none; " + did_you_mean(name, known, otherwise=f"known: {', '.join(known)}"))
 
 
 def _of_arm(history: History, arm: str, strategies: list[str]) -> list[Passage]:

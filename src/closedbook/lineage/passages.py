@@ -1,6 +1,5 @@
 """closedbook passages: what was written about a document, some of it in full, what was dropped, and what is in quarantine."""
 
-import difflib
 import textwrap
 from argparse import Namespace
 from collections import Counter
@@ -10,7 +9,7 @@ from closedbook.lineage import shown
 from closedbook.lineage.tracing.passage import PASSAGES
 from closedbook.records import Document, Passage, Passages
 from closedbook.util import files, units
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 
 def answer(options: Namespace) -> dict:
@@ -43,8 +42,7 @@ def _path(document: str) -> Path:
     place = Path("results/documents")
     known = sorted(path.stem for path in place.glob("*.json"))
     if document not in known:
-        near = difflib.get_close_matches(document, known, n=3, cutoff=0.3)
-        raise UserError(f"no document {document}: " + (f"did you mean {', '.join(near)}?" if near else f"the ids are the names of the files in {place}"))
+        raise UserError(f"no document {document}: " + did_you_mean(document, known, otherwise=f"the ids are the names of the files in {place}"))
     return place / f"{document}.json"
 
 

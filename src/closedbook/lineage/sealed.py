@@ -1,6 +1,5 @@
 """What a seal holds, in the message of an annotated git tag, and what of it is no longer so."""
 
-import difflib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from closedbook.lineage.checks.state import Break
 from closedbook.lineage.versioned import git
 from closedbook.llm import ledger
 from closedbook.util import files
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import receipts
 from closedbook.workflow.plan import Plan
 
@@ -53,9 +52,9 @@ def exists(name: str) -> bool:
         return True
     if not git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"):
         seals = [tag.removeprefix(PREFIX) for tag in git("tag", "--list", f"{PREFIX}*").split()]
-        near = difflib.get_close_matches(name, [*seals, *git("for-each-ref", "--format=%(refname:short)").split()], 1, 0.5)
         there = f"seals here: {', '.join(seals)}" if seals else "there are no seals: closedbook seal NAME makes one"
-        raise UserError(f"{name}: neither a seal nor a commit here; {f'did you mean {near[0]}?' if near else there}")
+        known = [*seals, *git("for-each-ref", "--format=%(refname:short)").split()]
+        raise UserError(f"{name}: neither a seal nor a commit here; {did_you_mean(name, known, otherwise=there)}")
     return False
 
 

@@ -1,6 +1,5 @@
 """What a name stands for that is compared: a run, an arm, or all results of a revision."""
 
-import difflib
 import hashlib
 import json
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 HERE = "."
 
@@ -43,8 +42,7 @@ def side(name: str) -> Side:
     if commit:
         held = versioned.Held(versioned.at(name, versioned.LOCK), f"{name}:{versioned.LOCK}")
         return _revision(name, versioned.history(held, name), lambda path: _read_held(held, path))
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"runs and arms here: {', '.join(sorted(known))}"
+    hint = did_you_mean(name, known, otherwise=f"runs and arms here: {', '.join(sorted(known))}")
     raise UserError(f"{name}: no run, arm, commit, tag or branch; {hint}")
 
 

@@ -1,6 +1,7 @@
 """Questions to a language model through LiteLLM: each asked once, its answer in the ledger before it is used."""
 
 from closedbook.llm.answers import Invalid as Invalid
+from closedbook.llm.answers import from_json as from_json
 from closedbook.llm.client import NO_CALLS as NO_CALLS
 from closedbook.llm.client import Client as Client
 from closedbook.llm.client import NotAnswered as NotAnswered

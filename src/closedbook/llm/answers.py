@@ -1,8 +1,11 @@
 """What came back: the answer as the ledger holds it, and whether it is of use."""
 
+import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
+
+from pydantic import BaseModel
 
 from closedbook.llm import prompts
 from closedbook.llm.errors import Broken
@@ -83,6 +86,17 @@ def _finish_reason(choice) -> str:
     """LiteLLM calls what it does not know a stop, and errors too; the provider's own word stands beside it."""
     own = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
     return own if own and choice.finish_reason == "stop" and own.lower() not in ENDS else choice.finish_reason
+
+
+def from_json(text: str, kind: type[BaseModel]) -> BaseModel:
+    """The JSON object in an answer, bare or fenced, as `kind`. Raises Invalid where it holds none, or one of another form."""
+    match = re.search(r"\{.*\}", text, re.DOTALL)
+    if match is None:
+        raise Invalid("the answer holds no JSON object")
+    try:
+        return kind.model_validate(json.loads(match[0]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Invalid(f"the answer is not the JSON asked for ({type(error).__name__})") from None
 
 
 def judged(record: dict, check: Callable[[str], object], sent: tuple[str, ...]) -> tuple[object, str | None]:

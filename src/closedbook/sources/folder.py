@@ -1,6 +1,5 @@
 """A folder of files, each a document: texts as they are, other formats converted, and the questions about them."""
 
-import difflib
 import logging
 import re
 import unicodedata
@@ -11,7 +10,7 @@ from closedbook.sources import formats, front_matter, listing, names
 from closedbook.sources.article import Article, add, check_text, with_questions
 from closedbook.sources.cleaning import clean
 from closedbook.sources.rows import Row, read_rows, read_text
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 HEADING = re.compile(r"^#[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
 
@@ -29,8 +28,8 @@ def articles(path: Path) -> list[Article]:
     for row in read_rows(rows) if rows.is_file() else []:
         name = document_named(row)
         if name not in found:
-            near = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
-            raise row.wrong("document", f"must be the relative path of a document{f' ({near[0]!r}?)' if near else ''}")
+            hint = did_you_mean(name, found)
+            raise row.wrong("document", f"must be the relative path of a document{f' ({hint})' if hint else ''}")
         add(questions, row.question(), name, row.where)
     return with_questions(found, questions)
 

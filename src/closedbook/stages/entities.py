@@ -1,11 +1,9 @@
 """The entities step: a document's summary and salient entities, from a language model or from spaCy."""
 
-import json
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from closedbook import llm
 from closedbook.generation import sections
@@ -79,13 +77,7 @@ def parse(text: str) -> Answer:
 
     Raises llm.Invalid where it holds no such object, no summary, or fewer than two entities.
     """
-    match = re.search(r"\{.*\}", text, re.DOTALL)
-    try:
-        answer = Answer(**json.loads(match[0])) if match else None
-    except (ValueError, TypeError, ValidationError) as error:
-        raise llm.Invalid(f"the answer is not the JSON asked for ({type(error).__name__})") from None
-    if answer is None:
-        raise llm.Invalid("the answer holds no JSON object")
+    answer = llm.from_json(text, Answer)
     names = {}
     for name in answer.entities:
         name = " ".join(name.split())

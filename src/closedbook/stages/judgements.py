@@ -3,15 +3,13 @@
     PYTHONPATH=src python -m closedbook job judgements/judgements
 """
 
-import json
-import re
 from collections import defaultdict
 from itertools import zip_longest
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
 
-from pydantic import BaseModel, NonNegativeInt, ValidationError
+from pydantic import BaseModel, NonNegativeInt
 
 from closedbook import llm
 from closedbook.evaluation import clustered
@@ -76,13 +74,7 @@ def rates(rows: list[dict]) -> dict:
 
 def parse(text: str) -> Verdict:
     """The JSON object in an answer, bare or fenced. Raises llm.Invalid where it holds none, or one that says of no statement."""
-    match = re.search(r"\{.*\}", text, re.DOTALL)
-    try:
-        verdict = Verdict(**json.loads(match[0])) if match else None
-    except (ValueError, TypeError, ValidationError) as error:
-        raise llm.Invalid(f"the answer is not the JSON asked for ({type(error).__name__})") from None
-    if verdict is None:
-        raise llm.Invalid("the answer holds no JSON object")
+    verdict = llm.from_json(text, Verdict)
     if not verdict.supported and not verdict.unsupported:
         raise llm.Invalid("the answer judges no statement")
     return verdict

@@ -1,7 +1,8 @@
 """The one kind of error that is a user's to mend; everything else is a fault of ours and keeps its traceback."""
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,12 @@ REMEDY = "make room on its disk or give permission, then run again; what is fini
 
 class UserError(ValueError):
     """Wrong input or a world that does not allow the work: says file, field, value and remedy in one message."""
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """A hint for an error about a name that is not known: the one that is nearest to it, or `otherwise` where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
 def refused(error: BaseException) -> str | None:

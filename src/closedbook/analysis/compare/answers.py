@@ -1,13 +1,12 @@
 """The answers of arms under one task, run by run."""
 
-import difflib
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 from closedbook.analysis import comparable
 from closedbook.util import files
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +64,7 @@ def of_arm(scores: list[dict], arm: str) -> list[dict]:
     found = sorted((score for score in scores if score["arm"] == arm), key=lambda score: score["seed"] or 0)
     if not found:
         known = sorted({score["arm"] for score in scores})
-        near = difflib.get_close_matches(arm, known, n=1, cutoff=0.4)
-        raise UserError(f"{arm!r} is no arm with a score; {f'did you mean {near[0]}?' if near else 'known: ' + ', '.join(known)}")
+        raise UserError(f"{arm!r} is no arm with a score; {did_you_mean(arm, known, otherwise='known: ' + ', '.join(known))}")
     return found
 
 

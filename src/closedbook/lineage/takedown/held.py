@@ -1,6 +1,5 @@
 """What holds a document: passages, tokens, corpora, runs and scores; and what it takes to be without it."""
 
-import difflib
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, Passages
 from closedbook.training import packing, tracking
 from closedbook.util import files
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import dvc, plan
 from closedbook.workflow.registry import STEPS
 
@@ -56,9 +55,8 @@ def _unknown(history: History, document: str) -> UserError:
         return UserError(f"{document}: taken out already, and noted in {notes.place(document)}: closedbook impact {document} --redact, "
                          "then --certify")
     ids = [job.name.partition("/")[2] for job in history.jobs.values() if job.step == "documents"]
-    near = difflib.get_close_matches(document, ids, n=1, cutoff=0.3)
-    hint = f" ({near[0]}?)" if near else ""
-    return UserError(f"{document}: no such document{hint}: the ids are the names of the files in results/documents")
+    hint = did_you_mean(document, ids, otherwise="the ids are the names of the files in results/documents")
+    return UserError(f"{document}: no such document: {hint}")
 
 
 def _all_here(jobs: list[Job]) -> None:

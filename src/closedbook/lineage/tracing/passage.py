@@ -10,7 +10,7 @@ from closedbook.lineage.history import History, Job
 from closedbook.llm import prompts
 from closedbook.records import carrying
 from closedbook.util import files
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import receipts
 
 PASSAGES = Path("results/passages")
@@ -107,8 +107,8 @@ def one(identity: str, known: History) -> dict:
     path = PASSAGES / strategy / f"{document}.json"
     if str(path) not in known.maker and not path.exists():
         beside = [f"{other.parent.name}/{other.stem}" for other in receipts.results("passages")]
-        near = difflib.get_close_matches(f"{strategy}/{document}", beside, n=1, cutoff=0.4)
-        raise UserError(f"{identity}: no passages of {strategy}/{document}{f'; did you mean {near[0]}?' if near else ''}")
+        hint = did_you_mean(f"{strategy}/{document}", beside, otherwise="closedbook passages DOCUMENT shows some")
+        raise UserError(f"{identity}: no passages of {strategy}/{document}; {hint}")
     content = here(path, known.of(str(path))).read_bytes()
     at = content.find(f'\n   "id": "{identity}",\n'.encode())
     if at < 0:

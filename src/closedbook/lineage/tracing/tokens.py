@@ -1,6 +1,5 @@
 """From a token or a step of a run back to the texts that it was read from, without reading a corpus whole."""
 
-import difflib
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 
 from closedbook.training import packing
 from closedbook.util import files
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import receipts
 
 RUNS = Path("results/runs")
@@ -118,8 +117,8 @@ def _run_name(name: str) -> str:
     if len(of_arm) > 1:
         raise UserError(f"--run {name}: has several runs: name one of {', '.join(of_arm)}")
     if not of_arm:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        raise UserError(f"--run {name}: no such arm or run{f'; did you mean {near[0]}?' if near else ';'} {RUNS} holds {', '.join(known) or 'none'}")
+        hint = did_you_mean(name, known, otherwise=f"{RUNS} holds {', '.join(known) or 'none'}")
+        raise UserError(f"--run {name}: no such arm or run; {hint}")
     return of_arm[0]
 
 
