@@ -24,9 +24,9 @@ def asked_in(text: str, questions: list[str]) -> list[str]:
     return [question for question in questions if question.lower() in text.lower()]
 
 
-def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_give_the_same_bytes(tmp_path):
+def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_and_shards_give_the_same_bytes(tmp_path):
     first, second = (Line(tmp_path / name, **SMALL) for name in ("first", "second"))
-    first.run("snakemake", "--cores", "1")
+    first.run("snakemake", "--cores", "1", "--config", "shards=3")
     second.commit()
     second.run("dvc", "repro")
     assert "up to date" in second.run("dvc", "status")

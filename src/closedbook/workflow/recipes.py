@@ -23,7 +23,7 @@ Recipes = dict[str, dict]
 
 
 def documents(params: Params, bound: Bound) -> Recipes:
-    return {"documents": _recipe("documents", {})}
+    return {"documents": recipe("documents", {})}
 
 
 def base(params: Params, bound: Bound) -> Recipes:
@@ -32,14 +32,14 @@ def base(params: Params, bound: Bound) -> Recipes:
         chosen = _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
                          training={"device", "dtype", "threads"})
     maker = BASES.get(params.base.model)
-    return {"base": _recipe("base", chosen, assets={"maker": fingerprint.digest(f"{maker}:train")} if maker else {}, reads={"files": base_files(params)})}
+    return {"base": recipe("base", chosen, assets={"maker": fingerprint.digest(f"{maker}:train")} if maker else {}, reads={"files": base_files(params)})}
 
 
 def entities(params: Params, bound: Bound) -> Recipes:
     if params.llm.model is None:
-        return {"entities": _recipe("entities", _chosen(params, "spacy", llm={"model"}, entities={"max"}))}
+        return {"entities": recipe("entities", _chosen(params, "spacy", llm={"model"}, entities={"max"}))}
     chosen = _chosen(params, "seed", "llm", "entities", "spacy")
-    return {"entities": _recipe("entities", chosen, prompts=["entities"], assets=_author(params))}
+    return {"entities": recipe("entities", chosen, prompts=["entities"], assets=_author(params))}
 
 
 def passages(params: Params, bound: Bound) -> Recipes:
@@ -48,9 +48,9 @@ def passages(params: Params, bound: Bound) -> Recipes:
 
 def judgements(params: Params, bound: Bound) -> Recipes:
     judged = judged_strategies(params)
-    recipe = _recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"], documents=bound,
-                     reads={"strategies": judged})
-    return {"judgements": recipe} if judged else {}
+    found = recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"], documents=bound,
+                   reads={"strategies": judged})
+    return {"judgements": found} if judged else {}
 
 
 def corpora(params: Params, bound: Bound) -> Recipes:
@@ -59,15 +59,15 @@ def corpora(params: Params, bound: Bound) -> Recipes:
 
 def runs(params: Params, bound: Bound) -> Recipes:
     training = params.training.model_dump(exclude={"seeds"})
-    return {f"runs/{name}-s{seed}": _recipe("runs", {"training": training, "run_seed": seed, "seed": params.seed},
+    return {f"runs/{name}-s{seed}": recipe("runs", {"training": training, "run_seed": seed, "seed": params.seed},
                                             reads={"corpus": corpus_of(name, seed, bound)})
             for name, seed in arms_and_seeds(params)}  # fmt: skip
 
 
 def retrieval(params: Params, bound: Bound) -> Recipes:
-    found = params.retrieval.model_dump(exclude={"order", "temperature"})
-    recipe = _recipe("retrieval", {"retrieval": found}, documents=bound)
-    return {"retrieval": recipe} if any(map(tasks.shows_chunks, all_tasks(params))) else {}
+    settings = params.retrieval.model_dump(exclude={"order", "temperature"})
+    found = recipe("retrieval", {"retrieval": settings}, documents=bound)
+    return {"retrieval": found} if any(map(tasks.shows_chunks, all_tasks(params))) else {}
 
 
 def scores(params: Params, bound: Bound) -> Recipes:
@@ -85,7 +85,7 @@ def report(params: Params, bound: Bound) -> Recipes:
     names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
              "judged": judged_strategies(params)}
     assets = _digests([*PACKAGE.glob("analysis/templates/*"), *PACKAGE.glob("analysis/browser/*")])
-    return {"report": _recipe("report", chosen, documents=bound, assets=assets, reads=names)}
+    return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 
 
 def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
@@ -146,12 +146,12 @@ def score_names(params: Params) -> list[str]:
     return ["base", *run_names(params), *(f"reader-{name}" for name in params.readers)]
 
 
-def _recipe(step: str, params: dict, *, prompts=(), documents=None, assets: dict | None = None, reads: dict | None = None,
+def recipe(step: str, params: dict, *, prompts=(), documents=None, assets: dict | None = None, reads: dict | None = None,
             without: frozenset[str] = frozenset()) -> dict:
     """`documents`: of a step that reads them all; `assets`: digests of what it uses beside code and prompts; `reads`: what else decides
     which files it reads; `without`: modules that the step imports and does not use under these parameters."""
-    recipe = {"step": step, "params": params, "without": without, "prompts": _prompt_digests(prompts), "assets": assets or {}}
-    return recipe | ({"documents": list(documents)} if documents is not None else {}) | ({"reads": reads} if reads else {})
+    found = {"step": step, "params": params, "without": without, "prompts": _prompt_digests(prompts), "assets": assets or {}}
+    return found | ({"documents": list(documents)} if documents is not None else {}) | ({"reads": reads} if reads else {})
 
 
 def _chosen(params: Params, *whole: str, **parts: set[str]) -> dict:
@@ -170,24 +170,24 @@ def _digests(paths) -> dict[str, str]:
 
 def _passages(params: Params, strategy: str) -> dict:
     if not STRATEGIES[strategy].PROMPTS:
-        return _recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
+        return recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
     if params.llm.model is None:
-        return _recipe("passages", {"strategy": strategy, **_chosen(params, "seed", llm={"model"}, passages={strategy})})
+        return recipe("passages", {"strategy": strategy, **_chosen(params, "seed", llm={"model"}, passages={strategy})})
     chosen = {"strategy": strategy, **_chosen(params, "seed", "llm", passages={"attempts", strategy})}
-    return _recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=fingerprint.WRITER)
+    return recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=fingerprint.WRITER)
 
 
 def _corpus(params: Params, name: str, taught: list[str]) -> dict:
     arm = params.arms[name]
     mixed = {**arm.model_dump(exclude={"seeds", "tasks"}), "strategy": mixture.label(arm.strategy)}
     chosen = {"name": name, "arm": mixed, "shares": mixture.shares(arm.strategy), **params.corpora.model_dump(exclude={"replay": {"path"}})}
-    return _recipe("corpora", chosen | {"seed": params.seed}, documents=taught,
+    return recipe("corpora", chosen | {"seed": params.seed}, documents=taught,
                    reads={"strategies": mixture.names(arm.strategy), "replay": params.corpora.replay.path})
 
 
 def _scored(params: Params, asked: list[str], documents) -> dict:
     read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
-    return _recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(),
+    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(),
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 
@@ -195,7 +195,7 @@ def _reader(params: Params, name: str, bound: Bound) -> dict:
     reader = params.readers[name]
     asked = _scores(params, params.scores.model_copy(update={"tasks": reader.tasks}), {"tasks", "cot"})
     about = {"name": name, "reader": reader.model_dump(exclude={"tasks"})}
-    return _recipe("readers", about | asked, documents=bound, assets=_task_files(), reads={"documents": True})
+    return recipe("readers", about | asked, documents=bound, assets=_task_files(), reads={"documents": True})
 
 
 def _held_out(params: Params) -> dict:

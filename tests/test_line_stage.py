@@ -1,0 +1,57 @@
+"""A stage more is one entry in the registry, one module and one rule; all else follows."""
+
+import pytest
+from line import Line, jobs
+from texts import write_documents
+
+from closedbook.util import files
+
+pytestmark = pytest.mark.slow
+MODULE = """
+from closedbook.util import files
+
+def job(*, params, limits, documents, folder):
+    files.write_json(folder / "counts.json", {path.stem: len(files.read_json(path)["text"]) * params.seed for path in documents})
+"""
+FILES = """
+def _counts(about, recipe):
+    return Files(inputs={"documents": _each("documents", recipe["documents"])}, folders={"folder": RESULTS / "counts"}, holds=("counts.json",))
+
+
+STEPS = {
+    "counts": Stage(
+        module="closedbook.stages.counts", files=_counts, reads=("documents",), watches=("seed",),
+        recipes=lambda params, bound: {"counts": recipes.recipe("counts", {"seed": params.seed}, documents=bound)},
+    ),
+"""
+RULE = """
+include: "common.smk"
+
+rule counts:
+    input:
+        lambda wildcards: inputs("counts/counts"),
+    output:
+        outputs_of("counts"),
+    log:
+        ".closedbook/logs/counts.log",
+    shell:
+        JOB + "counts/counts" + INTO_LOG
+"""
+
+
+def test_a_stage_is_added_by_an_entry_a_module_and_a_rule(tmp_path):
+    line = Line(tmp_path / "line", documents={"source": "folder", "path": "texts"})
+    write_documents(line.folder / "texts")
+    registry = line.folder / "src/closedbook/workflow/registry.py"
+    registry.write_text(registry.read_text().replace("\nSTEPS = {\n", FILES, 1))
+    (line.folder / "src/closedbook/stages/counts.py").write_text(MODULE)
+    (line.folder / "rules/counts.smk").write_text(RULE)
+
+    assert jobs(line.snakemake("results/counts/counts.json")) == {"documents shard": 2, "counts": 1}
+    assert len(files.read_json(line.folder / "results/counts/counts.json")) == 3
+    receipt = files.read_json(line.folder / "results/receipts/counts/counts.json")
+    assert len(receipt["inputs"]) == 3 and list(receipt["outputs"]) == ["results/counts/counts.json"]
+    assert "counts/counts" not in line.closedbook("fresh") and "Nothing to be done" in line.snakemake("counts")
+    line.set(seed=2)
+    assert "counts/counts: parameter seed changed 1 → 2" in line.closedbook("fresh")
+    assert "counts" in line.closedbook("trace", "results/counts/counts.json").split("SHA-256")[1], "lineage knows who made it"
