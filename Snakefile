@@ -1,6 +1,7 @@
-# The pipeline, in the order the data flows. Parameters are read from params.yaml alone.
+# The whole pipeline, in the order the data flows. Parameters are read from params.yaml alone.
 # Run: snakemake --cores all        One file: snakemake --cores all results/entities/DOCUMENT.json
-# What must run is decided by content before the graph is built: docs/freshness.md. The stages are listed in workflow/registry.py.
+# Receipts decide what must run, and those jobs are forced: docs/freshness.md.
+# The stages are listed in src/closedbook/workflow/registry.py.
 
 
 rule all:

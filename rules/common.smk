@@ -72,7 +72,7 @@ wildcard_constraints:
 
 
 def inputs(*names):
-    """To be called when the graph is built, which is told then what must run. For what must not, no input is newer than any output."""
+    """To be called when the graph is built. It forces what must run then; the inputs of all else are `ancient`, so that no time counts."""
     workflow.dag.forcefiles |= RUN.forced
     paths = told(RUN.inputs, *names)
     return paths if RUN.due.intersection(names) else [ancient(path) for path in paths]
