@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Two documents, a passage of each under raw and entigraph; one of entigraph's is in quarantine."""
+    """Two documents, a passage of each under raw and entigraph; one of entigraph's is rejected."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(published, "history", lambda *stages: History.here())
     shutil.copy(ROOT / "params.yaml", "params.yaml")
@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
     for arm in ("raw", "entigraph"):
         rows = [{"id": f"{name}/{arm}/0", "document": name} for name in "ed"]
         files.write_json_lines(f"results/corpora/{arm}/passages.jsonl", rows if arm == "raw" else rows[:1])
-        files.write_json_lines(f"results/corpora/{arm}/quarantine.jsonl", [] if arm == "raw" else rows[1:])
+        files.write_json_lines(f"results/corpora/{arm}/rejected.jsonl", [] if arm == "raw" else rows[1:])
 
 
 def exported(folder="out", arm=None, strategy=None):
@@ -42,7 +42,7 @@ def loaded(tmp_path, *config, folder="out"):
 def test_what_is_written_is_read_back(project, tmp_path):
     assert exported()["passages"] == {"entigraph": 1, "raw": 2}
     rows = loaded(tmp_path)
-    assert [row["id"] for row in rows] == ["e/entigraph/0", "d/raw/0", "e/raw/0"], "none that is in quarantine"
+    assert [row["id"] for row in rows] == ["e/entigraph/0", "d/raw/0", "e/raw/0"], "none that is rejected"
     assert [row["id"] for row in loaded(tmp_path, "raw")] == ["d/raw/0", "e/raw/0"]
     assert rows[0] == {
         "id": "e/entigraph/0", "text": "t 111", "document": "e", "title": toy_history.HOSTILE, "author": "Mira | Oldan", "license": None,
@@ -85,6 +85,6 @@ def test_nothing_is_overwritten_and_nothing_empty_is_written(project):
     with pytest.raises(UserError, match="out: is there already"):
         exported()
     kept_out = [{"id": f"{name}/entigraph/0"} for name in "de"]
-    files.write_json_lines("results/corpora/entigraph/quarantine.jsonl", kept_out)
+    files.write_json_lines("results/corpora/entigraph/rejected.jsonl", kept_out)
     with pytest.raises(UserError, match="no passages of entigraph to export"):
         exported("new", strategy="entigraph")

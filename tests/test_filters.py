@@ -1,4 +1,4 @@
-"""care: each rule catches what was planted for it, leaves the rest, and nothing is dropped without a word."""
+"""filters: each rule catches what was planted for it, leaves the rest, and nothing is dropped without a word."""
 
 import re
 
@@ -21,18 +21,18 @@ STORY = ("The lighthouse keeper of Varn counts the ships by their lamps and writ
 
 @pytest.fixture
 def held(tmp_path):
-    """The quarantine of some texts, given in order, as {number of the text: its row}; what passes is not in it."""
+    """The rejected among some texts, given in order, as {number of the text: its row}; what passes is not in it."""
 
     def look(*texts, questions=((QUESTION, OPTIONS),), document=toys.SENTENCES[0], **settings):
         rows = [{"id": f"q{number}", "question": question, "options": options} for number, (question, options) in enumerate(questions)]
         files.write_json(tmp_path / "questions.json", rows)
         place = toys.document(tmp_path, "varn", text=document)
-        quarantine = filters.Quarantine(filters.rules(params.Filters(**{**OFF, **settings}), [tmp_path / "questions.json"], [place]))
+        filtered = filters.Filter(filters.rules(params.Filters(**{**OFF, **settings}), [tmp_path / "questions.json"], [place]))
         rows = [{"id": str(number), "document": "varn", "strategy": "s", "kind": "k"} for number in range(len(texts))]
-        passed = [row["id"] for row, _ in quarantine.kept(zip(rows, texts, strict=True))]
-        assert sorted([*passed, *(row["id"] for row in quarantine.rows)]) == sorted(row["id"] for row in rows), "none lost, none twice"
-        assert sum(quarantine.counts().values()) == len(quarantine.rows)
-        return {int(row["id"]): row for row in quarantine.rows}
+        passed = [row["id"] for row, _ in filtered.kept(zip(rows, texts, strict=True))]
+        assert sorted([*passed, *(row["id"] for row in filtered.rejected)]) == sorted(row["id"] for row in rows), "none lost, none twice"
+        assert sum(filtered.counts().values()) == len(filtered.rejected)
+        return {int(row["id"]): row for row in filtered.rejected}
 
     return look
 
@@ -131,7 +131,7 @@ def test_a_passage_goes_by_the_first_rule_and_none_is_compared_with_what_went(he
     assert reasons(found) == {0: ("length", {"words": 2}), 1: ("length", {"words": 2})}
 
 
-def test_the_same_texts_in_the_same_order_give_the_same_quarantine(held):
+def test_the_same_texts_in_the_same_order_reject_the_same(held):
     texts = [f"{STORY} {number % 7} {toys.SENTENCES[number % 4]}" for number in range(40)]
     settings = {"near_duplicates": 0.8, "languages": ["en"]}
     assert held(*texts, **settings) == held(*texts, **settings)
@@ -166,11 +166,11 @@ def learnt(folder, tmp_path, prefix=""):
 def test_no_corpus_holds_a_question_and_no_replay_either(arm, tmp_path):
     texts = [*toys.SENTENCES, f"Somebody may ask: {QUESTION}"]
     folder, facts = arm(texts, rate=0.5)
-    assert facts["quarantined"] == {"question": 1, "exact_duplicate": 0} and facts["num_quarantined"] == 1 and facts["num_passages"] == 4
-    (row,) = files.read_json_lines(folder / "quarantine.jsonl")
+    assert facts["rejected"] == {"question": 1, "exact_duplicate": 0} and facts["num_rejected"] == 1 and facts["num_passages"] == 4
+    (row,) = files.read_json_lines(folder / "rejected.jsonl")
     assert row == {"id": "varn/entigraph/4", "document": "varn", "strategy": "entigraph", "kind": "triplet", "rule": "question",
                    "detail": {"question": "q0", "words": 8}}  # fmt: skip
-    assert facts["num_replay_quarantined"] == 1 == len(files.read_json_lines(folder / "replay_quarantine.jsonl"))
+    assert facts["num_replay_rejected"] == 1 == len(files.read_json_lines(folder / "replay_rejected.jsonl"))
     for prefix in ("", "replay_"):
         text = learnt(folder, tmp_path, prefix)
         assert QUESTION not in text and toys.SENTENCES[0] in text
@@ -180,15 +180,15 @@ def test_no_corpus_holds_a_question_and_no_replay_either(arm, tmp_path):
 def test_a_smaller_corpus_is_a_prefix_of_a_larger_one_whatever_went(arm):
     texts = [f"{STORY} {number % 3}" if number % 2 else f"{number} {toys.SENTENCES[number % 4]}" for number in range(16)]
     (whole, all_of_it), (part, some) = arm(texts, near_duplicates=0.7), arm(texts, corpus_tokens=150, near_duplicates=0.7)
-    assert all_of_it["num_quarantined"] == some["num_quarantined"] > 6 and all_of_it["existing_tokens"] == some["existing_tokens"]
+    assert all_of_it["num_rejected"] == some["num_rejected"] > 6 and all_of_it["existing_tokens"] == some["existing_tokens"]
     assert np.load(part / "tokens.npy").tolist() == np.load(whole / "tokens.npy")[:150].tolist()
-    assert (part / "quarantine.jsonl").read_bytes() == (whole / "quarantine.jsonl").read_bytes()
+    assert (part / "rejected.jsonl").read_bytes() == (whole / "rejected.jsonl").read_bytes()
 
 
 def test_an_arm_of_which_everything_went_says_where_to_look(arm, tmp_path):
-    with pytest.raises(UserError, match=r"no passage of entigraph: .*results/corpora/toy/quarantine\.jsonl"):
+    with pytest.raises(UserError, match=r"no passage of entigraph: .*results/corpora/toy/rejected\.jsonl"):
         arm(toys.SENTENCES, min_words=100)
-    assert len(files.read_json_lines(tmp_path / "corpus-all" / "quarantine.jsonl")) == 4
+    assert len(files.read_json_lines(tmp_path / "corpus-all" / "rejected.jsonl")) == 4
 
 
 @pytest.mark.parametrize("field, value, said", [

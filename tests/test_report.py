@@ -304,15 +304,15 @@ def test_how_often_it_was_found_who_is_meant_is_counted_once_a_document(inputs, 
 def test_where_nothing_was_dropped_it_says_that(inputs):
     seen = words(built(inputs))
     assert "Nothing was dropped" in seen and "extractive" not in seen
-    assert "No passage was kept out of a corpus: each was looked at for question, exact duplicate." in seen
+    assert "No passage was rejected: each was checked for question, exact duplicate." in seen
     assert "took 1,000 of the 1,500 tokens that exist; 7 passages had no place" in seen
 
 
-def test_what_is_in_quarantine_is_counted_by_arm_and_rule(inputs):
+def test_rejected_passages_are_counted_by_arm_and_rule(inputs):
     place = inputs["corpora"][0] / "corpus.json"
-    files.write_json(place, {**files.read_json(place), "num_quarantined": 3, "quarantined": {"question": 0, "near_duplicate": 3}})
+    files.write_json(place, {**files.read_json(place), "num_rejected": 3, "rejected": {"question": 0, "near_duplicate": 3}})
     seen = words(built(inputs))
-    assert "arm rule passages raw near duplicate 3 Which ones" in seen and "No passage was kept out" not in seen
+    assert "arm rule passages raw near duplicate 3 Which ones" in seen and "No passage was rejected" not in seen
 
 
 def test_each_call_is_paid_once(inputs, tmp_path):

@@ -12,7 +12,7 @@ from closedbook.util import files
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """Ten passages of one document, of which one was dropped and one is in quarantine."""
+    """Ten passages of one document, of which one was dropped and one was rejected."""
     monkeypatch.chdir(tmp_path)
     results = tmp_path / "results"
     for name in ("harbour-1", "clock-2"):
@@ -25,7 +25,7 @@ def project(tmp_path, monkeypatch):
     toys.passages(results / "passages", "harbour-1", ["The whole text."], strategy="raw")
     row = {"id": "harbour-1/entigraph/0", "document": "harbour-1", "strategy": "entigraph", "kind": "pair", "rule": "question", "detail": {"question": "q7"}}
     other = {**row, "id": "clock-2/entigraph/0", "document": "clock-2"}
-    files.write_json_lines(results / "corpora" / "arm-a" / "quarantine.jsonl", [row, other])
+    files.write_json_lines(results / "corpora" / "arm-a" / "rejected.jsonl", [row, other])
     return results
 
 
@@ -44,11 +44,11 @@ def test_some_are_shown_with_all_that_names_them(project, capsys):
     assert max(map(len, out.splitlines())) <= 120 and "\x1b" not in out
 
 
-def test_what_was_dropped_and_what_is_in_quarantine_is_told(project, capsys):
+def test_what_was_dropped_and_what_was_rejected_is_named(project, capsys):
     out = said(capsys, "harbour-1")
     assert "entigraph: 1 dropped: asked for, and not there" in out and "the model refused" in out
-    assert "1 times in quarantine" in out and "question q7" in out and "clock-2" not in out
-    assert "None of them is in quarantine" in said(capsys, "harbour-1", "--strategy", "raw")
+    assert "1 times rejected" in out and "question q7" in out and "clock-2" not in out
+    assert "None of them is rejected" in said(capsys, "harbour-1", "--strategy", "raw")
 
 
 def test_as_data_it_is_the_passages_themselves(project, capsys):

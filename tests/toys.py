@@ -107,7 +107,7 @@ def corpus(folder: Path, arm: str, paths: list[Path], left_out: int = 0) -> Path
         "arm": arm, "strategy": found[0].strategy, "corpus_tokens": int(offsets[-1]), "train_tokens": int(offsets[-1]),
         "existing_tokens": sum(len(passage.text) for passage in found), "num_passages": len(kept), "num_passages_left_out": left_out,
         "strategies": {found[0].strategy: {"share": 1.0, "passages": len(kept), "tokens": int(offsets[-1]), "existing_tokens": int(offsets[-1])}},
-        "num_quarantined": 0, "quarantined": {"question": 0, "exact_duplicate": 0},
+        "num_rejected": 0, "rejected": {"question": 0, "exact_duplicate": 0},
         "kinds": {"pair": {"passages": len(kept), "tokens": int(offsets[-1])}}, "cut": None, "replay_train_tokens": 0,
         "tokenizer_sha256": "ab" * 32,
     })  # fmt: skip

@@ -19,7 +19,7 @@ def grouped(name: str, pairs: Iterable[tuple[dict, str]], shares: dict[str, int]
     for group, found in groups.items():
         if not found:
             raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says what "
-                            f"was asked for and why it was dropped, and results/corpora/{name}/quarantine.jsonl what corpora.filters kept out")
+                            f"was asked for and why it was dropped, and results/corpora/{name}/rejected.jsonl what corpora.filters kept out")
     return groups
 
 

@@ -13,7 +13,7 @@ def add(commands) -> None:
     trace.add_argument("--token", type=int, metavar="N", help="the run's N-th token, counted from 0 as the model read them")
     trace.add_argument("--step", type=int, metavar="N", help="the run's N-th training step, counted from 0: all that the model saw in it")
     trace.add_argument("--text", metavar="SENTENCE", help="the training passages nearest to a sentence")
-    passages = _question(commands, "passages", "some of what was written about a document, what was dropped, and what is in quarantine")
+    passages = _question(commands, "passages", "some of what was written about a document, what was dropped, and what the filters rejected")
     passages.add_argument("document", help="its id: the name of its file in results/documents")
     passages.add_argument("--strategy", help="only this one (all)")
     passages.add_argument("--number", type=int, default=3, metavar="N", help="how many a strategy (3)")

@@ -37,7 +37,7 @@ def answer(options: argparse.Namespace) -> dict:
     tables = {options.arm: _of_arm(history, options.arm, strategies)} if options.arm else {name: _of_strategy(history, name) for name in strategies}
     found = {name: list(passages) for name, passages in tables.items()}
     if not any(found.values()):
-        raise UserError(f"no passages of {', '.join(found)} to export: results/passages says what was dropped, quarantine.jsonl what was kept out")
+        raise UserError(f"no passages of {', '.join(found)} to export: results/passages says what was dropped, rejected.jsonl what was kept out")
     used = sorted({passage.strategy for passages in found.values() for passage in passages})
     about = _documents(history)
     for name, passages in found.items():
@@ -67,8 +67,8 @@ def _of_arm(history: History, arm: str, strategies: list[str]) -> list[Passage]:
 
 
 def _of_strategy(history: History, strategy: str) -> Iterator[Passage]:
-    """All that was written and is in no quarantine."""
-    places = [path.with_name("quarantine.jsonl") for path in _made(history, "results/corpora/*/corpus.json")]
+    """All that was written and that no corpus rejected."""
+    places = [path.with_name("rejected.jsonl") for path in _made(history, "results/corpora/*/corpus.json")]
     kept_out = {row["id"] for place in places for row in files.read_json_lines(place)}
     return (passage for passage in _written(history, strategy) if passage.id not in kept_out)
 

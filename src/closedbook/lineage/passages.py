@@ -1,4 +1,4 @@
-"""closedbook passages: what was written about a document, some of it in full, what was dropped, and what is in quarantine."""
+"""closedbook passages: what was written about a document, some of it in full, what was dropped, and what the filters rejected."""
 
 import textwrap
 from argparse import Namespace
@@ -18,11 +18,11 @@ def answer(options: Namespace) -> dict:
         raise UserError(f"--number: {options.number}: give 1 or more")
     document = Document.read(_path(options.document))
     written = [Passages.read(path) for path in _written(options.document, options.strategy)]
-    quarantined = _quarantined(options.document, {passages.strategy for passages in written})
+    rejected = _rejected(options.document, {passages.strategy for passages in written})
     return {
         "document": document.id, "title": document.byline,
-        "strategies": [_strategy(passages, options.number, quarantined) for passages in written],
-        "quarantined": quarantined,
+        "strategies": [_strategy(passages, options.number, rejected) for passages in written],
+        "rejected": rejected,
     }  # fmt: skip
 
 
@@ -33,9 +33,9 @@ def lines(answer: dict) -> list[str]:
         found += ["", f"{one['strategy']}: {one['written']:,} passages{f' ({kinds})' if kinds else ''}, {len(one['shown'])} shown"]
         found += [line for passage in one["shown"] for line in _passage(passage)]
         found += _table(f"{one['strategy']}: {len(one['dropped'])} dropped: asked for, and not there", one["dropped"])
-    if not answer["quarantined"]:
-        return [*found, "", "None of them is in quarantine in any corpus that is here."]
-    return [*found, *_table(f"{len(answer['quarantined'])} times in quarantine: written, and kept out of a corpus", answer["quarantined"])]
+    if not answer["rejected"]:
+        return [*found, "", "None of them is rejected in any corpus that is here."]
+    return [*found, *_table(f"{len(answer['rejected'])} times rejected: written, and kept out of a corpus", answer["rejected"])]
 
 
 def _path(document: str) -> Path:
@@ -55,21 +55,21 @@ def _written(document: str, strategy: str | None) -> list[Path]:
     return [found[strategy]] if strategy else list(found.values())
 
 
-def _quarantined(document: str, strategies: set[str]) -> list[dict]:
+def _rejected(document: str, strategies: set[str]) -> list[dict]:
     found = []
-    for path in sorted(Path("results/corpora").glob("*/quarantine.jsonl")):
+    for path in sorted(Path("results/corpora").glob("*/rejected.jsonl")):
         found += [{"corpus": path.parent.name, "passage": row["id"], "rule": row["rule"], "detail": row["detail"]}
                   for row in files.read_json_lines(path) if row["document"] == document and row["strategy"] in strategies]
     return found
 
 
-def _strategy(passages: Passages, number: int, quarantined: list[dict]) -> dict:
+def _strategy(passages: Passages, number: int, rejected: list[dict]) -> dict:
     """Counts, and `number` passages at even distances in the order in which they were asked for."""
     some, total = passages.passages, len(passages.passages)
     chosen = [some[place * total // number] for place in range(number)] if total > number else some
     return {
         "strategy": passages.strategy, "written": total, "kinds": dict(Counter(passage.kind for passage in some)),
-        "shown": [_shown(passage, [row["corpus"] for row in quarantined if row["passage"] == passage.id]) for passage in chosen],
+        "shown": [_shown(passage, [row["corpus"] for row in rejected if row["passage"] == passage.id]) for passage in chosen],
         "dropped": passages.dropped,
     }  # fmt: skip
 

@@ -90,7 +90,7 @@ class Client:
 
     def _served(self, line: dict) -> dict:
         if line["outcome"] == ANSWERED:
-            self._sender.purse.serve()
+            self._sender.budget.serve()
         return line
 
     async def _answered(self, whole: dict, question: Question) -> dict:

@@ -1,4 +1,4 @@
-"""One request on its way: reserved on the account, tried again while the trouble is the server's, each try a line of the ledger."""
+"""Sends one request: its cost is reserved, it is tried again while the trouble is the server's, and each try is a line of the ledger."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from itertools import count
 
 from closedbook.llm import answers, errors, library, prices, requests, stopping
 from closedbook.llm.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
-from closedbook.llm.purse import Purse
+from closedbook.llm.budget import Budget
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
@@ -25,7 +25,7 @@ class Sender:
     def __init__(self, *, llm: LanguageModel, limits: Limits, ledger: Ledger, document: Document, section: str):
         self._llm, self._limits, self._ledger, self._document, self._section = llm, limits, ledger, document, section
         self._slots = Slots(ledger.folder, limits.concurrency)
-        self.purse = Purse(llm, limits, ledger)
+        self.budget = Budget(llm, limits, ledger)
 
     async def send(self, request: dict, question: Question) -> dict:
         """The ledger's line of the answer, or of why there is none (a setting that is refused, among others); it is on disk.
@@ -41,15 +41,15 @@ class Sender:
         deadline = time.monotonic() + self._limits.deadline
         for tries in count(1):
             came_to_wait = time.monotonic()
-            reserved = await self.purse.reserve(question, stop, slot)
+            reserved = await self.budget.reserve(question, stop, slot)
             deadline += time.monotonic() - came_to_wait  # the server is not to blame for waits for room under a limit
             started = time.time()
             came, trouble = await self._try(request["request"], question, deadline - time.monotonic())
             wait = self._wait(trouble, tries, deadline)
             line = {**request, "try": tries, "time": round(started, 3), "seconds": round(time.time() - started, 3), **came,
-                    **self._outcome(came, question, trouble, wait), "counted": self.purse.counted(came, reserved)}  # fmt: skip
+                    **self._outcome(came, question, trouble, wait), "counted": self.budget.counted(came, reserved)}  # fmt: skip
             self._ledger.append(line, self._document.text)
-            self.purse.settle(reserved, line)
+            self.budget.settle(reserved, line)
             await self._ledger.on_disk()  # before anybody uses it
             if line["outcome"] not in UNDECIDED or trouble.what_next == errors.OTHERWISE:
                 return line
@@ -66,8 +66,8 @@ class Sender:
         except Exception as error:
             trouble = self._blamed(errors.sorted_out(error, requests.sent(settings), heard[-1] if heard else None), question)
             return {**NO_ANSWER, "prices": None, "error.type": trouble.kind, "error": trouble.words}, trouble
-        cost = self.purse.cost(came, response)
-        return {**came, "cost_usd": cost, "prices": self.purse.prices.version, "error.type": None, "error": None}, None
+        cost = self.budget.cost(came, response)
+        return {**came, "cost_usd": cost, "prices": self.budget.prices.version, "error.type": None, "error": None}, None
 
     def _blamed(self, trouble: errors.Trouble, question: Question) -> errors.Trouble:
         """A context that is too short for the question, or for the answer that it leaves room for: then no other question fits either."""

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from closedbook import params
 from closedbook.generation import mixing
-from closedbook.generation.filters import Quarantine, Rule
+from closedbook.generation.filters import Filter, Rule
 from closedbook.generation.filters import rules as rules_of
 from closedbook.records import Passages
 from closedbook.sources.replay import Replay
@@ -42,7 +42,7 @@ def build(
 ) -> None:
     """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1],
     passages.jsonl and lines.npy int64 [passages], the byte at which each of its lines begins; replay_tokens.npy, replay_offsets.npy,
-    replay.jsonl and replay_lines.npy likewise; quarantine.jsonl, what `filters` kept out (filters.Quarantine), and replay_quarantine.jsonl, what
+    replay.jsonl and replay_lines.npy likewise; rejected.jsonl, what `filters` kept out (filters.Filter), and replay_rejected.jsonl, what
     holds a question; and last corpus.json with the counts.
 
     `questions` and `documents` are the files of the same documents. `base` is the base's folder, of which tokenizer.json and base.json are
@@ -58,9 +58,9 @@ def build(
     tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
     around = pinned["before_text"], [pinned["end_of_text_id"]]
     rules = rules_of(filters, questions, documents)
-    quarantine = Quarantine(rules)
-    learnt = list(quarantine.kept(_reported(_ordered(passages, seed), f"corpus {name}")))
-    files.write_json_lines(folder / "quarantine.jsonl", quarantine.rows)
+    filtered = Filter(rules)
+    learnt = list(filtered.kept(_reported(_ordered(passages, seed), f"corpus {name}")))
+    files.write_json_lines(folder / "rejected.jsonl", filtered.rejected)
     groups = {group: _tokenised(iter(pairs), tokenizer, around) for group, pairs in mixing.grouped(name, learnt, shares).items()}
     corpus = _write(folder, "", "passages.jsonl", mixing.mixed(groups, shares), arm.corpus_tokens)
     left_out = [(row, len(ids)) for pairs in groups.values() for row, ids in pairs]  # what has no place is still counted
@@ -75,8 +75,8 @@ def build(
         "existing_tokens": sum(strategy["existing_tokens"] for strategy in strategies.values()),
         "num_passages": len(corpus.rows),
         "num_passages_left_out": len(left_out),
-        "num_quarantined": len(quarantine.rows),
-        "quarantined": quarantine.counts(),
+        "num_rejected": len(filtered.rejected),
+        "rejected": filtered.counts(),
         "num_documents": len({row["document"] for row in corpus.rows}),
         "strategies": strategies,
         "kinds": _kinds(corpus),
@@ -210,10 +210,10 @@ def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
 def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: Around, folder: Path, rule: Rule) -> dict:
     """Write the replay data, but what holds a question; its counts for corpus.json."""
     wanted = round(train_tokens * rate / (1 - rate))
-    quarantine = Quarantine({"question": rule})
-    tokenised = _tokenised(quarantine.kept(source.rows()), tokenizer, around) if wanted else ()
+    filtered = Filter({"question": rule})
+    tokenised = _tokenised(filtered.kept(source.rows()), tokenizer, around) if wanted else ()
     replay = _write(folder, "replay_", "replay.jsonl", tokenised, wanted)
-    files.write_json_lines(folder / "replay_quarantine.jsonl", quarantine.rows)
+    files.write_json_lines(folder / "replay_rejected.jsonl", filtered.rejected)
     if wanted and not replay.rows:
         raise UserError(
             f"params.yaml: corpora.replay.path: {source.path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "
@@ -225,6 +225,6 @@ def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer
         "replay_train_tokens": wanted,
         "replay_epochs": wanted / replay.num_tokens if wanted else 0,
         "num_replay_passages": len(replay.rows),
-        "num_replay_quarantined": len(quarantine.rows),
+        "num_replay_rejected": len(filtered.rejected),
         "held_out_sha256": source.held_out_sha256,
     }

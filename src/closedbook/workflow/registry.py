@@ -19,8 +19,8 @@ from closedbook.workflow.receipts import FOLDER, WORK
 from closedbook.workflow.recipes import Bound
 
 RESULTS = Path("results")
-CORPUS = ("corpus.json", "tokens.npy", "offsets.npy", "lines.npy", "passages.jsonl", "quarantine.jsonl", "replay_tokens.npy",
-          "replay_offsets.npy", "replay_lines.npy", "replay.jsonl", "replay_quarantine.jsonl")
+CORPUS = ("corpus.json", "tokens.npy", "offsets.npy", "lines.npy", "passages.jsonl", "rejected.jsonl", "replay_tokens.npy",
+          "replay_offsets.npy", "replay_lines.npy", "replay.jsonl", "replay_rejected.jsonl")
 REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
           "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
 """the files of these folders"""

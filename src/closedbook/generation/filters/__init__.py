@@ -1,8 +1,8 @@
-"""What comes out is looked after: rules that keep passages out of every corpus, each with its reason.
+"""Filters: rules that keep passages out of every corpus, each with its reason.
 
-A rule is a function that looks at one passage and returns why it must not be learnt from: the detail, plain data for the quarantine; or
-None where it has nothing against it. It sees the passages in the corpus's order, so that the earlier of two that are alike stays, whatever
-comes later. To add one: a module with a function `rule` that makes it from its settings (None where it is off), and a line in `rules`.
+A rule is a function that looks at one passage and returns why it is rejected (the detail, plain data), or None where it passes. It sees
+the passages in the corpus's order, so that the earlier of two that are alike stays, whatever comes later.
+To add one: a module with a function `rule` that makes it from its settings (None where it is off), and a line in `rules`.
 """
 
 from collections import Counter
@@ -30,12 +30,12 @@ def rules(filters, questions: list[Path], documents: list[Path]) -> dict[str, Ru
     return {name: rule for name, rule in found.items() if rule}
 
 
-class Quarantine:
-    """Lets passages through that no rule has anything against, and holds what is said of the others."""
+class Filter:
+    """Lets passages through that no rule rejects, and records the others, each with its reason."""
 
     def __init__(self, rules: dict[str, Rule]):
         self._rules = rules
-        self.rows: list[dict] = []
+        self.rejected: list[dict] = []
         """{"id", "document", "strategy", "kind", "rule", "detail"}: the first rule with a reason, in the order of the passages"""
 
     def kept(self, passages: Iterable[tuple[dict, str]]) -> Iterator[tuple[dict, str]]:
@@ -45,11 +45,11 @@ class Quarantine:
             if reason is None:
                 yield row, text
             else:
-                self.rows.append({**row, **reason})
+                self.rejected.append({**row, **reason})
 
     def counts(self) -> dict[str, int]:
         """How many passages each rule that is on has kept out, those that found none among them."""
-        found = Counter(row["rule"] for row in self.rows)
+        found = Counter(row["rule"] for row in self.rejected)
         return {name: found[name] for name in self._rules}
 
     def _reason(self, identity: str, text: str) -> dict | None:

@@ -1,4 +1,4 @@
-"""The money side of requests: the most that one can cost, what it did cost, and both on the account."""
+"""The budget of requests: the most that one can cost is reserved, what it did cost replaces that, and both are in the account database."""
 
 import time
 from functools import cached_property
@@ -19,12 +19,12 @@ LOOK = 0.05
 
 class Reserved(NamedTuple):
     request: int
-    """its number on the account"""
+    """its number in the account"""
     most: Amount
 
 
-class Purse:
-    """For the requests about one document at one step. A model that is code of ours costs nothing and is not counted."""
+class Budget:
+    """Of the requests about one document at one step. A model that is code of ours costs nothing and is not counted."""
 
     def __init__(self, llm: LanguageModel, limits: Limits, ledger: Ledger):
         self._llm, self._limits = llm, limits
@@ -32,24 +32,24 @@ class Purse:
         self._account = None if self._free else Account(ledger.folder, step=ledger.step, document=ledger.document, model=llm.model)
         if self._account:
             ledger.closing.callback(self._account.close)
-        self._told = False
+        self._said = False
 
     @cached_property
     def prices(self) -> prices.Prices:
-        """Looked up when something is to be asked: LiteLLM takes seconds to load, and what the ledger has needs it not."""
+        """Looked up when something is to be asked: LiteLLM takes seconds to load, and an answer from the ledger does not need it."""
         return prices.FREE if self._free else prices.of(self._llm, self._limits)
 
     def serve(self) -> None:
-        """Count an answer that the ledger had."""
+        """Count an answer that came from the ledger."""
         if self._account:
             self._account.serve()
 
     async def reserve(self, question: Question, stop: Stop, slot: int) -> Reserved | None:
-        """Wait until the most that a request can cost is within the limits: the answers to others, of whichever job, make room, for they
-        cost less. The request holds the slot.
+        """Wait until the most that a request can cost fits the limits: answers to other requests, of any job, make room, because they
+        cost less than was reserved. The request holds the slot.
 
-        Raises LimitReached where that can't be, UserError where dollars are limited and nobody knows a price, and CancelledError where
-        no more is to be asked.
+        Raises LimitReached where it can never fit, UserError where dollars are limited and no price is known, and CancelledError where
+        no more requests are to leave.
         """
         if self._free:
             return None
@@ -58,14 +58,14 @@ class Purse:
         while isinstance(request := self._account.reserve(slot, most, self._limits), Reached):
             if request.for_good:
                 raise request.error()
-            self._tell(request, since)
+            self._say_once(request, since)
             await stop.pause(LOOK)
         return Reserved(request, most)
 
-    def _tell(self, reached: Reached, since: float) -> None:
-        """That somebody waits, once."""
-        if not self._told and time.monotonic() - since > errors.WORTH_A_LINE:
-            self._told = True
+    def _say_once(self, reached: Reached, since: float) -> None:
+        """That a request waits for room."""
+        if not self._said and time.monotonic() - since > errors.WORTH_A_LINE:
+            self._said = True
             terminal.note(f"limits.{reached.limit}: {reached.spent:,.6g} of {reached.allowed:,} are spent or reserved: waiting for the answers that "
                   "are in flight, which may make room")
 
@@ -74,14 +74,14 @@ class Purse:
             self._account.settle(reserved.request, line["outcome"], Amount(**line["counted"]))
 
     def _most(self, question: Question) -> Amount:
-        """At the full price: nobody knows beforehand what the provider has in its cache."""
+        """At the full price: what the provider has in its cache is not known beforehand."""
         schema = files.canonical(question.schema.model_json_schema()) if question.schema else ""
         counted = sum(prices.tokens(self._llm.model, text) for text in (*question.sent, schema))
         tokens = int(counted * prices.MARGIN) + prices.FRAME
         return Amount(tokens, self._llm.max_tokens, self.prices.usd(tokens, self._llm.max_tokens, question.searches))
 
     def cost(self, came: dict, response) -> float | None:
-        """Dollars for an answer; None where the server did not count its tokens or nobody knows a price."""
+        """Dollars for an answer; None where the server did not count its tokens or no price is known."""
         if came["gen_ai.usage.input_tokens"] is None:
             return None
         paid = None if self.prices.per_million else response._hidden_params.get("response_cost")  # LiteLLM knows discounts too

@@ -1,6 +1,6 @@
-"""What it costs to look after passages, rule by rule, beside tokenising the same ones in the same run.
+"""What filtering passages costs, rule by rule, beside tokenising the same ones in the same run.
 
-    PYTHONPATH=src OMP_NUM_THREADS=1 python benchmarks/care.py [PASSAGES]
+    PYTHONPATH=src OMP_NUM_THREADS=1 python benchmarks/filters.py [PASSAGES]
 
 Made-up passages of 500 words, whose language nobody can tell (that takes longest), a tenth of which repeat an earlier one but for some words; 4,609 made-up questions about 265 documents of 5,000
 words. Prints seconds for the paper's 265,000 passages too, as far as these grow with their number.
@@ -69,11 +69,11 @@ def main(number: int) -> None:
             began = time.perf_counter()
             rule = make(*asked) if name == "question" else make()
             ready = time.perf_counter()
-            quarantine = filters.Quarantine({name: rule})
-            for _ in quarantine.kept(some):
+            filtered = filters.Filter({name: rule})
+            for _ in filtered.kept(some):
                 pass
             took = time.perf_counter() - ready
-            print(f"{name:<16}{ready - began:>12.2f}{took:>8.2f}{took / tokenising:>15.2f}{len(quarantine.rows):>8,}"
+            print(f"{name:<16}{ready - began:>12.2f}{took:>8.2f}{took / tokenising:>15.2f}{len(filtered.rejected):>8,}"
                   f"{ready - began + took * PAPER / number:>15.0f}")  # fmt: skip
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:,.0f} MB")
 
