@@ -1,6 +1,6 @@
 """What it costs to know that nothing, or little, has to be done, by the number of documents.
 
-    python benchmarks/freshness.py 265          a finished line: no-op of both engines, reconcile and verify, one document edited
+    python benchmarks/freshness.py 265          a finished line: no-op of both engines, check and verify, one document edited
     python benchmarks/freshness.py 2000 plan    only the planning of a line of which nothing is made yet
 
 The documents are made up and short, and nearly nothing is trained. Results of each document are made in this process, so that building

@@ -20,7 +20,7 @@ def _counts(about, recipe):
 
 STEPS = {
     "counts": Stage(
-        module="closedbook.stages.counts", files=_counts, reads=("documents",), watches=("seed",),
+        module="closedbook.stages.counts", result="counts", files=_counts, reads=("documents",), watches=("seed",),
         recipes=lambda params, bound: {"counts": recipes.recipe("counts", {"seed": params.seed}, documents=bound)},
     ),
 """

@@ -1,7 +1,7 @@
 """Which commit holds the code that made a result: proved by its digest, since receipts name no commit.
 
 A receipt that named the commit would have other bytes in another history, and could only claim it. Here the code of each commit is
-digested as the working tree's is (freshness/code.py), never run.
+digested as the working tree's is (util/fingerprint.py), never run.
 """
 
 import ast

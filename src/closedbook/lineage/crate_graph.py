@@ -9,24 +9,19 @@ from closedbook.lineage.history import History, Job
 from closedbook.records import Document
 from closedbook.training import tracking
 from closedbook.util import files
-from closedbook.workflow.registry import STEPS
+from closedbook.workflow import registry
+from closedbook.workflow.registry import STAGES, STEPS
 
 DONE = "http://schema.org/CompletedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
 KINDS = {bool: "Boolean", int: "Integer", float: "Float"}
 """of a parameter's value; a text otherwise"""
-WORDS = {"documents": "document", "questions": "questions", "base": "base", "entities": "entity list", "passages": "passages",
-         "judgements": "judgements", "corpora": "corpus", "runs": "run", "retrieval": "chunks found for the questions", "scores": "score",
-         "report": "report", "receipts": "receipt"}
+WORDS = {"questions": "questions", "receipts": "receipt"} | {name: stage.result for name, stage in STAGES.items()}
 """what a file under results/ is, by its folder"""
 TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "application/yaml", ".csv": "text/csv", ".html": "text/html",
          ".js": "text/javascript", ".css": "text/css", ".png": "image/png",
          **dict.fromkeys(("", ".smk", ".lock", ".txt"), "text/plain")}
 """media types by suffix (Python's own table differs from machine to machine); bytes otherwise"""
-ONE = {"base", "retrieval", "report"}
-"""folders that are one result themselves"""
-LOOSE = {"documents", "questions", "entities", "passages", "judgements", "scores", "receipts"}
-"""folders that hold a result a file; in the others a folder in them is one result"""
 
 
 class Graph:
@@ -38,6 +33,7 @@ class Graph:
 
         self.crate, self.history, self._context = crate, history, ContextEntity
         self.workflow = crate.mainEntity
+        self._folders = {folder for name, job in history.jobs.items() for folder in registry.job(name, job.recipe).files.folders.values()}
         self._made: dict = {}
         """entities by id: the crate's own `get` looks through all entities for what it has not (10,000 jobs took 235 s instead of 5)"""
 
@@ -72,15 +68,14 @@ class Graph:
         file = self._made[path] = self.crate.add_file(dest_path=path, properties={**about(path, sha256), "additionalType": WORDS[folder]})
         if folder == "documents":
             _describe(file, path)
-        if folder not in LOOSE:
-            self._folder(Path(path), folder).append_to("hasPart", file)
+        for place in self._folders.intersection(Path(path).parents):
+            self._folder(place).append_to("hasPart", file)
         return file
 
-    def _folder(self, path: Path, folder: str):
+    def _folder(self, place: Path):
         """The folder that is one result: a corpus, a run, the base, the report."""
-        place = Path(*path.parts[: 2 if folder in ONE else 3])
         if str(place) not in self._made:
-            properties = {"name": str(place), "additionalType": WORDS[folder]}
+            properties = {"name": str(place), "additionalType": WORDS[place.parts[1]]}
             self._made[str(place)] = self.crate.add_dataset(dest_path=place, properties=properties)
         return self._made[str(place)]
 

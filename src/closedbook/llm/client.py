@@ -117,7 +117,7 @@ class Client:
 
     def _may_ask(self, question: Question, request: dict) -> None:
         """Raises UserError where nobody is to be asked or no key is there, and NotAnswered for a question that the model can't read."""
-        if os.environ.get(NO_CALLS) and not self._llm.model in OWN_MODELS:
+        if os.environ.get(NO_CALLS) and self._llm.model not in OWN_MODELS:
             settings = request["request"]
             raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "
                             f"{settings['sample']}, attempt {settings['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to "

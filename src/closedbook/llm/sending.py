@@ -8,8 +8,8 @@ from importlib import import_module
 from itertools import count
 
 from closedbook.llm import answers, errors, library, prices, requests, stopping
-from closedbook.llm.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
 from closedbook.llm.budget import Budget
+from closedbook.llm.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
 from closedbook.llm.requests import Question
 from closedbook.llm.slots import Slots
 from closedbook.params import OWN_MODELS, LanguageModel, Limits

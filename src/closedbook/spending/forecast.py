@@ -4,7 +4,6 @@
 """
 
 import argparse
-import os
 from dataclasses import asdict
 
 from closedbook.llm import account, ledger, prices
@@ -86,7 +85,7 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
         notes.append("≤: at most, for what is asked hangs on answers that are not there yet, entity lists among them")
     notes.append("not included: new tries where the server fails, and new attempts where an answer is of no use")
     if price is not prices.FREE:
-        notes.append(f"time: {params.limits.concurrency} requests in flight, {os.cpu_count()} jobs at once (snakemake --cores all)")
+        notes.append(f"time: {params.limits.concurrency} requests in flight (limits.concurrency)")
     if estimates.base_scale is None:
         notes.append("corpus tokens as the writer counts: the base model and its tokenizer are not here yet")
     return notes + estimates.bases(list(dict.fromkeys(prompt for job in found for prompt in job.open)))

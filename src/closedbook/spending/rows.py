@@ -1,6 +1,5 @@
 """What a step asks, over all documents, with what that will take."""
 
-import os
 from dataclasses import dataclass, fields
 
 from closedbook.llm import prices
@@ -57,17 +56,11 @@ def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Par
     seconds = sum(number * estimates.seconds(prompt) for prompt, _, number in asked)
     return Row(
         calls=known + to_ask, answered=known, to_ask=to_ask, is_bound=any(job.is_bound for job in jobs),
-        input_tokens=read, cached_tokens=cached, output_tokens=written, seconds=seconds / _at_once(jobs, params),
+        input_tokens=read, cached_tokens=cached, output_tokens=written, seconds=seconds / max(min(params.limits.concurrency, to_ask), 1),
         usd=price.usd(round(read), round(written), cached=round(cached)),
         corpus_tokens=sum(_corpus_tokens(job, estimates) for job in jobs), most_calls=attempts * to_ask,
         most_tokens=attempts * (most_read + most_written), most_usd=price.usd(round(attempts * most_read), attempts * most_written),
     )  # fmt: skip
-
-
-def _at_once(jobs: list[Job], params: Params) -> float:
-    """Requests in flight: as many as are allowed, unless the jobs at work ask for fewer, as those for entity lists do."""
-    asking = [job.open.total() for job in jobs if job.open]
-    return min(params.limits.concurrency, (os.cpu_count() or 1) * sum(asking) / len(asking)) if asking else 1
 
 
 def _corpus_tokens(job: Job, estimates: Estimates) -> float:

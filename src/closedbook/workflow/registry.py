@@ -56,6 +56,8 @@ class Stage:
     module: str
     """has `job(params, limits, **files)`: the recipe's parameters, the limits, and the files by name; it may return facts for the receipt.
     Where it is a coroutine function, many documents are worked on at once."""
+    result: str
+    """what one of its results is called"""
     recipes: Callable[[Params, Bound], dict[str, dict]]
     """what goes into its jobs besides files, by the recipe's name; one recipe serves all documents of a stage that works by document"""
     files: Callable[[list[str], dict], Files]
@@ -156,7 +158,8 @@ def _corpora(about: list[str], recipe: dict) -> Files:
 def _runs(about: list[str], recipe: dict) -> Files:
     folder = RESULTS / "runs" / about[0]
     return Files(inputs={"corpus": RESULTS / "corpora" / recipe["reads"]["corpus"], "base": RESULTS / "base"}, folders={"folder": folder},
-                 holds=("run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json"), work={"checkpoints": WORK / "checkpoints" / about[0]})
+                 holds=("run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json"),
+                 work={"checkpoints": WORK / "checkpoints" / about[0]})
 
 
 def _retrieval(about: list[str], recipe: dict) -> Files:
@@ -207,49 +210,62 @@ def _models(*sections: str) -> Callable[[dict], list[str]]:
 
 STEPS = {
     "documents": Stage(
-        module="closedbook.stages.documents", recipes=recipes.documents, files=_documents, per_document=True, folders=("questions",),
+        module="closedbook.stages.documents", result="document",
+        recipes=recipes.documents, files=_documents, per_document=True, folders=("questions",),
         watches=("seed", "documents", "miniature", "training.seeds"), also_reads=("${documents.path}",),
     ),
     "base": Stage(
-        module="closedbook.stages.base", recipes=recipes.base, files=_base, computed=True, also_reads=("${documents.path}",),
+        module="closedbook.stages.base", result="base",
+        recipes=recipes.base, files=_base, computed=True, also_reads=("${documents.path}",),
         watches=("seed", "base", "documents.source", "documents.path", "miniature", "training.device", "training.dtype", "training.threads",
                  "training.block_size", "arms", "scores.tasks"),
     ),
     "entities": Stage(
-        module="closedbook.stages.entities", recipes=recipes.entities, files=_entities, per_document=True, asks=_models("llm"), reads=("documents", "base"),
-        watches=("seed", "entities", "llm", "spacy"),
+        module="closedbook.stages.entities", result="entity list",
+        recipes=recipes.entities, files=_entities, per_document=True, asks=_models("llm"),
+        reads=("documents", "base"), watches=("seed", "entities", "llm", "spacy"),
     ),
     "passages": Stage(
-        module="closedbook.stages.passages", recipes=recipes.passages, files=_passages, per_document=True, asks=_models("llm"),
+        module="closedbook.stages.passages", result="passages",
+        recipes=recipes.passages, files=_passages, per_document=True, asks=_models("llm"),
         reads=("documents", "entities", "base"),
         watches=("seed", "arms", "llm", "passages"),
     ),
     "judgements": Stage(
-        module="closedbook.stages.judgements", recipes=recipes.judgements, files=_judgements, asks=_models("judge"),
+        module="closedbook.stages.judgements", result="judgements",
+        recipes=recipes.judgements, files=_judgements, asks=_models("judge"),
         reads=("documents", "passages", "base"),
         watches=("seed", "arms", "judge"),
     ),
     "corpora": Stage(
-        module="closedbook.stages.corpora", recipes=recipes.corpora, files=_corpora, reads=("documents", "questions", "passages", "base"),
+        module="closedbook.stages.corpora", result="corpus",
+        recipes=recipes.corpora, files=_corpora, reads=("documents", "questions", "passages", "base"),
         also_reads=("${corpora.replay.path}",), watches=("seed", "arms", "corpora", "training.seeds"),
     ),
     "runs": Stage(
-        module="closedbook.stages.runs", recipes=recipes.runs, files=_runs, computed=True, reads=("corpora", "base"),
+        module="closedbook.stages.runs", result="run",
+        recipes=recipes.runs, files=_runs, computed=True, reads=("corpora", "base"),
         watches=("seed", "arms", "training"),
     ),
     "retrieval": Stage(
-        module="closedbook.stages.retrieval", recipes=recipes.retrieval, files=_retrieval, computed=True,
+        module="closedbook.stages.retrieval", result="chunks found for the questions",
+        recipes=recipes.retrieval, files=_retrieval, computed=True,
         asks=_models("retrieval.embedder", "retrieval.reranker"), reads=("documents", "questions", "base"),
         watches=("retrieval", "scores.tasks", "readers"),
     ),
     "scores": Stage(
-        module="closedbook.stages.scores", recipes=recipes.scores, files=_scores, computed=True,
+        module="closedbook.stages.scores", result="score",
+        recipes=recipes.scores, files=_scores, computed=True,
         reads=("questions", "documents", "retrieval", "runs", "base"), also_reads=("evals/quality", "${corpora.replay.path}"),
         watches=("seed", "arms", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "readers"),
     ),
-    "readers": Stage(module="closedbook.stages.readers", recipes=recipes.readers, files=_asked, asks=_models("reader"), within="scores", watches=()),
+    "readers": Stage(
+        module="closedbook.stages.readers", result="score", recipes=recipes.readers, files=_asked, asks=_models("reader"), within="scores",
+        watches=(),
+    ),
     "report": Stage(
-        module="closedbook.stages.report", recipes=recipes.report, files=_report,
+        module="closedbook.stages.report", result="report",
+        recipes=recipes.report, files=_report,
         reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores"),
         watches=("seed", "arms", "training.seeds", "report", "scores.tasks", "judge.model", "readers"),
     ),
