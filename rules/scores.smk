@@ -7,7 +7,7 @@ rule scores:
 
 
 def is_here(wildcards):
-    """Whether the model runs on this machine: a reader is behind an API."""
+    """Whether the model runs on this machine: an API model does not."""
     return RUN.recipe(f"scores/{wildcards.run}")["step"] == "scores"
 
 
