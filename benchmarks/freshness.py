@@ -1,10 +1,10 @@
 """What it costs to know that nothing, or little, has to be done, by the number of documents.
 
-    python benchmarks/freshness.py 265          a finished line: no-op of both engines, check and verify, one document edited
-    python benchmarks/freshness.py 2000 plan    only the planning of a line of which nothing is made yet
+    python benchmarks/freshness.py 265          a finished pipeline: no-op of both engines, check and verify, one document edited
+    python benchmarks/freshness.py 2000 plan    only the planning of a pipeline of which nothing is made yet
 
 The documents are made up and short, and nearly nothing is trained. Results of each document are made in this process, so that building
-the line takes a minute and not an hour; everything measured runs as a user runs it.
+the pipeline takes a minute and not an hour; everything measured runs as a user runs it.
 """
 
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import jobs_here  # tests/jobs_here.py
-from line import Line  # tests/line.py: a copy of the project with a toy base
+from pipeline import Pipeline  # tests/pipeline.py: a copy of the project with a toy base
 
 from closedbook.workflow import plan, upkeep
 
@@ -28,15 +28,15 @@ SYLLABLES = "ka lo mi ren tas vel dor an eth ru".split()
 
 def main(num_documents: int, only_plan: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        line = Line(Path(folder) / "line", documents={"source": "folder", "path": "texts"},
+        pipeline = Pipeline(Path(folder) / "pipeline", documents={"source": "folder", "path": "texts"},
                     arms={"entigraph": {"strategy": "entigraph", "corpus_tokens": 20000, "epochs": 1}})
-        _write_documents(line.folder / "texts", num_documents)
-        os.chdir(line.folder)
+        _write_documents(pipeline.folder / "texts", num_documents)
+        os.chdir(pipeline.folder)
         if only_plan:
             _measured("snakemake --dry-run, nothing made", "snakemake", "--cores", "2", "--dry-run")
         else:
-            _make(line)
-            _measure(line)
+            _make(pipeline)
+            _measure(pipeline)
 
 
 def _write_documents(folder: Path, number: int) -> None:
@@ -59,14 +59,14 @@ def _name(number: int) -> str:
     return word.capitalize()
 
 
-def _make(line: Line) -> None:
-    """A finished line under git and DVC: the jobs of each document here, all others by Snakemake."""
+def _make(pipeline: Pipeline) -> None:
+    """A finished pipeline under git and DVC: the jobs of each document here, all others by Snakemake."""
     jobs_here.make(plan.make())
-    line.commit()
-    line.snakemake()
+    pipeline.commit()
+    pipeline.snakemake()
 
 
-def _measure(line: Line) -> None:
+def _measure(pipeline: Pipeline) -> None:
     _measured("snakemake, nothing to do", "snakemake", "--cores", "2")
     _measured("dvc repro, nothing to do", "dvc", "repro")
     planned = plan.make()
@@ -74,7 +74,7 @@ def _measure(line: Line) -> None:
     upkeep.check(planned)
     upkeep.verify(planned, "passages")
     print(f"check and verify: {time.monotonic() - started:.2f} s for {len(planned.receipts())} receipts")
-    edited = next((line.folder / "texts").glob("*.txt"))
+    edited = next((pipeline.folder / "texts").glob("*.txt"))
     edited.write_text(edited.read_text() + "\n\nAnna Kell came back to the bridge in the autumn.\n")
     output = _measured("snakemake after an edit of one document, to its corpus", "snakemake", "--cores", "2", "corpora")
     print("  its jobs:", ", ".join(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", output)))
@@ -84,7 +84,7 @@ def _measure(line: Line) -> None:
 
 def _measured(label: str, program: str, *arguments: str) -> str:
     """Run a command to its end; print its seconds and the peak memory of all its processes together."""
-    command = [sys.executable, str(ROOT / "benchmarks/line.py"), "run", str(Path(sys.prefix) / "bin" / program), *arguments]
+    command = [sys.executable, str(ROOT / "benchmarks/pipeline.py"), "run", str(Path(sys.prefix) / "bin" / program), *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(f"{label}: {done.stdout[-3000:]}")

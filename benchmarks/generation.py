@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 import jobs_here  # noqa: E402  (tests/jobs_here.py)
-from line import Line  # noqa: E402  (tests/line.py: a copy of the project with a toy base)
+from pipeline import Pipeline  # noqa: E402  (tests/pipeline.py: a copy of the project with a toy base)
 from model_server import ModelServer  # noqa: E402
 
 from closedbook.workflow import plan  # noqa: E402
@@ -55,13 +55,13 @@ def throughput(documents: int = 4) -> None:
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
         for latency, passages in PASSAGES.items():
             ideal = IN_FLIGHT / latency
-            line = _line(Path(folder) / f"line-{latency}", server, documents, passages)
-            body = _body(line)
+            pipeline = _pipeline(Path(folder) / f"pipeline-{latency}", server, documents, passages)
+            body = _body(pipeline)
             server.begin(0.0)
-            line.snakemake("entities")
+            pipeline.snakemake("entities")
             print(f"latency {latency} s, ideal with {IN_FLIGHT} in flight: {ideal:.0f} requests a second", flush=True)
             for name, ask in (("bare aiohttp", lambda: asyncio.run(_bare(server.url, body, ASKED_ALONE["bare aiohttp"]))),
-                              ("closedbook", lambda: line.snakemake("passages")),
+                              ("closedbook", lambda: pipeline.snakemake("passages")),
                               ("one at a time in 8 processes", lambda: _authors_way(server.url, body, Path(folder)))):
                 server.begin(latency)
                 started = time.monotonic()
@@ -86,7 +86,7 @@ async def _bare(url: str, body: bytes, requests: int) -> None:
 
 
 def _authors_way(url: str, body: bytes, folder: Path) -> None:
-    """A process a document, its requests one after the other, all that it has written anew after each."""
+    """One process per document, its requests one after the other, all that it has written anew after each."""
     requests = ASKED_ALONE["one at a time in 8 processes"]
     with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_one_by_one, [url] * 8, [body] * 8, [folder / f"{number}.json" for number in range(8)], [requests // 8] * 8))
@@ -100,9 +100,9 @@ def _one_by_one(url: str, body: bytes, path: Path, requests: int) -> None:
         path.write_text(json.dumps(answers))
 
 
-def _body(line: Line) -> bytes:
+def _body(pipeline: Pipeline) -> bytes:
     """A request like closedbook's."""
-    text = next((line.folder / "texts").glob("*.txt")).read_text()
+    text = next((pipeline.folder / "texts").glob("*.txt")).read_text()
     return json.dumps({"model": "toy", "messages": [{"role": "user", "content": text}], "max_tokens": 1000}).encode()
 
 
@@ -110,27 +110,27 @@ def killed(kills: int = 20) -> None:
     """Passages of 4 documents, killed whole (snakemake and its jobs) after seeded numbers of requests, then run to the end."""
     draw = random.Random(1)
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
-        line = _line(Path(folder) / "line", server, documents=4, passages=400)
-        whole = line.copy(Path(folder) / "whole")
+        pipeline = _pipeline(Path(folder) / "pipeline", server, documents=4, passages=400)
+        whole = pipeline.copy(Path(folder) / "whole")
         server.begin(0.0)
         whole.snakemake("passages")
         total = server.counts()["received"]
         server.begin(0.3)
         instants = sorted(draw.sample(range(1, total * 9 // 10), kills))
-        in_flight = [_kill(line, server, after - before, draw.uniform(0, 0.3)) for before, after in pairwise([0, *instants])]
-        line.snakemake("passages")
+        in_flight = [_kill(pipeline, server, after - before, draw.uniform(0, 0.3)) for before, after in pairwise([0, *instants])]
+        pipeline.snakemake("passages")
         repeated = server.counts()["repeated"]
-        ours, wanted = line.bytes(), whole.bytes()
+        ours, wanted = pipeline.bytes(), whole.bytes()
     different = sorted(name for name in {*ours, *wanted} if ours.get(name) != wanted.get(name))
     print(f"{kills} kills with {sum(in_flight)} of {total} requests in flight ({', '.join(map(str, in_flight))}): {repeated} repeated; "
           f"{len(wanted)} files, other than an uninterrupted run's: {', '.join(different) or 'none'}")
     sys.exit(bool(different) or repeated > sum(in_flight))
 
 
-def _kill(line: Line, server: ModelServer, requests: int, seconds: float) -> int:
+def _kill(pipeline: Pipeline, server: ModelServer, requests: int, seconds: float) -> int:
     """Start the passages, kill everything so many seconds after so many requests came; how many then were in flight."""
     command, before = [str(Path(sys.prefix) / "bin/snakemake"), "--cores", str(JOBS), "passages"], server.counts()["received"]
-    process = subprocess.Popen(command, cwd=line.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=pipeline.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while server.counts()["received"] < before + requests:
         if process.poll() is not None:
             sys.exit(f"ended before {requests} requests came")
@@ -144,15 +144,15 @@ def _kill(line: Line, server: ModelServer, requests: int, seconds: float) -> int
 
 
 def overspend() -> None:
-    """Each limit alone, with answers that tell what they used and with such that do not; what the server would bill against it."""
+    """Each limit alone, with answers that report what they used and with such that do not; what the server would bill against it."""
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
-        fresh = _line(Path(folder) / "line", server, documents=4, passages=400)
+        fresh = _pipeline(Path(folder) / "pipeline", server, documents=4, passages=400)
         for usage in (True, False):
             for name, limit in LIMITS.items():
-                line = fresh.copy(Path(folder) / f"{name}-{usage}")
-                line.set(limits={name: limit})
+                pipeline = fresh.copy(Path(folder) / f"{name}-{usage}")
+                pipeline.set(limits={name: limit})
                 server.begin(0.1, usage)
-                line.snakemake("passages", status=1)
+                pipeline.snakemake("passages", status=1)
                 counts = server.counts()
                 billed = {"max_calls": counts["received"], "max_tokens": counts["prompt_tokens"] + counts["completion_tokens"],
                           "max_usd": (USD[0] * counts["prompt_tokens"] + USD[1] * counts["completion_tokens"]) / 1e6}[name]
@@ -162,29 +162,29 @@ def overspend() -> None:
 
 def added(documents: int = 265) -> None:
     with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
-        line = _line(Path(folder) / "line", server, documents, passages=4)
-        os.chdir(line.folder)
+        pipeline = _pipeline(Path(folder) / "pipeline", server, documents, passages=4)
+        os.chdir(pipeline.folder)
         server.begin(0.0)
         jobs_here.make(plan.make())
         before = server.counts()["received"]
-        _write_document(line.folder / "texts", documents)
+        _write_document(pipeline.folder / "texts", documents)
         server.begin(0.0)
-        line.snakemake("passages")
+        pipeline.snakemake("passages")
         print(f"{documents} documents: {before:,} requests; one more: {server.counts()['received']}")
 
 
-def _line(folder: Path, server: ModelServer, documents: int, passages: int) -> Line:
+def _pipeline(folder: Path, server: ModelServer, documents: int, passages: int) -> Pipeline:
     """A project that asks for an entity list and so many passages of each document, with IN_FLIGHT requests in flight in all its jobs."""
     pairs = min(passages, math.comb(ENTITIES, 2))
-    line = Line(folder, documents={"source": "folder", "path": "texts"}, entities={"max": ENTITIES},
+    pipeline = Pipeline(folder, documents={"source": "folder", "path": "texts"}, entities={"max": ENTITIES},
                 llm={"model": "openai/toy", "api_base": server.url, "max_tokens": MAX_TOKENS},
                 passages={"attempts": 2, "entigraph": {"order": "seeded", "singles": 0, "pairs": pairs, "triplets": passages - pairs,
                                                        "summary": False}},
                 limits={"concurrency": IN_FLIGHT, **UNLIMITED})
-    (line.folder / "texts").mkdir()
+    (pipeline.folder / "texts").mkdir()
     for number in range(documents):
-        _write_document(line.folder / "texts", number)
-    return line
+        _write_document(pipeline.folder / "texts", number)
+    return pipeline
 
 
 def _write_document(folder: Path, number: int) -> None:

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from line import copy_project  # tests/line.py
+from pipeline import copy_project  # tests/pipeline.py
 
 from closedbook import presets
 from closedbook.analysis import certainty, table
@@ -82,7 +82,7 @@ def prepare(place: Path, changes: dict) -> None:
 
 
 def print_table(folder: Path) -> None:
-    """A row an arm or a step from arm to arm, a column a variant: accuracy, or what the step adds on the same questions, over all training
+    """One row per arm or step from arm to arm, one column per variant: accuracy, or what the step adds on the same questions, over all training
     seeds ± its standard error, over seeds and books (of variants with one seed, over books only)."""
     columns = {variant: answers(folder / variant) for variant in VARIANTS if finished(folder / variant)}
     if not columns:

@@ -34,7 +34,7 @@ def _install() -> None:
 
 
 class Browser:
-    """A reader of the lineage page: opens an address, clicks, goes back, types; each waits until what the address names is shown.
+    """Somebody on the lineage page: opens an address, clicks, goes back, types; each waits until what the address names is shown.
 
     What any script of a page would have alerted is in its variable `alerts`.
     """

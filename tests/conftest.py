@@ -7,15 +7,15 @@ for name in list(os.environ):
         del os.environ[name]  # no test may reach a provider
 
 import pytest  # noqa: E402  (the environment comes first)
-from line import Line, jobs  # noqa: E402
+from pipeline import Pipeline, jobs  # noqa: E402
 from openai_server import Server  # noqa: E402
 from texts import check_nothing_hostile, write_documents  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
-    """Of two workers, one begins with the tests that share the line made below, so that it is made once, the other with all else slow."""
+    """Of two workers, one begins with the tests that share the finished pipeline below, so that it is made once, the other with all else slow."""
     slow = [item for item in items if item.get_closest_marker("slow")]
-    sharing = [item for item in slow if "made" in item.fixturenames]
+    sharing = [item for item in slow if "finished_pipeline" in item.fixturenames]
     quick = [item for item in items if item not in slow]
     fill = len(items) // 2 - len(sharing)
     items[:] = [*sharing, *quick[:fill], *(item for item in slow if item not in sharing), *quick[fill:]]
@@ -23,31 +23,31 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def server():
-    """A language model for the lines below; each test sees how often it was asked the same."""
+    """A language model for the pipelines below; each test sees how often it was asked the same."""
     with Server() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory, server):
-    """A finished line under git and DVC, written by a model; never changed, only copied."""
+def finished_pipeline(tmp_path_factory, server):
+    """A finished pipeline under git and DVC, written by a model; never changed, only copied."""
     llm = {"model": "openai/toy", "api_base": server.url, "max_tokens": 500}
-    line = Line(tmp_path_factory.mktemp("made") / "line", documents={"source": "folder", "path": "texts"}, llm=llm)
-    write_documents(line.folder / "texts")
-    line.commit()
-    output = line.snakemake()
+    pipeline = Pipeline(tmp_path_factory.mktemp("finished") / "pipeline", documents={"source": "folder", "path": "texts"}, llm=llm)
+    write_documents(pipeline.folder / "texts")
+    pipeline.commit()
+    output = pipeline.snakemake()
     assert jobs(output) == {"documents shard": 2, "base": 1, "entities shard": 2, "passages shard": 2, "corpus": 1, "run": 1, "score": 2,
                             "report": 1, "all": 1}  # fmt: skip
     assert server.received == 3 + 3 * 4 and server.repeated() == 0
-    line.commit("results")
-    check_nothing_hostile(line.folder)
-    line.asked = server.bodies.copy()
-    return line
+    pipeline.commit("results")
+    check_nothing_hostile(pipeline.folder)
+    pipeline.asked = server.bodies.copy()
+    return pipeline
 
 
 @pytest.fixture
-def line(made, server, tmp_path):
-    """A copy of the finished line, which may ask the model for what is new and for nothing else."""
-    server.bodies = made.asked.copy()
-    yield made.copy(tmp_path / "line")
+def pipeline(finished_pipeline, server, tmp_path):
+    """A copy of the finished pipeline, which may ask the model for what is new and for nothing else."""
+    server.bodies = finished_pipeline.asked.copy()
+    yield finished_pipeline.copy(tmp_path / "pipeline")
     assert server.repeated() == 0, "what the ledger holds was asked again"

@@ -160,8 +160,8 @@ def test_an_answer_other_than_a_judgement_carries_is_named():
 
 
 @pytest.mark.parametrize("step, name, path", [("retrieval", "retrieval/retrieval", "results/retrieval/retrieval.json"),
-                                              ("reader-big", "scores/reader-big", "results/scores/reader-big.json")])
-def test_a_changed_call_makes_what_was_found_or_read_by_it_untrusted(step, name, path):
+                                              ("reader-big", "scores/api-big", "results/scores/api-big.json")])
+def test_a_changed_call_makes_what_was_found_or_answered_by_it_untrusted(step, name, path):
     called(step, "k9", "all is well")
     job(name, PASSAGES, **{path: {}})
     segment = Path(f"ledger/{step}/d.jsonl")

@@ -246,8 +246,8 @@ def test_share_of_the_gain_by_hand(tmp_path):
     assert "95% interval over questions only" in words.in_words(table)
     assert compare(tmp_path, "base", "entigraph")["shares"] == [table]
     for task in (CLOSED, OPEN):
-        scored(tmp_path, "reader-gpt", [1] * 20, seed=None, task=task, strategy="reader")
-    assert overview.shares(scores_in(tmp_path)) == [table] and compare(tmp_path, "base", "reader-gpt")["shares"] == []
+        scored(tmp_path, "api-gpt", [1] * 20, seed=None, task=task, strategy="api_model")
+    assert overview.shares(scores_in(tmp_path)) == [table] and compare(tmp_path, "base", "api-gpt")["shares"] == []
 
 
 def test_the_share_of_several_seeds_draws_seeds_too(tmp_path):
@@ -291,11 +291,11 @@ def test_the_report_holds_each_arm_against_the_base_and_the_largest_plain_one(tm
     arms = (("raw", "raw", 10), ("rephrase", "rephrase", 90), ("rephrase-half", "rephrase", 45), ("qa", "qa+active_reading", 99))
     for arm, strategy, tokens in arms:
         scored(tmp_path, arm, [1, 0], strategy=strategy, tokens=tokens)
-    scored(tmp_path, "reader-large", [1, 1], seed=None, strategy="reader", tokens=0)
+    scored(tmp_path, "api-large", [1, 1], seed=None, strategy="api_model", tokens=0)
     found = overview.comparisons(scores_in(tmp_path), CLOSED)
     assert [(one["a"], one["b"]) for one in found] == [
-        *(("base", arm) for arm in ("qa", "raw", "reader-large", "rephrase-half", "rephrase")),
-        *(("rephrase", arm) for arm in ("qa", "raw", "reader-large", "rephrase-half")),
+        *(("base", arm) for arm in ("api-large", "qa", "raw", "rephrase-half", "rephrase")),
+        *(("rephrase", arm) for arm in ("api-large", "qa", "raw", "rephrase-half")),
     ]
     assert overview.comparisons(scores_in(tmp_path), "quality_rag") == []
 

@@ -21,7 +21,7 @@ PROJECT = published.Project(root="a" * 40, commit="b" * 40, date="2026-01-02T03:
 
 
 @pytest.fixture
-def line(tmp_path, monkeypatch):
+def pipeline(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     toy_history.write()
     for name in ("Snakefile", "params.yaml", "rules/runs.smk"):
@@ -50,15 +50,15 @@ def violations(folder: Path, cache: Path) -> list[str]:
     return [issue.message for issue in services.validate(settings).get_issues()]
 
 
-def test_a_validator_takes_the_crate_and_no_broken_one(line):
+def test_a_validator_takes_the_crate_and_no_broken_one(pipeline):
     entities = write()
-    assert violations(line / "crate", line / "cache") == []
+    assert violations(pipeline / "crate", pipeline / "cache") == []
     del entities["#job/runs/raw-s1"]["instrument"], entities["./"]["license"]
     entities["#job/base/base"]["ours"] = "a word of no context"
     broken = {**files.read_json("crate/ro-crate-metadata.json"), "@graph": list(entities.values())}
     files.write_json("crate/ro-crate-metadata.json", broken)
     os.unlink("results/scores/raw-s1.json")
-    found = "\n".join(violations(line / "crate", line / "cache"))
+    found = "\n".join(violations(pipeline / "crate", pipeline / "cache"))
     assert "Action MUST have an instrument" in found and "MUST have a `license`" in found
     assert 'JSON-LD key "ours"' in found and "does not include the Data Entity 'results/scores/raw-s1.json'" in found
 
@@ -67,7 +67,7 @@ def named(value) -> list[str]:
     return [one["@id"] for one in (value if isinstance(value, list) else [value])]
 
 
-def test_each_job_is_an_action_between_the_files_of_its_receipt(line):
+def test_each_job_is_an_action_between_the_files_of_its_receipt(pipeline):
     entities, history = write(), History.here()
     for job in history.jobs.values():
         action = entities[f"#job/{job.name}"]
@@ -81,27 +81,27 @@ def test_each_job_is_an_action_between_the_files_of_its_receipt(line):
     assert "Not proved: the moon." in entities["./"]["description"] and entities["./"]["version"] == PROJECT.commit
 
 
-def test_what_was_retrieved_is_one_folder_of_two_files(line):
+def test_what_was_retrieved_is_one_folder_of_two_files(pipeline):
     made = [f"results/retrieval/{name}" for name in ("chunks.jsonl", "retrieval.json")]
     for path in made:
         files.write_json(path, [])
     toys.receipt("retrieval/retrieval", ["results/documents/d.json"], made)
     entities = write()
     assert named(entities["results/retrieval/"]["hasPart"]) == made and "hasPart" not in entities[made[0]]
-    assert violations(line / "crate", line / "cache") == []
+    assert violations(pipeline / "crate", pipeline / "cache") == []
 
 
-def test_the_same_history_gives_the_same_bytes_and_its_sums_hold(line):
+def test_the_same_history_gives_the_same_bytes_and_its_sums_hold(pipeline):
     write("crate"), write("again")
     assert Path("crate/ro-crate-metadata.json").read_bytes() == Path("again/ro-crate-metadata.json").read_bytes()
     sums = dict(reversed(row.split("  ")) for row in Path("crate/SHA256SUMS").read_text().splitlines())
     assert sums == {name: files.sha256_file(Path("crate") / name) for name in sums}
     paths = {path.relative_to("crate") for path in Path("crate").rglob("*") if path.is_file()}
     assert sums.keys() == {str(path) for path in paths if path.parts[0] not in ("results", "SHA256SUMS")}
-    assert str(line) not in Path("crate/ro-crate-metadata.json").read_text()
+    assert str(pipeline) not in Path("crate/ro-crate-metadata.json").read_text()
 
 
-def test_only_an_earlier_crate_of_this_project_is_overwritten(line, monkeypatch):
+def test_only_an_earlier_crate_of_this_project_is_overwritten(pipeline, monkeypatch):
     monkeypatch.setattr(published, "history", History.here)
     toy_history.commit("2026-01-02T03:04:05+00:00", "Snakefile")
     for _ in range(2):
@@ -122,6 +122,6 @@ def test_only_an_earlier_crate_of_this_project_is_overwritten(line, monkeypatch)
         crate.answer(Namespace(folder=Path("crate")))
 
 
-def test_without_a_commit_there_is_nothing_to_describe(line):
+def test_without_a_commit_there_is_nothing_to_describe(pipeline):
     with pytest.raises(UserError, match="no commit here"):
         crate.answer(Namespace(folder=Path("crate")))

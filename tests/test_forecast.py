@@ -183,8 +183,8 @@ def test_a_model_of_ours_or_none_costs_nothing_and_that_is_said(project, server,
 def test_what_is_asked_of_other_models_is_not_forecast_and_that_is_said(project, capsys):
     project.set(llm={"model": None, "api_base": None})
     assert "nothing leaves this machine" in " ".join(forecast(capsys)["notes"])
-    project.set(judge={"model": "openai/judging"}, readers={"small": {"model": "openai/small", "api_base": None, "tasks": ["quality_rag_cot"]}},
+    project.set(judge={"model": "openai/judging"}, api_models={"small": {"model": "openai/small", "api_base": None, "tasks": ["quality_rag_cot"]}},
                 retrieval={"embedder": {"model": "openai/finding", "api_base": None}})
     notes = " ".join(forecast(capsys)["notes"])
     assert "nothing leaves this machine" not in notes
-    assert "not included: what is asked of readers.small (openai/small), judge (openai/judging), retrieval.embedder (openai/finding)" in notes
+    assert "not included: what is asked of api_models.small (openai/small), judge (openai/judging), retrieval.embedder (openai/finding)" in notes

@@ -162,7 +162,7 @@ def score(run, nats, sha256="x"):
 
 
 def test_base_and_runs_side_by_side_by_hand():
-    scores = [score("base", [10, 20]), {"run": "reader"}, score("same", [10, 20]), score("worse", [15, 25])]
+    scores = [score("base", [10, 20]), {"run": "api-gpt"}, score("same", [10, 20]), score("worse", [15, 25])]
     base, same, worse = forgotten.rows(scores, seed=1)
     assert (base["ratio"], base["interval"], same["ratio"]) == (1.0, None, 1.0)
     assert worse["ratio"] == pytest.approx(math.exp(0.5)) and worse["interval"] == pytest.approx([math.exp(0.5)] * 2)

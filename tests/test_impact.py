@@ -43,7 +43,7 @@ def project(tmp_path, monkeypatch):
     for name in ("src", "evals"):
         Path(name).symlink_to(ROOT / name)
     params["arms"] = {"a": {"strategy": "entigraph", "corpus_tokens": 30, "epochs": 2, "seeds": [1]}}
-    params["readers"] = {"gpt": {"model": "openai/gpt-4-turbo", "api_base": None, "tasks": ["quality_cot"]}}
+    params["api_models"] = {"gpt": {"model": "openai/gpt-4-turbo", "api_base": None, "tasks": ["quality_cot"]}}
     monkeypatch.delenv("DVC_ROOT", raising=False)
     params["documents"] = {"source": "folder", "path": "texts", "limit": None}
     with open("params.yaml", "w") as handle:
@@ -261,14 +261,14 @@ def test_each_kind_of_left_over_is_found_with_the_command_that_removes_it(projec
         assert not broken()
 
 
-def test_a_reader_s_score_is_one_of_the_scores(project):
-    files.write_json("results/scores/reader-gpt.json", {})
-    recipe = {"step": "readers", "params": {}, "code": "c" * 64, "prompts": {}, "assets": {}}
+def test_an_api_model_s_score_is_one_of_the_scores(project):
+    files.write_json("results/scores/api-gpt.json", {})
+    recipe = {"step": "api_models", "params": {}, "code": "c" * 64, "prompts": {}, "assets": {}}
     place = f"results/questions/{VARN}.json"
-    receipts.write(receipts.FOLDER / "scores/reader-gpt.json", recipe=recipe, inputs={place: files.sha256_file(place)},
-                   outputs=[Path("results/scores/reader-gpt.json")], facts={})
+    receipts.write(receipts.FOLDER / "scores/api-gpt.json", recipe=recipe, inputs={place: files.sha256_file(place)},
+                   outputs=[Path("results/scores/api-gpt.json")], facts={})
     answer = ask(VARN)
-    assert answer["scores"] == ["a-s1", "reader-gpt"] and answer["rebuilt"]["readers"] == 1
+    assert answer["scores"] == ["a-s1", "api-gpt"] and answer["rebuilt"]["api_models"] == 1
 
 
 def test_a_call_about_another_document_that_shows_chunks_of_it_is_told_of_found_and_struck_alone(project):

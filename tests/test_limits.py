@@ -38,7 +38,7 @@ def many(url, folder, number=64, llm_changes=None, step="test", **limit_changes)
 
 
 def of_several(url, folder, number=64, documents=5, **limit_changes):
-    """The same spread over documents in one loop, as a judge, a reader and an embedder ask."""
+    """The same spread over documents in one loop, as a judge, an API model and an embedder ask."""
 
     async def one(ledger, document):
         client = llm.Client(llm=settings(url), limits=limits(**{"concurrency": 64, **limit_changes}), ledger=ledger,

@@ -113,7 +113,7 @@ def flat(settings, prefix=""):
         yield from flat(value, f"{prefix}{name}.") if isinstance(value, dict) and value else [prefix + name]
 
 
-RENAMED = {"arm": "arms", "reader": "readers", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters",
+RENAMED = {"arm": "arms", "api_model": "api_models", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters",
            "held_out": "corpora.replay.held_out", "shares": "arms", "run_seed": "training.seeds", "strategies": "arms", "strategy": "arms",
            "letters": "scores.tasks"}
 """parameters that stand in a recipe under another name than in params.yaml"""

@@ -228,7 +228,7 @@ def nearest(colours):
 def test_the_colours_of_a_dozen_lines_stay_apart():
     lines = [*STRATEGIES, *(f"qa+mixture-{number}" for number in range(4))]
     looks = plots.looks(lines)
-    assert list(looks) == ["base", "reader", *lines] and len({marker for _, marker in looks.values()}) == 13
+    assert list(looks) == ["base", "api_model", *lines] and len({marker for _, marker in looks.values()}) == 13
     assert nearest([looks[line][0] for line in ["base", *lines]]) > 20 > nearest(["#0072B2", "#1E80BE"])
 
 
@@ -482,19 +482,19 @@ def test_what_was_forgotten_stands_beside_the_base(inputs, tmp_path):
     assert files.read_json(inputs["folder"] / "metrics.json")["raw"]["replay_perplexity"] == 4.4817
 
 
-def test_a_reader_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
-    inputs["scores"].append(score(tmp_path, "reader-large", "reader", 0, 0.7, seed=None))
+def test_an_api_model_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
+    inputs["scores"].append(score(tmp_path, "api-large", "api_model", 0, 0.7, seed=None))
     path = inputs["scores"][-1]
     found = files.read_json(path)
     del found["tasks"]["quality_closed"], found["forgetting"]
     files.write_json(path, found)
     seen = words(built(inputs))
-    assert "reader-large 0.700 ± 0.050 questions only 0.065 to 1.000 reader" in seen and "the best of 2 arms, entigraph" in seen
-    assert "reader-large base +0.438" in seen and "reader" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
+    assert "api-large 0.700 ± 0.050 questions only 0.065 to 1.000 api_model" in seen and "the best of 2 arms, entigraph" in seen
+    assert "api-large base +0.438" in seen and "api_model" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
-    assert first.splitlines()[-1].startswith("reader-large") and "reader-large" not in second
+    assert first.splitlines()[-1].startswith("api-large") and "api-large" not in second
     linked = re.findall(r"lineage.html#score/([a-z0-9-]+)", (inputs["folder"] / "report.html").read_text())
-    assert {*linked} == {"base", "raw-s1", "entigraph-s1"}, "the lineage page knows no reader"
+    assert {*linked} == {"base", "raw-s1", "entigraph-s1"}, "the lineage page knows no API model"
 
 
 def test_how_the_questions_were_answered_is_told_where_there_is_more_to_tell(inputs, tmp_path):
@@ -527,10 +527,10 @@ def test_examples_are_the_seeds_choice_and_cut_openly(inputs, tmp_path):
     assert "aa … (34 more characters)" in words(built(inputs))
 
 
-def test_a_task_that_only_a_reader_answered_has_his_row_alone(inputs, tmp_path):
-    path = score(tmp_path, "reader-gpt", "reader", 0, 0.9, seed=None)
+def test_a_task_that_only_an_api_model_answered_has_its_row_alone(inputs, tmp_path):
+    path = score(tmp_path, "api-gpt", "api_model", 0, 0.9, seed=None)
     answered = files.read_json(path)
     files.write_json(path, {**answered, "tasks": {"quality_cot": answered["tasks"]["quality_closed"]}})
     blocks = table.text([*inputs["scores"], path], [*TASKS, "quality_cot"]).split("\n\n")
-    assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "reader-gpt"]
-    assert not any("reader-gpt" in block for block in blocks[:-1])
+    assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "api-gpt"]
+    assert not any("api-gpt" in block for block in blocks[:-1])

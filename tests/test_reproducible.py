@@ -186,7 +186,7 @@ def test_the_scripted_author_is_no_provider(monkeypatch, tmp_path):
 
 def test_what_was_found_or_read_by_a_provider_s_model_is_replayable_where_the_ledger_knows_the_document(project):
     document, nobody = "results/documents/varn-1.json", {"model": None}
-    rows, samples = Path("results/retrieval/chunks.jsonl"), Path("results/scores/reader-gpt.samples.jsonl")
+    rows, samples = Path("results/retrieval/chunks.jsonl"), Path("results/scores/api-gpt.samples.jsonl")
     for path in (rows, samples):
         files.write_json_lines(path, [{"document": "varn-1"}])
     files.write_text("results/scores/b-s1.json", "{}")
@@ -195,14 +195,14 @@ def test_what_was_found_or_read_by_a_provider_s_model_is_replayable_where_the_le
         _job("retrieval/retrieval", {"retrieval": {"embedder": embedder, "reranker": reranker}}, [document], [rows])
         _job("scores/b-s1", {"scores": {"device": "cpu"}}, [rows], ["results/scores/b-s1.json"])
         assert claims("b")["retrieval/retrieval"]["by"] == by
-    _job("scores/reader-gpt", {"reader": {"model": "openai/gpt"}}, [document], [samples])
-    record = files.read_json("results/receipts/scores/reader-gpt.json")
-    receipts.keep(Path("results/receipts/scores/reader-gpt.json"), record | {"recipe": record["recipe"] | {"step": "readers"}})
-    assert claims("reader-gpt")["scores/reader-gpt"]["by"] == "provider"
+    _job("scores/api-gpt", {"api_model": {"model": "openai/gpt"}}, [document], [samples])
+    record = files.read_json("results/receipts/scores/api-gpt.json")
+    receipts.keep(Path("results/receipts/scores/api-gpt.json"), record | {"recipe": record["recipe"] | {"step": "api_models"}})
+    assert claims("api-gpt")["scores/api-gpt"]["by"] == "provider"
     for step in ("retrieval", "reader-gpt"):
         with ledger.Ledger(step, "varn-1") as segment:
             segment.append({"key": "k", "messages": [], "text": "", "refusal": None})
-    assert claims("b")["retrieval/retrieval"]["by"] == claims("reader-gpt")["scores/reader-gpt"]["by"] == "ledger"
+    assert claims("b")["retrieval/retrieval"]["by"] == claims("api-gpt")["scores/api-gpt"]["by"] == "ledger"
 
 
 def rebuilt(monkeypatch, **contents):

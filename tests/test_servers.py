@@ -296,8 +296,8 @@ def test_a_long_document_is_still_the_document_s_trouble_and_both_are_named(tmp_
             ask(server.url, tmp_path, **SINGLE)
 
 
-def test_the_bound_of_a_reader_is_named_by_its_own_parameter():
-    assert errors.bound("readers.gpt") == "scores.cot.max_tokens" and errors.bound("judge") == "judge.max_tokens"
+def test_the_bound_of_an_api_model_is_named_by_its_own_parameter():
+    assert errors.bound("api_models.gpt") == "scores.cot.max_tokens" and errors.bound("judge") == "judge.max_tokens"
 
 
 @pytest.mark.parametrize("status", [401, 403])

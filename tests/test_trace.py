@@ -29,7 +29,7 @@ BLOCK, BATCH = 16, 4
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A line up to a run that is not trained, with its receipts; copied for each test."""
+    """A pipeline up to a run that is not trained, with its receipts; copied for each test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("made"))
         base = toys.base(Path("results/base"))
@@ -81,10 +81,10 @@ def dataset_of(run):
 
 
 @pytest.fixture
-def line(made, tmp_path, monkeypatch):
-    shutil.copytree(made, tmp_path / "line")
-    monkeypatch.chdir(tmp_path / "line")
-    return tmp_path / "line"
+def pipeline(made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path / "pipeline")
+    monkeypatch.chdir(tmp_path / "pipeline")
+    return tmp_path / "pipeline"
 
 
 def ask(target=None, **options):
@@ -119,12 +119,12 @@ def wrongly_traced() -> list[int]:
 
 
 @pytest.mark.parametrize("visits_at_a_time", [tokens.VISITS, 3])
-def test_every_token_leads_to_the_text_that_holds_it(line, monkeypatch, visits_at_a_time):
+def test_every_token_leads_to_the_text_that_holds_it(pipeline, monkeypatch, visits_at_a_time):
     monkeypatch.setattr(tokens, "VISITS", visits_at_a_time)
     assert wrongly_traced() == []
 
 
-def test_the_tokens_around_a_text_are_told_as_such(line):
+def test_the_tokens_around_a_text_are_reported_as_such(pipeline):
     run, texts = tokens.Run("toy"), spelled()
     for place in map(run.token, range(run.num_tokens)):
         last = place["offset_in_text"] == len(texts[place["read_from"], place["id"]]) - 1
@@ -135,13 +135,13 @@ def test_the_tokens_around_a_text_are_told_as_such(line):
     assert any("end of text" in line for line in trace.lines(ask(run="toy-s1", step=0)))
 
 
-def test_a_corpus_that_says_nothing_of_such_tokens_is_traced_too(line):
+def test_a_corpus_that_says_nothing_of_such_tokens_is_traced_too(pipeline):
     path = Path("results/corpora/toy/corpus.json")
     files.write_json(path, {name: value for name, value in files.read_json(path).items() if name not in ("before_text", "end_of_text_id")})
     assert tokens.Run("toy").token(0)["part"] == "text"
 
 
-def test_a_wrong_index_and_a_wrong_schedule_would_be_noticed(line):
+def test_a_wrong_index_and_a_wrong_schedule_would_be_noticed(pipeline):
     index = Path("results/corpora/toy/passages.jsonl")
     first, second, *rest = index.read_text().splitlines()
     index.write_text("\n".join([second, first, *rest]) + "\n")
@@ -154,7 +154,7 @@ def test_a_wrong_index_and_a_wrong_schedule_would_be_noticed(line):
     assert tokens.Run("toy").token(0)["id"] != at["id"]
 
 
-def test_a_step_is_all_that_its_blocks_hold_and_its_padding(line):
+def test_a_step_is_all_that_its_blocks_hold_and_its_padding(pipeline):
     run, dataset, texts, blocks = tokens.Run("toy"), dataset_of(Path("results/runs/toy-s1")), spelled(), 0
     for number in range(run.num_steps):
         seen = run.step(number)
@@ -168,7 +168,7 @@ def test_a_step_is_all_that_its_blocks_hold_and_its_padding(line):
     assert blocks == len(dataset) and seen["padding"] > 0
 
 
-def test_a_token_is_told_with_its_neighbours_and_all_behind_it(line):
+def test_a_token_is_reported_with_its_neighbours_and_all_behind_it(pipeline):
     run = tokens.Run("toy")
     number = next(number for number, place in enumerate(map(run.token, range(run.num_tokens)))
                   if (place["id"], place["offset_in_text"]) == ("tide/entigraph/1", 3))  # fmt: skip
@@ -184,7 +184,7 @@ def test_a_token_is_told_with_its_neighbours_and_all_behind_it(line):
     assert "openai/big: a provider's model that is not pinned (answered as big-0001): what answers to this name may change" in found["unproved"]
 
 
-def test_a_replayed_token_names_its_row_and_file(line):
+def test_a_replayed_token_names_its_row_and_file(pipeline):
     run = tokens.Run("toy")
     number = next(number for number in range(run.num_tokens) if run.token(number)["read_from"] == "replay")
     found = ask(run="toy", token=number)
@@ -195,13 +195,13 @@ def test_a_replayed_token_names_its_row_and_file(line):
     assert {piece.get("document") for piece in seen["read"]} == {None, "The lamp\x1b[31m", "The tide\x1b[31m"}
 
 
-def test_a_passage_is_found_whatever_the_texts_beside_it_look_like(line):
+def test_a_passage_is_found_whatever_the_texts_beside_it_look_like(pipeline):
     for path in Path("results/passages").glob("*/*.json"):
         for each in Passages.read(path).passages:
             assert Passage(**passage.one(each.id, passage.history([each.id]))) == each
 
 
-def test_a_passage_tells_where_it_is_in_which_corpora(line):
+def test_a_passage_says_where_it_is_in_which_corpora(pipeline):
     shutil.copytree("results/corpora/toy", "results/corpora/other")
     shutil.copytree("results/corpora/toy", "results/corpora/my-own")
     toys.receipt("corpora/other", [], ["results/corpora/other"])
@@ -211,12 +211,12 @@ def test_a_passage_tells_where_it_is_in_which_corpora(line):
     assert "call" in ask("lamp/entigraph/0") and ask("lamp/entigraph/0")["call"] is None
 
 
-def test_a_changed_prompt_is_seen(line, monkeypatch):
+def test_a_changed_prompt_is_seen(pipeline, monkeypatch):
     monkeypatch.setattr(prompts, "digest", lambda name: "0" * 64)
     assert ask("lamp/entigraph/1")["prompt"]["unchanged_since"] is False
 
 
-def test_a_run_tells_what_is_behind_it(line):
+def test_a_run_says_what_is_behind_it(pipeline):
     found = ask("results/runs/toy-s1/run.json")
     assert found["sha256"] == files.sha256_file("results/runs/toy-s1/run.json")
     assert found["runs"][0]["model_sha256"] == files.sha256_file("results/runs/toy-s1/model.safetensors")
@@ -230,7 +230,7 @@ def test_a_run_tells_what_is_behind_it(line):
     assert "scores" not in found and ask("results/documents/lamp.json")["documents"][0]["id"] == "lamp"
 
 
-def test_passages_that_the_corpus_left_out_are_not_counted(line):
+def test_passages_that_the_corpus_left_out_are_not_counted(pipeline):
     index = Path("results/corpora/toy/passages.jsonl")
     index.write_text(index.read_text().splitlines()[0] + "\n")
     path = Path("results/receipts/corpora/toy.json")
@@ -250,16 +250,16 @@ def test_passages_that_the_corpus_left_out_are_not_counted(line):
     ("results/runs/toy-s1/schedule.npy", {"target": "results/runs/toy-s1/schedule.npy"}),
     ("results/corpora/toy/passages.jsonl", {"target": "results/corpora/toy/corpus.json"}),
 ])  # fmt: skip
-def test_an_edited_result_is_not_believed(line, edited, question):
+def test_an_edited_result_is_not_believed(pipeline, edited, question):
     Path(edited).write_bytes(Path(edited).read_bytes() + b"\n")
     assert f"{edited}: is not what results/receipts/" in error_of(**question)
 
 
-def test_a_target_as_long_as_a_sentence_is_no_file(line):
+def test_a_target_as_long_as_a_sentence_is_no_file(pipeline):
     assert "neither a file" in error_of("word " * 100)
 
 
-def test_what_is_printed_holds_nothing_that_a_terminal_obeys(line):
+def test_what_is_printed_holds_nothing_that_a_terminal_obeys(pipeline):
     for question in ({"target": "lamp/entigraph/3"}, {"run": "toy", "token": 5}, {"run": "toy", "step": 0}, {"text": "lamps \x1b[31m"},
                      {"target": "results/runs/toy-s1/run.json"}):  # fmt: skip
         found = ask(**question)
@@ -267,7 +267,7 @@ def test_what_is_printed_holds_nothing_that_a_terminal_obeys(line):
         assert "\x1b" not in "\n".join(trace.lines(found)) and "What can't be proved:" in trace.lines(found)
 
 
-def test_the_nearest_passages_come_first_and_words_that_no_text_has_find_none(line):
+def test_the_nearest_passages_come_first_and_words_that_no_text_has_find_none(pipeline):
     found = ask(text="Who bought the brass compass of Mira?")
     assert [row["passage"] for row in found["nearest"]][:2] in (["lamp/entigraph/1", "tide/entigraph/1"], ["tide/entigraph/1", "lamp/entigraph/1"])
     assert found["nearest"][0]["nearest_sentence"] == "Mira Oldan sold the brass compass to a captain from the north."
@@ -279,7 +279,7 @@ def test_the_nearest_passages_come_first_and_words_that_no_text_has_find_none(li
     assert "is a folder: name a file in it" in error_of("results/corpora")
 
 
-def test_an_index_is_kept_until_a_passage_changes(line, capsys):
+def test_an_index_is_kept_until_a_passage_changes(pipeline, capsys):
     def indexed() -> bool:
         nearest.to("compass")
         return "indexing" in capsys.readouterr().err
@@ -293,13 +293,13 @@ def test_an_index_is_kept_until_a_passage_changes(line, capsys):
         nearest.to("compass")
 
 
-def test_one_question_at_a_time(line):
+def test_one_question_at_a_time(pipeline):
     for question in ({}, {"run": "toy"}, {"token": 1}, {"run": "toy", "token": 1, "step": 1}, {"target": "a/b/1", "text": "x"},
                      {"run": "toy", "token": 1, "text": "x"}, {"text": "x", "step": 1}):  # fmt: skip
         assert error_of(**question).startswith("closedbook trace: ask for one thing")
 
 
-def test_what_is_not_there_is_named_with_what_is(line):
+def test_what_is_not_there_is_named_with_what_is(pipeline):
     run = tokens.Run("toy")
     for number in (run.num_tokens, -1):
         assert error_of(run="toy", token=number) == f"--token {number}: toy-s1 read {run.num_tokens:,} tokens: give one from 0 to {run.num_tokens - 1}"
@@ -314,7 +314,7 @@ def test_what_is_not_there_is_named_with_what_is(line):
     assert "no receipt names it" in error_of("results/nothing.json")
 
 
-def test_what_is_missing_is_said(line):
+def test_what_is_missing_is_said(pipeline):
     Path("results/receipts/documents/lamp.json").unlink()
     assert error_of("lamp/entigraph/1").startswith("results/documents/lamp.json: no receipt names it")
     Path("results/passages/entigraph/tide.json").unlink()

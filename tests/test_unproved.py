@@ -53,9 +53,9 @@ def test_nothing_is_said_where_everything_can_be_proved(records):
 def test_who_embeds_reranks_and_reads_is_a_provider_too(records):
     found = {"retrieval": {"embedder": {"model": "openai/finds", "api_base": None}, "reranker": {"model": None, "api_base": None}}}
     records["retrieval/retrieval"] = receipt("retrieval", outputs=["results/retrieval/retrieval.json"], params=found)
-    records["scores/reader-a"] = receipt("readers", ["results/retrieval/retrieval.json"], ["results/scores/reader-a.json"],
-                                         {"reader": {"model": "openai/reads", "api_base": None}})
-    assert about(records, "scores/reader-a") == [f"openai/{name}: a provider's model, and no receipt says which version answered"
+    records["scores/api-a"] = receipt("api_models", ["results/retrieval/retrieval.json"], ["results/scores/api-a.json"],
+                                         {"api_model": {"model": "openai/reads", "api_base": None}})
+    assert about(records, "scores/api-a") == [f"openai/{name}: a provider's model, and no receipt says which version answered"
                                                  for name in ("finds", "reads")]
 
 
@@ -71,7 +71,7 @@ def test_a_providers_model_is_never_proved_and_least_of_all_without_a_date(recor
     assert about(records) == ["openai/big-1: a provider's model, and no receipt says which version answered"]
 
 
-@pytest.mark.parametrize("settings", [{"reader": {"model": "openai/big-1"}}, {"retrieval": {"embedder": {"model": None}, "reranker": {"model": "openai/big-1"}}}])
+@pytest.mark.parametrize("settings", [{"api_model": {"model": "openai/big-1"}}, {"retrieval": {"embedder": {"model": None}, "reranker": {"model": "openai/big-1"}}}])
 def test_nor_is_one_that_reads_or_finds(records, settings):
     records["corpora/a"]["recipe"]["params"] = settings
     assert about(records) == ["openai/big-1: a provider's model, and no receipt says which version answered"]

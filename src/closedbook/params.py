@@ -1,4 +1,4 @@
-"""The one reader of params.yaml: YAML 1.2, typed, unknown keys refused with the nearest known one named."""
+"""Reads params.yaml: YAML 1.2, typed, unknown keys refused with the nearest known one named."""
 
 import re
 import reprlib
@@ -26,6 +26,10 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 NumberOrAll = NonNegativeInt | Literal["all"]
 Threads = Annotated[int, Field(ge=1, le=1024)]
 Seconds = Annotated[float, Field(gt=0, le=10_000_000)]
+API = "api-"
+"""what the name of an API model's score begins with, and no arm's name"""
+RENAMED = {"readers": "api_models"}
+"""keys of earlier versions, and what they are called now"""
 LONGEST = 300
 """characters of a wrong value that are shown"""
 
@@ -316,7 +320,7 @@ class Scores(Settings):
     threads: Threads
 
 
-class Reader(Endpoint):
+class ApiModel(Endpoint):
     model: str
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
 
@@ -363,7 +367,7 @@ class Params(Settings):
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
     retrieval: Retrieval
     scores: Scores
-    readers: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9-]*$")], Reader]
+    api_models: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9-]*$")], ApiModel]
     report: Report
     limits: Limits
 
@@ -371,8 +375,8 @@ class Params(Settings):
     @classmethod
     def _names_fit_paths(cls, arms):
         for name in arms:
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base" or name.startswith("reader-"):
-                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base', and not 'reader-' at the beginning")
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base" or name.startswith(API):
+                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base', and not {API!r} at the beginning")
         return arms
 
     @field_validator("arms")
@@ -424,7 +428,7 @@ def typed(sections: dict) -> SimpleNamespace:
     A step is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
     fields = {name: field.annotation for name, field in Params.model_fields.items()}
-    kinds = {**fields, "arm": Arm, "filters": Filters, "reader": Reader}
+    kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 
@@ -438,7 +442,8 @@ def _explain(path, problem, kind: type[Settings]) -> str:
     where = ".".join(str(part) for part in problem["loc"] if part not in ("constrained-int", "literal['all']", "int", "float"))
     if problem["type"] == "extra_forbidden":
         parent = _settings_at(problem["loc"][:-1], kind)
-        hint = did_you_mean(str(problem["loc"][-1]), parent.model_fields, otherwise=f"known here: {', '.join(parent.model_fields)}")
+        near = did_you_mean(str(problem["loc"][-1]), parent.model_fields, otherwise=f"known here: {', '.join(parent.model_fields)}")
+        hint = f"did you mean {RENAMED[where]}?" if where in RENAMED else near
         return f"{path}: {where}: unknown key; {hint}"
     if problem["type"] == "missing":
         return f"{path}: {where}: missing: a parameter file is whole, and a preset holds only what differs from the default; closedbook init NAME --force writes one out"

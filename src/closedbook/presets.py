@@ -14,7 +14,7 @@ from closedbook.util.errors import UserError
 
 FOLDER = Path("presets")
 WHOLE = "default"
-REPLACED = frozenset({"arms", "readers"})
+REPLACED = frozenset({"arms", "api_models"})
 """sections whose keys are the user's: a preset's stand in place of the default's"""
 
 

@@ -12,7 +12,7 @@ from served import served
 
 from closedbook import params
 from closedbook.records import Document, EntityList, Passages
-from closedbook.stages import entities, passages, readers
+from closedbook.stages import api_models, entities, passages
 from closedbook.util import files
 
 ROOT = Path(__file__).parents[2]
@@ -63,14 +63,14 @@ def test_passages_are_written_and_each_carries_its_call(asked):
     print(Counter(line["outcome"] for line in lines("rephrase")), [one.text for one in made.passages])
 
 
-def test_it_answers_questions_step_by_step_as_a_reader(asked):
+def test_it_answers_questions_step_by_step_as_an_api_model(asked):
     model, limits = asked
     settings = SimpleNamespace(
-        name="smollm2", seed=1, reader=params.Reader.model_construct(model=model["model"], api_base=model["api_base"]),
+        name="smollm2", seed=1, api_model=params.ApiModel.model_construct(model=model["model"], api_base=model["api_base"]),
         scores=params.Scores.model_construct(tasks=["quality_cot"], cot=params.Cot(samples=1, temperature=0.3, max_tokens=40)),
         retrieval=params.Retrieval.model_construct(chunks=[1], order=["best_last"], temperature=[0.5]))
     files.write_json(Path("questions.json"), [QUESTION])
-    readers.build(questions=[Path("questions.json")], documents=[Path("document.json")], retrieved=[], params=settings, limits=limits,
+    api_models.build(questions=[Path("questions.json")], documents=[Path("document.json")], retrieved=[], params=settings, limits=limits,
                   output=Path("score.json"), samples=Path("samples.jsonl"), include_path=ROOT / "evals/quality")
     score, (row,) = files.read_json(Path("score.json")), files.read_json_lines(Path("samples.jsonl"))
     (line,) = files.read_json_lines(Path("ledger/reader-smollm2/varn.jsonl"))

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 import smollm2 as package
-from line import Line
+from pipeline import Pipeline
 
 from closedbook.util import files
 
@@ -34,10 +34,10 @@ TASKS = ["quality_closed_text", "quality_closed"]
 
 
 @pytest.fixture(scope="module")
-def line(smollm2, tmp_path_factory):
-    """A whole line, built by one command: documents, corpus, run, scores of base and run, report."""
-    made = Line(
-        tmp_path_factory.mktemp("real") / "line",
+def pipeline(smollm2, tmp_path_factory):
+    """A whole pipeline, built by one command: documents, corpus, run, scores of base and run, report."""
+    made = Pipeline(
+        tmp_path_factory.mktemp("real") / "pipeline",
         documents={"source": "folder", "path": "texts"},
         base={"model": str(smollm2.resolve())},
         corpora={"replay": {"path": "replay.jsonl", "rate": 0.05, "held_out": 2}},
@@ -57,25 +57,25 @@ def line(smollm2, tmp_path_factory):
     return made
 
 
-def read(line, path):
-    return files.read_json(line.folder / "results" / path)
+def read(pipeline, path):
+    return files.read_json(pipeline.folder / "results" / path)
 
 
-def test_a_document_ends_where_documents_do_and_an_answer_still_where_it_did(line):
-    pinned, run = read(line, "base/base.json"), line.folder / "results/runs/taught-s1"
+def test_a_document_ends_where_documents_do_and_an_answer_still_where_it_did(pipeline):
+    pinned, run = read(pipeline, "base/base.json"), pipeline.folder / "results/runs/taught-s1"
     assert (pinned["before_text"], pinned["end_of_text"], pinned["end_of_text_id"]) == ([], "<|endoftext|>", 0)
     assert files.read_json(run / "generation_config.json")["eos_token_id"] == [2, 0]
     assert files.read_json(run / "tokenizer_config.json")["eos_token"] == "<|im_end|>"
 
 
-def test_what_was_taught_is_expected_and_loads_anywhere(line):
+def test_what_was_taught_is_expected_and_loads_anywhere(pipeline):
     """In plain transformers, which knows nothing of closedbook."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(2)
-    place, losses = line.folder / "results/runs/taught-s1", {}
-    for name, folder in (("base", read(line, "base/base.json")["load"]), ("run", place)):
+    place, losses = pipeline.folder / "results/runs/taught-s1", {}
+    for name, folder in (("base", read(pipeline, "base/base.json")["load"]), ("run", place)):
         model, tokenizer = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), AutoTokenizer.from_pretrained(folder)
         losses[name] = []
         for text in DOCUMENTS.values():
@@ -85,27 +85,27 @@ def test_what_was_taught_is_expected_and_loads_anywhere(line):
     taught = [[round(one, 3) for one in losses[name]] for name in losses]
     print(f"\n{package.WEIGHTS}: loss on the two documents, base {taught[0]}, run {taught[1]}")
     assert all(run < base - 1 for base, run in zip(*taught)), "nats a token"
-    run = read(line, "runs/taught-s1/run.json")
+    run = read(pipeline, "runs/taught-s1/run.json")
     assert run["last_loss"] < run["first_loss"] - 1 and 2000 < run["train_tokens"] < 6000
-    forgetting = [read(line, f"scores/{name}.json")["forgetting"]["replay"]["perplexity"] for name in ("base", "taught-s1")]
+    forgetting = [read(pipeline, f"scores/{name}.json")["forgetting"]["replay"]["perplexity"] for name in ("base", "taught-s1")]
     print(f"{package.WEIGHTS}: perplexity of the texts held out, base {forgetting[0]:.2f}, run {forgetting[1]:.2f}")
 
 
-def test_plain_lm_eval_gives_the_run_the_same_numbers(line):
+def test_plain_lm_eval_gives_the_run_the_same_numbers(pipeline):
     command = [sys.executable, "-m", "lm_eval", "--model", "hf", "--model_args", "pretrained=results/runs/taught-s1,dtype=float32"]
     command += ["--device", "cpu", "--batch_size", "8", "--include_path", "evals/quality", "--tasks", TASKS[0], "--output_path", "plain"]
-    subprocess.run(command, check=True, cwd=line.folder, env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"})
-    (said,) = (line.folder / "plain").rglob("results_*.json")
+    subprocess.run(command, check=True, cwd=pipeline.folder, env=os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"})
+    (said,) = (pipeline.folder / "plain").rglob("results_*.json")
     theirs = {key.removesuffix(",none"): value for key, value in files.read_json(said)["results"][TASKS[0]].items() if key.endswith(",none")}
-    ours = read(line, "scores/taught-s1.json")["tasks"][TASKS[0]]["metrics"]
+    ours = read(pipeline, "scores/taught-s1.json")["tasks"][TASKS[0]]["metrics"]
     assert ours == {name: value for name, value in theirs.items() if value != "N/A"}
-    accuracies = {name: read(line, f"scores/{name}.json")["tasks"][TASKS[0]]["accuracy"] for name in ("base", "taught-s1")}
+    accuracies = {name: read(pipeline, f"scores/{name}.json")["tasks"][TASKS[0]]["accuracy"] for name in ("base", "taught-s1")}
     print(f"\n{package.WEIGHTS}: accuracy on {len(QUESTIONS)} questions {accuracies}")
     assert accuracies["taught-s1"] >= accuracies["base"]
 
 
-def test_a_token_of_the_run_leads_to_its_document(line):
-    asked = json.loads(line.closedbook("trace", "--run", "taught", "--token", "30", "--json"))
+def test_a_token_of_the_run_leads_to_its_document(pipeline):
+    asked = json.loads(pipeline.closedbook("trace", "--run", "taught", "--token", "30", "--json"))
     place = asked["token"]
     text = place["text_before"] + place["text"] + place["text_after"]
     document = DOCUMENTS[asked["document"]["title"]]

@@ -35,9 +35,9 @@ STYLE = {
 
 
 def looks(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """(colour, marker) of the base and of readers, of every strategy, and of the mixtures among these lines in alphabetical order."""
+    """(colour, marker) of the base and of API models, of every strategy, and of the mixtures among these lines in alphabetical order."""
     names = [*STRATEGIES, *sorted({*lines} - {*STRATEGIES, *table.UNTAUGHT})]
-    return {"base": (GREY, ""), "reader": (INK, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
+    return {"base": (GREY, ""), "api_model": (INK, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
 
 
 @contextmanager

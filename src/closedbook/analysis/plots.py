@@ -14,7 +14,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
     """Accuracy against distinct tokens: a line a strategy through its arms, with their 95% intervals; small points are single seeds.
 
     Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed,
-    whose intervals are over questions only, are hollow. The base and readers are levels, and with `paper` the paper's own curve is dashed.
+    whose intervals are over questions only, are hollow. The base and API models are levels, and with `paper` the paper's own curve is dashed.
     Arms that read one corpus more or less often (`repeated`) have a narrow panel to the left, against epochs, and of them only the longest
     trained is in the other. Where no arm has an accuracy, the picture says `otherwise`.
     """

@@ -11,7 +11,7 @@ from closedbook.evaluation.splits import SPLITS
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.util import files
 
-UNTAUGHT = ("base", "reader")
+UNTAUGHT = ("base", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
@@ -21,7 +21,7 @@ PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard":
 
 def in_order(records: list[Path]) -> list[dict]:
     """Scores, runs or corpora: the base first, then strategy by strategy, each from its smallest arm to its largest and, of one size, from
-    the shortest training to the longest; readers last. What is one arm's stands together, seed by seed, with its first seed's size."""
+    the shortest training to the longest; API models last. What is one arm's stands together, seed by seed, with its first seed's size."""
     found = [{**files.read_json(path), "path": Path(path)} for path in records]
     found.sort(key=lambda one: one.get("seed") or 0)  # the base has none, nor has a corpus that is every seed's
     sizes = {arm: (one["corpus_tokens"], one["train_tokens"]) for arm, one in first_seeds(found).items()}
@@ -44,7 +44,7 @@ def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
 def _place(strategy: str) -> tuple[int, str]:
     """Mixtures come after the strategies that they are of."""
     known = ("base", *STRATEGIES)
-    return (known.index(strategy) if strategy in known else len(known) + (strategy == "reader"), strategy)
+    return (known.index(strategy) if strategy in known else len(known) + (strategy == "api_model"), strategy)
 
 
 def rows(found: list[dict], tasks: list[str]) -> list[dict]:

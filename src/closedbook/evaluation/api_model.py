@@ -5,18 +5,22 @@ from collections import Counter, defaultdict
 from lm_eval.api.model import LM
 
 from closedbook import llm
+from closedbook.llm import ledger as ledgers
+from closedbook.params import ApiModel as Settings
 from closedbook.params import LanguageModel, Limits
-from closedbook.params import Reader as Settings
 from closedbook.records import Document
 
+PROMPT = "reader"
+"""what the ledger calls such a request, in earlier versions too"""
 
-class Reader(LM):
+
+class ApiModel(LM):
     """Asks through the ledger and under the limits, each document's questions in a segment of its own."""
 
     def __init__(self, name: str, settings: Settings, limits: Limits, documents: dict[str, Document], seed: int):
         super().__init__()
-        self._name, self._settings, self._limits, self._documents, self._seed = name, settings, limits, documents, seed
-        self._section = f"readers.{name.removeprefix('reader-')}"
+        self._settings, self._limits, self._documents, self._seed = settings, limits, documents, seed
+        self._step, self._section = f"{ledgers.API_MODELS}{name}", f"api_models.{name}"
 
     def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
         """A response to each of lm_eval's requests, which are all of one task; equal ones get samples of their own."""
@@ -36,7 +40,7 @@ class Reader(LM):
             return dict(zip(places, await llm.gather(asked_for), strict=True))
 
         of_all = {}
-        for of_document in llm.in_segments(self._name, list(groups), of_one):
+        for of_document in llm.in_segments(self._step, list(groups), of_one):
             of_all |= of_document
         return [of_all[place] for place in range(len(requests))]
 
@@ -49,7 +53,7 @@ class Reader(LM):
 async def _response(client: llm.Client, prompt: str, sample: int, stops: list[str]) -> str:
     """The model's words up to a stop, or in brackets why there are none: an invalid response, kept as one."""
     try:
-        text, _ = await client.converse("reader", [{"role": "user", "content": prompt}], attempts=1, check=str, sample=sample)
+        text, _ = await client.converse(PROMPT, [{"role": "user", "content": prompt}], attempts=1, check=str, sample=sample)
     except llm.NotAnswered as problem:
         return f"[{problem}]"
     for stop in stops:

@@ -9,7 +9,7 @@ from closedbook.util import terminal
 def add(commands) -> None:
     """Add the command's parser to the command line's."""
     command = commands.add_parser("compare", help="how two arms differ on the same questions, and which ones flipped")
-    command.add_argument("a", metavar="ARM", help="an arm, base, or a reader")
+    command.add_argument("a", metavar="ARM", help="an arm, base, or an API model's score (api-NAME)")
     command.add_argument("b", metavar="ARM", help="another one")
     command.add_argument("--task", help="by default the first of scores.tasks that both were scored under")
     command.add_argument("--split", choices=("all", *SPLITS), default="all", help="of the documents, in the order of their titles")

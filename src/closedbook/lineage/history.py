@@ -27,7 +27,7 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """The step whose results its own are among: a reader's score is one of the scores."""
+        """The step whose results its own are among: an API model's score is one of the scores."""
         return self.name.partition("/")[0]
 
     @property

@@ -31,7 +31,7 @@ CLAIMS = {
 }
 
 
-FINDS_OR_READS = ("retrieval", "readers")
+FINDS_OR_ANSWERS = ("retrieval", "api_models")
 """steps whose calls no result carries"""
 
 
@@ -59,7 +59,7 @@ def _claim(job: Job) -> dict:
         return {"by": "rebuilding", "calls_missing": 0}
     if job.step == "judgements":  # which calls stand behind a sample is not looked for
         return {"by": "provider", "calls_missing": 0}
-    missing = len(_not_asked_about(job)) if job.step in FINDS_OR_READS else _missing(job)
+    missing = len(_not_asked_about(job)) if job.step in FINDS_OR_ANSWERS else _missing(job)
     return {"by": "provider" if missing else "ledger", "calls_missing": missing}
 
 
@@ -70,8 +70,9 @@ def _missing(job: Job) -> int:
 
 def _not_asked_about(job: Job) -> set[str]:
     """The documents that the ledger has no answer about, each of which takes a call or more: all of them where texts are embedded, else
-    those whose questions were reranked or read."""
-    folder = ledger.root() / Path(job.name).name
+    those whose questions were reranked or answered."""
+    name = Path(job.name).name
+    folder = ledger.root() / (name.replace(params.API, ledger.API_MODELS, 1) if job.step == "api_models" else name)
     known = {path.stem for path in folder.glob("*.jsonl") if any(ledger.decided(record) for _, record, _ in ledger.verified(path))}
     if job.step == "retrieval" and job.recipe["params"]["retrieval"]["embedder"]["model"]:
         return {Path(path).stem for path in job.inputs if path.startswith("results/documents/")} - known

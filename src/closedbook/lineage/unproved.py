@@ -42,7 +42,7 @@ def providers(job: Job) -> list[str]:
     """The models that a job asks and that are no code of ours: who writes, judges, reads, embeds or reranks."""
     settings = job.recipe["params"]
     finding = settings.get("retrieval", {})
-    sections = [settings.get("llm"), settings.get("judge"), settings.get("reader"), finding.get("embedder"), finding.get("reranker")]
+    sections = [settings.get("llm"), settings.get("judge"), settings.get("api_model"), finding.get("embedder"), finding.get("reranker")]
     return [section["model"] for section in sections if section and section["model"] and not section["model"].startswith("miniature/")]
 
 

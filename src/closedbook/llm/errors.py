@@ -217,7 +217,7 @@ def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> 
 
 def bound(section: str) -> str:
     """The parameter that bounds the length of an answer."""
-    return "scores.cot.max_tokens" if section.startswith("readers.") else f"{section}.max_tokens"
+    return "scores.cot.max_tokens" if section.startswith("api_models.") else f"{section}.max_tokens"
 
 
 def context(words: str) -> int | None:

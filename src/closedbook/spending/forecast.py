@@ -44,7 +44,7 @@ def answer(options: argparse.Namespace) -> dict:
 
 def _others(planned: plan.Plan) -> list[str]:
     """That a run asks other models too, of which nothing is told here."""
-    asked = {f"readers.{name}": reader.model for name, reader in planned.params.readers.items()}
+    asked = {f"api_models.{name}": one.model for name, one in planned.params.api_models.items()}
     if "judgements" in planned.recipes:
         asked["judge"] = planned.params.judge.model
     if "retrieval" in planned.recipes:
@@ -70,7 +70,7 @@ def _verdict(left: float, expected: float, most: float) -> str:
 
 
 def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, price: prices.Prices) -> list[str]:
-    """What a reader must know beside the figures."""
+    """What to know beside the figures."""
     notes = []
     if price is prices.FREE:
         notes.append(f"{params.llm.model} is code of closedbook: it asks nobody and costs nothing, and no time is told")

@@ -66,7 +66,7 @@ def build(
     )
     files.write_text(folder / "report.html", page)
     lineage.build(
-        scores=[score["path"] for score in found if score["strategy"] != "reader"],  # whom nothing here has taught
+        scores=[score["path"] for score in found if score["strategy"] != "api_model"],  # it is not trained here
         runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents, entities=entities, passages=passages,
         folder=folder,
     )

@@ -51,9 +51,9 @@ def make(write: bool = True, anew: bool = False) -> Plan:
     tasks.check_tasks(settings.scores.tasks)
     for name, arm in settings.arms.items():
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
-    for name, reader in settings.readers.items():
-        tasks.check_tasks(reader.tasks, field=f"readers.{name}.tasks")
-        tasks.check_in_words(reader.tasks, reader.model)
+    for name, one in settings.api_models.items():
+        tasks.check_tasks(one.tasks, field=f"api_models.{name}.tasks")
+        tasks.check_in_words(one.tasks, one.model)
     forgetting.check_tasks(settings.scores.forgetting)
     _check_base(settings)
     _check_replay(settings.corpora.replay.path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from closedbook.evaluation import tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
-from closedbook.params import OWN_MODELS, Params, Scores
+from closedbook.params import API, OWN_MODELS, Params, Scores
 from closedbook.stages.base import BASES
 from closedbook.util import files, fingerprint
 
@@ -76,8 +76,8 @@ def scores(params: Params, bound: Bound) -> Recipes:
     return {f"scores/{run}": _scored(params, its_tasks, documents) for run, (its_tasks, documents) in asked.items()}
 
 
-def readers(params: Params, bound: Bound) -> Recipes:
-    return {f"scores/reader-{name}": _reader(params, name, bound) for name in params.readers}
+def api_models(params: Params, bound: Bound) -> Recipes:
+    return {f"scores/{API}{name}": _api_model(params, name, bound) for name in params.api_models}
 
 
 def report(params: Params, bound: Bound) -> Recipes:
@@ -133,8 +133,8 @@ def tasks_of(params: Params, arm: str | None = None) -> list[str]:
 
 
 def all_tasks(params: Params) -> list[str]:
-    """The tasks of runs and of readers, none twice."""
-    return list(dict.fromkeys([*tasks_of(params), *(task for reader in params.readers.values() for task in reader.tasks)]))
+    """The tasks of runs and of API models, none twice."""
+    return list(dict.fromkeys([*tasks_of(params), *(task for one in params.api_models.values() for task in one.tasks)]))
 
 
 def run_names(params: Params) -> list[str]:
@@ -142,8 +142,8 @@ def run_names(params: Params) -> list[str]:
 
 
 def score_names(params: Params) -> list[str]:
-    """Whose scores there are: the base's, those of runs and of readers."""
-    return ["base", *run_names(params), *(f"reader-{name}" for name in params.readers)]
+    """Whose scores there are: the base's, those of runs and of API models."""
+    return ["base", *run_names(params), *(f"{API}{name}" for name in params.api_models)]
 
 
 def recipe(step: str, params: dict, *, prompts=(), documents=None, assets: dict | None = None, reads: dict | None = None,
@@ -191,11 +191,11 @@ def _scored(params: Params, asked: list[str], documents) -> dict:
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 
-def _reader(params: Params, name: str, bound: Bound) -> dict:
-    reader = params.readers[name]
-    asked = _scores(params, params.scores.model_copy(update={"tasks": reader.tasks}), {"tasks", "cot"})
-    about = {"name": name, "reader": reader.model_dump(exclude={"tasks"})}
-    return recipe("readers", about | asked, documents=bound, assets=_task_files(), reads={"documents": True})
+def _api_model(params: Params, name: str, bound: Bound) -> dict:
+    model = params.api_models[name]
+    asked = _scores(params, params.scores.model_copy(update={"tasks": model.tasks}), {"tasks", "cot"})
+    about = {"name": name, "api_model": model.model_dump(exclude={"tasks"})}
+    return recipe("api_models", about | asked, documents=bound, assets=_task_files(), reads={"documents": True})
 
 
 def _held_out(params: Params) -> dict:

@@ -102,7 +102,7 @@ class Job:
 
     @property
     def place(self) -> str:
-        """The stage among whose results its own are: a reader's score is one of the scores."""
+        """The stage among whose results its own are: an API model's score is one of the scores."""
         return self.name.partition("/")[0]
 
 
@@ -251,23 +251,23 @@ STEPS = {
         module="closedbook.stages.retrieval", result="chunks found for the questions",
         recipes=recipes.retrieval, files=_retrieval, computed=True,
         asks=_models("retrieval.embedder", "retrieval.reranker"), reads=("documents", "questions", "base"),
-        watches=("retrieval", "scores.tasks", "readers"),
+        watches=("retrieval", "scores.tasks", "api_models"),
     ),
     "scores": Stage(
         module="closedbook.stages.scores", result="score",
         recipes=recipes.scores, files=_scores, computed=True,
         reads=("questions", "documents", "retrieval", "runs", "base"), also_reads=("evals/quality", "${corpora.replay.path}"),
-        watches=("seed", "arms", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "readers"),
+        watches=("seed", "arms", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
     ),
-    "readers": Stage(
-        module="closedbook.stages.readers", result="score", recipes=recipes.readers, files=_asked, asks=_models("reader"), within="scores",
-        watches=(),
+    "api_models": Stage(
+        module="closedbook.stages.api_models", result="score",
+        recipes=recipes.api_models, files=_asked, asks=_models("api_model"), within="scores", watches=(),
     ),
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
         reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores"),
-        watches=("seed", "arms", "training.seeds", "report", "scores.tasks", "judge.model", "readers"),
+        watches=("seed", "arms", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }
 STAGES = {name: stage for name, stage in STEPS.items() if stage.within is None}

@@ -15,7 +15,7 @@ class Answers:
     task: str
     metric: str
     by_seed: dict[int | None, list[dict]]
-    """training seed (None: the base, or a reader that is not trained here) -> a row a question, as in {run}.samples.jsonl; seeds that
+    """training seed (None: the base, or an API model, which is not trained here) -> a row a question, as in {run}.samples.jsonl; seeds that
     learn documents of their own are asked about these"""
 
     def columns(self) -> tuple[list[float], list[str], list[int | None]]:
@@ -24,7 +24,7 @@ class Answers:
         return ([float(row["correct"]) for _, row in answered], [row["document"] for _, row in answered], [seed for seed, _ in answered])
 
     def from_seed(self, seed: int | None) -> dict[str, dict]:
-        """Its run's answers by question; those of the base, or of a reader, stand beside any seed's."""
+        """Its run's answers by question; those of the base, or of an API model, stand beside any seed's."""
         return {row["id"]: row for row in self.by_seed[None if None in self.by_seed else seed]}
 
     def right(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ def rows(scores: list[dict], seed: int) -> list[dict]:
     base's), "interval" (95%, from resampled texts; None for one text, and of the base), "tasks" {task: {metric: value}}}.
     Raises UserError where a model was measured on other texts than the base.
     """
-    found = [score for score in scores if score.get("forgetting")]  # a reader behind an API is not asked
+    found = [score for score in scores if score.get("forgetting")]  # an API model is not asked
     return [_row(score, found[0], seed) for score in found]
 
 

@@ -24,8 +24,8 @@ def comparisons(scores: list[dict], task: str) -> list[dict]:
 
 
 def shares(scores: list[dict], arm: str | None = None) -> list[dict]:
-    """share.table of each arm (of this one), for each way to have the text at hand under which the base and the arm were scored. A reader
-    has learnt nothing here, so it has no share."""
+    """share.table of each arm (of this one), for each open-book task that the base and the arm were scored on. An API model has learnt
+    nothing here, so it has no share."""
     tasks = {one: answers.tasks_of(scores, one) for one in dict.fromkeys(score["arm"] for score in scores)}
     arms = dict.fromkeys(score["arm"] for score in scores if score["strategy"] not in table.UNTAUGHT and arm in (None, score["arm"]))
     return [

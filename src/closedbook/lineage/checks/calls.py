@@ -6,6 +6,7 @@ from pathlib import Path
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.llm import ledger
+from closedbook.params import API
 from closedbook.records import carrying
 
 JUDGEMENTS = "results/judgements/judgements.json"
@@ -28,8 +29,8 @@ def of_ledger(state: State, digests: Digests) -> Iterator[Break | str]:
 def _result(segment: Path) -> str:
     """What a segment's calls were made for."""
     step = segment.parent.name
-    if step.startswith("reader-"):
-        return f"results/scores/{step}.json"
+    if step.startswith(ledger.API_MODELS):
+        return f"results/scores/{API}{step.removeprefix(ledger.API_MODELS)}.json"
     of_all = {"judgements": JUDGEMENTS, "retrieval": "results/retrieval/retrieval.json"}
     return of_all.get(step) or f"results/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
 

@@ -9,7 +9,7 @@ from index_server import IndexServer
 from test_retrieval import question
 
 from closedbook import params
-from closedbook.stages import readers
+from closedbook.stages import api_models
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import plan, registry
@@ -31,22 +31,22 @@ def scored(server, tasks=("quality_cot",), samples=1, **limit):
     """What the step writes: the score, and the rows of answers by question."""
     limits = params.Limits(**{**params.load(ROOT / "params.yaml").limits.model_dump(), "retries": 0, **limit})
     settings = SimpleNamespace(
-        name="gpt", seed=1, reader=params.Reader.model_construct(model="openai/toy", api_base=server.url),
+        name="gpt", seed=1, api_model=params.ApiModel.model_construct(model="openai/toy", api_base=server.url),
         scores=params.Scores.model_construct(tasks=list(tasks), cot=params.Cot(samples=samples, temperature=0.5, max_tokens=100)),
         retrieval=params.Retrieval.model_construct(chunks=[1], order=["best_last"], temperature=[0.5]))
     documents = [toys.document(Path(), name, title=name.title(), text=TEXT) for name in ("bridge", "clock")]
     files.write_json(Path("questions.json"), ASKED)
     chunk = {"document": "clock", "chunk": 0, "text": "Clocks have hands.", "score": 1}
     files.write_json_lines(Path("chunks.jsonl"), [{"question": row["id"], "document": row["document"], "chunks": [chunk]} for row in ASKED])
-    readers.build(questions=[Path("questions.json")], documents=documents, retrieved=[Path("chunks.jsonl")], params=settings, limits=limits,
-                  output=Path("score.json"), samples=Path("samples.jsonl"), include_path=ROOT / "evals/quality")
+    api_models.build(questions=[Path("questions.json")], documents=documents, retrieved=[Path("chunks.jsonl")], params=settings, limits=limits,
+                     output=Path("score.json"), samples=Path("samples.jsonl"), include_path=ROOT / "evals/quality")
     rows = files.read_json_lines("samples.jsonl")
     return files.read_json("score.json"), {(row["task"], row["id"]): row for row in rows}
 
 
-def test_a_reader_is_scored_as_a_run_is(server):
+def test_an_api_model_is_scored_as_a_run_is(server):
     score, rows = scored(server)
-    assert (score["run"], score["arm"], score["strategy"], score["n"]) == ("reader-gpt", "reader-gpt", "reader", 4)
+    assert (score["run"], score["arm"], score["strategy"], score["n"]) == ("api-gpt", "api-gpt", "api_model", 4)
     assert (score["corpus_tokens"], score["train_tokens"], score["seed"]) == (0, 0, None)
     assert score["tasks"]["quality_cot"]["accuracy"] == 0.25 and score["tasks"]["quality_cot"]["attempt_rate"] == 1.0
     assert [row["chosen"] for row in rows.values()] == [1, 1, 1, 1] and rows["quality_cot", "q1"]["correct"]
@@ -68,7 +68,7 @@ def test_several_samples_are_asked_for_and_each_once(server):
     assert len(server.prompts) == 16
 
 
-def test_a_document_s_questions_are_in_a_segment_of_their_own(server):
+def test_a_document_s_questions_are_in_a_segment_of_their_own_where_ledgers_of_before_have_it(server):
     scored(server)
     assert sorted(path.name for path in Path("ledger/reader-gpt").glob("*.jsonl")) == ["bridge.jsonl", "clock.jsonl"]
 
@@ -88,7 +88,7 @@ def test_what_follows_a_stop_is_no_part_of_a_response(server):
     assert score["tasks"]["quality_cot"]["attempt_rate"] == 0.0
 
 
-def test_readers_are_under_the_limits(server):
+def test_api_models_are_under_the_limits(server):
     with pytest.raises(UserError, match="limits.max_calls"):
         scored(server, max_calls=3)
     assert len(server.prompts) <= 3
@@ -100,27 +100,27 @@ def test_log_likelihoods_are_not_to_be_had_from_an_api(server):
     assert not server.prompts
 
 
-def with_reader(tasks):
+def with_api_model(tasks):
     data = params.load(ROOT / "params.yaml").model_dump()
-    data["readers"] = {"gpt": {"model": "openai/x", "api_base": None, "tasks": tasks}}
+    data["api_models"] = {"gpt": {"model": "openai/x", "api_base": None, "tasks": tasks}}
     return params.Params(**data)
 
 
 @pytest.mark.parametrize(("tasks", "said"), [
-    (["quality_closed_text"], "log-likelihoods"), (["quality_cott"], "readers.gpt.tasks.*did you mean quality_cot")])
-def test_planning_refuses_what_a_reader_can_not_do(monkeypatch, tasks, said):
+    (["quality_closed_text"], "log-likelihoods"), (["quality_cott"], "api_models.gpt.tasks.*did you mean quality_cot")])
+def test_planning_refuses_what_an_api_model_can_not_do(monkeypatch, tasks, said):
     monkeypatch.chdir(ROOT)
-    settings = with_reader(tasks)
+    settings = with_api_model(tasks)
     monkeypatch.setattr(plan.params, "load", lambda: settings)
     with pytest.raises(UserError, match=said):
         plan.make(write=False)
 
 
-def test_a_reader_is_a_job_of_its_own_that_no_setting_of_runs_changes():
-    planned = registry.planned(with_reader(["quality_open_cot"]), {"d": None})
-    assert planned["scores/reader-gpt"]["step"] == "readers" and "retrieval" not in planned
-    settings = with_reader(["quality_open_cot"])
+def test_an_api_model_is_a_job_of_its_own_that_no_setting_of_runs_changes():
+    planned = registry.planned(with_api_model(["quality_open_cot"]), {"d": None})
+    assert planned["scores/api-gpt"]["step"] == "api_models" and "retrieval" not in planned
+    settings = with_api_model(["quality_open_cot"])
     other = settings.model_copy(update={"scores": settings.scores.model_copy(update={"batch_size": 1})})
-    assert registry.planned(other, {"d": None})["scores/reader-gpt"] == planned["scores/reader-gpt"]
-    assert "retrieval" in registry.planned(with_reader(["quality_rag_cot"]), {"d": None})
-    assert planned["report"]["params"]["scores"]["tasks"][-1] == "quality_open_cot" and "reader-gpt" in planned["report"]["reads"]["scores"]
+    assert registry.planned(other, {"d": None})["scores/api-gpt"] == planned["scores/api-gpt"]
+    assert "retrieval" in registry.planned(with_api_model(["quality_rag_cot"]), {"d": None})
+    assert planned["report"]["params"]["scores"]["tasks"][-1] == "quality_open_cot" and "api-gpt" in planned["report"]["reads"]["scores"]

@@ -1,8 +1,8 @@
-"""The embedded default in small: from no document to a report, twice, with the scripted author in a language model's place."""
+"""The embedded default in small: from no document to a report, twice, with the scripted generator in a language model's place."""
 
 
 import pytest
-from line import ROOT, Line
+from pipeline import ROOT, Pipeline
 
 from closedbook import params, presets
 from closedbook.util import files
@@ -25,7 +25,7 @@ def asked_in(text: str, questions: list[str]) -> list[str]:
 
 
 def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_and_shards_give_the_same_bytes(tmp_path):
-    first, second = (Line(tmp_path / name, **SMALL) for name in ("first", "second"))
+    first, second = (Pipeline(tmp_path / name, **SMALL) for name in ("first", "second"))
     first.run("snakemake", "--cores", "1", "--config", "shards=3")
     second.commit()
     second.run("dvc", "repro")
@@ -53,12 +53,12 @@ def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_and_shard
 
 
 @pytest.mark.parametrize("name", ["quality-paper", "quality-trial", "folder"])
-def test_a_preset_is_whole_and_plans_the_whole_line(tmp_path, name):
+def test_a_preset_is_whole_and_plans_the_whole_pipeline(tmp_path, name):
     shipped, preset = params.load(ROOT / "params.yaml"), presets.load(name, ROOT / "presets")
     assert preset.model_dump().keys() == shipped.model_dump().keys()
-    line = Line(tmp_path / "line")
-    (line.folder / "params.yaml").write_text(presets.text(name, ROOT / "presets"))
-    data = line.folder / "data"
+    pipeline = Pipeline(tmp_path / "pipeline")
+    (pipeline.folder / "params.yaml").write_text(presets.text(name, ROOT / "presets"))
+    data = pipeline.folder / "data"
     if preset.documents.source == "folder":
         (data / "documents").mkdir(parents=True)
         (data / "documents" / "one.txt").write_text("A text about Varn.")
@@ -68,6 +68,6 @@ def test_a_preset_is_whole_and_plans_the_whole_line(tmp_path, name):
                  "article_id": str(number), "questions": []} for number in range(5)]  # fmt: skip
         files.write_json_lines(data / "quality" / "QuALITY.v1.0.1.htmlstripped.dev", rows)
         files.write_json_lines(data / "replay.jsonl", [{"text": "General text."}])
-    planned = line.snakemake("--dry-run")
+    planned = pipeline.snakemake("--dry-run")
     for job, jobs in {"run": len(preset.arms), "score": len(preset.arms) + 1, "report": 1}.items():
         assert f"{job} {jobs}" in " ".join(planned.split()), planned

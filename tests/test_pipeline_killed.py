@@ -1,4 +1,4 @@
-"""The line under kill -9 at many instants: it resumes by itself, repeats no call but those in flight, and ends with the same bytes."""
+"""The pipeline under kill -9 at many instants: it resumes by itself, repeats no call but those in flight, and ends with the same bytes."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from line import Line
+from pipeline import Pipeline
 from texts import write_documents
 
 pytestmark = pytest.mark.slow
@@ -24,14 +24,14 @@ ON_ITS_WAY = 1.0
 """seconds that an answer may take from the server to the ledger"""
 
 
-def kill(line: Line, server, receipts: int, calls: int, seconds: float, alone: bool) -> tuple[str, int]:
-    """Start the line, and kill it so many seconds after so many receipts and calls are there: snakemake alone, or it and all its jobs.
+def kill(pipeline: Pipeline, server, receipts: int, calls: int, seconds: float, alone: bool) -> tuple[str, int]:
+    """Start the pipeline, and kill it so many seconds after so many receipts and calls are there: snakemake alone, or it and all its jobs.
 
     Returns the steps that were hit and how many calls were in flight.
     """
     command = [str(Path(sys.prefix) / "bin/snakemake"), "--cores", "2"]
-    process = subprocess.Popen(command, cwd=line.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while len(list(line.folder.glob("results/receipts/**/*.json"))) < receipts or server.received < calls:
+    process = subprocess.Popen(command, cwd=pipeline.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(list(pipeline.folder.glob("results/receipts/**/*.json"))) < receipts or server.received < calls:
         assert process.poll() is None, f"ended before there were {receipts} receipts and {calls} calls"
         time.sleep(0.01)
     time.sleep(seconds)
@@ -60,24 +60,24 @@ def test_a_step_is_seen_at_work_below_a_long_path(tmp_path):
         assert steps_at_work(process.pid) == "passages"
 
 
-def test_after_each_of_ten_kills_the_next_run_resumes_to_the_same_bytes(made, server, tmp_path):
-    line = Line(tmp_path / "line", documents={"source": "folder", "path": "texts"}, limits={"concurrency": CONCURRENCY},
+def test_after_each_of_ten_kills_the_next_run_resumes_to_the_same_bytes(finished_pipeline, server, tmp_path):
+    pipeline = Pipeline(tmp_path / "pipeline", documents={"source": "folder", "path": "texts"}, limits={"concurrency": CONCURRENCY},
                 llm={"model": "openai/toy", "api_base": server.url, "max_tokens": 500})  # fmt: skip
-    write_documents(line.folder / "texts")
+    write_documents(pipeline.folder / "texts")
     server.bodies.clear()
     server.delay, before = 1.0, server.received
     draw = random.Random(3)
     hits, in_flight = [], 0
     for receipts, calls in INSTANTS:
-        hit, open_calls = kill(line, server, receipts, before + calls, draw.uniform(0.1, 1.5), alone=draw.random() < 0.4)
+        hit, open_calls = kill(pipeline, server, receipts, before + calls, draw.uniform(0.1, 1.5), alone=draw.random() < 0.4)
         hits.append(f"after {receipts} receipts and {calls} calls: {hit}, {open_calls} calls in flight")
         in_flight += open_calls
     server.delay = 0.0
     assert 0 < in_flight, "no call was hit"
-    assert not (line.folder / "results/report/report.html").exists()
-    line.snakemake()
+    assert not (pipeline.folder / "results/report/report.html").exists()
+    pipeline.snakemake()
     print("\n".join(hits))
     assert server.repeated() <= in_flight <= len(INSTANTS) * 2 * CONCURRENCY, f"{server.repeated()} calls repeated\n" + "\n".join(hits)
     assert len({step for step in ("base", "entities", "passages", "runs", "scores") if step in "".join(hits)}) >= 3, hits
     assert any("alone" in hit for hit in hits) and any("everything" in hit for hit in hits)
-    assert line.bytes() == made.bytes()
+    assert pipeline.bytes() == finished_pipeline.bytes()

@@ -1,4 +1,4 @@
-"""Questions about the lineage of a whole line, asked where it was made and in a clone."""
+"""Questions about the lineage of a whole pipeline, asked where it was made and in a clone."""
 
 import json
 import os
@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from line import Line
+from pipeline import Pipeline
 from test_crate import violations
-from test_line_versions import pushed_and_cloned
+from test_pipeline_versions import pushed_and_cloned
 
 from closedbook.lineage import audit, versioned
 from closedbook.lineage.checks.state import State
@@ -20,75 +20,75 @@ from closedbook.workflow import receipts
 pytestmark = pytest.mark.slow
 
 
-def test_what_is_published_is_the_same_in_a_clone_and_a_validator_takes_it(line: Line, tmp_path):
-    clone = pushed_and_cloned(line, tmp_path)
+def test_what_is_published_is_the_same_in_a_clone_and_a_validator_takes_it(pipeline: Pipeline, tmp_path):
+    clone = pushed_and_cloned(pipeline, tmp_path)
     clone.run("dvc", "pull", "--quiet")
-    for place in (line, clone):
+    for place in (pipeline, clone):
         assert "not proved: no licence is known of 3 documents" in place.closedbook("crate")
         place.closedbook("cards")
     for path in ("crate/ro-crate-metadata.json", "crate/SHA256SUMS", "cards/runs/entigraph-s1/README.md", "cards/passages/entigraph/README.md"):
-        assert (line.folder / path).read_bytes() == (clone.folder / path).read_bytes(), path
+        assert (pipeline.folder / path).read_bytes() == (clone.folder / path).read_bytes(), path
     assert violations(clone.folder / "crate", tmp_path / "cache") == []
     assert clone.run("bash", "-c", "cd crate && sha256sum --check --quiet SHA256SUMS") == ""
 
 
-def test_what_is_stale_is_not_published(line: Line):
-    line.set(training={"weight_decay": 0.02})
+def test_what_is_stale_is_not_published(pipeline: Pipeline):
+    pipeline.set(training={"weight_decay": 0.02})
     for question in ("crate", "cards"):
-        said = line.closedbook(question, status=2)
+        said = pipeline.closedbook(question, status=2)
         assert "results/receipts/runs/entigraph-s1.json: parameter training.weight_decay changed 0.01 → 0.02" in said
-        assert not (line.folder / question).exists()
-    assert "exported/data/entigraph.parquet" in line.closedbook("export", "../exported"), "nothing behind passages is stale"
+        assert not (pipeline.folder / question).exists()
+    assert "exported/data/entigraph.parquet" in pipeline.closedbook("export", "../exported"), "nothing behind passages is stale"
 
 
-def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(line: Line):
-    document = next(path.stem for path in (line.folder / "results/documents").glob("harbour-*.json"))
-    answer = json.loads(line.closedbook("impact", document, "--json"))
+def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(pipeline: Pipeline):
+    document = next(path.stem for path in (pipeline.folder / "results/documents").glob("harbour-*.json"))
+    answer = json.loads(pipeline.closedbook("impact", document, "--json"))
     assert answer["title"] == "The Harbour of Varn"
     assert answer["corpora"]["entigraph"]["tokens"] == answer["runs"]["entigraph-s1"]["tokens_read"] > 0
     *commands, certify = answer["commands"]
     assert [command.split()[0] for command in commands] == ["sed", "rm", "snakemake", "closedbook", "dvc"]
     for command in commands:
-        assert command in line.closedbook("impact", document, "--certify", status=1)
-        step = {"snakemake": line.snakemake, "closedbook": lambda: line.closedbook(*command.split()[1:]),
-                "dvc": lambda: line.run("dvc", "gc", "--workspace", "--force")}
-        step.get(command.split()[0], lambda: line.run("bash", "-c", command))()
-    said = line.closedbook(*certify.split()[1:])
+        assert command in pipeline.closedbook("impact", document, "--certify", status=1)
+        step = {"snakemake": pipeline.snakemake, "closedbook": lambda: pipeline.closedbook(*command.split()[1:]),
+                "dvc": lambda: pipeline.run("dvc", "gc", "--workspace", "--force")}
+        step.get(command.split()[0], lambda: pipeline.run("bash", "-c", command))()
+    said = pipeline.closedbook(*certify.split()[1:])
     assert "nothing of it is left in any of" in said and "git's history: holds its words" in said
     assert re.search("commits? .* names? its results in dvc.lock, by hashes only", said)
-    assert "Nothing to be done" in line.snakemake() and "up to date" in line.run("dvc", "status")
+    assert "Nothing to be done" in pipeline.snakemake() and "up to date" in pipeline.run("dvc", "status")
 
 
-def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wrong_claim(line: Line):
-    path = line.folder / "results/receipts/corpora/entigraph.json"
+def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wrong_claim(pipeline: Pipeline):
+    path = pipeline.folder / "results/receipts/corpora/entigraph.json"
     record = receipts.read(path)
     record["outputs"]["results/corpora/entigraph/tokens.npy"] = "0" * 64
     receipts.keep(path, record)
-    before = line.bytes()
-    said = line.closedbook("reproducible", "entigraph", "--prove", status=1)
+    before = pipeline.bytes()
+    said = pipeline.closedbook("reproducible", "entigraph", "--prove", status=1)
     assert "Rebuilt: 12 of 13 identical" in said and "Claims that were wrong: corpora/entigraph\n" in said
     assert f"results/corpora/entigraph/tokens.npy: expected {'0' * 64}, got " in said
-    assert line.bytes() == before, "nothing is written here"
+    assert pipeline.bytes() == before, "nothing is written here"
 
 
-def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_in_a_clone_too(line: Line, tmp_path):
-    clone = pushed_and_cloned(line, tmp_path)
+def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_in_a_clone_too(pipeline: Pipeline, tmp_path):
+    clone = pushed_and_cloned(pipeline, tmp_path)
     clone.run("dvc", "pull", "--quiet")
-    head = line.run("git", "rev-parse", "HEAD").strip()
+    head = pipeline.run("git", "rev-parse", "HEAD").strip()
     questions = (["results/scores/entigraph-s1.json"], ["results/report/report.html"], ["--run", "entigraph", "--token", "100"],
                  ["--run", "entigraph", "--step", "0"], ["--text", "Who kept the lighthouse of Varn?"])  # fmt: skip
     for question in questions:
-        answers = [json.loads(re.sub(r"^indexing.*\n", "", place.closedbook("trace", *question, "--json"))) for place in (line, clone)]
+        answers = [json.loads(re.sub(r"^indexing.*\n", "", place.closedbook("trace", *question, "--json"))) for place in (pipeline, clone)]
         assert answers[0] == answers[1]
-    found = json.loads(line.closedbook("trace", *questions[0], "--json"))
+    found = json.loads(pipeline.closedbook("trace", *questions[0], "--json"))
     assert {row["commit"] for row in found["code"]} == {head} and len(found["code"]) == 7
     assert found["runs"][0]["model_sha256"] == found["scores"][0]["model_sha256"] and found["num_documents"] == 3
-    runs = line.folder / "src/closedbook/stages/runs.py"
+    runs = pipeline.folder / "src/closedbook/stages/runs.py"
     runs.write_text(runs.read_text() + "\nx = 1\n")
-    said = line.closedbook("trace", "results/runs/entigraph-s1/run.json")
+    said = pipeline.closedbook("trace", "results/runs/entigraph-s1/run.json")
     assert re.search(rf"runs +{head[:12]}", said) and "not committed, so in nobody's history but this folder's: 1 file: src/closedbook/stages/runs.py" in said
-    line.snakemake("results/runs/entigraph-s1/run.json")
-    said = line.closedbook("trace", "results/runs/entigraph-s1/run.json")
+    pipeline.snakemake("results/runs/entigraph-s1/run.json")
+    said = pipeline.closedbook("trace", "results/runs/entigraph-s1/run.json")
     assert "the code of the step runs is in no commit, only in this folder" in said
 
 
@@ -138,11 +138,11 @@ def spoilt(kind: str, path: str, history: History, held: versioned.Held) -> set[
     return {job.name for job in [*jobs, *history.after(output for job in jobs for output in job.outputs)]}
 
 
-def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(line: Line, tmp_path, monkeypatch):
-    line.commit("all")
-    line.closedbook("crate")
-    copies = [line.copy(tmp_path / f"copy{number}") for number in range(7)]
-    clone = pushed_and_cloned(line, tmp_path)
+def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(pipeline: Pipeline, tmp_path, monkeypatch):
+    pipeline.commit("all")
+    pipeline.closedbook("crate")
+    copies = [pipeline.copy(tmp_path / f"copy{number}") for number in range(7)]
+    clone = pushed_and_cloned(pipeline, tmp_path)
     for kind in ("copy", "hardlink", "symlink"):
         copies.append(clone.copy(tmp_path / kind))
         copies[-1].run("dvc", "config", "--local", "cache.type", kind)
@@ -151,7 +151,7 @@ def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(li
         monkeypatch.chdir(copy.folder)
         assert audited() == {}, copy.folder
 
-    monkeypatch.chdir(line.folder)
+    monkeypatch.chdir(pipeline.folder)
     history, held, draw = History.here(), versioned.Held(Path("dvc.lock").read_text()), random.Random(0)
     for kind in (list(CLASSES) * 7)[:50]:
         path = str(draw.choice(sorted(path for path in Path().glob(CLASSES[kind]) if path.is_file() and path.stat().st_size)))
@@ -166,20 +166,20 @@ def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(li
     assert audited() == {}
 
 
-def test_a_commit_is_audited_from_the_cache_and_what_is_not_there_is_named(line: Line, tmp_path):
-    line.set(training={"weight_decay": 0.02})
-    line.commit("edited and not run")
-    assert "runs: parameter training.weight_decay was 0.01, and params.yaml says 0.02" in line.closedbook("audit", "HEAD")
-    said = line.closedbook("audit", "HEAD~1")
+def test_a_commit_is_audited_from_the_cache_and_what_is_not_there_is_named(pipeline: Pipeline, tmp_path):
+    pipeline.set(training={"weight_decay": 0.02})
+    pipeline.commit("edited and not run")
+    assert "runs: parameter training.weight_decay was 0.01, and params.yaml says 0.02" in pipeline.closedbook("audit", "HEAD")
+    said = pipeline.closedbook("audit", "HEAD~1")
     assert "nothing broken" in said and "stale" not in said
-    model = next(path for path in line.bytes() if path.endswith("model.safetensors"))
-    place = line.folder / ".dvc/cache/files/md5" / re.search(r"(\w\w)(\w{30})", line.run("md5sum", model)).expand(r"\1/\2")
+    model = next(path for path in pipeline.bytes() if path.endswith("model.safetensors"))
+    place = pipeline.folder / ".dvc/cache/files/md5" / re.search(r"(\w\w)(\w{30})", pipeline.run("md5sum", model)).expand(r"\1/\2")
     flip(place, 100, 3)
-    said = line.closedbook("audit", "HEAD~1", status=1)
+    said = pipeline.closedbook("audit", "HEAD~1", status=1)
     assert f"broken: {model}" in said and "not trusted  report/report, scores/entigraph-s1" in said
-    assert f"broken: {place.relative_to(line.folder)}" in line.closedbook("audit", status=1)
+    assert f"broken: {place.relative_to(pipeline.folder)}" in pipeline.closedbook("audit", status=1)
     place.unlink()
-    assert f"1 files of HEAD~1 are not in DVC's cache (dvc fetch --all-commits): {model}" in line.closedbook("audit", "HEAD~1")
-    clone = line.clone(tmp_path / "clone")
+    assert f"1 files of HEAD~1 are not in DVC's cache (dvc fetch --all-commits): {model}" in pipeline.closedbook("audit", "HEAD~1")
+    clone = pipeline.clone(tmp_path / "clone")
     assert "no receipts here, so there is nothing to audit: dvc pull" in clone.closedbook("audit", status=2)
     assert "HEAD: DVC's cache holds none of its receipts: dvc fetch" in clone.closedbook("audit", "HEAD", status=2)

@@ -1,4 +1,4 @@
-"""The whole line in a folder of its own: a copy of the project with its own parameters, run as a user runs it."""
+"""The whole pipeline in a folder of its own: a copy of the project with its own parameters, run as a user runs it."""
 
 import os
 import re
@@ -26,7 +26,7 @@ TINY = {
     "scores": {"tasks": ["quality_closed_text"], "batch_size": 16},
     "report": {"notes": []},
 }  # fmt: skip
-"""a line of a minute: little to write and next to nothing to train"""
+"""a pipeline of a minute: little to write and next to nothing to train"""
 
 
 def copy_project(folder: Path) -> None:
@@ -39,7 +39,7 @@ def copy_project(folder: Path) -> None:
     (folder / ".venv").symlink_to(sys.prefix)
 
 
-class Line:
+class Pipeline:
     """`run` gives the finished process, whose stdout holds stderr too, and fails the test unless the exit status is as expected."""
 
     def __init__(self, folder: Path, **changes):
@@ -73,15 +73,15 @@ class Line:
         return self.run("python", "-m", "closedbook", *arguments, PYTHONPATH="src", **options)
 
     def copy(self, folder: Path) -> "Line":
-        """The same line, finished work and all, in another folder."""
+        """The same pipeline, finished work and all, in another folder."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        other = object.__new__(Line)
+        other = object.__new__(Pipeline)
         other.folder = folder
         return other
 
     def clone(self, folder: Path) -> "Line":
         """A git clone: without results, ledger and cache."""
-        other = object.__new__(Line)
+        other = object.__new__(Pipeline)
         other.folder = folder
         self.run("git", "clone", "--quiet", str(self.folder), str(folder))
         (folder / ".venv").symlink_to(sys.prefix)

@@ -1,7 +1,7 @@
 """A stage more is one entry in the registry, one module and one rule; all else follows."""
 
 import pytest
-from line import Line, jobs
+from pipeline import Pipeline, jobs
 from texts import write_documents
 
 from closedbook.util import files
@@ -40,18 +40,18 @@ rule counts:
 
 
 def test_a_stage_is_added_by_an_entry_a_module_and_a_rule(tmp_path):
-    line = Line(tmp_path / "line", documents={"source": "folder", "path": "texts"})
-    write_documents(line.folder / "texts")
-    registry = line.folder / "src/closedbook/workflow/registry.py"
+    pipeline = Pipeline(tmp_path / "pipeline", documents={"source": "folder", "path": "texts"})
+    write_documents(pipeline.folder / "texts")
+    registry = pipeline.folder / "src/closedbook/workflow/registry.py"
     registry.write_text(registry.read_text().replace("\nSTEPS = {\n", FILES, 1))
-    (line.folder / "src/closedbook/stages/counts.py").write_text(MODULE)
-    (line.folder / "rules/counts.smk").write_text(RULE)
+    (pipeline.folder / "src/closedbook/stages/counts.py").write_text(MODULE)
+    (pipeline.folder / "rules/counts.smk").write_text(RULE)
 
-    assert jobs(line.snakemake("results/counts/counts.json")) == {"documents shard": 2, "counts": 1}
-    assert len(files.read_json(line.folder / "results/counts/counts.json")) == 3
-    receipt = files.read_json(line.folder / "results/receipts/counts/counts.json")
+    assert jobs(pipeline.snakemake("results/counts/counts.json")) == {"documents shard": 2, "counts": 1}
+    assert len(files.read_json(pipeline.folder / "results/counts/counts.json")) == 3
+    receipt = files.read_json(pipeline.folder / "results/receipts/counts/counts.json")
     assert len(receipt["inputs"]) == 3 and list(receipt["outputs"]) == ["results/counts/counts.json"]
-    assert "counts/counts" not in line.closedbook("fresh") and "Nothing to be done" in line.snakemake("counts")
-    line.set(seed=2)
-    assert "counts/counts: parameter seed changed 1 → 2" in line.closedbook("fresh")
-    assert "counts" in line.closedbook("trace", "results/counts/counts.json").split("SHA-256")[1], "lineage knows who made it"
+    assert "counts/counts" not in pipeline.closedbook("fresh") and "Nothing to be done" in pipeline.snakemake("counts")
+    pipeline.set(seed=2)
+    assert "counts/counts: parameter seed changed 1 → 2" in pipeline.closedbook("fresh")
+    assert "counts" in pipeline.closedbook("trace", "results/counts/counts.json").split("SHA-256")[1], "lineage knows who made it"

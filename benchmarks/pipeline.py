@@ -1,8 +1,8 @@
-"""What the whole line costs on this machine: seconds and peak memory of a command, and whether two folders hold the same results.
+"""What the whole pipeline costs on this machine: seconds and peak memory of a command, and whether two folders hold the same results.
 
-    python benchmarks/line.py run make reproduce           seconds, and peak memory of all its processes together
-    python benchmarks/line.py run .venv/bin/snakemake --cores all
-    python benchmarks/line.py same FOLDER OTHER            compares every file under results/ of two checkouts
+    python benchmarks/pipeline.py run make reproduce           seconds, and peak memory of all its processes together
+    python benchmarks/pipeline.py run .venv/bin/snakemake --cores all
+    python benchmarks/pipeline.py same FOLDER OTHER            compares every file under results/ of two checkouts
 """
 
 import hashlib
