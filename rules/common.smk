@@ -51,9 +51,14 @@ def targets():
         return parse_args(sys.argv[1:])[1].targets
 
 
+def processes(shard):
+    """Of a shard's own, which are of use where its jobs compute and do not wait for a model."""
+    return 1 if RUN.asks(shard) else max(1, (workflow.resource_settings.cores or 1) // RUN.beside(shard))
+
+
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
     STAGE = Path(workflow.main_snakefile).stem
-    RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 2), workflow.is_main_process)
+    RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"

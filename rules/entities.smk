@@ -15,6 +15,7 @@ for shard, jobs in RUN.shards_of("entities").items():
             lambda wildcards, jobs=jobs: inputs(*jobs),
         output:
             outputs(*jobs),
+        threads: processes(shard)
         params:
             shard=RUN.shard_file(shard),
         log:

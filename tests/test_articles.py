@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from closedbook import sources
-from closedbook.workflow import articles, plan
+from closedbook import params, sources
+from closedbook.sources import folder
+from closedbook.util.errors import UserError
+from closedbook.workflow import articles, jobs, plan, receipts
+from closedbook.workflow.snakemake import Run
 
 ROOT = Path(__file__).parent.parent
 
@@ -61,3 +64,33 @@ def test_what_changed_is_read(readings, change):
 def test_an_audit_believes_nothing(readings):
     plan.make(write=False, anew=True)
     assert len(readings) == 2
+
+
+def test_a_text_that_may_not_be_read_is_named_by_its_source(readings, monkeypatch):
+    def refuse(hashes, path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(receipts.Hashes, "sha256", refuse)
+    assert articles.read(params.load(), anew=False).documents, "it is the source that reads it, and says what is wrong with it"
+    monkeypatch.setattr(folder, "read_text", lambda path: refuse(None, path))
+    with pytest.raises(UserError, match="texts/.*Permission denied"):
+        articles.read(params.load(), anew=False)
+
+
+def test_documents_are_shared_out_among_processes_and_one_that_fails_leaves_the_others(readings):
+    names = [job.name for job in plan.make().jobs.values() if job.place == "documents"]
+    broken = articles.FOLDER / f"{names[0].partition('/')[2]}.json"
+    whole = broken.read_text()
+    edit(broken, "{")
+    with pytest.raises(UserError, match=broken.name):
+        jobs.run(names, processes=2)
+    assert [Path(f"results/{name}.json").is_file() for name in names] == [False, True]
+    edit(broken, whole)
+    jobs.run(names, processes=2)
+    assert Path(f"results/{names[0]}.json").is_file()
+
+
+@pytest.mark.parametrize("shards", ["x", 0, -1, 1.5, True])
+def test_a_number_of_shards_that_is_none_is_named_with_its_place(shards):
+    with pytest.raises(UserError, match=f"shards: {shards}: give a whole number from 1, in profiles/default"):
+        Run((), None, shards, True)

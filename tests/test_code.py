@@ -43,9 +43,10 @@ def edited(module, before, after):
     edited("used", "def f(x):\n", 'def f(x):\n    """What it does."""\n'),
     {"used": PLAIN["used"] + "\n\ndef more(x):\n    return 7\n\n\nOTHER = 3\n"},
     {"apart": "changed = True\n"},
+    {"used": PLAIN["used"] + "\n\ndef x():\n    return 8\n"},
     {"used": None, "other": PLAIN["used"], "stage": PLAIN["stage"].replace("import used", "import other").replace("used.f", "other.f")},
     {"box": None, "deep__box": PLAIN["box"], "stage": PLAIN["stage"].replace("closedbook.box", "closedbook.deep.box")},
-], ids=["a comment and layout", "a docstring", "new definitions", "a module that nothing reaches", "a renamed module", "a moved module"])  # fmt: skip
+], ids=["a comment and layout", "a docstring", "new definitions", "one that has an argument's name", "a module that nothing reaches", "a renamed module", "a moved module"])  # fmt: skip
 def test_what_can_change_no_result_is_no_change(digest, change):
     assert digest(**change) == digest()
 
@@ -63,6 +64,11 @@ def test_what_can_change_no_result_is_no_change(digest, change):
         "what a package does when imported", "another function of the same name", "another library"])  # fmt: skip
 def test_what_can_change_a_result_is_one(digest, change):
     assert digest(**change) != digest()
+
+
+def test_a_field_of_a_class_is_not_the_function_of_its_name(digest):
+    with_field = edited("box", "class Box:\n", "class Box:\n    size: int = 0\n\n")["box"]
+    assert digest(box=with_field + "\n\ndef size():\n    return 1\n") == digest(box=with_field + "\n\ndef size():\n    return 2\n")
 
 
 def test_of_a_module_that_is_handed_on_all_counts(digest):
@@ -92,6 +98,8 @@ def test_a_stage_counts_what_it_uses_and_no_other_stage_nor_what_decides_what_ru
         scored = {"closedbook.stages.scores"} if name == "api_models" else set()  # as runs are
         assert counted & of_stages == {stage.module} | scored, "a stage that reaches another one would run again with it"
         assert not [module for module in counted if module.startswith("closedbook.workflow.")]
+        files_of = fingerprint.reached(f"closedbook.workflow.registry:{stage.files.__name__}")
+        assert files_of and not [place for place in files_of if place.name in ("STEPS", "Stage")], "a new stage is no change to the others"
     assert {"closedbook.training.loop", "closedbook.training.packing"} <= fingerprint.modules("closedbook.stages.runs:job")
     assert "closedbook.miniature.reader" in fingerprint.modules("closedbook.miniature.author:answer")
 

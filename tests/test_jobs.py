@@ -61,7 +61,7 @@ def toy(tmp_path, monkeypatch):
 
 
 def plant(monkeypatch, **about):
-    stage = Stage(module="toy", recipes=lambda *_: {}, files=paths, watches=(), per_document=True, **about)
+    stage = Stage(module="toy", result="toy", recipes=lambda *_: {}, files=paths, watches=(), per_document=True, **about)
     for known in (registry.STEPS, registry.STAGES):
         monkeypatch.setitem(known, "toy", stage)
 
@@ -136,7 +136,7 @@ RECEIPT = receipts.FOLDER / "toy/mill.json"
 def train(toy, monkeypatch):
     """Runs a job that writes these files into a folder, from another seed each time, and may be killed before it writes the last one."""
     seeds = iter(range(9))
-    folder = registry.Stage(module="toy", recipes=lambda *_: {}, watches=(), per_document=True,
+    folder = registry.Stage(module="toy", result="toy", recipes=lambda *_: {}, watches=(), per_document=True,
                             files=lambda *_: Files(folders={"folder": MODEL}, holds=("run.json",)))
     for known in (registry.STEPS, registry.STAGES):
         monkeypatch.setitem(known, "toy", folder)

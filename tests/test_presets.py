@@ -54,6 +54,24 @@ def test_what_is_there_is_replaced_only_by_force_and_kept(project):
     assert presets.write("folder") is None, "what is there already is no reason to refuse, nor to keep it"
 
 
+def test_whatever_lies_where_the_file_goes_is_kept_or_named(project):
+    Path("params.yaml").write_bytes("# Übung".encode("latin-1"))
+    assert presets.write("folder", force=True).read_bytes() == "# Übung".encode("latin-1")
+    Path("params.yaml").unlink()
+    Path("params.yaml").mkdir()
+    with pytest.raises(UserError, match="params.yaml: is a folder"):
+        presets.write("folder", force=True)
+
+
+def test_outside_a_project_and_beside_a_name_there_is_a_hint(project, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="foldr: no such preset: did you mean folder"):
+        presets.text("foldr")
+    Path("empty").mkdir()
+    monkeypatch.chdir("empty")
+    with pytest.raises(UserError, match="is not here: run this command in the folder of a clone"):
+        presets.names()
+
+
 def test_a_preset_copied_by_hand_is_refused_with_the_command(project):
     Path("params.yaml").write_text((ROOT / "presets/folder.yaml").read_text())
     with pytest.raises(UserError, match="params.yaml: seed: missing.*closedbook init NAME --force"):

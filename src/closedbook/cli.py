@@ -81,10 +81,14 @@ def _add(commands, name: str, function, summary: str) -> argparse.ArgumentParser
 
 def _job(options) -> None:
     from closedbook.util import files
+    from closedbook.util.errors import UserError
     from closedbook.workflow import jobs
 
-    names = files.read_json(options.shard) if options.shard else options.names
-    if names:
+    if options.shard and not options.shard.is_file():
+        raise UserError(f"{options.shard}: no such file")
+    if not (options.shard or options.names):
+        raise UserError("closedbook job: name jobs as closedbook fresh does (runs/raw-s1), or a file with --shard")
+    if names := files.read_json(options.shard) if options.shard else options.names:
         jobs.run(names, options.processes)
 
 

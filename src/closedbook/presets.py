@@ -10,7 +10,7 @@ from pathlib import Path
 
 from closedbook import params
 from closedbook.util import files, plain_yaml
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
 
 FOLDER = Path("presets")
 WHOLE = "default"
@@ -19,6 +19,9 @@ REPLACED = frozenset({"arms", "api_models"})
 
 
 def names(folder: Path = FOLDER) -> list[str]:
+    """Raises UserError outside a project."""
+    if not (folder / f"{WHOLE}.yaml").is_file():
+        raise UserError(f"{folder / WHOLE}.yaml: is not here: run this command in the folder of a clone of closedbook")
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
@@ -29,8 +32,8 @@ def summary(name: str, folder: Path = FOLDER) -> str:
 
 def text(name: str, folder: Path = FOLDER) -> str:
     """A whole parameter file, comments included. Raises UserError for a name that is no preset."""
-    if name not in names(folder):
-        raise UserError(f"{name}: no such preset: there are {', '.join(names(folder))}")
+    if name not in (known := names(folder)):
+        raise UserError(f"{name}: no such preset: {did_you_mean(name, known, otherwise='there are ' + ', '.join(known))}")
     own = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     if name == WHOLE:
         return own
@@ -54,7 +57,9 @@ def write(name: str, path: Path = Path("params.yaml"), force: bool = False) -> P
     Raises UserError where there is one and `force` is not given.
     """
     new, kept = text(name), None
-    if path.exists() and path.read_text(encoding="utf-8") != new:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder: move it away")
+    if path.exists() and path.read_bytes() != new.encode():
         if not force:
             raise UserError(f"{path}: is there already: --force keeps it under another name and puts the preset {name} in its place")
         kept = next(place for number in count(1) if not (place := path.with_name(f"{path.stem}.before-{number}{path.suffix}")).exists())

@@ -23,6 +23,9 @@ NEUTRAL = frozenset({"closedbook.util.errors", "closedbook.util.terminal", "clos
 how runs are logged; how code is identified; and what decides when a request leaves, or that none does"""
 WRITER = frozenset({"closedbook.generation.extractive.writer"})
 """of the stage passages; a model that writes has no use for it"""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+SCOPES = (*FUNCTIONS, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+"""what has names of its own"""
 BODY = ""
 """the name of what a module does when it is imported, beside defining things"""
 
@@ -165,22 +168,30 @@ class _Shape:
     def __init__(self, statements: list[ast.stmt], imports: dict, defined: Iterable[str]):
         self._imports, self._defined = imports | _imports(statements), frozenset(defined)
         self._references: list[list] = []
-        shape = files.sha256_text(files.canonical(self._normal(statements)))
+        shape = files.sha256_text(files.canonical(self._normal(statements, frozenset())))
         self.told = {"shape": shape, "references": self._references}
 
-    def _normal(self, node):
+    def _normal(self, node, local: frozenset[str]):
+        """`local`: the names that mean variables of a function here, whatever the module calls so."""
         if isinstance(node, list):
-            return [self._normal(item) for item in node if not _is_docstring(item) and not isinstance(item, (ast.Import, ast.ImportFrom))]
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in self._imports:
+            return [self._normal(item, local) for item in node if not _is_docstring(item) and not isinstance(item, (ast.Import, ast.ImportFrom))]
+        if isinstance(node, ast.Attribute) and self._is_read(node.value, local) and node.value.id in self._imports:
             return self._imported(node.value.id, node.attr)
-        if isinstance(node, ast.Name) and node.id in self._imports:
+        if self._is_read(node, local) and node.id in self._imports:
             return self._imported(node.id, None)
-        if isinstance(node, ast.Name) and node.id in self._defined:
+        if self._is_read(node, local) and node.id in self._defined:
             self._references.append([node.id])
         if isinstance(node, ast.AST):
-            fields = [[name, self._normal(value)] for name, value in ast.iter_fields(node) if value not in (None, []) and name != "type_comment"]
+            inside = (local | _variables(node)) - self._imports.keys() if isinstance(node, FUNCTIONS) else local
+            fields = [[name, self._normal(value, inside if name == "body" else local)] for name, value in ast.iter_fields(node)
+                      if value not in (None, []) and name != "type_comment"]
             return [type(node).__name__, *fields]
         return repr(node)
+
+    @staticmethod
+    def _is_read(node: ast.AST, local: frozenset[str]) -> bool:
+        """Whether it is a name that is read: one that a class or a function binds is its own."""
+        return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in local
 
     def _imported(self, name: str, attribute: str | None) -> list:
         """What stands for an imported name: where it comes from another library that is told; in this package the reference tells it."""
@@ -189,6 +200,21 @@ class _Shape:
             return ["imported", module, original, attribute]
         self._references.append([module, original, attribute])
         return ["reference", attribute]
+
+
+def _variables(function: ast.AST) -> frozenset[str]:
+    """The names that are local to a function: its arguments, and what it binds itself, not in a scope within it."""
+    found = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    waiting, given_away = list(function.body) if isinstance(function.body, list) else [function.body], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.Global, ast.Nonlocal)):
+            given_away |= set(node.names)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        if not isinstance(node, SCOPES):
+            waiting += ast.iter_child_nodes(node)
+    return frozenset(found - given_away)
 
 
 def _is_docstring(node) -> bool:

@@ -59,10 +59,18 @@ def _remembered(made_from: str) -> Articles | None:
 def _made_from(params: Params) -> str:
     source, path, hashes = params.documents.source, Path(params.documents.path), receipts.Hashes.here()
     within = sorted(file for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
-    contents = {str(file): hashes.sha256(file) for file in within}
+    contents = {str(file): _sha256(file, hashes) for file in within}
     hashes.save()
     code = [fingerprint.digest("closedbook.sources:articles")]
     if maker := sources.GENERATED.get(source):
         code += [fingerprint.digest(f"{maker}:rows")]
     settings = params.model_dump(include={"documents", "miniature", "seed"}) | {"seeds": params.training.seeds}
     return files.sha256_text(files.canonical([settings, contents, code, receipts.versions()]))
+
+
+def _sha256(file: Path, hashes: receipts.Hashes) -> str | None:
+    """None of a file that can't be read: the source says why, unless it passes it over."""
+    try:
+        return hashes.sha256(file)
+    except OSError:
+        return None

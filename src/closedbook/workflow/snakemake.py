@@ -27,7 +27,12 @@ class Run:
     """One call of Snakemake."""
 
     def __init__(self, targets: Collection[str], stage: str | None, shards: int, is_main: bool):
-        """`stage`: the only one whose rules there are, in a DVC stage; `shards`: at most so many for each recipe."""
+        """`stage`: the only one whose rules there are, in a DVC stage; `shards`: at most so many for each recipe.
+
+        Raises UserError for whatever the user can mend.
+        """
+        if type(shards) is not int or shards < 1:
+            raise UserError(f"shards: {shards}: give a whole number from 1, in profiles/default/profile.yaml or as --config shards=N")
         self.plan = planning.make(write=False)
         self._verdicts = upkeep.check(self.plan)
         self._graph = Graph(self.plan.jobs)
@@ -95,6 +100,15 @@ class Run:
     def shards_of(self, stage: str) -> dict[str, list[str]]:
         """{shard: its jobs} of a stage that works by document."""
         return {name: jobs for name, jobs in self.shards.items() if name.partition("-")[0] == stage}
+
+    def asks(self, shard: str) -> bool:
+        """Whether its jobs ask a language model."""
+        recipe = self.recipe(self.shards[shard][0])
+        return bool(STEPS[recipe["step"]].asks(recipe["params"]))
+
+    def beside(self, shard: str) -> int:
+        """The shards of its recipe, itself among them."""
+        return sum(name.rpartition("-")[0] == shard.rpartition("-")[0] for name in self.shards)
 
     @staticmethod
     def shard_file(name: str) -> Path:
