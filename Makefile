@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: make reproduce (the main job) and make test. make test-real downloads a real model (93 MB).
+# Two commands do everything on a fresh machine: make reproduce (the default experiment) and make test. make test-real downloads a real model (93 MB).
 PYTHON ?= python3
 BIN = .venv/bin
 VERSION = -c 'import sys; print(*sys.version_info[:2])'

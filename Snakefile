@@ -1,6 +1,6 @@
-# The whole line, in the order the data flows. Parameters are read from params.yaml alone.
+# The pipeline, in the order the data flows. Parameters are read from params.yaml alone.
 # Run: snakemake --cores all        One file: snakemake --cores all results/entities/DOCUMENT.json
-# Each rule's code and parameters are a recipe file among its inputs; docs/freshness.md tells how that decides what runs.
+# Each rule's code and parameters are a recipe file among its inputs; docs/freshness.md says how that decides what runs.
 
 
 rule all:

@@ -1,7 +1,7 @@
 "use strict";
 // Places that need a document's own data: the document, its entity list and passages; and an entity over all documents.
 
-const WRITERS = {document: "the document itself", llm: "a language model", spacy: "spaCy’s extractor", extractive: "the extractive writer"};
+const WRITERS = {document: "the document itself", llm: "a language model", spacy: "spaCy’s extractor", extractive: "the extractive generator"};
 const entityLink = name => link(place("entity", name), name);
 const article = text => make("article", {dir: "auto"}, text);
 const strategiesOf = one => [...one.written.keys()];
