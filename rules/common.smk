@@ -14,7 +14,7 @@ from snakemake.persistence import FileBackupMixin
 sys.path.insert(0, "src")
 from closedbook.util import terminal
 from closedbook.util.errors import UserError, writing
-from closedbook.workflow import snakemake
+from closedbook.workflow import snakemake as engine
 from closedbook.workflow.registry import STAGES
 
 # Our files appear whole or not at all. Snakemake's copies of what a job may overwrite would need room that a full disk has not, and would put
