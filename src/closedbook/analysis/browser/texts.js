@@ -126,7 +126,7 @@ async function passagePlace([id, strategy, hash]) {
         ["sample", String(found.sample)],
         ["section", found.section],
         ["way of study", found.way && quoted(found.way)],
-        ["writer", WRITERS[found.writer]],
+        ["written by", WRITERS[found.writer]],
         ["prompt", found.call && found.call.prompt],
         ["call", found.call && callLink(id, step, found.call)],
         ["model", found.call && quoted(found.call.model)],
