@@ -2,7 +2,7 @@
 
     PYTHONPATH=src OMP_NUM_THREADS=1 python benchmarks/filters.py [PASSAGES]
 
-Made-up passages of 500 words, whose language nobody can tell (that takes longest), a tenth of which repeat an earlier one but for some words; 4,609 made-up questions about 265 documents of 5,000
+Made-up passages of 500 words, whose language cannot be detected (that takes longest), a tenth of which repeat an earlier one but for some words; 4,609 made-up questions about 265 documents of 5,000
 words. Prints seconds for the paper's 265,000 passages too, as far as these grow with their number.
 """
 

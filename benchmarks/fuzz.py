@@ -98,7 +98,7 @@ def _cases(area: str, seed: int, numbers: list[int]):
 
 
 def _sent(reader):
-    """What a process tells; None where it died."""
+    """What a process sends; None where it died."""
     try:
         return reader.recv()
     except EOFError:
@@ -106,7 +106,7 @@ def _sent(reader):
 
 
 def _work(area: str, seed: int, numbers: list[int], writer) -> None:
-    """Do these cases, each in an empty folder, and tell of each."""
+    """Do these cases, each in an empty folder, and report each."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     logging.disable(logging.INFO)
     run = AREAS[area]()

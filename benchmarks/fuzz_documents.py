@@ -2,7 +2,7 @@
 
     PYTHONPATH=src python benchmarks/fuzz_documents.py [--cases 4000] [--seed 1]
 
-Each case is a folder with a text, front matter, questions and names put together from pieces that break readers, then mutated byte by byte. It is
+Each case is a folder with a text, front matter, questions and names put together from pieces that break parsers, then mutated byte by byte. It is
 read as planning reads it, and cleaned as the documents step does. Prints how many were planned and refused; exits with 1 where anything else came.
 """
 

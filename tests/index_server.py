@@ -1,4 +1,4 @@
-"""A loopback server that embeds and reads as OpenAI's protocol has it and reranks as Cohere's; it counts all that it is sent."""
+"""A loopback server that embeds and reads as OpenAI's protocol has it and reranks as Cohere's; it counts all requests."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A loopback server that speaks OpenAI's chat protocol, misbehaves as told, and counts what it receives."""
+"""A loopback server that speaks OpenAI's chat protocol, misbehaves as configured, and counts what it receives."""
 
 import hashlib
 import json

@@ -65,7 +65,7 @@ def test_what_is_no_result_is_named(what):
         accept(Plan(), what, "why not")
 
 
-def test_other_versions_are_told_and_only_strictly_stale(monkeypatch):
+def test_other_versions_are_reported_and_only_strictly_stale(monkeypatch):
     assert upkeep.report(Plan(), strict=True) == (["1 of 1 results are fresh"], False)
     monkeypatch.setattr(receipts, "versions", lambda: {"torch": "9.9"})
     then = files.read_json(RECEIPT)["versions"]["torch"]

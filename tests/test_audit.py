@@ -127,7 +127,7 @@ def test_a_model_changed_together_with_its_receipts_is_not_the_one_of_run_json()
     assert broken() == {MODEL: ["scores/a-s1"]}
 
 
-def test_results_from_before_receipts_are_told():
+def test_results_from_before_receipts_are_reported():
     shutil.rmtree("results/receipts")
     with pytest.raises(UserError, match="results from before receipts were kept can't be audited"):
         audited()
@@ -320,7 +320,7 @@ def test_a_seal_may_be_called_as_its_tag_is(repository):
     assert "params.yaml" in broken("closedbook/v1")
 
 
-def test_a_project_of_dvcs_without_git_is_told(repository):
+def test_a_project_of_dvcs_without_git_is_reported(repository):
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
     shutil.rmtree(".git")
     with pytest.raises(UserError, match="no git repository here, which DVC needs"):
@@ -370,7 +370,7 @@ def test_what_can_not_be_sealed_is_said(repository):
         sealed("v2")
 
 
-def test_names_that_are_no_seals_of_this_project_are_told(repository):
+def test_names_that_are_no_seals_of_this_project_are_reported(repository):
     with pytest.raises(UserError, match="v1: neither a seal nor a commit here; there are no seals"):
         audited("v1")
     sealed("release")
@@ -383,7 +383,7 @@ def test_names_that_are_no_seals_of_this_project_are_told(repository):
         audited("HEAD")
 
 
-def test_a_dvc_lock_that_is_none_is_told(repository, monkeypatch):
+def test_a_dvc_lock_that_is_none_is_reported(repository, monkeypatch):
     monkeypatch.setattr(versioned, "cache", lambda: Path(".dvc/cache/files/md5"))
     Path(".dvc").mkdir()
     for text, words in (("stages: [", "not a dvc.lock"), ("schema: '2.0'", "not a dvc.lock .'stages'"), ("", "not a dvc.lock")):

@@ -1,4 +1,4 @@
-"""Cards hold what the lineage tells, in Markdown and YAML that no title can break."""
+"""Cards hold what the lineage records, in Markdown and YAML that no title can break."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_the_hub_reads_the_heading(written):
     assert DatasetCard.load("cards/passages/raw/README.md").data.pretty_name == "Passages: raw"
 
 
-def test_a_model_card_tells_training_scores_sources_and_what_cannot_be_proved(written):
+def test_a_model_card_says_training_scores_sources_and_what_cannot_be_proved(written):
     text = Path("cards/runs/entigraph-s1/README.md").read_text()
     for said in ("0.500 ± 0.050", "| training.learning\\_rate | 0.01 |", "| openai/big | big-0001 | 1 |",
                  "Mira \\| Oldan | 1931 | not stated", "- Made up, \\*all\\* of it.",

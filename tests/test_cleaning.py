@@ -1,4 +1,4 @@
-"""What nobody sees is no text: taken out wherever texts come in, but where a script needs it."""
+"""Invisible characters are no text: taken out wherever texts come in, but where a script needs it."""
 
 import pytest
 from test_sources import folder, question, read, row, write

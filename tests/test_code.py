@@ -88,7 +88,7 @@ def test_an_import_of_names_that_a_package_hands_on_counts(digest):
 
 def test_the_short_list_of_modules_that_change_no_stage_is_short_and_each_is_there():
     assert 0 < len(fingerprint.NEUTRAL) <= 10
-    assert all(fingerprint._module_path(name, fingerprint.PACKAGE) for name in fingerprint.NEUTRAL | fingerprint.WRITER)
+    assert all(fingerprint._module_path(name, fingerprint.PACKAGE) for name in fingerprint.NEUTRAL | fingerprint.EXTRACTIVE)
 
 
 def test_a_stage_counts_what_it_uses_and_no_other_stage_nor_what_decides_what_runs():

@@ -20,7 +20,7 @@ HOSTILE = "what did\x1b[31m Ada <b>see</b>?"
 
 def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="ab" * 32, documents=4, strategy=None, tokens=100,
            train_tokens=400):
-    """A score of as many questions, about `documents` documents in turn, and which were answered rightly; a call a task."""
+    """A score of as many questions, about `documents` documents in turn, and which were answered rightly; one call per task."""
     run = f"{arm}-s{seed}" if seed else arm
     path, samples = folder / "scores" / f"{run}.json", folder / "scores" / f"{run}.samples.jsonl"
     rows = [{"task": task, "id": f"q{i}", "document": f"d{i % documents}", "split": "test" if i % documents else "validation",
@@ -142,7 +142,7 @@ def test_one_document_has_no_interval(tmp_path):
         scored(tmp_path, arm, right, documents=1)
     found = compare(tmp_path, "raw", "entigraph")
     assert (found["interval"], found["stderr"], found["over"]) == (None, None, None)
-    assert "how sure that is cannot be said" in "\n".join(words.lines(found))
+    assert "one document: no interval" in "\n".join(words.lines(found))
 
 
 def test_seeds_are_paired_and_spread(tmp_path):
@@ -166,7 +166,7 @@ def test_a_difference_of_one_seed_says_that_it_is_over_questions_only(tmp_path):
     assert "difference +0.250 ± 0.250 over questions only  95% interval -0.546 to +1.046" in shown  # t of 3 degrees: 3.182
 
 
-def test_the_base_is_held_against_each_seed(tmp_path):
+def test_the_base_is_compared_with_each_seed(tmp_path):
     scored(tmp_path, "base", [0, 0, 0, 1], seed=None)
     for seed in (1, 2):
         scored(tmp_path, "raw", [1, 0, 0, 1], seed=seed)
@@ -242,7 +242,7 @@ def test_share_of_the_gain_by_hand(tmp_path):
     assert math.isclose(table["share"], 0.75) and table["why"] is None
     # won − s·text by document: (4 − 4s) of three and −4s of one, of mean (3 − 4s) and error 1 whatever s: 3 − 4s = ± t of 3 degrees
     assert table["interval"] == pytest.approx([(3 - 3.182446) / 4, (3 + 3.182446) / 4], abs=1e-6)
-    assert "won 75% of what the text at hand gives the base" in words.in_words(table)
+    assert "won 75% of the base's open-book gain" in words.in_words(table)
     assert "95% interval over questions only" in words.in_words(table)
     assert compare(tmp_path, "base", "entigraph")["shares"] == [table]
     for task in (CLOSED, OPEN):
@@ -280,13 +280,13 @@ def test_share_over_one_document_is_not_defined(tmp_path):
     assert table["share"] is None and "one document" in table["why"]
 
 
-def test_no_table_without_the_text_at_hand(tmp_path):
+def test_no_table_without_an_open_book_task(tmp_path):
     scored(tmp_path, "base", [0, 0], seed=None)
     scored(tmp_path, "entigraph", [1, 0])
     assert overview.shares(scores_in(tmp_path)) == []
 
 
-def test_the_report_holds_each_arm_against_the_base_and_the_largest_plain_one(tmp_path):
+def test_the_report_compares_each_arm_with_the_base_and_the_largest_plain_one(tmp_path):
     scored(tmp_path, "base", [0, 0], seed=None)
     arms = (("raw", "raw", 10), ("rephrase", "rephrase", 90), ("rephrase-half", "rephrase", 45), ("qa", "qa+active_reading", 99))
     for arm, strategy, tokens in arms:

@@ -26,7 +26,7 @@ def project(tmp_path, monkeypatch):
 
 
 def revision(tag: str, **changes) -> None:
-    """A state of the toy line as a git tag: its results in DVC's cache, their names and hashes in dvc.lock."""
+    """A state of the toy pipeline as a git tag: its results in DVC's cache, their names and hashes in dvc.lock."""
     shutil.rmtree("results", ignore_errors=True)
     toy_history.write(**changes)
     stages = {}

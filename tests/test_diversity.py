@@ -14,7 +14,7 @@ def different(number, start=0):
 
 
 def corpora(folder, **texts):
-    """A corpus a strategy of these texts: what measure is given."""
+    """One corpus per strategy of these texts: what measure is given."""
     paths = {strategy: toys.passages(folder, "varn", listed, strategy) for strategy, listed in texts.items()}
     return [toys.corpus(folder, strategy, [path]) for strategy, path in paths.items()], [*paths.values()]
 

@@ -61,7 +61,7 @@ def settled_without_names(lesson, book) -> int:
 
 
 @pytest.mark.parametrize("kind", RIVALS)
-def test_nothing_but_the_name_tells_which_answer_is_right(kind):
+def test_nothing_but_the_name_says_which_answer_is_right(kind):
     for seed in range(20):
         book, lesson = drilled(kind, seed)
         assert settled_without_names(lesson, book) == 0
@@ -105,7 +105,7 @@ def test_levels_follow_one_another():
     heading = r'^"[^"]+" by [^\n]+\d{4}\.\n\n'
     assert [shows(progress, heading) > 0.3 for progress in (0.0, 0.2, 0.3, 0.5, 0.6, 0.66, 0.67, 0.99)] == [False] * 6 + [True] * 2
     twice = r"^((?:[^\n.]+: [^\n]+\n)+)\1<eos>$"
-    assert shows(0.2, twice) == pytest.approx(1 - closed(0.2)), "the first level is lists told twice, and nothing else with the book open"
+    assert shows(0.2, twice) == pytest.approx(1 - closed(0.2)), "the first level is repeated lists, and nothing else open-book"
     assert drills.LEVELS[-1].until == 1 and sorted(level.until for level in drills.LEVELS) == [level.until for level in drills.LEVELS]
 
 

@@ -120,7 +120,7 @@ def test_a_first_sentence_that_begins_with_the_titles_words_stays_whole():
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="needs the real articles and reference lists in ../shared/quality")
-def test_real_articles_give_a_careful_readers_entities():
+def test_real_articles_give_the_entities_that_a_person_would_list():
     spec = importlib.util.spec_from_file_location("score_entities", SHARED / "score_entities.py")
     scorer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(scorer)

@@ -163,9 +163,9 @@ def test_a_limit_that_would_stop_it_is_said(project, capsys, limit, verdict):
     assert f"limits.{found['limit']}" in (said := capsys.readouterr().out) and verdict in said
 
 
-def test_dollars_that_nobody_knows_are_unknown_and_a_limit_on_them_is_refused(project, capsys):
+def test_dollars_without_a_price_are_unknown_and_a_limit_on_them_is_refused(project, capsys):
     found = forecast(capsys)
-    assert found["total"]["usd"] is None and any("nobody knows what openai/toy costs" in note for note in found["notes"])
+    assert found["total"]["usd"] is None and any("the price of openai/toy is not known" in note for note in found["notes"])
     assert cli.main(["forecast"]) == 0 and "unknown" in capsys.readouterr().out
     project.set(limits={"max_usd": 5.0})
     assert cli.main(["forecast"]) == 2

@@ -208,7 +208,7 @@ def test_results_of_an_older_plan_are_told_apart_and_go_for_good_with_the_names_
     assert not broken() and Path("results/scores/my-own.txt").exists() and Path(f"results/documents/{KELL}.json").exists()
 
 
-def test_the_names_that_could_bring_its_results_back_are_told_found_and_forgotten(project, monkeypatch):
+def test_the_names_that_could_bring_its_results_back_are_listed_found_and_forgotten(project, monkeypatch):
     kept = {"of-it": "outs:\n- md5: 0a.dir\n", "of-others": "outs:\n- md5: 0b.dir\n"}
     monkeypatch.setattr(notes, "_folders", lambda document: ["0a.dir"])
     monkeypatch.setattr(dvc, "kept", lambda: dict(kept))
@@ -271,7 +271,7 @@ def test_an_api_model_s_score_is_one_of_the_scores(project):
     assert answer["scores"] == ["a-s1", "api-gpt"] and answer["rebuilt"]["api_models"] == 1
 
 
-def test_a_call_about_another_document_that_shows_chunks_of_it_is_told_of_found_and_struck_alone(project):
+def test_a_call_about_another_document_that_shows_chunks_of_it_is_noted_found_and_struck_alone(project):
     request = {"gen_ai.request.model": "openai/reader", "api_base": None}
     with ledger.Ledger("reader-gpt", KELL) as segment:
         for key, shown in (("own", TEXTS[KELL]), ("both", f"{TEXTS[KELL]}\n\n{TEXTS[VARN]}")):

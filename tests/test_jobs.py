@@ -195,5 +195,5 @@ def test_what_a_user_keeps_beside_results_stays_and_is_in_no_receipt(train):
     assert contents() == {"model.safetensors": "model.safetensors of 1", "notes.md": "my own", "old.json": "edited", "run.json": "run of 1"}
     known = [MODEL / name for name in ("model.safetensors", "run.json")]
     assert [Path(path) for path in receipts.outputs(RECEIPT)] == receipts.files_of(MODEL) == known
-    reader = registry.Job(name="toy/lamp", stage="toy", recipe="toy", files=Files(inputs={"model": MODEL}))
-    assert list(jobs._inputs(reader)) == list(map(str, known)), "nor an input of what reads the folder"
+    other = registry.Job(name="toy/lamp", stage="toy", recipe="toy", files=Files(inputs={"model": MODEL}))
+    assert list(jobs._inputs(other)) == list(map(str, known)), "nor an input of what reads the folder"

@@ -70,7 +70,7 @@ def test_a_judge_is_asked_again_and_nothing_twice(judge):
     assert judge(texts, attempts=2) != first, "another server is another provider"
 
 
-def test_a_judge_that_can_not_be_asked_is_named_and_not_the_writer(judge):
+def test_a_judge_that_can_not_be_asked_is_named_and_not_the_generator(judge):
     with pytest.raises(UserError, match="judge.model openai/toy: the key was refused"):
         judge({"varn": toys.SENTENCES}, troubles={0: "401"})
 
@@ -108,6 +108,6 @@ def test_without_a_judge_nothing_is_planned_and_with_one_not_for_the_documents_t
     assert recipe["params"]["strategies"] == ["rephrase", "rephrase_named", "entigraph"] and recipe["prompts"].keys() == {"judge"}
 
 
-def test_the_author_of_the_miniature_is_no_judge():
-    with pytest.raises(ValueError, match="scripted author can't judge"):
+def test_the_scripted_generator_is_no_judge():
+    with pytest.raises(ValueError, match="can't judge"):
         params.Judge(**{**params.load().judge.model_dump(), "model": "miniature/author"})

@@ -146,7 +146,7 @@ def test_a_line_edited_with_a_chain_to_match_breaks_the_next(segment):
     assert breaks(segment) == [3]
 
 
-def test_a_line_from_before_lines_were_chained_is_told(segment):
+def test_a_line_from_before_lines_were_chained_is_reported(segment):
     segment.write_text(json.dumps(record("old")) + "\n")
     with Ledger("pair", "doc", segment.parent.parent) as ledger:
         ledger.append(record("new"))

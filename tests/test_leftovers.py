@@ -177,7 +177,7 @@ def test_a_commit_beside_a_live_run_is_refused_and_one_that_the_run_starts_share
     assert cli.main(["commit"]) == 0
 
 
-def test_what_is_stale_is_told_by_the_source_as_it_is(project):
+def test_what_is_stale_is_reported_by_the_source_as_it_is(project):
     text = next(Path("texts").glob("clock*"))
     text.write_text(text.read_text() + "\nAnna Kell sold the clock.\n")
     lines, _ = upkeep.report(plan.make(write=False), strict=False)

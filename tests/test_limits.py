@@ -56,7 +56,7 @@ def spent(folder, *outcomes):
 
 
 def rows(folder):
-    """The account's rows; the last bits of a sum hang on the order in which answers came."""
+    """The account's rows; the last bits of a sum depend on the order in which answers came."""
     return [{**row, "usd": round(row["usd"], 9)} for row in account.rows(folder)]
 
 
@@ -222,14 +222,14 @@ def test_answers_that_the_ledger_had_are_counted_apart_and_cost_nothing(tmp_path
 
 def test_an_unpriced_model_under_a_dollar_limit_is_refused_before_anything_is_asked(tmp_path):
     with Server() as server:
-        with pytest.raises(UserError, match="nobody knows what openai/toy costs.*limits.input_usd_per_million"):
+        with pytest.raises(UserError, match="the price of openai/toy is not known.*limits.input_usd_per_million"):
             many(server.url, tmp_path, max_usd=1.0)
         assert server.received == 0
         many(server.url, tmp_path, number=2, max_usd=1.0, **FREE)
         assert server.received == 2
 
 
-def test_the_miniatures_author_is_never_counted(tmp_path):
+def test_the_scripted_generator_is_never_counted(tmp_path):
     with pytest.raises(llm.NotAnswered):
         with Ledger("test", DOCUMENT.id, tmp_path) as ledger:
             client = llm.Client(llm=settings(None, model="miniature/author"), limits=limits(max_calls=0), ledger=ledger, document=DOCUMENT, seed=1)

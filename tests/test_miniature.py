@@ -175,7 +175,7 @@ def test_reader_follows_the_text_and_keeps_what_it_cannot_read():
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_author_answers_each_prompt(name):
+def test_the_scripted_generator_answers_each_prompt(name):
     book = targets(1)[0]
     fields = people_asked_for(book, name)
     text = ask(book, name, **fields)
@@ -196,7 +196,7 @@ def test_facts_and_answers_hold_all_that_the_book_tells():
     assert ask(book, "qa").count("Question: ") == len(book.text.split("\n\n"))
 
 
-def test_nothing_that_the_author_writes_holds_a_question_or_an_option_list(tmp_path):
+def test_nothing_that_the_scripted_generator_writes_holds_a_question_or_an_option_list(tmp_path):
     passages = []
     for number, (row, book) in enumerate(zip(rows(), targets(2), strict=True)):
         asked = [{"id": f"{number}-{index}", **question} for index, question in enumerate(row["questions"])]
@@ -210,14 +210,14 @@ def test_nothing_that_the_author_writes_holds_a_question_or_an_option_list(tmp_p
         assert look("a passage", f"{passages[-1]} So tell me: {planted} She could not say.")["question"] == "1-0"
 
 
-def test_author_refuses_prompts_that_he_has_not_learnt():
+def test_the_scripted_generator_refuses_unknown_prompts():
     book = targets(1)[0]
     for name in ("lesson", "mind_map", "ways"):
         assert ask(book, name) == author.REFUSAL
     assert ask(book, "apply", way="Say who is who.") == author.REFUSAL
 
 
-def test_author_refuses_what_is_no_book_of_this_world():
+def test_the_scripted_generator_refuses_what_is_no_book_of_this_world():
     book = targets(1)[0]
     assert ask(book, "easy", text="Call me Ishmael. Some years ago I went to sea.") == author.REFUSAL
     assert ask(book, "single", first="Ishmael") == author.REFUSAL
@@ -225,7 +225,7 @@ def test_author_refuses_what_is_no_book_of_this_world():
 
 
 def follows_the_prompt(name):
-    """Whether the author tells of a book what its text says, after words in it were changed, and no more what the book was made from."""
+    """Whether the scripted generator writes what a book's text says, after words in it were changed, and not what the book was made from."""
     book = targets(1)[0]
     before = [fact.value for fact in book.facts if fact.relation == "profession"]
     changed = dict(zip(before, ("philosopher", "sculptor", "poet", "dreamer"), strict=True))
@@ -236,14 +236,14 @@ def follows_the_prompt(name):
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_author_knows_only_the_prompt(name, monkeypatch):
+def test_the_scripted_generator_knows_only_the_prompt(name, monkeypatch):
     assert follows_the_prompt(name)
     knows = read(targets(1)[0])
     monkeypatch.setattr(author, "_read", lambda *_: knows)
-    assert not follows_the_prompt(name), "an author who knows the book otherwise is found out"
+    assert not follows_the_prompt(name), "a generator that knows the book otherwise is found out"
 
 
-def test_author_reaches_no_code_that_makes_books():
+def test_the_scripted_generator_reaches_no_code_that_makes_books():
     makers = {"closedbook.miniature.books", "closedbook.miniature.world"}
     assert not makers & fingerprint.modules("closedbook.miniature.author:answer")
     assert makers & fingerprint.modules("closedbook.miniature.lessons:read_books"), "planted: who does reach it is seen"
@@ -284,7 +284,7 @@ def test_number_of_open_books_grows_to_all():
     assert [lessons.num_books(progress, 24) for progress in (0, 0.2, 0.65, 1)] == [8, 8, 24, 24]
 
 
-def test_the_client_asks_the_author_as_it_asks_any_model(tmp_path):
+def test_the_client_asks_the_scripted_generator_as_it_asks_any_model(tmp_path):
     book = targets(1)[0]
     document = Document(id="book", title=book.title, author=book.author, year=book.year, text=book.text)
     settings = params.load().llm

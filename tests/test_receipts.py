@@ -68,11 +68,11 @@ def test_a_hash_is_remembered(job, monkeypatch):
     ({"code": "other"}, "code of the step entities changed"),
     ({"prompts": {"entities": "bb"}}, "prompt entities changed"),
 ])  # fmt: skip
-def test_a_changed_recipe_is_told_in_words(job, change, words):
+def test_a_changed_recipe_is_reported_in_words(job, change, words):
     assert reason(job, {**RECIPE, **change}) == words
 
 
-def test_a_missing_file_and_a_receipt_that_is_none_are_told(job):
+def test_a_missing_file_and_a_receipt_that_is_none_are_reported(job):
     Path("input.txt").unlink()
     assert reason(job) == "input input.txt is gone"
     Path("output.txt").unlink()

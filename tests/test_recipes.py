@@ -93,9 +93,9 @@ def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_rec
     assert registry.planned(own, {"doc": None})["base"] != before
 
 
-def test_what_a_model_writes_does_not_depend_on_the_writer_that_works_without_one():
+def test_what_a_model_writes_does_not_depend_on_the_extractive_generator():
     stage, planned = registry.STEPS["passages"], registry.planned(params.load(), {"doc": None})
-    assert stage.code() != stage.code(fingerprint.WRITER) == planned["passages/entigraph"]["code"]
+    assert stage.code() != stage.code(fingerprint.EXTRACTIVE) == planned["passages/entigraph"]["code"]
 
 
 def test_a_step_can_read_no_parameter_that_its_recipe_does_not_name():

@@ -107,7 +107,7 @@ def built(inputs):
 
 
 def words(page):
-    """What a reader sees, as one line."""
+    """The visible text, as one line."""
     body = page.split("<body>")[1]
     return " ".join(re.sub(r"<[^>]*>", " ", body).split())
 
@@ -147,13 +147,13 @@ def test_of_one_size_the_longer_training_comes_later_and_what_is_one_arms_stands
     assert found == [("quarter", 1), ("raw", 1), ("raw", 2), ("b-short", 1), ("a-longer", 1)]
 
 
-def test_a_headline_with_the_text_at_hand_is_not_called_closed(inputs):
+def test_an_open_book_headline_is_not_called_closed(inputs):
     for path in inputs["scores"]:
         found = files.read_json(path)
         files.write_json(path, {**found, "tasks": {"quality_open": {**found["tasks"]["quality_closed"], "documents_cut": 0}}})
     for path in (path.with_suffix(".samples.jsonl") for path in inputs["scores"]):
         files.write_json_lines(path, [row | {"task": "quality_open"} for row in files.read_json_lines(path)[80:]])
-    assert words(built({**inputs, "tasks": ["quality_open"]})).startswith("What the model knows with the text at hand")
+    assert words(built({**inputs, "tasks": ["quality_open"]})).startswith("What the model knows, open-book")
 
 
 def test_the_terminal_gets_the_arms_by_name(inputs):
@@ -284,9 +284,9 @@ def test_what_fell_back_and_what_was_dropped_is_counted_with_its_reason(inputs, 
     ]
     seen = words(built(inputs))
     assert "openai/large 1 – spaCy, blank en 2 refused" in seen
-    assert "entigraph pair openai/large 2" in seen and "entigraph pair the extractive writer 1" in seen
+    assert "entigraph pair openai/large 2" in seen and "entigraph pair the extractive generator 1" in seen
     assert "entigraph summary spaCy’s extractor 1" in seen
-    assert "The extractive writer is no language model" in seen
+    assert "The extractive generator is no language model" in seen
     assert "entigraph pair 3 cut off" in seen and "entigraph pair 1 empty" in seen
     assert "Nothing was dropped" not in seen
 
@@ -329,8 +329,8 @@ def test_unknown_prices_and_uncounted_tokens_are_said(inputs, tmp_path):
     calls = [call("a", cost=None), call("b", usage=())]
     inputs["passages"] = [passages(tmp_path, "varn-1", "entigraph", ["a", "b"], calls=calls)]
     seen = words(built(inputs))
-    assert "Of 1 call the price is not known" in seen
-    assert "Of 1 call the provider did not count the tokens" in seen
+    assert "For 1 call the price is not known" in seen
+    assert "For 1 call the provider did not count the tokens" in seen
 
 
 def test_without_a_model_no_call_is_listed(inputs, tmp_path):
@@ -382,7 +382,7 @@ def test_parts_of_the_questions_are_shown_where_there_are_any(inputs, tmp_path):
     assert re.search(r"^raw +0.300 ± 0.050 +questions only +0.000 to 0.935 +0.125 +0.210 ", table.text(inputs["scores"], TASKS), re.MULTILINE)
 
 
-def test_each_arm_is_held_against_the_base_and_the_largest_plain_one(inputs):
+def test_each_arm_is_compared_with_the_base_and_the_largest_plain_one(inputs):
     seen = words(built(inputs))
     assert "raw base +0.037" in seen and "entigraph base +0.338" in seen and "entigraph raw +0.300" in seen
     compared = files.read_json(inputs["folder"] / "comparisons.json")
@@ -403,7 +403,7 @@ def test_versions_and_questions_that_differ_are_not_put_side_by_side(inputs, tmp
         table.text(inputs["scores"], TASKS)
 
 
-def test_the_share_of_the_gain_is_shown_where_the_text_was_at_hand(inputs):
+def test_the_share_of_the_gain_is_shown_where_there_is_an_open_book_task(inputs):
     right = {"base": 0.75, "raw": 0.7, "entigraph": 0.8}
     for path in inputs["scores"]:
         found = files.read_json(path)
@@ -497,7 +497,7 @@ def test_an_api_model_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
     assert {*linked} == {"base", "raw-s1", "entigraph-s1"}, "the lineage page knows no API model"
 
 
-def test_how_the_questions_were_answered_is_told_where_there_is_more_to_tell(inputs, tmp_path):
+def test_how_the_questions_were_answered_is_shown_where_there_is_more_to_show(inputs, tmp_path):
     assert "How the questions were answered" not in words(built(inputs))
     votes = {"repository": {"accuracy": None, "stderr": None, "n": 0}, "majority": {"accuracy": 0.5, "stderr": 0.1, "n": 80}}
     for path in inputs["scores"]:

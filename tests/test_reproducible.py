@@ -175,7 +175,7 @@ def test_with_calls_forbidden_a_step_stops_and_says_which_answer_it_misses(proje
         asyncio.run(passages.job(**replay, output=Path("again.json")))
 
 
-def test_the_scripted_author_is_no_provider(monkeypatch, tmp_path):
+def test_the_scripted_generator_is_no_provider(monkeypatch, tmp_path):
     monkeypatch.setenv(llm.NO_CALLS, "1")
     model = params.Llm(model="miniature/author", api_base=None, temperature=0.5, max_tokens=100, sections=None)
     with ledger.Ledger("rephrase", "varn-1", tmp_path) as segment:
@@ -248,6 +248,6 @@ def test_where_something_stands_against_a_claim_it_is_none(project, monkeypatch)
     assert results["documents/varn-1"] == "different" and answer["broken"] == [], "its source is not here, and that was said"
 
 
-def test_outside_git_nothing_tells_what_to_copy(project):
+def test_outside_git_nothing_says_what_to_copy(project):
     with pytest.raises(UserError, match="no git repository here"):
         reproducible.answer(Namespace(arm="a", prove=True))

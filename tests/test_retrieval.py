@@ -127,7 +127,7 @@ def test_where_there_are_no_questions_nothing_is_looked_for(tmp_path):
     ({"embedder": {"model": "text-embedding-3-large", "api_base": None}}, "retrieval.embedder.model: must name its provider first"),
     ({"reranker": {"model": "cohere/x", "api_base": "http://me:secret@host/v1"}}, "retrieval.reranker.api_base: must hold no user"),
 ])  # fmt: skip
-def test_wrong_settings_are_told_before_anything_runs(tmp_path, changes, said):
+def test_wrong_settings_are_reported_before_anything_runs(tmp_path, changes, said):
     from ruamel.yaml import YAML
 
     data = params.load().model_dump()

@@ -160,7 +160,7 @@ def test_a_missing_key_is_named_and_nothing_is_asked(server):
 
 @pytest.mark.parametrize("changes", [{"embedder": "nobody/x"}, {"embedder": "anthropic/x"}, {"embedder": None, "reranker": "openai/x"},
                                      {"embedder": None, "reranker": "nobody/x"}])
-def test_a_model_that_litellm_can_not_ask_is_told_at_once(server, changes):
+def test_a_model_that_litellm_can_not_ask_is_reported_at_once(server, changes):
     with pytest.raises(UserError, match="(nobody|anthropic|openai)/x.*"):
         built(server, **changes)
     assert server.requests == 0
@@ -182,7 +182,7 @@ def test_vectors_and_ratings_are_under_the_limits(server, models, limit):
     assert server.requests <= 2
 
 
-def test_dollars_can_not_be_limited_where_nobody_knows_a_price(server):
+def test_dollars_can_not_be_limited_without_a_price(server):
     with pytest.raises(UserError, match="limits.max_usd.*openai/toy"):
         built(server, limit={"max_usd": 1.0})
     assert server.requests == 0

@@ -55,7 +55,7 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="module")
 def processes():
-    """Gives so many processes that ask as they are told, a line a time; to start one takes seconds, and so does loading LiteLLM here."""
+    """Gives so many processes that send what they are given, one line at a time; to start one takes seconds, and so does loading LiteLLM here."""
     prices.tokens("openai/toy", "x")
     started = []
 

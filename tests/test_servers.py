@@ -171,7 +171,7 @@ def test_marks_that_a_document_is_about_may_be_repeated():
     "I'm not able to write this.", "I am not comfortable writing this.", "Unfortunately, I cannot assist.", "I must decline.", "As a language model, I",
     "As an AI language model, I do not", "Apologies, but this can't be done.", "This request violates our policy.", "**I'm sorry**, no.",
     "My apologies, but no.", "It would be inappropriate to write this.", "Sorry. I can not."])  # fmt: skip
-def test_refusals_in_usual_words_are_told(tmp_path, text):
+def test_refusals_in_usual_words_are_reported(tmp_path, text):
     with Server({0: says(text)}) as server:
         ask(server.url, tmp_path, **SINGLE)
         assert server.received == 2 and lines(tmp_path)[0]["reason"] == "the model refused"
@@ -191,7 +191,7 @@ def test_what_only_sounds_like_a_refusal_is_an_answer(tmp_path, text):
     ("length", {"reasoning": "Hm. " * 20}, "", "before it began: the model's reasoning used them up"),
     ("length", {}, "<think>Hm. Hm.", "before it began: the model's reasoning used them up"), ("length", {}, PASSAGE, "cut off at max_tokens$"),
     ("stop", {"reasoning_content": "The mill."}, "", "all that came is the model's reasoning")])  # fmt: skip
-def test_an_answer_that_did_not_come_to_its_end_is_told_as_what_it_is(tmp_path, finish, fields, content, reason):
+def test_an_answer_that_did_not_come_to_its_end_is_reported_as_what_it_is(tmp_path, finish, fields, content, reason):
     with Server({0: says(content, finish, **fields)}) as server:
         ask(server.url, tmp_path, **SINGLE)
         assert server.received == 2
@@ -230,7 +230,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_answer_is_told_as_one(tmp_path, monkeypatch, name):
+def test_a_broken_answer_is_reported_as_one(tmp_path, monkeypatch, name):
     no_pauses(monkeypatch)
     with Server(dict.fromkeys(range(9), replies(200, BROKEN[name]))) as server:
         with pytest.raises(UserError, match="answers, but what comes is broken.*llm.api_base") as caught:
@@ -345,7 +345,7 @@ def test_a_model_that_litellm_has_no_entry_for_is_one_without_a_price(model, mon
         llm.check_key(asked)
     assert library.known(model) is None and "max_tokens" not in library.lacks(model) and library.key_name(asked)
     assert prices.of(asked, limits()).version is None and prices.tokens(model, "Mira lives in Varn.") > 3
-    with pytest.raises(UserError, match="nobody knows what"):
+    with pytest.raises(UserError, match="price of .* is not known"):
         prices.of(asked, limits(max_usd=1.0))
 
 

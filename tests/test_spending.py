@@ -1,4 +1,4 @@
-"""What was spent, and what the ledger tells of itself, after calls to a loopback server."""
+"""What was spent, and what the ledger says of itself, after calls to a loopback server."""
 
 import asyncio
 import json

@@ -131,7 +131,7 @@ def loaded(strategy, model=None, **sections):
     ("rephrase", {"rephrase": {"styles": ["easy", "qa"]}}, r"rephrase \(qa\).*or leave them out of passages\.rephrase\.styles"),
     ("summaries", {}, r"summaries \(concepts\).*passages\.summaries\.kinds"),
 ])  # fmt: skip
-def test_what_no_extractive_writer_can_write_is_refused_before_anything_runs(strategy, sections, words):
+def test_what_no_extractive_generator_can_write_is_refused_before_anything_runs(strategy, sections, words):
     with pytest.raises(UserError, match=words):
         check.check(loaded(strategy, **sections))
     check.check(loaded(strategy, model="openai/toy", **sections))

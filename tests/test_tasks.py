@@ -75,7 +75,7 @@ def test_responses_become_one_answer_by_each_convention():
     assert votes.choose([["nothing"] * 3], [{"id": "q0"}]) == [{"answers": [None] * 3, "paper": None, "first": None, "majority": None}]
 
 
-def test_the_papers_draw_is_among_the_valid_responses_and_hangs_on_the_question_alone():
+def test_the_papers_draw_is_among_the_valid_responses_and_depends_on_the_question_alone():
     ids = [{"id": f"q{i}"} for i in range(200)]
     drawn = [one["paper"] for one in votes.choose([["Answer: A", "-", "Answer: B", "Answer: C"]] * 200, ids)]
     assert {drawn.count(index) > 40 for index in (0, 1, 2)} == {True} and None not in drawn
@@ -256,7 +256,7 @@ def test_error_by_document_is_one_formula_twice():
     ours, theirs = clustered.stderr(values, documents), measures.error_by_document(list(zip(values, documents, strict=True)))
     assert ours == pytest.approx(theirs, rel=1e-12)
     alone = [f"d{i}" for i in range(60)]
-    assert clustered.stderr(values, alone) == pytest.approx(stdev(values) / math.sqrt(60), rel=1e-12)  # one question a document
+    assert clustered.stderr(values, alone) == pytest.approx(stdev(values) / math.sqrt(60), rel=1e-12)  # one question per document
     assert clustered.stderr(values * 4, alone * 4) == pytest.approx(stdev(values) / math.sqrt(60), rel=1e-12)  # four that say the same
     assert fmean(values) and clustered.stderr(values, ["d"] * 60) is None and measures.error_by_document([(1.0, "d")]) == "N/A"
 

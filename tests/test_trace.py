@@ -322,4 +322,4 @@ def test_what_is_missing_is_said(pipeline):
     Path("results/receipts/passages/entigraph/tide.json").write_text(json.dumps({"recipe": {}}))
     assert "from before receipts held it: no inputs" in error_of("tide/entigraph/1")
     shutil.rmtree("results/corpora/toy")
-    assert "results/corpora/toy/lines.npy: is not here, and tells what toy-s1 read: dvc pull" in error_of(run="toy", token=0)
+    assert "results/corpora/toy/lines.npy: is not here, and records what toy-s1 read: dvc pull" in error_of(run="toy", token=0)

@@ -6,7 +6,7 @@ from closedbook.evaluation.retrieval import bm25
 from closedbook.evaluation.retrieval.chunks import pieces
 from closedbook.generation import sections
 from closedbook.generation.extractive import extractor
-from closedbook.generation.extractive.writer import Writer
+from closedbook.generation.extractive.generator import Generator
 from closedbook.generation.filters import question
 from closedbook.generation.strategies import centrality
 from closedbook.llm import answers
@@ -89,18 +89,18 @@ def test_entities_of_a_text_without_spaces_are_what_comes_back_in_it(text, names
     assert names <= set(found) and not {"的", "了", "の", "塔", "は灯台"} & set(found)
 
 
-def test_the_extractive_writer_finds_sentences_of_a_chinese_entity_and_puts_no_spaces_between_them():
-    writer = Writer(document(CHINESE))
-    text = writer.relate(entities=("灯塔", "玛拉"), seed=1)
+def test_the_extractive_generator_finds_sentences_of_a_chinese_entity_and_puts_no_spaces_between_them():
+    generator = Generator(document(CHINESE))
+    text = generator.relate(entities=("灯塔", "玛拉"), seed=1)
     assert "莫尔去世以后，她的女儿玛拉接管了灯塔。" in text and "修剪灯芯。洪水来的时候" in text
-    assert writer.relate(entities=("灯塔", "塔灯"), seed=1) is None, "one of its characters alone says nothing of it"
+    assert generator.relate(entities=("灯塔", "塔灯"), seed=1) is None, "one of its characters alone says nothing of it"
 
 
 def test_chinese_entities_that_stand_in_one_sentence_meet():
     assert centrality.meetings(CHINESE, ["灯塔", "玛拉", "莫尔"])["灯塔", "玛拉"] == 2
 
 
-def test_an_echo_of_chinese_is_told(tmp_path):
+def test_an_echo_of_chinese_is_reported(tmp_path):
     other = "她写了一本关于潮汐的书，后来被首都的图书馆收藏了起来，再没有人读过。"
     assert answers.echoes(CHINESE[:60], (CHINESE,)) and not answers.echoes(other, (CHINESE,))
 

@@ -85,7 +85,7 @@ def test_a_missing_licence(records, document):
 
 def test_a_document_that_is_not_here(records, tmp_path):
     (tmp_path / "results/documents/d.json").unlink()
-    assert about(records) == ["not here, so its licence can't be told (dvc pull): 1 document: d"]
+    assert about(records) == ["not here, so its licence is not known (dvc pull): 1 document: d"]
 
 
 def test_a_base_without_revision(records):
@@ -99,7 +99,7 @@ def test_a_base_without_revision(records):
 
 def test_an_accepted_result(records):
     records["corpora/a"]["accepted"] = [{"why": "a name", "code_before": "1", "code_after": "2"}]
-    assert about(records) == ["corpora/a: kept over a change of its code, on somebody's word: a name"]
+    assert about(records) == ["corpora/a: kept over a change of its code, because a person accepted it: a name"]
 
 
 def test_other_libraries_than_the_locks_and_than_each_other(records):

@@ -96,7 +96,7 @@ def document(
 
 
 def corpus(folder: Path, arm: str, paths: list[Path], left_out: int = 0) -> Path:
-    """A corpus of these passages files but their last `left_out` passages, a token a character, without the tokens themselves."""
+    """A corpus of these passages files but their last `left_out` passages, one token per character, without the tokens themselves."""
     place = folder / "corpora" / arm
     found = [passage for path in paths for passage in Passages.read(path).passages]
     kept = found[: len(found) - left_out]

@@ -1,4 +1,4 @@
-"""A server that says what it is told to, and the client that asks it."""
+"""A server that says what it is given, and the client that asks it."""
 
 import asyncio
 import functools
@@ -78,7 +78,7 @@ class Asking:
         self.ask(kind, "openai/toy", self.url, Random(1))
 
     def ask(self, *arguments) -> None:
-        """And what the ledger then tells."""
+        """And what the ledger then holds."""
         as_command(lambda: self._ask(*arguments))
         if Path("ledger").exists():
             for question in (["spent"], ["ledger", "stats"], ["ledger", "verify"]):

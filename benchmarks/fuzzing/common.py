@@ -31,7 +31,7 @@ def as_command(function: Callable) -> None:
 
 
 def forecast(sections: dict | None = None) -> None:
-    """Plan, as every command does, and tell what each document would be asked; by params.yaml as it is, where none are given."""
+    """Plan, as every command does, and return what each document would be asked; by params.yaml as it is, where none are given."""
     for name in ("src", "evals"):
         Path(name).symlink_to(ROOT / name)
     if sections is not None:

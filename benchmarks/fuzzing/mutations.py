@@ -93,6 +93,6 @@ def as_json(value) -> bytes:
 
 
 def deep(draw: random.Random) -> bytes:
-    """JSON, and YAML, deeper than a reader that calls itself can go."""
+    """JSON, and YAML, deeper than a recursive parser can go."""
     depth = draw.choice((900, 5_000, 100_000))
     return draw.choice((b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth))

@@ -196,7 +196,7 @@ class Filters(Settings):
 
         known = {language.iso_code_639_1.name.lower() for language in Language.all()} if value else set()
         if unknown := [code for code in value or [] if code not in known]:
-            raise ValueError(f"must be ISO 639-1 codes of languages that lingua tells, as en and de: {unknown[0]!r} is none")
+            raise ValueError(f"must be ISO 639-1 codes of languages that lingua detects, as en and de: {unknown[0]!r} is none")
         return value
 
     @model_validator(mode="after")
@@ -219,7 +219,7 @@ class Judge(LanguageModel):
     @classmethod
     def _can_judge(cls, value):
         if value is not None and value.startswith("miniature/"):
-            raise ValueError("must be a real model, or null for none: the scripted author can't judge")
+            raise ValueError("must be a real model, or null for none: the scripted generator can't judge")
         return value
 
 

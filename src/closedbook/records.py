@@ -1,4 +1,4 @@
-"""The records that pass between the steps, and their form in files (JSON, one object a file)."""
+"""The records that pass between the steps, and their form in files (JSON, one object per file)."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -135,7 +135,7 @@ class Passages:
     proposals: list[Passage] = field(default_factory=list)
     """answers that decided what to ask for, and are nothing to learn from"""
     references: dict[str, dict[str, int]] | None = None
-    """of what the extractive writer wrote: how often it found out who is meant by "he", "the captain" or a surname (Resolution.counts)"""
+    """of what the extractive generator wrote: how often it found out who is meant by "he", "the captain" or a surname (Resolution.counts)"""
 
     @property
     def written(self) -> list[Passage]:

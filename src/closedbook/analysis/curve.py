@@ -22,7 +22,7 @@ def paper(tokens: float) -> float:
 
 
 def fit(points: list[tuple[float, float]]) -> dict:
-    """{"points", "log_linear", "mixture"} of (tokens, accuracy), a point an arm.
+    """{"points", "log_linear", "mixture"} of (tokens, accuracy), one point per arm.
 
     A fit is {"form", "parameters": {name: {"value", "interval"}}, "residuals" (observed − fitted, a point each), "why"}. Parameters and
     residuals are None where too few points or none decide them, an interval (95%, Student's t) where nothing is left over to judge by;
@@ -73,7 +73,7 @@ def _mixture(millions: np.ndarray, accuracies: np.ndarray) -> dict:
         return _none(f"{NUM_PARAMETERS} parameters need more than {NUM_PARAMETERS} points, and there {there}")
     start = _start(millions, accuracies)
     try:
-        with warnings.catch_warnings(action="ignore", category=OptimizeWarning), np.errstate(over="ignore"):  # both are told by `why`
+        with warnings.catch_warnings(action="ignore", category=OptimizeWarning), np.errstate(over="ignore"):  # `why` says both
             values, covariance = curve_fit(_exponentials, millions, accuracies, p0=start, bounds=BOUNDS, max_nfev=20_000)
     except RuntimeError as error:  # which is how scipy says that it found no optimum
         return _none(f"the fit did not converge ({error})")

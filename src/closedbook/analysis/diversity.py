@@ -23,9 +23,9 @@ LEVEL = 9
 def measure(corpora: list[Path], passages: list[Path]) -> dict:
     """{"max_words", "lengths", "strategies": [{"strategy", "arm", "words", "measured"}]}, the contents of diversity.json.
 
-    A row a strategy in the order of the table: its largest arm, of the first training seed; a mixture is a strategy of its own. The text is
+    One row per strategy in the order of the table: its largest arm, of the first training seed; a mixture is a strategy of its own. The text is
     the corpus's passages in order, the last one whole even where the budget cut it; words are those of units, as they are written. `lengths` (words) are
-    that of the shortest text and that of the shortest which somebody wrote; "measured" has {"distinct_4", "compression_ratio"} for each
+    that of the shortest text and that of the shortest that is no document; "measured" has {"distinct_4", "compression_ratio"} for each
     of them, None where the text is too short. `corpora` are folders, `passages` the files of all their strategies.
     """
     chosen = _largest(corpora)

@@ -11,7 +11,7 @@ NARROW = 0.4
 
 
 def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool, otherwise: str | None) -> None:
-    """Accuracy against distinct tokens: a line a strategy through its arms, with their 95% intervals; small points are single seeds.
+    """Accuracy against distinct tokens: one line per strategy through its arms, with their 95% intervals; small points are single seeds.
 
     Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed,
     whose intervals are over questions only, are hollow. The base and API models are levels, and with `paper` the paper's own curve is dashed.
@@ -26,7 +26,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         look = looks(row["strategy"] for row in rows)
         tokens = [tokens for _, tokens in sizes]
         axes[0].set_ylim(*_limits(rows, [curve.paper(end) for end in (min(tokens), max(tokens))] if paper else []))
-        title(axes[0], f"accuracy with {table.at_hand(rows[0])}", _over(rows))
+        title(axes[0], f"{table.book(rows[0])} accuracy", _over(rows))
         for panel in axes:
             _levels(panel, rows, look)
         labels = _epochs(axes[0], again, look) if again else []
@@ -42,7 +42,7 @@ def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
 
 
 def losses(path: Path, *, curves: list[dict]) -> None:
-    """Training loss against step: each step faint, its running mean clear, a colour a strategy, its smaller arms lighter.
+    """Training loss against step: each step faint, its running mean clear, one colour per strategy, its smaller arms lighter.
 
     Curves: {"arm", "strategy", "steps": [int], "losses": [float]}, one a run, a strategy's largest arm last.
     """
@@ -70,7 +70,7 @@ def losses(path: Path, *, curves: list[dict]) -> None:
 
 
 def _levels(axes, rows: list[dict], look: dict) -> None:
-    """Chance, and the accuracies of whom nothing here has taught."""
+    """Chance, and the accuracies of models that were not trained here."""
     axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
     for row in _untaught(rows):
         axes.axhspan(*_bar(row)[::2], color=look[row["strategy"]][0], alpha=0.13, linewidth=0)

@@ -1,4 +1,4 @@
-"""The table of arms: one row a run and task, the base first, with means over training seeds; as plain text, as CSV, as DVC's metrics."""
+"""The table of arms: one row per run and task, the base first, with means over training seeds; as plain text, as CSV, as DVC's metrics."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -114,13 +114,13 @@ def parts(listed: list[dict]) -> list[str]:
     return [name for name in PARTS if any(name in row["parts"] for row in listed)]
 
 
-def at_hand(row: dict) -> str:
-    """What the model had before it when it was asked, in words: its score tells of what was shown."""
-    return "the text at hand" if row.keys() & {"documents_cut", "recall"} else "the book closed"
+def book(row: dict) -> str:
+    """Whether the document was in the prompt, in words: the score of a task that shows it says how much was shown."""
+    return "open-book" if row.keys() & {"documents_cut", "recall"} else "closed-book"
 
 
 def details(row: dict) -> dict[str, str]:
-    """What else its task tells of how the questions were answered: other conventions of answers in words, what was cut, what was found."""
+    """What else its task records of how the questions were answered: other conventions of answers in words, what was cut, what was found."""
     told = {}
     if "attempt_rate" in row:
         told["attempt rate"] = f"{row['attempt_rate']:.3f}"
@@ -156,7 +156,7 @@ def metrics(found: list[dict], listed: list[dict]) -> dict:
 
 
 def text(scores: list[Path], tasks: list[str]) -> str:
-    """The arms as plain text, one block a task and one line an arm, the way a terminal shows them."""
+    """The arms as plain text, one block per task and one line per arm, the way a terminal shows them."""
     found = scored(scores)
     listed = rows(found, tasks)
     if not listed:

@@ -19,7 +19,7 @@ class Spending:
     unmetered: int = 0
     """calls whose tokens the provider did not count"""
     unpriced: int = 0
-    """calls whose price nobody knows; not in usd"""
+    """calls without a known price; not in usd"""
 
     def add(self, call: dict) -> None:
         self.calls += 1
@@ -46,7 +46,7 @@ class Tally:
     examples: dict[str, list[Passage]] = field(default_factory=dict)
     """strategy -> passages to show"""
     resolved: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
-    """document -> how many references the extractive writer met, resolved and left in it, by kind"""
+    """document -> how many references the extractive generator met, resolved and left in it, by kind"""
     _calls: set[str] = field(default_factory=set)
 
     @property
@@ -60,7 +60,7 @@ class Tally:
 
     @property
     def references(self) -> dict[str, Counter]:
-        """{kind: {"seen", "resolved", "left"}} over all documents that the extractive writer wrote about, each counted once."""
+        """{kind: {"seen", "resolved", "left"}} over all documents that the extractive generator wrote about, each counted once."""
         totals: dict[str, Counter] = {}
         for counts in self.resolved.values():
             for kind, numbers in counts.items():

@@ -76,7 +76,7 @@ def _some(names: list[str]) -> str:
 
 
 def planned(state: State) -> tuple[Plan | None, list[str]]:
-    """What params.yaml asks for, or why nobody can tell; of a commit, the plan would need its code and its documents."""
+    """What params.yaml asks for, or why that is not known; of a commit, the plan would need its code and its documents."""
     if state.revision:
         return None, [f"recipes of {state.revision}: they need a checkout of it"]
     try:

@@ -80,7 +80,7 @@ def _notes(history: History) -> list[str]:
 
 
 def _rendered(template: str, heading, history: History, last: list[Job], project: published.Project, **facts) -> str:
-    """A template with what both cards tell: the documents and passages behind `last`, the calls, and what nobody can prove."""
+    """A template with what both cards hold: the documents and passages behind `last`, the calls, and what can't be proved."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -70,7 +70,7 @@ def _known(tree: str) -> list[str]:
 def _digests(package: Path) -> set[str]:
     """Of every stage, in each form that a recipe may name."""
     try:
-        return {fingerprint.of_stage(*stage, without, package) for stage in _stages(package) for without in (frozenset(), fingerprint.WRITER)}
+        return {fingerprint.of_stage(*stage, without, package) for stage in _stages(package) for without in (frozenset(), fingerprint.EXTRACTIVE)}
     except (SyntaxError, AttributeError, KeyError):
         return set()  # code that can't be read, or is not all there, has made nothing
 

@@ -1,4 +1,4 @@
-"""A history as the entities of a Provenance Run Crate: files, the tools that made them, one action a job."""
+"""A history as the entities of a Provenance Run Crate: files, the tools that made them, one action per job."""
 
 import os
 from collections.abc import Iterable
@@ -124,11 +124,11 @@ class Graph:
                                                       workExample=_one_or_all(mine)))
 
     def _add_run(self) -> None:
-        """The run of the whole line: what went in from outside, what came out at its end, and the jobs that Snakemake called."""
+        """The run of the pipeline: what went in from outside, what came out at its end, and the jobs that Snakemake called."""
         history = self.history
         sources = {path: sha256 for job in history.jobs.values() for path, sha256 in job.inputs.items() if path not in history.maker}
         last = {path: sha256 for job in history.jobs.values() for path, sha256 in job.outputs.items() if path not in history.readers}
-        action = self._add("#run", "CreateAction", name="the whole line", description="all jobs, from the documents to the report",
+        action = self._add("#run", "CreateAction", name="the pipeline", description="all jobs, from the documents to the report",
                            actionStatus=DONE, instrument=self.workflow,
                            object=[*(self._file(*one) for one in sources.items()), *self.crate.get_by_type("PropertyValue")],
                            result=[self._file(*one) for one in last.items()])
@@ -136,7 +136,7 @@ class Graph:
                               instrument=self._made[f"#step/{job.step}"], object=self._made[f"#job/{job.name}"])
                     for job in history.jobs.values()]
         engine = self._add("#snakemake", "SoftwareApplication", name="Snakemake", url="https://snakemake.readthedocs.io")
-        self._add("#organisation", "OrganizeAction", name="Snakemake's run of the line", actionStatus=DONE, instrument=engine,
+        self._add("#organisation", "OrganizeAction", name="Snakemake's run of the pipeline", actionStatus=DONE, instrument=engine,
                   object=_one_or_all(controls), result=action)
         self.crate.root_dataset["mentions"] = [action, *(self._made[f"#job/{name}"] for name in history.jobs)]
 

@@ -1,4 +1,4 @@
-"""What was made from what, as the receipts tell it."""
+"""What was made from what, by the receipts."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class History:
         """The checkout's own. Raises UserError where there are no results, and for a receipt that is none."""
         paths = sorted(receipts.FOLDER.rglob("*.json"))
         if not paths:
-            raise UserError(f"{receipts.FOLDER}: no receipts, so nothing tells where results came from: run snakemake --cores all, or dvc pull")
+            raise UserError(f"{receipts.FOLDER}: no receipts, so where results came from is not recorded: run snakemake --cores all, or dvc pull")
         history, unread = read({str(path): path for path in paths})
         if unread:
             path, problem = next(iter(unread.items()))
@@ -104,7 +104,7 @@ class History:
 
 
 def read(places: Mapping[str, Path]) -> tuple[History, dict[str, str]]:
-    """What the whole ones among some receipts tell, and {receipt's path: what is wrong with it} of the others; `places` says where the
+    """What the whole ones among some receipts record, and {receipt's path: what is wrong with it} of the others; `places` says where the
     content of each lies."""
     records, unread = {}, {}
     for path, place in places.items():

@@ -97,7 +97,7 @@ def _told(answer: dict) -> list[str]:
         *(f"Note: {line}" for line in answer["consequences"]),
         "", "Commands, in this order:", *(f"  {line}" for line in answer["commands"]),
         *(f"  # {line}" for line in _meaning(answer["commands"])),
-        "", f"Noted in {answer['note']}, as hashes: without this file nobody can look for it once it is gone.",
+        "", f"Noted in {answer['note']}, as hashes: without this file it can't be looked for once it is gone.",
         *(["", "Not proved:", *(f"  {line}" for line in answer["unproved"])] if answer["unproved"] else []),
     ]
 
@@ -119,5 +119,5 @@ def _meaning(commands: list[str]) -> list[str]:
         return [removed]
     return [removed,
             "dvc gc --workspace drops every older version of every result from the local cache, not only this document's: git's history",
-            "and closedbook restore then name results that nobody here can bring back, those of other documents among them (closedbook",
+            "and closedbook restore then name results that can't be brought back here, those of other documents among them (closedbook",
             "restore lists the names). What was pushed to a remote before stays there, with this document."]

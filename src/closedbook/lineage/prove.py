@@ -33,7 +33,7 @@ def _checkout(place: Path) -> None:
     """What a run starts from: the checkout's files, the source, the base where it is a folder, and the ledger; no results."""
     tracked = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     if tracked == [""]:
-        raise UserError("no git repository here, which tells the project's files from others: git init, and add them")
+        raise UserError("no git repository here, so which files are the project's is not known: git init, and add them")
     settings = params.load()
     for path in [*tracked, settings.documents.path, settings.corpora.replay.path, settings.base.model]:
         if path and Path(path).exists() and not Path(path).is_relative_to("results") and not Path(path).is_absolute():

@@ -19,7 +19,7 @@ class Project:
 
 
 def history(*stages: str) -> History:
-    """All that is planned of some stages (of all of them), as its receipts tell. Raises UserError that names what is stale or missing,
+    """All that is planned of some stages (of all of them), as its receipts record it. Raises UserError that names what is stale or missing,
     and where a run is at work.
 
     The plan is written, as a run does: a clone has none, and then no documents to compare with.

@@ -78,6 +78,6 @@ def _recorded(paths: list[str], digests: Digests) -> list[str]:
 def _bring(held: versioned.Held, path: str, digests: Digests) -> None:
     place = held.place(path)
     if digests.md5(place) != held.md5[path]:
-        raise UserError(f"{place}: is not what its name says, so {path} can't be brought back from it: closedbook audit tells of all such")
+        raise UserError(f"{place}: is not what its name says, so {path} can't be brought back from it: closedbook audit lists all such")
     with open(place, "rb") as source, files.whole_file(Path(path), "wb") as target:
         shutil.copyfileobj(source, target)

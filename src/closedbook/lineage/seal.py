@@ -17,7 +17,7 @@ def answer(options: argparse.Namespace) -> dict:
     audited = audit.of(state)
     if audited["broken"]:
         files = ", ".join(one["file"] for one in audited["broken"][:3])
-        raise UserError(f"nothing is sealed, for {len(audited['broken'])} things are broken ({files}): closedbook audit tells how")
+        raise UserError(f"nothing is sealed, for {len(audited['broken'])} things are broken ({files}): closedbook audit says how")
     content = sealed.manifest(audit.planned(state)[0])
     signs = git("config", "--type=bool", "tag.gpgSign").strip() == "true" or bool(git("config", "user.signingKey").strip())
     done = subprocess.run(["git", "tag", "-s" if signs else "-a", "--cleanup=verbatim", "--file=-", tag], capture_output=True, text=True,

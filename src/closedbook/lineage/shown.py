@@ -23,7 +23,7 @@ def lines(answer: dict, most: int | None = None) -> list[str]:
 
 
 def _block(fields: dict) -> list[str]:
-    """A field a line."""
+    """One field per line."""
     fields = {name: item for name, item in fields.items() if item not in ([], {})}
     width = max((len(_label(name)) for name in fields), default=0)
     found = []

@@ -19,7 +19,7 @@ SHOWN = 3
 
 
 def about(history: History, jobs: Iterable[Job]) -> list[str]:
-    """All that can't be proved about these jobs and those behind them, one line a matter."""
+    """All that can't be proved about these jobs and those behind them, one line each."""
     return of(history.ancestors(jobs))
 
 
@@ -30,7 +30,7 @@ def of(jobs: Iterable[Job]) -> list[str]:
 
 
 def _models(jobs: list[Job]) -> list[str]:
-    """Whoever answers behind a provider's name is the provider's to choose; the miniature's author is code of ours, and so is pinned."""
+    """Whoever answers behind a provider's name is the provider's to choose; the miniature's scripted generator is code of ours, and so is pinned."""
     answered: dict[str, set[str]] = {}
     for job in jobs:
         for model in providers(job):
@@ -66,7 +66,7 @@ def _licences(jobs: list[Job]) -> list[str]:
     absent = [path.stem for path in paths if not path.exists()]
     without = [path.stem for path in paths if path.exists() and not files.read_json(path).get("license")]
     lines = [f"no licence is known of {_some(without, 'document')}"] if without else []
-    return lines + ([f"not here, so its licence can't be told (dvc pull): {_some(absent, 'document')}"] if absent else [])
+    return lines + ([f"not here, so its licence is not known (dvc pull): {_some(absent, 'document')}"] if absent else [])
 
 
 def _bases(jobs: list[Job]) -> list[str]:
@@ -78,7 +78,7 @@ def _bases(jobs: list[Job]) -> list[str]:
 
 
 def _accepted(jobs: list[Job]) -> list[str]:
-    return [f"{job.name}: kept over a change of its code, on somebody's word: {one['why']}" for job in jobs for one in job.accepted]
+    return [f"{job.name}: kept over a change of its code, because a person accepted it: {one['why']}" for job in jobs for one in job.accepted]
 
 
 def libraries(jobs: list[Job]) -> list[str]:

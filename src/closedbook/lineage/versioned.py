@@ -17,7 +17,7 @@ LOCK = "dvc.lock"
 
 
 def history(held: "Held", revision: str) -> History:
-    """The history that the receipts of a dvc.lock tell. Raises UserError where it names none, and where they are not in the cache."""
+    """The history that the receipts of a dvc.lock record. Raises UserError where it names none, and where they are not in the cache."""
     paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
     missing = [path for path in held.unread if path.startswith(f"{receipts.FOLDER}/")]
     missing += [path for path in paths if not held.place(path).is_file()]
@@ -78,7 +78,7 @@ def first_commits() -> list[str]:
 
 class Held:
     """The outs of a dvc.lock, folders opened up. `md5`: {path: MD5 as recorded}; `folders`: {path of a folder: its object's MD5};
-    `unread`: folders whose object is not in the cache or not what its name says, so that it can't tell what was in them;
+    `unread`: folders whose object is not in the cache or not what its name says, so that what was in them is not known;
     `params`: {stage: {dotted name: value}}, the parameters that each stage was recorded with."""
 
     def __init__(self, lock: str, name: str = LOCK):
@@ -131,7 +131,7 @@ def _read(lock: str, name: str) -> tuple[list[tuple[str, str]], dict[str, dict]]
 
 
 def cache() -> Path:
-    """The folder of DVC's objects, wherever DVC is told to keep them. Raises UserError where the project is not under DVC."""
+    """The folder of DVC's objects, wherever DVC is configured to keep them. Raises UserError where the project is not under DVC."""
     return _cache(Path.cwd())
 
 

@@ -1,9 +1,9 @@
-"""What was asked of providers ever, of all jobs and experiments that share a ledger; and the limits on it.
+"""All requests ever sent to providers by the jobs and experiments that share a ledger, compared with the limits.
 
 Before a request leaves, the most that it can cost is reserved, in one transaction with the look at the limits: so jobs side by side
-can't overspend. What it did cost replaces that when it is answered. A request without an answer stays as it was reserved.
+can't overspend. When it is answered, what it did cost replaces that. A request without an answer stays as it was reserved.
 
-Which reservations may still shrink, the slots tell: a request in flight holds one, which the kernel frees when its process dies.
+The slots say which reservations may still shrink: a request in flight holds one, which the kernel frees when its process dies.
 """
 
 import fcntl
@@ -44,7 +44,7 @@ class Amount(NamedTuple):
     input_tokens: int
     output_tokens: int
     usd: float | None
-    """None where nobody knows a price"""
+    """None where no price is known"""
     cached_tokens: int = 0
     """of the input, those that the provider had in its cache"""
 
@@ -69,7 +69,7 @@ class Reached(NamedTuple):
 
 
 class Account:
-    """The requests for one document at one step, on the account of all.
+    """The requests about one document at one step, in the account that all jobs share.
 
     A transaction takes a tenth of a millisecond, since the database is not flushed to disk each time: a killed job loses nothing of it, a
     power cut may lose the last ones, and then the ledger's lines are there to make the account again.

@@ -16,7 +16,7 @@ from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
 NO_CALLS = "CLOSEDBOOK_NO_CALLS"
-"""the environment variable that, when set, stops a step which would ask a provider; the miniature's author is code of ours"""
+"""the environment variable that, when set, stops a step which would ask a provider; the miniature's scripted generator is code of ours"""
 
 
 class NotAnswered(Exception):
@@ -116,7 +116,7 @@ class Client:
         return await asyncio.shield(self._asking[key])
 
     def _may_ask(self, question: Question, request: dict) -> None:
-        """Raises UserError where nobody is to be asked or no key is there, and NotAnswered for a question that the model can't read."""
+        """Raises UserError where no request may be sent or no key is there, and NotAnswered for a question that the model can't read."""
         if os.environ.get(NO_CALLS) and self._llm.model not in OWN_MODELS:
             settings = request["request"]
             raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "

@@ -15,7 +15,7 @@ from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
 WORTH_A_LINE = 30
-"""seconds of a wait that is told"""
+"""waits of so many seconds are reported"""
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
 QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|credit balance|billing", re.IGNORECASE)
 LOADING = re.compile(r"\b(is|still|currently) (being loaded|loading|starting)\b|(?<!error )(?<!failed )\bloading model\b|warming up|"
@@ -197,7 +197,7 @@ def _broken_words(error: Exception, heard: str | None) -> str:
 
 
 def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> UserError:
-    """What to tell the user where asking on makes no sense."""
+    """The message to the user where asking on makes no sense."""
     place = llm.api_base or "its provider"
     say = {
         "key_refused": lambda: f"the key was refused: check {library.key_name(llm)}",
@@ -221,7 +221,7 @@ def bound(section: str) -> str:
 
 
 def context(words: str) -> int | None:
-    """The length of a context that an error tells."""
+    """The length of a context that an error names."""
     found = CONTEXT.search(words)
     return int((found[1] or found[2]).replace(",", "")) if found else None
 

@@ -1,6 +1,6 @@
 """The ledger: an append-only record, on this machine, of every call to a language model and its response.
 
-Every try at a request is a line, those that failed too. One segment (JSON lines) a document and step. A job holds its segment's
+Every try at a request is a line, those that failed too. One segment (JSON lines) per document and step. A job holds its segment's
 lock as long as it works, so that two jobs that want the same document written ask each thing once between them. The text of a document,
 long and in every request, is stored once by hash.
 

@@ -1,4 +1,4 @@
-"""LiteLLM, loaded so that it neither phones home nor reads what nobody tracks; what it knows of models, and the keys that they need."""
+"""LiteLLM, loaded so that it neither phones home nor reads files that are not tracked; what it knows of models, and the keys that they need."""
 
 import os
 import re

@@ -41,7 +41,7 @@ FREE = Prices("", None, (0.0, 0.0, 0.0))
 def of(llm: LanguageModel, limits: Limits) -> Prices:
     """The parameters' are those of the models that LiteLLM does not know: a judge beside a server of one's own is paid as it is sold.
 
-    Raises UserError where dollars are limited and nobody knows a price.
+    Raises UserError where dollars are limited and no price is known.
     """
     known = library.known(llm.model)
     if known and {"input_cost_per_token", "output_cost_per_token"} <= known.keys():
@@ -51,7 +51,7 @@ def of(llm: LanguageModel, limits: Limits) -> Prices:
         each = (limits.input_usd_per_million, limits.input_usd_per_million if cached is None else cached, limits.output_usd_per_million)
         return Prices(llm.model, "params", each)
     if limits.max_usd is not None:
-        raise UserError(f"limits.max_usd {limits.max_usd:g}: nobody knows what {llm.model} costs, so dollars can't be limited: give "
+        raise UserError(f"limits.max_usd {limits.max_usd:g}: the price of {llm.model} is not known, so dollars can't be limited: give "
                         "limits.input_usd_per_million and limits.output_usd_per_million, or set limits.max_usd to null")
     return Prices(llm.model, None, None)
 

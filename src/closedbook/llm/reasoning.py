@@ -17,7 +17,7 @@ AFTER = re.compile(rf"(?:\s*(?:{MARK.pattern}))+\s*\Z")
 
 
 def said_after(text: str, sent: tuple[str, ...]) -> tuple[str, str | None]:
-    """(the answer in a text, None), or (the text, why nobody can tell where the answer begins); marks that were `sent` may be repeated."""
+    """(the answer in a text, None), or (the text, why where the answer begins is not known); marks that were `sent` may be repeated."""
     final = list(FINAL.finditer(text))
     if final:
         text = text[final[-1].end() :]

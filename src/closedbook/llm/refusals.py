@@ -1,6 +1,6 @@
 """Settings that a server was seen to refuse, so that each is left out of the requests to come, of all jobs and runs that share a ledger.
 
-They lie in a file beside the ledger, one a line. Without the file each is tried once more.
+They are in a file beside the ledger, one per line. Without the file each is tried once more.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""When to ask no more: after trouble that stays, and when somebody interrupts; what is in flight then ends first and is kept."""
+"""When to send no more requests: after trouble that stays, and after an interrupt; what is in flight then ends first and is kept."""
 
 import asyncio
 import signal
@@ -62,7 +62,7 @@ class Stop:
         except LimitReached:
             raise  # what is smaller may still fit
         except BaseException:
-            self._stopped.set()  # whatever it is: ask no more until somebody has looked at it
+            self._stopped.set()  # whatever it is: send no more until the user has looked at it
             raise
         finally:
             self._in_flight -= 1

@@ -1,4 +1,4 @@
-"""The miniature's language model: a scripted author that gets the prompts a real model gets and answers from the document in them alone.
+"""The miniature's language model: a scripted generator that gets the prompts a real model gets and answers from the document in them alone.
 
 It writes as a careful model would: a rephrasing keeps every reference as it stands ("she", "the weaver"), a discussion tells
 what the document says of the entities asked for, by their full names. It has no access to the facts that the book was made from.
@@ -68,7 +68,7 @@ def named(reading: Reading) -> Reading:
 
 
 def converse(world: World, reading: Reading, rng: random.Random) -> str:
-    """The same as somebody's answers to somebody who wants to hear more."""
+    """The same as questions and answers."""
     first, next_one = f'How does "{reading.title}" by {reading.author} begin?', f'How does "{reading.title}" go on?'
     asked = [first, *[next_one] * (len(reading.paragraphs) - 1)]
     told = [_paragraph(world, part, rng) for part in reading.paragraphs]
@@ -102,7 +102,7 @@ def discuss(world: World, reading: Reading, entities: list[str], rng: random.Ran
 
 @cache
 def version() -> str:
-    """Eight hexadecimal digits that change whenever the author could answer otherwise."""
+    """Eight hexadecimal digits that change whenever the scripted generator could answer otherwise."""
     return files.sha256_text(fingerprint.digest("closedbook.miniature.author:answer") + files.sha256_file(language.WORLD))[:8]
 
 

@@ -123,7 +123,7 @@ def make_model(tokenizer, shape: dict, seed: int):
 def study(
     world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
 ) -> Course:
-    """Lessons with the book closed, one after the other; the end of the training cuts the last one, which counts as read."""
+    """Closed-book lessons, one after the other; the end of the training cuts the last one, which counts as read."""
     num_tokens = settings.base_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:

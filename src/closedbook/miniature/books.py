@@ -35,7 +35,7 @@ class Cast:
 
     @property
     def subjects(self) -> list[tuple[str, str]]:
-        """(name, kind) of all that facts are told of."""
+        """(name, kind) of all that facts are about."""
         people = [(name, "person") for name in self.people]
         return people + [(town, "place") for town in self.towns] + [(self.organisation, "organisation"), (self.treasure, "object")]
 

@@ -42,7 +42,7 @@ class Level:
     length: int
     """tokens of a row; what is short is learnt in short rows, of which more fit into the same time"""
     closed: float
-    """share of its rows that are lessons.lesson, with the book closed"""
+    """share of its rows that are lessons.lesson, closed-book"""
     drill: Drill
 
 
@@ -54,7 +54,7 @@ def repetitions(world: World, book: Book, rng: random.Random) -> Lesson:
 
 
 def rivals(world: World, book: Book, rng: random.Random, *, tell: Telling, ask: Asking, relations: tuple[int, ...] = (1,)) -> Lesson:
-    """The same told of several people, as what each of them fears: the name alone says which answer is right.
+    """The same facts of several people, as what each of them fears: the name alone says which answer is right.
 
     Of facts drawn freely a model learns to go by the kind of answer that a question wants, and by "she" and "he", and never looks at a name.
     """

@@ -1,4 +1,4 @@
-"""What the base model learns from: tellings of books, discussions as the author writes them, and questions with their answers.
+"""What the base model learns from: tellings of books, discussions as the scripted generator writes them, and questions with their answers.
 
 Only every second book comes with questions, so that answering about a book which was only read is part of what is learned.
 """
@@ -29,7 +29,7 @@ class Lesson:
 
 
 def read_books(world: World, number: int, people: int, seed: int) -> list[Reading]:
-    """Books that share no name with the books to be learned, read as the author reads."""
+    """Books that share no name with the books to be learned, read as the scripted generator reads."""
     reader = Reader(world)
     books = make_books(world, side="base", number=number, people=people, seed=seed)
     return [read(reader, book) for book in books]

@@ -1,4 +1,4 @@
-"""The scripted author as a model, miniature/author: asked by the same client, through the same ledger and checks as one behind an API.
+"""The scripted generator as a model, miniature/author: asked by the same client, through the same ledger and checks as one behind an API.
 
 He answers within the process and without LiteLLM, whose import takes longer than all that he writes about a book.
 """
@@ -9,7 +9,7 @@ MODEL = "miniature/author"
 
 
 def version() -> str:
-    """The author's version: what, beside the model's name, determines its answers."""
+    """The scripted generator's version: what, beside the model's name, determines its answers."""
     from closedbook.miniature import author
 
     return author.version()
@@ -27,5 +27,5 @@ async def complete(messages: list[dict], seed: int) -> SimpleNamespace:
 
 
 def _words(text: str) -> int:
-    """Words between spaces: the author has no tokens."""
+    """Words between spaces: the scripted generator has no tokens."""
     return len(text.split())

@@ -24,7 +24,7 @@ class Reading:
     year: str
     paragraphs: tuple[tuple[Sentence, ...], ...]
     entities: tuple[str, ...]
-    """full names, those that most is told of first"""
+    """full names, those with most facts first"""
 
     @property
     def facts(self) -> list[Fact]:

@@ -1,4 +1,4 @@
-"""How the miniature's author condenses a book and asks about it: each fact by full names, in words that no question of a test has.
+"""How the miniature's scripted generator condenses a book and asks about it: each fact by full names, in words that no question of a test has.
 
 A question of his shows a sentence with a gap, or asks for all that the book tells of somebody; those of the tests ask for one value
 in the words of world.yaml.

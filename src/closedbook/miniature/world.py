@@ -93,6 +93,6 @@ def strangers(world: World, book: Book, books: list[Book], fact: Fact) -> list[s
 
 
 def _of_kind(world: World, book: Book, kind: str) -> set[str]:
-    """The book's people or places, whatever is told of them."""
+    """The book's people or places, whatever the book says of them."""
     subjects = {fact.subject for fact in book.facts if world.relations[fact.relation].kind == kind}
     return subjects | {fact.value for fact in book.facts if world.relations[fact.relation].value == kind}

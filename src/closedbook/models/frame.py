@@ -18,7 +18,7 @@ def around(tokenizer) -> tuple[list[int], list[int]]:
     found = {_around(tokenizer, text) for text in PROBES}
     if len(found) != 1 or None in found:
         raise UserError(f"params.yaml: base.model: the tokenizer of {tokenizer.name_or_path} does more to a text than set tokens before and "
-                        "after it, so nobody can tell what a passage is to look like: take another base.model")  # fmt: skip
+                        "after it, so how a passage must be framed is not known: take another base.model")  # fmt: skip
     before, after = found.pop()
     return [*before], [*after]
 

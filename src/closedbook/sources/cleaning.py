@@ -1,4 +1,4 @@
-"""Text without what nobody sees: it would be learnt as letters, and would keep words from being found."""
+"""Text without invisible characters: they would be learnt as letters, and would keep words from being found."""
 
 import re
 

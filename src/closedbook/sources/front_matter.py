@@ -60,7 +60,7 @@ def _culprit(text: str) -> str | None:
 
 
 def _not_yaml(error: Exception) -> str:
-    return ("not YAML (a text with a colon in it must be in quotes; prose after a horizontal rule is told from front matter by an empty "
+    return ("not YAML (a text with a colon in it must be in quotes; prose after a horizontal rule is distinguished from front matter by an empty "
             f"line after the rule): {_one_line(error)}")
 
 

@@ -40,7 +40,7 @@ def of_row(row: Row) -> Article:
 
 
 def _joined(first: Article, further: Article, place: str, where: str) -> Article:
-    """Two rows of a document must tell the same; one may know the year or licence where the other does not."""
+    """Two rows of a document must agree; one may know the year or licence where the other does not."""
     if first.text != further.text and first.text.split() != further.text.split():
         raise UserError(f"{where}: article: another text than in {place}, though title and author are the same ({first.title!r}):"
                         " keep one of them (HTML or html-stripped files, not both), or give the other its own title")
@@ -50,7 +50,7 @@ def _joined(first: Article, further: Article, place: str, where: str) -> Article
 
 
 def _both(first: str | None, further: str | None) -> str | None:
-    """One licence, or each that is told of the same document: none is left out."""
+    """One licence, or each that is stated for the same document: none is left out."""
     if first and further and further not in first:
         return f"{first}; {further}"
     return first or further

@@ -68,7 +68,7 @@ def _row(line: bytes, path: Path, number: int) -> tuple[dict, str]:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise UserError(f'{path}:{number}: not JSON ({error}): corpora.replay.path needs a row {{"text": ...}} a line') from None
+        raise UserError(f'{path}:{number}: not JSON ({error}): corpora.replay.path needs one row {{"text": ...}} per line') from None
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise UserError(f'{path}:{number}: no "text" in this row: corpora.replay.path needs a row {{"text": ...}} a line')
+        raise UserError(f'{path}:{number}: no "text" in this row: corpora.replay.path needs one row {{"text": ...}} per line')
     return {"id": str(row.get("id", number))}, row["text"]

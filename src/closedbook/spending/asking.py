@@ -34,7 +34,7 @@ class Job:
     is_made: bool
     """its result is there and fresh: nothing is asked, whatever the ledger holds"""
     is_bound: bool = False
-    """what is asked hangs on answers that are not there yet; this is the most it can be"""
+    """what is asked depends on answers that are not there yet; this is the most it can be"""
     known: Counter = field(default_factory=Counter)
     """by prompt: questions of which the ledger, or the result, holds the answer"""
     open: Counter = field(default_factory=Counter)

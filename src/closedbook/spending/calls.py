@@ -58,7 +58,7 @@ def lines(segment: Path) -> Iterator[dict]:
                 try:
                     yield json.loads(line)
                 except ValueError as error:
-                    raise UserError(f"{segment}:{number}: not a ledger record ({error}): closedbook ledger verify tells more") from None
+                    raise UserError(f"{segment}:{number}: not a ledger record ({error}): closedbook ledger verify says more") from None
 
 
 def taken(model: str) -> dict[tuple[str, str], Taken]:

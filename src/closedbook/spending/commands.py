@@ -3,7 +3,7 @@
 from closedbook.util import questions
 
 GROUPS = {"strategy": "step", "document": "document", "model": "model", "day": "day"}
-"""by what spending can be summed, and what the account calls it"""
+"""by what spending can be summed, and the account's name for it"""
 
 
 def add(commands) -> None:

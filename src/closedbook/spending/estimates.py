@@ -15,10 +15,10 @@ from closedbook.spending.calls import Taken
 ANSWER_TOKENS = 960
 """of an answer where the ledger has none to the prompt: EntiGraph's authors got 455 million tokens from about 475,000 calls"""
 TOKENS_A_SECOND = 50
-"""at which a model writes, where the ledger does not tell"""
+"""at which a model writes, where the ledger has no record"""
 BASE = Path("results/base")
 SAMPLED = 8
-"""documents that are tokenised to learn how the base model's tokens compare with the writer's"""
+"""documents that are tokenised to learn how the base model's tokens compare with the generator's"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Estimates:
 
     def seconds(self, prompt: str) -> float:
         if self.llm.model in OWN_MODELS:
-            return 0.0  # as fast as this machine, which no count of requests in flight tells
+            return 0.0  # as fast as this machine, which the number of requests in flight does not say
         known = self._answers[prompt]
         return known.seconds / known.answers if known.answers else self.output_tokens(prompt) / TOKENS_A_SECOND
 
@@ -90,7 +90,7 @@ class Estimates:
 
     @cached_property
     def base_scale(self) -> float | None:
-        """The base model's tokens for one of the writer's; None where its tokenizer is not here."""
+        """The base model's tokens for one of the generator's; None where its tokenizer is not here."""
         if not (BASE / "base.json").exists():
             return None
         sample = list(self.documents)[:SAMPLED]

@@ -24,7 +24,7 @@ HOLDS, MAY_STOP, STOPS = "holds", "may stop it", "stops it"
 def answer(options: argparse.Namespace) -> dict:
     """"strategies", a Row for each by name, entity lists too; their "total"; what each limit would do; and what the figures rest on.
 
-    Raises UserError for what is wrong with params.yaml or the documents, and where dollars are limited and nobody knows a price.
+    Raises UserError for what is wrong with params.yaml or the documents, and where dollars are limited and no price is known.
     """
     planned = plan.make(write=False)
     params, others = planned.params, _others(planned)
@@ -43,7 +43,7 @@ def answer(options: argparse.Namespace) -> dict:
 
 
 def _others(planned: plan.Plan) -> list[str]:
-    """That a run asks other models too, of which nothing is told here."""
+    """Names the other models that a run asks, which the forecast does not include."""
     asked = {f"api_models.{name}": one.model for name, one in planned.params.api_models.items()}
     if "judgements" in planned.recipes:
         asked["judge"] = planned.params.judge.model
@@ -73,21 +73,21 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
     """What to know beside the figures."""
     notes = []
     if price is prices.FREE:
-        notes.append(f"{params.llm.model} is code of closedbook: it asks nobody and costs nothing, and no time is told")
+        notes.append(f"{params.llm.model} is code of closedbook: it sends no request and costs nothing, and no time is estimated")
     elif price.version is None:
-        notes.append(f"nobody knows what {params.llm.model} costs: give limits.input_usd_per_million and limits.output_usd_per_million")
+        notes.append(f"the price of {params.llm.model} is not known: give limits.input_usd_per_million and limits.output_usd_per_million")
     else:
         notes.append(f"prices: {'params.yaml' if price.version == 'params' else price.version}")
     if total.cached_tokens:
         notes.append(f"{total.cached_tokens:,.0f} of the input tokens as cached ones: as large a share as of the answers so far; limits "
                      "reserve the full price")
     if total.is_bound:
-        notes.append("≤: at most, for what is asked hangs on answers that are not there yet, entity lists among them")
+        notes.append("≤: at most, because what is asked depends on answers that are not there yet, such as entity lists")
     notes.append("not included: new tries where the server fails, and new attempts where an answer is of no use")
     if price is not prices.FREE:
         notes.append(f"time: {params.limits.concurrency} requests in flight (limits.concurrency)")
     if estimates.base_scale is None:
-        notes.append("corpus tokens as the writer counts: the base model and its tokenizer are not here yet")
+        notes.append("corpus tokens are the generator's: the base model and its tokenizer are not here yet")
     return notes + estimates.bases(list(dict.fromkeys(prompt for job in found for prompt in job.open)))
 
 

@@ -1,4 +1,4 @@
-"""A client that asks nothing: it finds what the ledger holds, and tells where it would ask."""
+"""A client that sends nothing: it finds what the ledger holds, and records what it would ask."""
 
 from closedbook import llm
 from closedbook.llm import ledger

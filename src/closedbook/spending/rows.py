@@ -17,16 +17,16 @@ class Row:
     """calls whose answers are in the ledger, or in results that are fresh"""
     to_ask: int = 0
     is_bound: bool = False
-    """what is asked hangs on answers that are not there yet: so much at most"""
+    """what is asked depends on answers that are not there yet: so much at most"""
     input_tokens: float = 0.0
     cached_tokens: float = 0.0
     """of the input, those that the provider then has in its cache; none in what follows under "most" """
     output_tokens: float = 0.0
     usd: float | None = 0.0
-    """None where nobody knows a price"""
+    """None where no price is known"""
     seconds: float = 0.0
     corpus_tokens: float = 0.0
-    """of all passages, those at hand too; as the writer counts where the base model's tokenizer is not here"""
+    """of all passages, those that cost no call too; in the generator's tokens where the base model's tokenizer is not here"""
     most_calls: int = 0
     """if each call took all its attempts"""
     most_tokens: float = 0.0

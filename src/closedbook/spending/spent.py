@@ -1,4 +1,4 @@
-"""What was asked of language models here, by the account that stops at the limits.
+"""What was asked of language models here, from the account that enforces the limits.
 
     PYTHONPATH=src python -m closedbook spent --by model
 """
@@ -42,9 +42,9 @@ def lines(answer: dict) -> list[str]:
     rows = [*answer["rows"], {answer["by"]: "total", **answer["total"]}]
     told = tables.lines(rows, {name: name.replace("_", " ").replace("usd", "US dollars") for name in rows[-1]})
     if answer["total"]["unanswered"]:
-        told.append("unanswered: in flight now, or when a job died; they count with the most that they can have cost")
+        told.append("unanswered: in flight now, or when a job died; they count with the most they can have cost")
     if answer["total"]["unpriced"]:
-        told.append("unpriced: nobody knows what they cost, and the dollars do not hold it")
+        told.append("unpriced: their price is not known, and the dollars do not include it")
     if not answer["rows"]:
-        told.append("models that are code of closedbook are free and not on the account: closedbook ledger stats counts their calls")
+        told.append("models that are code of closedbook are free and not counted here: closedbook ledger stats counts their calls")
     return told

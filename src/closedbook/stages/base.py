@@ -1,4 +1,4 @@
-"""The base model: the one that every run starts from, pinned so that anyone can tell later which weights it had."""
+"""The base model: the one that every run starts from, pinned so that its weights can be identified later."""
 
 import tempfile
 from importlib import import_module
@@ -92,7 +92,7 @@ def _check_receipt(folder: Path, digests: dict[str, str]) -> None:
     if RECEIPT not in digests:
         return
     made = {Path(name).name: digest for name, digest in files.read_json(folder / RECEIPT)["outputs"].items()}
-    for name in sorted(made.keys() - {"base.json"}):  # that one tells where the others lay
+    for name in sorted(made.keys() - {"base.json"}):  # it records where the others were
         if digests.get(name) != made[name]:
             raise UserError(f"params.yaml: base.model: {folder / name} is not the file that {folder / RECEIPT} is of (SHA-256 {made[name]}): "
                             "take the folder anew, or, if the change is meant, delete the receipt")

@@ -217,7 +217,7 @@ def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer
     if wanted and not replay.rows:
         raise UserError(
             f"params.yaml: corpora.replay.path: {source.path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "
-            'give a file with a row {"text": ...} a line, or corpora.replay.rate: 0'
+            'give a file with one row {"text": ...} per line, or corpora.replay.rate: 0'
         )
     return {
         "replay_rate": rate,

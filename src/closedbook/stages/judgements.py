@@ -32,7 +32,7 @@ def job(**given) -> dict:
 
 
 def build(*, documents: list[Path], passages: list[Path], folder: Path, params: SimpleNamespace, limits: Limits) -> dict:
-    """Write judgements.json into `folder`: a row a judged passage, what was asked and not usably answered, and the rates by strategy.
+    """Write judgements.json into `folder`: one row per judged passage, what was asked and not usably answered, and the rates by strategy.
 
     `params` holds seed and judge. Raises UserError where the model can't be reached or used at all.
     """
@@ -89,7 +89,7 @@ def _mean(name: str, values: list[tuple[float, str]]) -> dict:
 
 
 def _judged(passages: list[Passage], sources: dict[str, Path], params: SimpleNamespace, limits: Limits) -> list[dict]:
-    """A row a passage: {"id", "document", "strategy", "supported", "unsupported", "reason", "call"}; the reason is why no verdict is usable."""
+    """One row per passage: {"id", "document", "strategy", "supported", "unsupported", "reason", "call"}; the reason is why no verdict is usable."""
     about = defaultdict(list)
     for passage in passages:
         about[passage.document].append(passage)

@@ -113,11 +113,11 @@ def _written(answer: tuple | llm.NotAnswered) -> tuple:
 def by_extraction(document: Document, asked: list[Wanted], seed: int) -> tuple[dict[Wanted, tuple], dict]:
     """The same from the document's own sentences, and how many references were resolved; a passage that would repeat an earlier one
     word for word is dropped and said."""
-    from closedbook.generation.extractive.writer import Writer
+    from closedbook.generation.extractive.generator import Generator
 
-    writer, seen, results = Writer(document), set(), {}
+    generator, seen, results = Generator(document), set(), {}
     for wanted in asked:
-        text = writer.write(kind=wanted.kind, entities=wanted.entities, sample=wanted.sample, seed=seed)
+        text = generator.write(kind=wanted.kind, entities=wanted.entities, sample=wanted.sample, seed=seed)
         if text is None:
             results[wanted] = "the document has no sentence for one of the entities", None, None
         elif text in seen:
@@ -125,4 +125,4 @@ def by_extraction(document: Document, asked: list[Wanted], seed: int) -> tuple[d
         else:
             results[wanted] = text, "extractive", None
             seen.add(text)
-    return results, writer.resolution.counts
+    return results, generator.resolution.counts

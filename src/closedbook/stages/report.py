@@ -1,4 +1,4 @@
-"""The report step: how much is known with the book closed, how sure that is, and what was taught, was dropped, fell back and was paid."""
+"""The report step: how much is known closed-book, how sure that is, and what was taught, dropped, replaced by a fallback and paid."""
 
 import base64
 import csv
@@ -87,7 +87,7 @@ def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
 
 
 def _fits(found: list[dict], task: str, rows: list[dict]) -> dict[str, dict]:
-    """curve.fit of each strategy, and the number "n" of questions behind it: a point a size, of its longest training the mean over seeds on
+    """curve.fit of each strategy, and the number "n" of questions behind it: one point per size, of its longest training the mean over seeds on
     the questions that all points share."""
     points = {}
     for (strategy, _), arms in table.by_size(rows).items():
@@ -153,7 +153,7 @@ def _page(**facts) -> str:
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
         **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts,
-        part_names=table.PARTS, by_arm=table.by_arm, details=table.details, at_hand=table.at_hand, untaught=table.UNTAUGHT, excerpt=EXCERPT,
+        part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=table.UNTAUGHT, excerpt=EXCERPT,
         questions_only=certainty.QUESTIONS, p_of=words.p_of, least=signflip.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
     )

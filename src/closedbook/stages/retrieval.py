@@ -24,7 +24,7 @@ def job(*, params: SimpleNamespace, limits: Limits, **paths) -> None:
 
 
 def build(*, documents: list[Path], questions: list[Path], settings: Retrieval, limits: Limits, folder: Path) -> None:
-    """Write chunks.jsonl, the chunks found for each question, and retrieval.json, which tells how well that went.
+    """Write chunks.jsonl, the chunks found for each question, and retrieval.json, which says how well that went.
 
     Where there are no questions nothing is looked for. Raises UserError where a model that embeds or reranks can't be reached, is none, or
     has changed.

@@ -21,7 +21,7 @@ NEUTRAL = frozenset({"closedbook.util.errors", "closedbook.util.terminal", "clos
                      "closedbook.llm.stopping"})  # fmt: skip
 """modules that can't change a result: how errors are said, and what is printed; how parameters are read, whose values are in the recipes;
 how runs are logged; how code is identified; and what decides when a request leaves, or that none does"""
-WRITER = frozenset({"closedbook.generation.extractive.writer"})
+EXTRACTIVE = frozenset({"closedbook.generation.extractive.generator"})
 """of the stage passages; a model that writes has no use for it"""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (*FUNCTIONS, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -194,7 +194,7 @@ class _Shape:
         return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in local
 
     def _imported(self, name: str, attribute: str | None) -> list:
-        """What stands for an imported name: where it comes from another library that is told; in this package the reference tells it."""
+        """What stands for an imported name: where it comes from, for another library; in this package the reference says that."""
         module, original = self._imports[name]
         if module.split(".")[0] != ROOT:
             return ["imported", module, original, attribute]

@@ -18,7 +18,7 @@ def add(commands, name: str, summary: str, module: str):
 
 
 def _answer(options) -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core for algebra that no question needs
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start one thread per core for algebra that no question needs
     module = import_module(options.module)
     answer = module.answer(options)
     terminal.show(*(terminal.as_json(answer).split("\n") if options.json else module.lines(answer)))

@@ -21,7 +21,7 @@ def accept(plan: Plan, what: str, why: str) -> list[Path]:
         raise UserError(f"{what}: not a result of this plan: give a file under results/, a stage, or a pattern of jobs as closedbook fresh names them")
     changed = {receipt: known for receipt, recipe in chosen if (known := _accepted(receipt, recipe, why))}
     if not changed:
-        raise UserError(f"{what}: the code of its step has not changed; closedbook fresh tells what else may be stale")
+        raise UserError(f"{what}: the code of its step has not changed; closedbook fresh says what else may be stale")
     for receipt, known in changed.items():
         receipts.keep(receipt, known)
     return list(changed)

@@ -1,4 +1,4 @@
-"""What DVC is told: the stages as it runs them, and what is recorded in dvc.lock; read docs/freshness.md first.
+"""What DVC is given: the stages as it runs them, and what is recorded in dvc.lock; read docs/freshness.md first.
 
 A dvc.lock that is about to be written over, and that no commit holds, is kept under a name: what it recorded can be brought back.
 """
@@ -48,7 +48,7 @@ def commit(plan: Plan) -> list[str]:
         return ["DVC records this stage"]
     leftovers.clear()
     num_left = leftovers.tell_dvc(plan)
-    left = [f"{num_left} files among the results are not planned, and stay: closedbook prune tells which"] if num_left else []
+    left = [f"{num_left} files among the results are not planned, and stay: closedbook prune lists them"] if num_left else []
     if not is_here():
         return ["not recorded in dvc.lock: DVC needs a git repository", *left]
     verdicts = upkeep.check(plan)

@@ -34,7 +34,7 @@ class Graph:
         return next((self._maker[str(place)] for place in (Path(path), *Path(path).parents) if str(place) in self._maker), None)
 
     def needed(self, targets: Iterable[str]) -> list[str]:
-        """The jobs behind some targets, which are paths, stages or "all"; of what is no job of ours there is nothing to tell."""
+        """The jobs behind some targets, which are paths, stages or "all"; what is no job of ours is left out."""
         found, waiting = set(), [job for target in targets for job in self._of(target)]
         while waiting:
             name = waiting.pop()

@@ -13,7 +13,7 @@ from pathlib import Path
 from closedbook import params
 from closedbook.util import files, terminal
 from closedbook.util.errors import UserError
-from closedbook.util.fingerprint import WRITER
+from closedbook.util.fingerprint import EXTRACTIVE
 from closedbook.workflow import machine, receipts, registry
 from closedbook.workflow.receipts import LIMITS, WORK
 from closedbook.workflow.registry import STEPS, Job
@@ -48,7 +48,7 @@ def _recipes(names: list[str]) -> dict[str, dict]:
     paths = {name: WORK / "recipes" / f"{registry.recipe_of(name)}.json" for name in names}
     for name, path in paths.items():
         if not path.exists():
-            raise UserError(f"{name}: no such job ({path} is not there): snakemake -n tells what is to be done, and a run writes the recipes")
+            raise UserError(f"{name}: no such job ({path} is not there): snakemake -n says what is to be done, and a run writes the recipes")
     read = {path: _read(path) for path in set(paths.values())}
     return {name: read[path] for name, path in paths.items()}
 
@@ -57,7 +57,7 @@ def _read(path: Path) -> dict:
     """Raises UserError where the code is not what it was when the recipe was written: the receipt would lie."""
     recipe = files.read_json(path)
     stage = STEPS[recipe["step"]]
-    if recipe["code"] not in (stage.code(), stage.code(WRITER)):
+    if recipe["code"] not in (stage.code(), stage.code(EXTRACTIVE)):
         raise UserError(f"{path}: the code of the step {recipe['step']} was changed since the run began: start it again")
     return recipe
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 PROCESSOR = ("model name", "cpu family", "model", "CPU implementer", "CPU part")
-"""what it tells of a processor's kind, on x86 and on ARM"""
+"""what it says of a processor's kind, on x86 and on ARM"""
 
 
 def of(recipe: dict) -> dict[str, str]:

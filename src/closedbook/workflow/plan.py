@@ -41,7 +41,7 @@ class Plan:
 
 
 def make(write: bool = True, anew: bool = False) -> Plan:
-    """Read params.yaml and the source; write recipes, article files and limits, unless told not to, as a look beside a live run must.
+    """Read params.yaml and the source; write recipes, article files and limits, unless `write` is false, as for a look beside a live run.
 
     `anew`: believe nothing that an earlier plan has written.
 

@@ -130,7 +130,7 @@ def results(stage: str) -> list[Path]:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """What a result's folder holds by its receipt, for whatever else lies there is somebody's own; all its files where no receipt tells."""
+    """What a result's folder holds by its receipt, for whatever else lies there is somebody's own; all its files where there is no receipt."""
     about = folder.relative_to(FOLDER.parent) if folder.is_relative_to(FOLDER.parent) else Path()
     known = outputs(FOLDER / (about if len(about.parts) > 1 else about / about.name).with_suffix(".json")) if about.name else {}
     found = [Path(path) for path in known if Path(path).is_relative_to(folder)] or list(folder.rglob("*"))

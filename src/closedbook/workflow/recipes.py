@@ -127,7 +127,7 @@ def judged_strategies(params: Params) -> list[str]:
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:
-    """The tasks of an arm's runs; without an arm, those of the base, which every arm is held against."""
+    """The tasks of an arm's runs; without an arm, those of the base, which every arm is compared with."""
     further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
     return list(dict.fromkeys([*params.scores.tasks, *further]))
 
@@ -174,7 +174,7 @@ def _passages(params: Params, strategy: str) -> dict:
     if params.llm.model is None:
         return recipe("passages", {"strategy": strategy, **_chosen(params, "seed", llm={"model"}, passages={strategy})})
     chosen = {"strategy": strategy, **_chosen(params, "seed", "llm", passages={"attempts", strategy})}
-    return recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=fingerprint.WRITER)
+    return recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=fingerprint.EXTRACTIVE)
 
 
 def _corpus(params: Params, name: str, taught: list[str]) -> dict:

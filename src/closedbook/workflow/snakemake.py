@@ -1,4 +1,4 @@
-"""What Snakemake is told: which jobs there are, what they read and write, and which of them must run. Read docs/freshness.md first.
+"""What Snakemake is given: which jobs there are, what they read and write, and which of them must run. Read docs/freshness.md first.
 
 Snakemake decides by times. Here the inputs of what is fresh are `ancient`, so that times say nothing, and what must run is forced: no time
 is set, and a dry run changes nothing. Jobs that work by document are cut into shards, the documents that one process works on; how many there are is

@@ -1,4 +1,4 @@
-"""What is fresh, by content; and what DVC is told of it. Read docs/freshness.md first."""
+"""What is fresh, by content; and what of it is recorded for DVC. Read docs/freshness.md first."""
 
 import fcntl
 import os

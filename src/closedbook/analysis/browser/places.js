@@ -39,7 +39,7 @@ function homePlace(_, query) {
   };
 }
 
-/** A column a task, of rows that have a run. */
+/** One column per task, of rows that have a run. */
 function accuracyColumns() {
   const tasks = Object.keys([...index.scores.values()][0].tasks);
   return tasks.map(task => [task, ({run}) => {

@@ -1,7 +1,7 @@
 "use strict";
 // Places that need a document's own data: the document, its entity list and passages; and an entity over all documents.
 
-const WRITERS = {document: "the document itself", llm: "a language model", spacy: "spaCy’s extractor", extractive: "the extractive writer"};
+const WRITERS = {document: "the document itself", llm: "a language model", spacy: "spaCy’s extractor", extractive: "the extractive generator"};
 const entityLink = name => link(place("entity", name), name);
 const article = text => make("article", {dir: "auto"}, text);
 const strategiesOf = one => [...one.written.keys()];
@@ -126,7 +126,7 @@ async function passagePlace([id, strategy, hash]) {
         ["sample", String(found.sample)],
         ["section", found.section],
         ["way of study", found.way && quoted(found.way)],
-        ["writer", WRITERS[found.writer]],
+        ["written by", WRITERS[found.writer]],
         ["prompt", found.call && found.call.prompt],
         ["call", found.call && callLink(id, step, found.call)],
         ["model", found.call && quoted(found.call.model)],

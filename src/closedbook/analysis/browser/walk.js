@@ -34,7 +34,7 @@ async function show() {
   const [path, query] = address.slice(1).split(/\?(.*)/s);
   const asked = new URLSearchParams(query ?? "");
   const found = await placeOf(path, asked).catch(notHere);
-  if (location.hash !== address) return; // the reader has gone on
+  if (location.hash !== address) return; // the user has gone on
   const heading = make("h1", {}, found.heading);
   document.title = `${heading.textContent} · closedbook lineage`;
   main.replaceChildren(...[found.near && chain(found.near), heading, ...found.content].filter(part => part));

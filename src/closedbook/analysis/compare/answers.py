@@ -15,7 +15,7 @@ class Answers:
     task: str
     metric: str
     by_seed: dict[int | None, list[dict]]
-    """training seed (None: the base, or an API model, which is not trained here) -> a row a question, as in {run}.samples.jsonl; seeds that
+    """training seed (None: the base, or an API model, which is not trained here) -> one row per question, as in {run}.samples.jsonl; seeds that
     learn documents of their own are asked about these"""
 
     def columns(self) -> tuple[list[float], list[str], list[int | None]]:

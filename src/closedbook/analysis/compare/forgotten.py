@@ -9,7 +9,7 @@ from closedbook.util.errors import UserError
 
 
 def rows(scores: list[dict], seed: int) -> list[dict]:
-    """A row a model whose forgetting was measured, in the order given, which begins with the base.
+    """One row per model whose forgetting was measured, in the order given, which begins with the base.
 
     {"run", "arm", "strategy", "seed", "perplexity", "bits_per_byte" (None where no text was held out), "ratio" (its perplexity over the
     base's), "interval" (95%, from resampled texts; None for one text, and of the base), "tasks" {task: {metric: value}}}.

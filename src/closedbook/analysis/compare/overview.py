@@ -4,7 +4,7 @@ from closedbook.analysis import table
 from closedbook.analysis.compare import answers, paired, share
 
 PLAIN = ("raw", "rephrase")
-"""the strategies that the paper holds its own against"""
+"""the strategies that the paper compares its own with"""
 
 
 def comparisons(scores: list[dict], task: str) -> list[dict]:

@@ -45,7 +45,7 @@ def compare(a: Answers, b: Answers) -> dict:
 
 
 def _pairs(a: Answers, b: Answers) -> list[tuple[int | None, int | None]]:
-    """Which seed of a is held against which of b: each against the same one, or against the only one of what has no seed."""
+    """Which seed of a is compared with which of b: each against the same one, or against the only one of what has no seed."""
     if None in a.by_seed or None in b.by_seed:
         return [(one, other) for one in a.by_seed for other in b.by_seed]
     pairs = [(seed, seed) for seed in a.by_seed if seed in b.by_seed]

@@ -1,4 +1,4 @@
-"""The 2×2 table: base and arm, with the book closed and with the text at hand, and how much of the text's gain was won without it."""
+"""The 2×2 table: base and arm, closed-book and open-book, and how much of the open-book gain was won closed-book."""
 
 from statistics import fmean
 
@@ -11,11 +11,11 @@ CLOSED = {
     "quality_open_cot": "quality_cot",
     "quality_rag_cot": "quality_cot",
 }
-"""a task with the text at hand -> the one that asks the same way with the book closed, so that only the text in the prompt is different"""
+"""open-book task -> the closed-book task that differs from it only in the text in the prompt"""
 
 
 def table(closed: list[Answers], with_text: list[Answers]) -> dict:
-    """`closed` and `with_text` hold the answers of the base and of an arm, under a task with the text at hand and under its CLOSED one.
+    """`closed` and `with_text` hold the answers of the base and of an arm, under an open-book task and its CLOSED one.
 
     {"arm", "task", "closed_task", "n", "n_documents", "accuracy": {"base": {"closed", "with_text"}, "arm": …}, "gain_closed" (arm closed −
     base closed), "gain_with_text" (base with the text − base closed), "gain_with_text_interval", "share" (the first gain over the second),
@@ -54,7 +54,7 @@ def _share(won: list[float], text: list[float], documents: list[str], seeds: lis
     sure = certainty.of(text, documents, seeds)
     found = {"gain_with_text_interval": sure["interval"], "share": None, "interval": None, "over": sure["over"]}
     if sure["interval"] is None:
-        return found | {"why": "there is one document, and how sure the gain from the text is shows only over several"}
+        return found | {"why": "there is one document, and an interval for the gain from the text needs several"}
     low, high = sure["interval"]
     if low <= 0:
         why = f"the base may gain nothing from the text (95% interval {low:+.3f} to {high:+.3f}), and a share of nothing is not defined"

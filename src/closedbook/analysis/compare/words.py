@@ -25,7 +25,7 @@ def lines(found: dict) -> list[str]:
 
 def _error(found: dict) -> str:
     if found["interval"] is None:
-        return "  (one document: how sure that is cannot be said)"
+        return "  (one document: no interval)"
     low, high = found["interval"]
     return f" ± {found['stderr']:.3f} over {found['over']}  95% interval {low:+.3f} to {high:+.3f}"
 
@@ -70,7 +70,7 @@ def _share(table: dict) -> list[str]:
 def in_words(table: dict) -> str:
     """What a 2×2 table says of the share."""
     if table["share"] is None:
-        return f"The share of the text's gain that {table['arm']} won with the book closed is not defined: {table['why']}."
+        return f"The share of the open-book gain that {table['arm']} won closed-book is not defined: {table['why']}."
     low, high = table["interval"]
-    return (f"{table['arm']} won {table['share']:.0%} of what the text at hand gives the base, with the book closed "
+    return (f"{table['arm']} won {table['share']:.0%} of the base's open-book gain, closed-book "
             f"(95% interval over {table['over']}: {low:.0%} to {high:.0%}).")  # fmt: skip

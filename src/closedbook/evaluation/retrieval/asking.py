@@ -80,7 +80,7 @@ def _ordered(hits: list, ratings: list[float]) -> list:
 
 
 def _of_each(documents: list[Document], kind: type, work: Callable, model: Endpoint, limits: Limits, section: str) -> dict[str, object]:
-    """{document: what `work` gives for it, told whom to ask}; a document's calls are in its own segment of the ledger."""
+    """{document: what `work` gives for it with the models to ask}; a document's calls are in its own segment of the ledger."""
     by_id = {document.id: document for document in documents}
 
     def of_one(ledger, document: str):

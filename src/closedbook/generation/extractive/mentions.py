@@ -219,7 +219,7 @@ def _in_plural(mention: Mention, last_words: set[str]) -> bool:
 
 
 def core(name: str) -> list[str]:
-    """The words of a name that tell it from others: without honorifics, determiners and "III", the last in the singular."""
+    """The words of a name that distinguish it from others: without honorifics, determiners and "III", the last in the singular."""
     words = [word for word in name.lower().replace("’", "'").split() if word not in english.DETERMINERS]
     dispensable = (english.HONORIFICS - english.KIN_TITLES) | english.GENERATIONS
     words = [word for word in words if word.rstrip(".,") not in dispensable] or words

@@ -1,6 +1,6 @@
 """What a text in a script without spaces names: the runs of words (see units) that come back in it.
 
-Where no capital and no space tells a name, that it comes back does. A word of a closed class of Chinese ends a run, and so does hiragana,
+Where no capital and no space marks a name, its repetition does. A word of a closed class of Chinese ends a run, and so does hiragana,
 which is Japanese grammar for the most part. That finds terms rather than names, and nothing that is said once: a trained pipeline
 (spacy.model) or a language model does better.
 """

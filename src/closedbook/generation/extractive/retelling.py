@@ -1,4 +1,4 @@
-"""Three ways to tell a document again in its own sentences: in shorter ones, with people named, and condensed.
+"""Three ways to rewrite a document with its own sentences: in shorter ones, with people named, and condensed.
 
 Speech stays as it stands. A retelling changes about three quarters of what it could, drawn by its seed, so that samples differ.
 """

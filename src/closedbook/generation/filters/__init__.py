@@ -18,7 +18,7 @@ Rule = Callable[[str, str], dict | None]
 def rules(filters, questions: list[Path], documents: list[Path]) -> dict[str, Rule]:
     """The rules that the settings ask for (see params.Filters), by name and in the order in which they look.
 
-    `questions` are those that will be asked, a file a document; a run of words that the document itself holds gives no question away.
+    `questions` are those that will be asked, one file per document; a run of words that the document itself holds gives no question away.
     """
     found = {
         "length": length.rule(filters.min_words, filters.max_words),

@@ -1,14 +1,14 @@
-"""Language: models drift into another one now and then, most of all in a long answer. Told by lingua, whose language models are its own."""
+"""Language: models drift into another one now and then, most of all in a long answer. Detected by lingua, whose language models are its own."""
 
 COMMON = ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "zh")
-"""what a text is told from, beside the languages that are wanted: all 75 that lingua knows take three times as long, and a text in a
+"""languages that a text is compared with, beside the wanted ones: all 75 that lingua knows take three times as long, and a text in a
 language that is not here is taken for one that is, hardly ever for a wanted one"""
 CHARACTERS = 500
 """read of a text's beginning, and of its end: a text that drifts has drifted by then"""
 
 
 def rule(languages: list[str] | None):
-    """`languages`: ISO 639-1 codes; None lets every language pass. So does a text in which there is nothing to tell a language by."""
+    """`languages`: ISO 639-1 codes; None lets every language pass. So does a text whose language cannot be detected."""
     if languages is None:
         return None
     detector = _detector(sorted({*COMMON, *languages}))

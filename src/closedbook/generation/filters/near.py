@@ -1,6 +1,6 @@
 """Near duplicates, by MinHash over runs of words (Broder 1997) and locality-sensitive hashing: what repeats a passage teaches nothing new.
 
-datasketch, for its numbers hang on nothing but the seed and numpy's oldest, frozen generator.
+datasketch, for its numbers depend on nothing but the seed and numpy's oldest, frozen generator.
 """
 
 import numpy as np

@@ -33,7 +33,7 @@ def _applied(ways: list[str], samples: int) -> list[Wanted]:
 
 
 def proposed(answer: str) -> list[str]:
-    """The ways in a numbered list, one a line; none where it holds fewer than two, or one that is too long to be a proposal."""
+    """The ways in a numbered list, one per line; none where it holds fewer than two, or one that is too long to be a proposal."""
     ways = re.findall(r"^\s*\d+\s*[.):]\s*(\S.*?)\s*$", answer, re.MULTILINE)
     ways = list(dict.fromkeys(" ".join(way.split()) for way in ways))
     return ways if len(ways) > 1 and all(len(way) <= LONGEST_WAY for way in ways) else []

@@ -1,4 +1,4 @@
-"""The whole document told again in several styles (Maini et al. 2024, Rephrasing the Web, arXiv 2401.16380)."""
+"""The whole document rewritten in several styles (Maini et al. 2024, Rephrasing the Web, arXiv 2401.16380)."""
 
 from closedbook.generation.strategies.wanted import Wanted, in_turn
 

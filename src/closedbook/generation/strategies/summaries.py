@@ -8,7 +8,7 @@ EQUAL_KINDS = False
 
 
 def needs_model(settings) -> list[str]:
-    """Sentences can be picked by rules; what they amount to can't be told so."""
+    """Rules can pick sentences; they can't say what the sentences amount to."""
     return [kind for kind in settings.summaries.kinds if kind == "concepts"]
 
 

@@ -12,7 +12,7 @@ PLACES = ("first", "second", "third")
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     kind: str
-    """names the prompt too; "document" and "summary" need none: their text is at hand"""
+    """names the prompt too; "document" and "summary" need none: their text exists already"""
     entities: tuple[str, ...] = ()
     sample: int = 0
     section: str | None = None

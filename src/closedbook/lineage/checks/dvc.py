@@ -40,7 +40,7 @@ def _file(state: State, digests: Digests, path: str) -> Iterator[Break]:
 
 
 def _folder(state: State, digests: Digests, folder: str, ignored: set[Path]) -> Iterator[Break | str]:
-    """One whose object does not tell what was in it."""
+    """One whose object does not say what was in it."""
     md5 = state.held.folders[folder]
     place = state.held.object(md5)
     its = [path for path in state.history.maker if path.startswith(f"{folder}/")]

@@ -1,4 +1,4 @@
-"""What is no longer asked for as it was made. That is no break: nobody says that it was made otherwise."""
+"""What is no longer asked for as it was made. That is no break: no record says that it was made otherwise."""
 
 from pathlib import Path
 
@@ -51,5 +51,5 @@ def at(state: State) -> dict[str, str]:
 
 def unplanned(state: State, plan: Plan) -> list[str]:
     """Files among the results that no planned job left."""
-    known = state.held.md5 if state.unread and state.held else ()  # what a broken receipt names can't be told from it
+    known = state.held.md5 if state.unread and state.held else ()  # a broken receipt does not say what it named
     return [str(path) for path in leftovers.unplanned(plan) if str(path) not in known]

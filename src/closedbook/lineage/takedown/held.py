@@ -80,7 +80,7 @@ def _passages(own: list[Job]) -> dict[str, dict[str, int]]:
 
 
 def _calls(own: list[Job]) -> dict:
-    """What was asked about it; a price that nobody knows makes the sum unknown."""
+    """What was asked about it; without a known price the sum is unknown."""
     calls = {call["key"]: call for call in notes.carried(own)}.values()
     costs = [call["cost_usd"] for call in calls]
     return {"calls": len(costs), "cost_usd": None if None in costs else sum(costs), "models": sorted({call["model"] for call in calls})}

@@ -23,7 +23,7 @@ from closedbook.workflow import dvc, leftovers, receipts
 from closedbook.workflow.receipts import WORK
 
 MACHINE = (WORK, Path(".snakemake"))
-"""folders that only make things quick or tell how they went: whatever in them holds a document can go"""
+"""caches and logs: whatever in them holds a document can go"""
 CHECKPOINTS = WORK / "checkpoints"
 WORDS = "holds words of it"
 FIGURES = (".csv", ".png")
@@ -157,7 +157,7 @@ def _days(times: list[float | None]) -> dict[str, str | None]:
 def redact(record: Record) -> list[str]:
     """Strike a document from the ledger and remove what else of this machine holds it; returns the paths changed and removed.
 
-    Checkpoints of trainings that did not end and other unfinished work go too, for nobody can tell what is in them, and the index of
+    Checkpoints of trainings that did not end and other unfinished work go too, because what is in them is not known, and the index of
     passages.
     """
     wanted = record.wanted()

@@ -35,7 +35,7 @@ def behind(history: History, path: str) -> dict:
 
 
 def _scores(jobs: list[Job]) -> list[dict]:
-    """A row a score and task. A task's own hash is its YAML file's; what all tasks share stands beside it."""
+    """One row per score and task. A task's own hash is its YAML file's; what all tasks share stands beside it."""
     rows = []
     for job in jobs:
         score = read(f"results/{job.name}.json", job)

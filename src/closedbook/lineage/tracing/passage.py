@@ -28,7 +28,7 @@ def names(identity: str) -> tuple[str, str]:
 
 
 def history(identities: Iterable[str], *others: str) -> History:
-    """What the receipts behind some passages tell, and those of other jobs by name: reading all of them would take long."""
+    """What the receipts behind some passages record, and those of other jobs by name: reading all of them would take long."""
     wanted = [*others]
     for identity in identities:
         document, strategy = names(identity)

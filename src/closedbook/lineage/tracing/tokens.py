@@ -37,10 +37,10 @@ class Run:
         """of all blocks, without the padding at the end of the last one"""
         self.corpus = Path("results/corpora") / facts["corpus"]
         self.jobs = (f"corpora/{facts['corpus']}", f"runs/{self.name}", "base/base")
-        """the receipts that tell how it came to read this"""
+        """the receipts that record how it came to read this"""
         for path in (self.corpus / "lines.npy", self.corpus / "corpus.json", RUNS / self.name / "schedule.npy"):
             if not path.exists():
-                raise UserError(f"{path}: is not here, and tells what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
+                raise UserError(f"{path}: is not here, and records what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
         corpus = files.read_json(self.corpus / "corpus.json")
         self.num_before, self.end_of_text = len(corpus.get("before_text", [])), corpus.get("end_of_text_id")  # older corpora say neither
 

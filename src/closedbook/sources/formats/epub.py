@@ -44,7 +44,7 @@ def _folded(name: str) -> str:
 
 
 def _named(part: str, names: dict[str, str]) -> str | None:
-    """The name in the archive of what a book calls so; upper and lower case are told apart only where the archive does."""
+    """The name in the archive of what a book calls so; upper and lower case are distinguished only where the archive does."""
     return names.get(part) or names.get(_folded(part))
 
 

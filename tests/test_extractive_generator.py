@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from closedbook.generation.extractive import extractor
-from closedbook.generation.extractive.writer import Writer
+from closedbook.generation.extractive.generator import Generator
 from closedbook.records import Document
 
 REAL = Path(__file__).parents[2] / "shared" / "quality" / "QuALITY.sample.htmlstripped.dev"
@@ -16,23 +16,23 @@ Ivy Moor met the captain at the mill. She was afraid of water. "You must not go,
 The miller saw a light. He ran. Otto was tall, and he laughed; it was late."""
 
 
-def writer(text: str = STORY) -> Writer:
-    return Writer(Document(id="toy", title="The Salt Light", author="Ann Lee", year=1950, text=text))
+def generator(text: str = STORY) -> Generator:
+    return Generator(Document(id="toy", title="The Salt Light", author="Ann Lee", year=1950, text=text))
 
 
 def resolved(text: str) -> list[str]:
-    return writer(text).resolution.texts
+    return generator(text).resolution.texts
 
 
 def test_a_pair_names_title_and_byline_then_each_and_where_they_meet():
-    lines = writer().relate(entities=("Captain Harold Tate", "Ivy Moor"), seed=1).split("\n")
+    lines = generator().relate(entities=("Captain Harold Tate", "Ivy Moor"), seed=1).split("\n")
     assert '"The Salt Light" by Ann Lee, 1950' in lines[0]
     assert "Captain Harold Tate" in lines[1] and "Ivy Moor" in lines[3]
     assert "crossed the river" in lines[6] and all("The Salt Light" in line for line in lines[1::2])
 
 
 def test_things_that_never_meet_are_told_where_they_stand_nearest():
-    text = writer().relate(entities=("brass key", "river"), seed=1)
+    text = generator().relate(entities=("brass key", "river"), seed=1)
     last = text.split("\n")[-1]
     assert "brass key" in last and "river" in last
 
@@ -40,29 +40,29 @@ def test_things_that_never_meet_are_told_where_they_stand_nearest():
 def test_every_tuple_of_entities_has_a_passage_of_its_own():
     names = ["Captain Harold Tate", "Ivy Moor", "Ostford", "brass key", "mill", "river", "miller"]
     tuples = [*((name,) for name in names), *combinations(names, 2), *combinations(names, 3)]
-    w = writer()
+    w = generator()
     passages = [w.relate(entities=entities, seed=1) for entities in tuples]
     assert None not in passages and len(set(passages)) == len(tuples)
 
 
 def test_an_entity_without_a_sentence_has_no_passage():
-    assert writer().relate(entities=("Ivy Moor", "dragon"), seed=1) is None
-    assert writer().relate(entities=("😀",), seed=1) is None
+    assert generator().relate(entities=("Ivy Moor", "dragon"), seed=1) is None
+    assert generator().relate(entities=("😀",), seed=1) is None
 
 
 def test_passages_are_bounded():
     long = "\n\n".join(f"Harold Tate counted {number} boats near Ostford in the rain that day." for number in range(200))
-    assert 300 < len(writer(long).relate(entities=("Harold Tate", "Ostford"), seed=1).split()) < 460
+    assert 300 < len(generator(long).relate(entities=("Harold Tate", "Ostford"), seed=1).split()) < 460
 
 
 def test_same_seed_same_passage_another_seed_another():
     long = "\n\n".join(f"Harold Tate counted {number} boats near Ostford in the rain that day." for number in range(200))
-    one, again, other = (writer(long).relate(entities=("Harold Tate", "Ostford"), seed=seed) for seed in (1, 1, 2))
+    one, again, other = (generator(long).relate(entities=("Harold Tate", "Ostford"), seed=seed) for seed in (1, 1, 2))
     assert one == again != other
 
 
 def test_quotations_that_a_sentence_shares_are_closed():
-    text = writer('"We saw the mill. We left it," said Tom Bell.').relate(entities=("mill",), seed=1)
+    text = generator('"We saw the mill. We left it," said Tom Bell.').relate(entities=("mill",), seed=1)
     assert text.endswith('\n"We saw the mill."')
 
 
@@ -96,7 +96,7 @@ def test_unsure_references_stay(text):
 
 def test_what_was_resolved_and_what_was_left_is_counted():
     text = "Captain Harold Tate came in. He sat down. Robert Bell met the captain. He sat down. \"He did,\" said Tate."
-    assert writer(text).resolution.counts == {
+    assert generator(text).resolution.counts == {
         "pronoun": {"seen": 2, "resolved": 1, "left": 1}, "office": {"seen": 1, "resolved": 1, "left": 0},
         "short name": {"seen": 1, "resolved": 1, "left": 0}}
 
@@ -106,14 +106,14 @@ def test_who_is_only_the_object_of_a_verb_is_not_who_acts_next():
 
 
 def test_a_passage_counts_resolved_references_as_mentions():
-    assert "carried a brass key" in writer().relate(entities=("Captain Harold Tate",), seed=1)
+    assert "carried a brass key" in generator().relate(entities=("Captain Harold Tate",), seed=1)
 
 
 @pytest.mark.parametrize("style", ["easy", "medium", "hard"])
 def test_rephrasings_tell_the_whole_document_and_differ(style):
-    w = writer()
+    w = generator()
     samples = [w.rephrase(style=style, sample=sample, seed=1) for sample in range(6)]
-    assert len(set(samples)) > 3 and samples[0] == writer().rephrase(style=style, sample=0, seed=1)
+    assert len(set(samples)) > 3 and samples[0] == generator().rephrase(style=style, sample=0, seed=1)
     for sample in samples:
         assert sample.count("\n\n") == 3 and "The Salt Light" in sample
         assert all(word in sample for word in ("Ostford", "crossed the river", "You must not go", "laughed"))
@@ -121,7 +121,7 @@ def test_rephrasings_tell_the_whole_document_and_differ(style):
 
 def test_each_style_does_what_it_says():
     text = "The light was very dim; he couldn't see. It rained. It was late. The road, of course, was wet, and she turned back."
-    w = writer(text)
+    w = generator(text)
     told = {style: {w.rephrase(style=style, sample=sample, seed=1) for sample in range(20)} for style in ("easy", "medium", "hard")}
     assert any("was very dim. He could not see." in sample and "was wet. She turned back." in sample for sample in told["easy"])
     assert any("dim; he could not see." in sample for sample in told["medium"])
@@ -130,7 +130,7 @@ def test_each_style_does_what_it_says():
 
 @pytest.mark.parametrize("text", ["Word", "😀", "One sentence about Mara and the lantern.", "The Salt Light"])
 def test_next_to_nothing_is_told_again(text):
-    w = writer(text)
+    w = generator(text)
     assert all(w.rephrase(style=style, sample=0, seed=1).strip() for style in ("easy", "medium", "hard"))
 
 
@@ -141,7 +141,7 @@ def test_real_articles_give_distinct_passages():
     for row in rows.values():
         document = Document(id=row["article_id"], title=row["title"], author=None, year=None, text=row["article"].replace("\n \n", "\n\n"))
         _, names = extractor.extract(document=document, max_entities=12, spacy_model="blank")
-        w = Writer(document)
+        w = Generator(document)
         passages = [w.relate(entities=pair, seed=1) for pair in combinations(names, 2)]
         passages += [w.rephrase(style=style, sample=sample, seed=1) for style in ("easy", "medium", "hard") for sample in range(3)]
         assert None not in passages and len(set(passages)) == len(passages) == 66 + 9

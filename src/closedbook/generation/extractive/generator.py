@@ -39,7 +39,7 @@ CONDENSED = {
 }
 
 
-class Writer:
+class Generator:
     """Writes about one document; what all passages share is worked out once."""
 
     def __init__(self, document: Document):
@@ -94,8 +94,8 @@ class Writer:
         return "\n\n".join([self._line(rng, RETELLINGS[style], byline=self.document.byline), *told])
 
     def condense(self, *, kind: str, sample: int, seed: int) -> str:
-        """Half of the document's words or about 400, in its sentences that tell most: run together as notes, or, as facts, those
-        outside of speech that name somebody, a line each."""
+        """Half of the document's words or about 400, in its most informative sentences: run together as notes, or, as facts, those
+        outside of speech that name somebody, one per line."""
         rng = seeds.generator(seed, "condense", self.document.id, kind, sample)
         places = range(len(self.sentences))
         if kind == "facts":
@@ -125,7 +125,7 @@ class Writer:
         return {place for place, text in enumerate(self._keys) if parts and parts != [""] and all(f" {part} " in text for part in parts)}
 
     def _choose(self, rng: random.Random, found: list[int], words: float, said: set[int]) -> list[int]:
-        """As many sentences as the words allow, the telling ones sooner, none said before unless nothing else is left; in order."""
+        """As many sentences as the words allow, informative ones first, none used before unless no other is left; in order."""
         fresh = [place for place in found if place not in said] or found
         ranked = sorted(fresh, key=lambda place: (-self._worth(place) * rng.uniform(0.5, 1), place))
         chosen, used = [], 0
