@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from openai_server import Server
@@ -356,3 +358,12 @@ def test_an_address_in_the_environment_is_refused(monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     with pytest.raises(UserError, match="OPENAI_BASE_URL.*llm.api_base"):
         llm.check_key(settings(None))
+
+
+def test_a_ledger_of_the_version_before_answers_what_it_was_asked(tmp_path):
+    """`before` was written by version 0.1.0 against a server that is not there any more."""
+    shutil.copytree(Path(__file__).parent / "before", tmp_path, dirs_exist_ok=True)
+    answer, call = ask("http://127.0.0.1:9/v1", tmp_path)
+    assert answer.entities == ["Mira", "Oldan", "Varn", "Council"] and call.model_answered == "toy-0001"
+    with pytest.raises(UserError, match="no answer from"):
+        ask("http://127.0.0.1:9/v1", tmp_path, seed=2, limit_changes={"retries": 0})
