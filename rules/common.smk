@@ -14,7 +14,7 @@ from snakemake.persistence import FileBackupMixin
 sys.path.insert(0, "src")
 from closedbook.util import terminal
 from closedbook.util.errors import UserError, writing
-from closedbook.workflow import snakemake as engine
+from closedbook.workflow.snakemake import Run
 from closedbook.workflow.registry import STAGES
 
 # Our files appear whole or not at all. Snakemake's copies of what a job may overwrite would need room that a full disk has not, and would put
@@ -53,7 +53,7 @@ def targets():
 
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
     STAGE = Path(workflow.main_snakefile).stem
-    RUN = told(engine.Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 2), workflow.is_main_process)
+    RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 2), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
@@ -72,7 +72,7 @@ wildcard_constraints:
 
 
 def inputs(*names):
-    """To be called when the graph is built, which is told then what must run. For what must not, no input is newer than any output."""
+    """To be called when the graph is built. It forces what must run then; the inputs of all else are `ancient`, so that no time counts."""
     workflow.dag.forcefiles |= RUN.forced
     paths = told(RUN.inputs, *names)
     return paths if RUN.due.intersection(names) else [ancient(path) for path in paths]
