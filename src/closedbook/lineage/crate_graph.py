@@ -26,7 +26,7 @@ TYPES = {".json": "application/json", ".jsonl": "application/jsonl", ".yaml": "a
 ONE = {"base", "retrieval", "report"}
 """folders that are one result themselves"""
 LOOSE = {"documents", "questions", "entities", "passages", "judgements", "scores", "receipts"}
-"""folders that hold one result per file; in the others a folder in them is one result"""
+"""folders that hold a result a file; in the others a folder in them is one result"""
 
 
 class Graph:

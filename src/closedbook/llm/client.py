@@ -116,7 +116,7 @@ class Client:
         return await asyncio.shield(self._asking[key])
 
     def _may_ask(self, question: Question, request: dict) -> None:
-        """Raises UserError where no request may be sent or no key is there, and NotAnswered for a question that the model can't read."""
+        """Raises UserError where nobody is to be asked or no key is there, and NotAnswered for a question that the model can't read."""
         if os.environ.get(NO_CALLS) and not self._llm.model in OWN_MODELS:
             settings = request["request"]
             raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "
