@@ -42,7 +42,7 @@ def made(tmp_path_factory):
                       filters=toys.FILTERS, passages=paths, questions=[], documents=[], replay_rate=0.2, held_out=0, seed=1,
                       replay=Path("results/base/replay.jsonl"), base=Path("results/base"), folder=Path("results/corpora/toy"))  # fmt: skip
         toys.receipt("corpora/toy", [*paths, "results/base/base.json", "results/base/replay.jsonl"], ["results/corpora/toy"],
-                     {"replay": {"path": "results/base/replay.jsonl"}})  # fmt: skip
+                     reads={"replay": "results/base/replay.jsonl"})  # fmt: skip
         _run("toy-s1")
         return Path.cwd()
 

@@ -136,10 +136,11 @@ def score(folder: Path, run: str, arm: str) -> Path:
     return path
 
 
-def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts: dict | None = None, code: str = "c" * 64) -> None:
+def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts: dict | None = None, code: str = "c" * 64,
+            reads: dict | None = None) -> None:
     """The receipt of a job that read and wrote these files (of a folder, all in it), which are there; `settings` are its recipe's parameters."""
     outputs = [file for path in map(Path, outputs) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    recipe = {"step": job.partition("/")[0], "params": settings or {}, "code": code, "prompts": {}, "assets": {}}
+    recipe = {"step": job.partition("/")[0], "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
     receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
                    outputs=outputs, facts=facts or {})
 

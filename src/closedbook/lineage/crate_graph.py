@@ -9,8 +9,7 @@ from closedbook.lineage.history import History, Job
 from closedbook.records import Document
 from closedbook.training import tracking
 from closedbook.util import files
-from closedbook.workflow import registry
-from closedbook.workflow.registry import STAGES, STEPS
+from closedbook.workflow.registry import RESULTS, STAGES, STEPS, recipe_of
 
 DONE = "http://schema.org/CompletedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
@@ -33,7 +32,7 @@ class Graph:
 
         self.crate, self.history, self._context = crate, history, ContextEntity
         self.workflow = crate.mainEntity
-        self._folders = {folder for name, job in history.jobs.items() for folder in registry.job(name, job.recipe).files.folders.values()}
+        self._folders = set(filter(None, map(_own_folder, history.jobs.values())))
         self._made: dict = {}
         """entities by id: the crate's own `get` looks through all entities for what it has not (10,000 jobs took 235 s instead of 5)"""
 
@@ -139,6 +138,13 @@ class Graph:
         self._add("#organisation", "OrganizeAction", name="Snakemake's run of the pipeline", actionStatus=DONE, instrument=engine,
                   object=_one_or_all(controls), result=action)
         self.crate.root_dataset["mentions"] = [action, *(self._made[f"#job/{name}"] for name in history.jobs)]
+
+
+def _own_folder(job: Job) -> Path | None:
+    """The folder that is a job's one result, if it wrote one."""
+    folder = RESULTS / recipe_of(job.name)
+    is_one = not STAGES[job.stage].per_document and any(Path(path).is_relative_to(folder) for path in job.outputs)
+    return folder if is_one else None
 
 
 def about(path: str, sha256: str) -> dict:

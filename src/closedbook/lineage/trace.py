@@ -97,5 +97,5 @@ def _step(run: str, number: int) -> dict:
 def _replay(corpus: Path, known: History) -> dict:
     """The file whose rows were replayed."""
     job = known.of(str(corpus / "replay.jsonl"))
-    path = job.recipe["params"]["replay"]["path"]
+    path = job.recipe["reads"]["replay"]
     return {"file": path, "sha256": job.inputs[path]}

@@ -21,6 +21,10 @@ from closedbook.workflow.registry import Job
 BASE_REPLAY = "results/base/replay.jsonl"
 
 
+KEPT = WORK / "planned.json"
+"""the hash of each file that the last plan wrote: the plan of an older state stays where its results are brought back, and nothing must run"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     params: params.Params
@@ -71,6 +75,7 @@ def make(write: bool = True, anew: bool = False) -> Plan:
 def keep(plan: Plan) -> None:
     """Write what the jobs of a plan read."""
     _keep(plan.written)
+    files.write_json(KEPT, {str(path): files.sha256_text(text) for path, text in plan.written.items()})
     plan.articles.keep()
     files.write_json(LIMITS, plan.params.limits.model_dump())
 

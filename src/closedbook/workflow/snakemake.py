@@ -33,6 +33,7 @@ class Run:
         """
         if type(shards) is not int or shards < 1:
             raise UserError(f"shards: {shards}: give a whole number from 1, in profiles/default/profile.yaml or as --config shards=N")
+        self._stage = stage
         self.plan = planning.make(write=False)
         self._verdicts = upkeep.check(self.plan)
         self._graph = Graph(self.plan.jobs)
@@ -72,11 +73,12 @@ class Run:
         return {str(self.plan.jobs[name].receipt) for name in self.due}
 
     def inputs(self, *names: str) -> list[str]:
-        """The receipts of the jobs whose results some jobs read: each is written when its job is done.
+        """The receipts of the jobs whose results some jobs read: each is written when its job is done. In a DVC stage those of the stage
+        alone: DVC has brought the results of the others, and where it pulls just what a stage needs, not their receipts.
 
         Who asks a provider waits for a base that is not pinned too: it is looked at then, and one that can't be used would waste the call.
         """
-        before = {one: None for name in names for one in self._graph.before[self._known(name)]}
+        before = {one: None for name in names for one in self._graph.before[self._known(name)] if self._stage in (None, self.plan.jobs[one].place)}
         before |= {BASE: None} if self._after_base.intersection(names) else {}
         return [str(self.plan.jobs[one].receipt) for one in before]
 

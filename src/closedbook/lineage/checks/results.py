@@ -7,7 +7,7 @@ from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.util import files
 from closedbook.workflow import receipts
-from closedbook.workflow.plan import Plan
+from closedbook.workflow.plan import KEPT, Plan
 from closedbook.workflow.receipts import WORK
 
 
@@ -58,15 +58,16 @@ def of_runs(state: State, digests: Digests) -> Iterator[Break]:
 
 
 def of_plan(state: State, plan: Plan, digests: Digests) -> Iterator[Break]:
-    """Recipes and articles under .closedbook/ are those that are planned now, or those that results were made with."""
-    jobs = state.history.jobs.values()
+    """Recipes and articles under .closedbook/ are those that are planned now, those that results were made with, or as the last plan left
+    them."""
+    jobs, kept = state.history.jobs.values(), files.read_json(KEPT) if KEPT.is_file() else {}
     used = {files.sha256_text(files.canonical(job.recipe) + "\n") for job in jobs} | {sha for job in jobs for sha in job.inputs.values()}
     for path in planned_files():
         planned = files.sha256_text(plan.written[path]) if path in plan.written else None
         found = digests.sha256(path)
-        if found not in used | {planned}:
+        if found not in used | {planned, kept.get(str(path))}:
             yield Break(file=str(path), expected=f"SHA-256 {planned}, as planned" if planned else "no such file: it is not planned",
-                        found=f"SHA-256 {found}, and no result was made with it (snakemake --dry-run writes it anew)",
+                        found=f"SHA-256 {found}, and no result was made with it (the next run that has something to do writes it anew)",
                         untrusted=_followers(state, plan, path))
 
 

@@ -58,7 +58,7 @@ def _corpora(jobs: list[Job]) -> list[dict]:
               "replay_rate", "replay_train_tokens")  # fmt: skip
     rows = []
     for job in jobs:
-        corpus, replay = read(f"results/{job.name}/corpus.json", job), job.recipe["params"]["replay"]["path"]
+        corpus, replay = read(f"results/{job.name}/corpus.json", job), job.recipe["reads"]["replay"]
         rows.append({"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
                      "tokens_sha256": _ending(job.outputs, "/tokens.npy")})  # fmt: skip
     return rows
