@@ -275,8 +275,18 @@ SHORT = {
     "vLLM, before": ("This model's maximum context length is 4096 tokens. However, you requested 4237 tokens (141 in the messages, 4096 in the "
                      "completion). Please reduce the length of the messages or completion.", 4096),
     "nearly": (VLLM.format(4000), 4000),
+    "SGLang": ("Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of 4237 tokens: "
+               "141 tokens from the input messages and 4096 tokens for the completion. Please reduce the number of tokens in the input "
+               "messages or the completion to fit within the limit.", 4096),
+    "OpenRouter": ("This endpoint's maximum context length is 4096 tokens. However, you requested about 4237 tokens (141 of text "
+                   "input, 4096 in the output). Please reduce the length of either one.", 4096),
+    "words of no known server": ("the request does not fit: it exceeds the context size of 4096 tokens", 4096),
     "TGI": ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 141 `inputs` tokens and 4096 `max_new_tokens`", 4096),
     "OpenAI": ("max_tokens is too large: 4096. This model supports at most 2048 completion tokens, whereas you provided 4096.", 4096),
+    "Anthropic": ("max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens for claude-sonnet-4-5", 100_000),
+    "Google": ("Unable to submit request because it has a maxOutputTokens value of 100000 but the supported range is from 1 (inclusive) to "
+               "65537 (exclusive). Update the value and try again.", 100_000),
+    "Azure": ("The maximum tokens you requested exceeds the model limit of 4096", 5000),
 }  # fmt: skip
 
 
@@ -293,6 +303,17 @@ def test_a_long_document_is_still_the_document_s_trouble_and_both_are_named(tmp_
     message = "maximum context length is 30 tokens, you requested 118 (18 in the messages, 100 in the completion)"
     with Server({0: replies(400, {"error": {"message": message}})}) as server:
         with pytest.raises(llm.NotAnswered, match=r"has 18 tokens, and llm.max_tokens asks for 100 more, too many for .* \(30\)"):
+            ask(server.url, tmp_path, **SINGLE)
+
+
+@pytest.mark.parametrize("message", [
+    "Requested token count exceeds the model's maximum context length of 30 tokens. You requested a total of 118 tokens: 18 tokens from "
+    "the input messages and 100 tokens for the completion.",
+    "This endpoint's maximum context length is 300 tokens. However, you requested about 330 tokens (230 of text input, 100 in the "
+    "output)."])  # fmt: skip
+def test_a_long_document_is_not_taken_for_a_bound_that_is_too_high(tmp_path, message):
+    with Server({0: replies(400, {"error": {"message": message}})}) as server:
+        with pytest.raises(llm.NotAnswered, match="and llm.max_tokens asks for 100 more, too many"):
             ask(server.url, tmp_path, **SINGLE)
 
 
