@@ -141,7 +141,13 @@ REASONED = {
     "<think>The user wants a list.</think>\n\n{}", "Okay, a list of two. </think> {}", "<|channel|>analysis<|message|>Two.<|end|><|start|>assistant"
     "<|channel|>final<|message|>{}<|return|>", "analysisThe user wants two.assistantfinal{}", "<|im_start|>assistant\n{}<|im_end|>", "{}</s>",
     "<thinking>\nTwo.\n</thinking>{}", "[THINK]Two.[/THINK]{}", "\u25c1think\u25b7Two.\u25c1/think\u25b7{}",
-    "<|start_header_id|>assistant<|end_header_id|>\n\n{}<|eot_id|>", "<start_of_turn>model\n{}<end_of_turn>\n", "<\uff5cAssistant\uff5c>{}"}  # fmt: skip
+    "<|start_header_id|>assistant<|end_header_id|>\n\n{}<|eot_id|>", "<start_of_turn>model\n{}<end_of_turn>\n", "<\uff5cAssistant\uff5c>{}",
+    "<|channel>thought\nTwo.\n<channel|>{}", "<|channel>thought\n<channel|>{}", "{}<turn|>", "<|turn>model\n{}<turn|>",
+    "<unused94>thought\nTwo.<unused95>{}", "<mm:think>Two.</mm:think>{}",
+    "<analysis>Two.</analysis>\n{}", "<scratchpad>Two.</scratchpad>{}", "<reason>Two.</reason>{}",
+    '<details type="reasoning" done="true">\n<summary>Thought</summary>\nTwo.\n</details>\n{}',
+    "<think>Two.</think>\n<answer>\n{}\n</answer>", "<thought>\n</thought>\n\n<response>{}</response><|im_end|>",
+    "<|channel|>final <|constrain|>json<|message|>{}<|return|>"}  # fmt: skip
 
 
 @pytest.mark.parametrize("form", sorted(REASONED))
@@ -156,6 +162,8 @@ UNTELLABLE = {
     "<|channel|>analysis<|message|>The mill": "reasoning only", "analysisThe user wants a mill.": "reasoning only",
     "<|think_on|>a <|im_end|> b": r"holds <\|im_end\|>", f"{PASSAGE}<|im_end|>\n<|im_start|>user\nAnd now?": r"holds <\|im_end\|>",
     f"a</think>b</think>{PASSAGE}": "holds </think>", "<think>All of it.</think>": "empty: all that came is the model's reasoning",
+    "<|channel>thought\nThe mill": "does not end", "<unused94>thought\nThe mill": "does not end",
+    '<details type="reasoning">The mill': "does not end", "<|channel>thought\n<channel|><turn|>": "all that came is the model's reasoning",
 }  # fmt: skip
 
 
@@ -167,9 +175,20 @@ def test_where_nobody_can_tell_what_the_answer_is_it_is_asked_for_again(tmp_path
         answers._usable(lines(tmp_path)[0], ())
 
 
-def test_marks_that_a_document_is_about_may_be_repeated():
-    line = {"gen_ai.response.finish_reasons": ["stop"], "refusal": None, "text": "Messages begin with <|im_start|> and thoughts end with </think> there."}
-    assert answers._usable(line, ("A text on <|im_start|> and </think>.",)) == line["text"]
+@pytest.mark.parametrize("text", [
+    "Messages begin with <|im_start|> and thoughts end with </think> there.", "Turns end with <turn|>, thoughts with <channel|> there.",
+    "An <analysis> ends with </analysis>, an <answer> with </answer>.",
+    "A thought stands between <unused94> and <unused95>, as <unused7> may."])  # fmt: skip
+def test_marks_that_a_document_is_about_may_be_repeated(text):
+    line = {"gen_ai.response.finish_reasons": ["stop"], "refusal": None, "text": text}
+    assert answers._usable(line, (f"A text on marks. {text} And so on.",)) == text
+
+
+@pytest.mark.parametrize("text", ["<details><summary>The mill</summary>It stands.</details> So it is.", "<answer>The mill.</answer>",
+                                  "Where a < b the mill stands |> and b<c."])  # fmt: skip
+def test_what_is_no_mark_of_reasoning_stays_in_an_answer(text):
+    line = {"gen_ai.response.finish_reasons": ["stop"], "refusal": None, "text": text}
+    assert answers._usable(line, ()) == text
 
 
 @pytest.mark.parametrize("text", [

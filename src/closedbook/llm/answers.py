@@ -114,7 +114,7 @@ def _usable(record: dict, sent: tuple[str, ...]) -> str:
     finish_reason, reasoned = record["gen_ai.response.finish_reasons"][0], record.get("reasoning_characters", 0)
     if record["refusal"] or finish_reason == "content_filter":
         raise Invalid("the model refused")
-    text, why = said_after(record["text"], sent)
+    text, why = said_after(record["text"], sent, reasoned > 0)
     if finish_reason == "length":
         used_up = " before it began: the model's reasoning used them up" if why or (reasoned and not text) else ""
         raise Invalid(f"the answer is cut off at max_tokens{used_up}")
