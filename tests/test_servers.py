@@ -195,7 +195,12 @@ def test_what_is_no_mark_of_reasoning_stays_in_an_answer(text):
     "I\u2019m sorry, but I can\u2019t help with that.", "I\u2019m really sorry, but no.", "I won't write about this document.", "I will not do that.",
     "I'm not able to write this.", "I am not comfortable writing this.", "Unfortunately, I cannot assist.", "I must decline.", "As a language model, I",
     "As an AI language model, I do not", "Apologies, but this can't be done.", "This request violates our policy.", "**I'm sorry**, no.",
-    "My apologies, but no.", "It would be inappropriate to write this.", "Sorry. I can not."])  # fmt: skip
+    "My apologies, but no.", "It would be inappropriate to write this.", "Sorry. I can not.", "I'm afraid I can't help with that.",
+    "I am afraid that is not possible.", "Sorry I can\u2019t help with that request.", "Sorry \u2014 I can\u2019t do that.",
+    "I don\u2019t think I can help with that.", "I do not feel comfortable writing that.", "I\u2019m just an AI and can\u2019t do that.",
+    "We are sorry, but we can't.", "Regrettably, I can't help.", "I regret to inform you that I can't.", "No, I can't do that.",
+    "Thank you for your request, but I can't help.", "I'm afraid that I'm not able to do it.",
+    "I\u2019m afraid this isn\u2019t possible."])  # fmt: skip
 def test_refusals_in_usual_words_are_told(tmp_path, text):
     with Server({0: says(text)}) as server:
         ask(server.url, tmp_path, **SINGLE)
@@ -203,7 +208,14 @@ def test_refusals_in_usual_words_are_told(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", ["Sorry tales are told of Varn.", "It is not the council that decides.", "I am the keeper of Varn.", PASSAGE,
-                                  "The request was made by Mira.", "As an assistants' guild, Varn thrives."])  # fmt: skip
+                                  "The request was made by Mira.", "As an assistants' guild, Varn thrives.",
+                                  "Sorry-looking houses line the street.",
+                                  "I am afraid of storms, says the miller, and shuts the door.",
+                                  "Sorry days were those, when the mill stood still.",
+                                  "No, I can see it, said Anna, and she pointed at the mill.",
+                                  "I am afraid that the mill will fall, Mira said.",
+                                  "No apologies were made in Varn.", "I don't think the mill stands there.", "We cannot know who built it.",
+                                  "I regret the day, the miller wrote.", "Thank you for your help, said Mira to the miller."])  # fmt: skip
 def test_what_only_sounds_like_a_refusal_is_an_answer(tmp_path, text):
     with Server({0: says(text)}) as server:
         assert ask(server.url, tmp_path, **SINGLE)[0] == text and server.received == 1
