@@ -13,7 +13,7 @@ import pytest
 from openai_server import Server
 
 from closedbook import llm, params
-from closedbook.llm import answers, prompts, requests, stopping
+from closedbook.llm import answers, errors, prompts, requests, stopping
 from closedbook.llm import ledger as ledgers
 from closedbook.llm.ledger import Ledger
 from closedbook.records import Document
@@ -68,11 +68,13 @@ def no_pauses(monkeypatch) -> list[float]:
     return waited
 
 
-def test_a_server_that_asks_to_wait_is_waited_for(tmp_path, monkeypatch):
+def test_a_server_that_asks_to_wait_is_waited_for_and_many_do_not_come_back_as_one(tmp_path, monkeypatch):
     waited = no_pauses(monkeypatch)
-    with Server({0: "429"}) as server:
-        ask(server.url, tmp_path)
-    assert 1.0 <= waited[0] < 1.3
+    for nanoseconds in (0, 999):
+        monkeypatch.setattr(errors.time, "monotonic_ns", lambda now=nanoseconds: now)
+        with Server({0: "429"}) as server:
+            ask(server.url, tmp_path / str(nanoseconds))
+    assert 1.0 <= waited[0] < waited[1] < 1.3
 
 
 def test_a_server_that_asks_to_wait_beyond_the_deadline_is_not_asked_before(tmp_path):

@@ -20,6 +20,12 @@ REFUSED = {
                                "'msg': \"Input should be 'text' or 'json_object'\"}]", "type": "internal_server_error", "code": None}}),
     "words alone, in a 500": ("response_format", 500, {"error": {"message": "Input should be 'text' or 'json_object'"}}),
     "another name of it": ("response_format", 404, {"error": {"message": "this model does not support structured outputs"}}),
+    "Google's Gemma": ("response_format", 400, {"error": {"code": 400, "message": "JSON mode is not enabled for models/gemma-3-27b-it",
+                       "status": "INVALID_ARGUMENT"}}),
+    "the same without its status": ("response_format", 400, {"error": {"message": "JSON mode is not enabled for models/gemma-3-27b-it"}}),
+    "SiliconFlow": ("response_format", 400, {"code": 20024, "message": "Json mode is not supported for this model.", "data": None}),
+    "guided decoding": ("response_format", 400, {"error": {"message": "Guided decoding is not supported"}}),
+    "llama.cpp's grammar": ("response_format", 400, {"error": {"message": "Failed to parse grammar"}}),
     "FastAPI's 422": ("seed", 422, EXTRA),
     "a text as detail": ("seed", 422, {"detail": "Unexpected fields in the request: {'seed'}"}),
     "a 501": ("seed", 501, {"error": {"message": "seed is not implemented"}}),
@@ -135,7 +141,13 @@ REASONED = {
     "<think>The user wants a list.</think>\n\n{}", "Okay, a list of two. </think> {}", "<|channel|>analysis<|message|>Two.<|end|><|start|>assistant"
     "<|channel|>final<|message|>{}<|return|>", "analysisThe user wants two.assistantfinal{}", "<|im_start|>assistant\n{}<|im_end|>", "{}</s>",
     "<thinking>\nTwo.\n</thinking>{}", "[THINK]Two.[/THINK]{}", "\u25c1think\u25b7Two.\u25c1/think\u25b7{}",
-    "<|start_header_id|>assistant<|end_header_id|>\n\n{}<|eot_id|>", "<start_of_turn>model\n{}<end_of_turn>\n", "<\uff5cAssistant\uff5c>{}"}  # fmt: skip
+    "<|start_header_id|>assistant<|end_header_id|>\n\n{}<|eot_id|>", "<start_of_turn>model\n{}<end_of_turn>\n", "<\uff5cAssistant\uff5c>{}",
+    "<|channel>thought\nTwo.\n<channel|>{}", "<|channel>thought\n<channel|>{}", "{}<turn|>", "<|turn>model\n{}<turn|>",
+    "<unused94>thought\nTwo.<unused95>{}", "<mm:think>Two.</mm:think>{}",
+    "<analysis>Two.</analysis>\n{}", "<scratchpad>Two.</scratchpad>{}", "<reason>Two.</reason>{}",
+    '<details type="reasoning" done="true">\n<summary>Thought</summary>\nTwo.\n</details>\n{}',
+    "<think>Two.</think>\n<answer>\n{}\n</answer>", "<thought>\n</thought>\n\n<response>{}</response><|im_end|>",
+    "<|channel|>final <|constrain|>json<|message|>{}<|return|>"}  # fmt: skip
 
 
 @pytest.mark.parametrize("form", sorted(REASONED))
@@ -150,6 +162,8 @@ UNTELLABLE = {
     "<|channel|>analysis<|message|>The mill": "reasoning only", "analysisThe user wants a mill.": "reasoning only",
     "<|think_on|>a <|im_end|> b": r"holds <\|im_end\|>", f"{PASSAGE}<|im_end|>\n<|im_start|>user\nAnd now?": r"holds <\|im_end\|>",
     f"a</think>b</think>{PASSAGE}": "holds </think>", "<think>All of it.</think>": "empty: all that came is the model's reasoning",
+    "<|channel>thought\nThe mill": "does not end", "<unused94>thought\nThe mill": "does not end",
+    '<details type="reasoning">The mill': "does not end", "<|channel>thought\n<channel|><turn|>": "all that came is the model's reasoning",
 }  # fmt: skip
 
 
@@ -161,16 +175,32 @@ def test_where_nobody_can_tell_what_the_answer_is_it_is_asked_for_again(tmp_path
         answers._usable(lines(tmp_path)[0], ())
 
 
-def test_marks_that_a_document_is_about_may_be_repeated():
-    line = {"gen_ai.response.finish_reasons": ["stop"], "refusal": None, "text": "Messages begin with <|im_start|> and thoughts end with </think> there."}
-    assert answers._usable(line, ("A text on <|im_start|> and </think>.",)) == line["text"]
+@pytest.mark.parametrize("text", [
+    "Messages begin with <|im_start|> and thoughts end with </think> there.", "Turns end with <turn|>, thoughts with <channel|> there.",
+    "An <analysis> ends with </analysis>, an <answer> with </answer>.",
+    "A thought stands between <unused94> and <unused95>, as <unused7> may."])  # fmt: skip
+def test_marks_that_a_document_is_about_may_be_repeated(text):
+    line = {"gen_ai.response.finish_reasons": ["stop"], "refusal": None, "text": text}
+    assert answers._usable(line, (f"A text on marks. {text} And so on.",)) == text
+
+
+@pytest.mark.parametrize("text", ["<details><summary>The mill</summary>It stands.</details> So it is.", "<answer>The mill.</answer>",
+                                  "Where a < b the mill stands |> and b<c."])  # fmt: skip
+def test_what_is_no_mark_of_reasoning_stays_in_an_answer(text):
+    line = {"gen_ai.response.finish_reasons": ["stop"], "refusal": None, "text": text}
+    assert answers._usable(line, ()) == text
 
 
 @pytest.mark.parametrize("text", [
     "I\u2019m sorry, but I can\u2019t help with that.", "I\u2019m really sorry, but no.", "I won't write about this document.", "I will not do that.",
     "I'm not able to write this.", "I am not comfortable writing this.", "Unfortunately, I cannot assist.", "I must decline.", "As a language model, I",
     "As an AI language model, I do not", "Apologies, but this can't be done.", "This request violates our policy.", "**I'm sorry**, no.",
-    "My apologies, but no.", "It would be inappropriate to write this.", "Sorry. I can not."])  # fmt: skip
+    "My apologies, but no.", "It would be inappropriate to write this.", "Sorry. I can not.", "I'm afraid I can't help with that.",
+    "I am afraid that is not possible.", "Sorry I can\u2019t help with that request.", "Sorry \u2014 I can\u2019t do that.",
+    "I don\u2019t think I can help with that.", "I do not feel comfortable writing that.", "I\u2019m just an AI and can\u2019t do that.",
+    "We are sorry, but we can't.", "Regrettably, I can't help.", "I regret to inform you that I can't.", "No, I can't do that.",
+    "Thank you for your request, but I can't help.", "I'm afraid that I'm not able to do it.",
+    "I\u2019m afraid this isn\u2019t possible."])  # fmt: skip
 def test_refusals_in_usual_words_are_reported(tmp_path, text):
     with Server({0: says(text)}) as server:
         ask(server.url, tmp_path, **SINGLE)
@@ -178,7 +208,14 @@ def test_refusals_in_usual_words_are_reported(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", ["Sorry tales are told of Varn.", "It is not the council that decides.", "I am the keeper of Varn.", PASSAGE,
-                                  "The request was made by Mira.", "As an assistants' guild, Varn thrives."])  # fmt: skip
+                                  "The request was made by Mira.", "As an assistants' guild, Varn thrives.",
+                                  "Sorry-looking houses line the street.",
+                                  "I am afraid of storms, says the miller, and shuts the door.",
+                                  "Sorry days were those, when the mill stood still.",
+                                  "No, I can see it, said Anna, and she pointed at the mill.",
+                                  "I am afraid that the mill will fall, Mira said.",
+                                  "No apologies were made in Varn.", "I don't think the mill stands there.", "We cannot know who built it.",
+                                  "I regret the day, the miller wrote.", "Thank you for your help, said Mira to the miller."])  # fmt: skip
 def test_what_only_sounds_like_a_refusal_is_an_answer(tmp_path, text):
     with Server({0: says(text)}) as server:
         assert ask(server.url, tmp_path, **SINGLE)[0] == text and server.received == 1
@@ -275,8 +312,18 @@ SHORT = {
     "vLLM, before": ("This model's maximum context length is 4096 tokens. However, you requested 4237 tokens (141 in the messages, 4096 in the "
                      "completion). Please reduce the length of the messages or completion.", 4096),
     "nearly": (VLLM.format(4000), 4000),
+    "SGLang": ("Requested token count exceeds the model's maximum context length of 4096 tokens. You requested a total of 4237 tokens: "
+               "141 tokens from the input messages and 4096 tokens for the completion. Please reduce the number of tokens in the input "
+               "messages or the completion to fit within the limit.", 4096),
+    "OpenRouter": ("This endpoint's maximum context length is 4096 tokens. However, you requested about 4237 tokens (141 of text "
+                   "input, 4096 in the output). Please reduce the length of either one.", 4096),
+    "words of no known server": ("the request does not fit: it exceeds the context size of 4096 tokens", 4096),
     "TGI": ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 141 `inputs` tokens and 4096 `max_new_tokens`", 4096),
     "OpenAI": ("max_tokens is too large: 4096. This model supports at most 2048 completion tokens, whereas you provided 4096.", 4096),
+    "Anthropic": ("max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens for claude-sonnet-4-5", 100_000),
+    "Google": ("Unable to submit request because it has a maxOutputTokens value of 100000 but the supported range is from 1 (inclusive) to "
+               "65537 (exclusive). Update the value and try again.", 100_000),
+    "Azure": ("The maximum tokens you requested exceeds the model limit of 4096", 5000),
 }  # fmt: skip
 
 
@@ -293,6 +340,17 @@ def test_a_long_document_is_still_the_document_s_trouble_and_both_are_named(tmp_
     message = "maximum context length is 30 tokens, you requested 118 (18 in the messages, 100 in the completion)"
     with Server({0: replies(400, {"error": {"message": message}})}) as server:
         with pytest.raises(llm.NotAnswered, match=r"has 18 tokens, and llm.max_tokens asks for 100 more, too many for .* \(30\)"):
+            ask(server.url, tmp_path, **SINGLE)
+
+
+@pytest.mark.parametrize("message", [
+    "Requested token count exceeds the model's maximum context length of 30 tokens. You requested a total of 118 tokens: 18 tokens from "
+    "the input messages and 100 tokens for the completion.",
+    "This endpoint's maximum context length is 300 tokens. However, you requested about 330 tokens (230 of text input, 100 in the "
+    "output)."])  # fmt: skip
+def test_a_long_document_is_not_taken_for_a_bound_that_is_too_high(tmp_path, message):
+    with Server({0: replies(400, {"error": {"message": message}})}) as server:
+        with pytest.raises(llm.NotAnswered, match="and llm.max_tokens asks for 100 more, too many"):
             ask(server.url, tmp_path, **SINGLE)
 
 

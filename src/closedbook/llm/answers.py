@@ -14,12 +14,18 @@ from closedbook.llm.reasoning import said_after
 from closedbook.util import files, units
 
 REFUSAL = re.compile(
-    r"[\s*_\"'#>]*((Unfortunately|Hello|Hi)[,.!]? )?"
-    r"((I'm|I am) ((so|very|really|truly|deeply|terribly) )?sorry\b|Sorry[,.!]|Sorry but|(My )?(sincere )?apologies\b|"
-    r"(I|We) ((must|do|sincerely) )?apologi[sz]e\b|I (can't|cannot|can not|won't|will not|could not|couldn't)\b|I cant\b|"
-    r"(I'm|I am) (unable|not (able|allowed|permitted|comfortable|programmed|designed|going to))\b|"
+    r"[\s*_\"'#>]*((Unfortunately|Regrettably|Hello|Hi)[,.!]? |No[,.!] |Thank(s| you) for (your|the) [\w ]{1,40}(,? but|[,.!]) )?"
+    r"((I'm|I am|We're|We are) ((so|very|really|truly|deeply|terribly) )?sorry\b|Sorry[,.!]|Sorry but|"
+    r"Sorry ?[\u2013\u2014-]+ ?(I|we|but)\b|(My )?(sincere )?apologies\b|(I|We) ((must|do|sincerely) )?apologi[sz]e\b|I cant\b|"
+    r"((Sorry|(I'm|I am|We're|We are) afraid|I regret( to (inform|tell|say)( you)?)?)( that)? (I|we)|I) "
+    r"(can't|cannot|can not|won't|will not|could not|couldn't)\b|"
+    r"(I'm|I am) afraid (that |this |it )+(isn't|is not|(wouldn't|would not|won't|will not) be) (possible|something|appropriate|allowed)\b|"
+    r"((I'm|I am) afraid (that )?)?(I'm|I am) (unable|not (able|allowed|permitted|comfortable|programmed|designed|going to))\b|"
+    r"I (don't|do not) (think|believe|feel) (that )?(I (can|could|should)|(I'm|I am) able to) (help|assist|do|write|answer|comply)\b|"
+    r"I (don't|do not) feel (comfortable|right) (\w+ing|with)\b|"
     r"I ((must|have to|need to|will|would have to) )?((respectfully|politely) )?(decline|refuse)\b|"
     r"As an? ((responsible|helpful|ethical|large) )?(AI|language model|assistant)\b|"
+    r"(I'm|I am) ((just|only|merely) )?an? ((large|helpful) )?(AI|language model)\b|"
     r"(This|That|Your|The) (request|prompt|content) (violates|may violate|goes against|(was|is|has been) (flagged|blocked|against))\b|"
     r"It (is|would be|wouldn't be) (not |in)?appropriate\b)",
     re.IGNORECASE,
@@ -114,7 +120,7 @@ def _usable(record: dict, sent: tuple[str, ...]) -> str:
     finish_reason, reasoned = record["gen_ai.response.finish_reasons"][0], record.get("reasoning_characters", 0)
     if record["refusal"] or finish_reason == "content_filter":
         raise Invalid("the model refused")
-    text, why = said_after(record["text"], sent)
+    text, why = said_after(record["text"], sent, reasoned > 0)
     if finish_reason == "length":
         used_up = " before it began: the model's reasoning used them up" if why or (reasoned and not text) else ""
         raise Invalid(f"the answer is cut off at max_tokens{used_up}")

@@ -24,15 +24,17 @@ WEB_PAGE = re.compile(r"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 NO_COMPLETION = re.compile(r"Empty or invalid response from LLM endpoint|Invalid response object")
 """LiteLLM's words for a body that it can't read"""
 REFUSES = re.compile(r"support|not (permitted|allowed|implemented|accepted|valid)|unexpected|unknown|unrecogni[sz]ed|invalid|extra|"
-                     r"deprecated|(should|must) be|\"param\": \"", re.IGNORECASE)  # fmt: skip
+                     r"deprecated|(should|must) be|\b(enabled|available)\b|fail(ed)? to parse|\"param\": \"", re.IGNORECASE)  # fmt: skip
 POINTED = re.compile(r'"(?:param|loc)": (?:\["body", )?"(\w+)"')
 """where an error names a field of the request beside its words"""
-NAMED = {"response_format": r"response_format|json_schema|json_object|structured[ _]output|schema", "seed": r"\bseed\b",
+NAMED = {"response_format": r"response_format|json_schema|json_object|structured[ _]output|schema|json[ _](mode|output)|"
+                            r"guided[ _](decoding|json)|\bgrammar\b", "seed": r"\bseed\b",
          "temperature": r"\btemperature\b", "max_tokens": r"\bmax_tokens\b"}  # fmt: skip
 """how errors name what was sent"""
-BOUND = re.compile(r"max_(completion_|new_|output_)?tokens|in the completion|output tokens", re.IGNORECASE)
+BOUND = re.compile(r"max_(completion_|new_|output_)?tokens|maxOutputTokens|maximum tokens you requested|(in|for) the (completion|output)|"
+                   r"output tokens", re.IGNORECASE)  # fmt: skip
 TOO_MUCH = re.compile(r"too (large|high|big|many|long|small|low)|(less|greater|more|fewer|larger|smaller) than|at (most|least)|between|"
-                      r"exceed|range|<=|>=|maximum|minimum", re.IGNORECASE)  # fmt: skip
+                      r"exceed|range|<=|>=| > |maximum|minimum", re.IGNORECASE)  # fmt: skip
 """a value is refused, not the setting"""
 EXCEEDED = re.compile(r"exceeds? (the )?(available )?context|context[ _](length|window|size)[ _](is )?exceeded|maximum context length",
                       re.IGNORECASE)  # fmt: skip
@@ -121,14 +123,15 @@ def _kind(error: Exception, sent: frozenset[str], heard: str | None) -> str:
 
 def _refused(told: str, status: int, sent: frozenset[str]) -> str | None:
     """That of the settings sent which an error names first, as refused. Whether that was it shows when it is left out."""
-    if status in NO_REFUSAL or not REFUSES.search(told):
+    refuses = REFUSES.search(told)
+    if status in NO_REFUSAL or (not refuses and status >= 500):
         return None
-    named = {setting: found.start() for setting, words in NAMED.items() if (found := re.search(words, told))}
+    named = {setting: found.start() for setting, words in NAMED.items() if (found := re.search(words, told, re.IGNORECASE))}
     pointed = POINTED.search(told)
     first = pointed[1] if pointed and pointed[1] in sent else min(sent & named.keys(), key=named.get, default=None)
     if first in ("max_tokens", None) and BOUND.search(told) and TOO_MUCH.search(told):
         return MAX_TOKENS
-    if first is None or (first != "response_format" and TOO_MUCH.search(told)):
+    if not refuses or first is None or (first != "response_format" and TOO_MUCH.search(told)):
         return None
     return f"{first}_refused"
 

@@ -70,13 +70,18 @@ class Sender:
         return {**came, "cost_usd": cost, "prices": self.budget.prices.version, "error.type": None, "error": None}, None
 
     def _blamed(self, trouble: errors.Trouble, question: Question) -> errors.Trouble:
-        """A context that is too short for the question, or for the answer that it leaves room for: then no other question fits either."""
-        if trouble.kind != errors.TOO_LONG or not errors.BOUND.search(trouble.words):
+        """A context that is too short for the question, or for the answer that it leaves room for: then no other question fits either.
+
+        That is counted, however the server words it; its words decide where they don't tell the length of the context.
+        """
+        if trouble.kind != errors.TOO_LONG:
             return trouble
-        context = errors.context(trouble.words)
-        if context and sum(prices.tokens(self._llm.model, text) for text in question.sent) > context / 2:
-            return trouble
-        return errors.of_kind(errors.MAX_TOKENS, trouble.words)
+        if context := errors.context(trouble.words):
+            asked = sum(prices.tokens(self._llm.model, text) for text in question.sent)
+            bound = asked <= context / 2 <= self._llm.max_tokens
+        else:
+            bound = errors.BOUND.search(trouble.words)
+        return errors.of_kind(errors.MAX_TOKENS, trouble.words) if bound else trouble
 
     def _asking(self, settings: dict, question: Question, heard: list[str]) -> Awaitable:
         """LiteLLM's call, or an answer of a model that is code of ours. `heard` is given the body of a response, if it is JSON, before LiteLLM reads it."""
