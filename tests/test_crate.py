@@ -15,6 +15,8 @@ from closedbook.lineage.history import History
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 CONTEXTS = {"https://w3id.org/ro/crate/1.1/context": "ro-crate-1.1.jsonld",
             "https://w3id.org/ro/terms/workflow-run/context": "workflow-run.jsonld"}
 PROJECT = published.Project(root="a" * 40, commit="b" * 40, date="2026-01-02T03:04:05+00:00")

@@ -11,6 +11,8 @@ from closedbook.miniature import base, drills, language, leaks, lessons
 from closedbook.miniature.books import Names, make_book
 from closedbook.util import files, seeds
 
+pytestmark = pytest.mark.slow
+
 WORLD = language.load()
 KINDS = [level.drill for level in drills.LEVELS[1:]]
 RIVALS = [kind for kind in KINDS if isinstance(kind, partial)]

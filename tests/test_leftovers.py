@@ -20,6 +20,8 @@ from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 YAMLS = YAML(typ="safe", pure=True)
 

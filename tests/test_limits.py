@@ -20,6 +20,8 @@ from closedbook.llm.ledger import Ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 PRICES = {"input_usd_per_million": 1000.0, "output_usd_per_million": 1000.0}
 FREE = {"input_usd_per_million": 0.0, "output_usd_per_million": 0.0}
 

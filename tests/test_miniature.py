@@ -305,6 +305,7 @@ def test_the_miniature_has_one_model():
         params.Llm(**{**params.load().llm.model_dump(), "model": "miniature/writer"})
 
 
+@pytest.mark.slow
 def test_base_leaves_model_tokenizer_and_what_it_has_read_twice_in_the_same_bytes(tmp_path, monkeypatch):
     shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
     monkeypatch.setattr(base, "SHAPE", {**base.SHAPE, **shape})

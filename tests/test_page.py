@@ -13,6 +13,8 @@ from closedbook.analysis import lineage_page
 from closedbook.records import EntityList, Passage, Passages
 from closedbook.util import files
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     """"><img src=x onerror="window.pwned=1;alert(1)"></bdi></script><script>window.pwned=1</script>"""
     """#/?%2F&lt;{{7*7}}'\\"\u2028\u2029\u202e-->"""

@@ -19,6 +19,8 @@ from closedbook import llm
 from closedbook.llm import account, ledger, prices, sending, slots
 from closedbook.util.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 LONG = 1000
 """tokens that an answer may have; those of the server have 20"""
 

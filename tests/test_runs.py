@@ -42,6 +42,7 @@ def build(world, folder, run_seed=1, **settings):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_two_runs_are_the_same_bytes_and_another_seed_is_not(world, tmp_path, logged):
     one, again = build(world, tmp_path / "a" / "toy-s1"), build(world, tmp_path / "b" / "toy-s1")
     assert one == again
@@ -50,6 +51,7 @@ def test_two_runs_are_the_same_bytes_and_another_seed_is_not(world, tmp_path, lo
     assert other["model.safetensors"] != one["model.safetensors"] and other["schedule.npy"] != one["schedule.npy"]
 
 
+@pytest.mark.slow
 def test_what_a_run_writes_ends_at_an_end_of_text_as_well(world, tmp_path, logged):
     from transformers import AutoModelForCausalLM
 
@@ -85,6 +87,7 @@ def test_trained_model_loads_like_a_base(world, tmp_path, logged):
     assert models.tokenizer_sha256(models.tokenizer(tmp_path / "toy-s1")) == models.tokenizer_sha256(models.tokenizer(world / "base"))
 
 
+@pytest.mark.slow
 def test_kill_after_training_costs_no_training(world, tmp_path, logged, monkeypatch):
     expected = build(world, tmp_path / "a" / "toy-s1")
 

@@ -227,6 +227,7 @@ def plain_lm_eval(folder: Path, model: Path, names: list[str], *more: str) -> di
     return said
 
 
+@pytest.mark.slow
 def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tmp_path):
     """Of an open task with some documents cut, and of a sampled one: they share no batch, so one command can run both."""
     model = save_model(tmp_path / "model", context=1000)

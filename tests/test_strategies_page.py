@@ -38,6 +38,7 @@ def letters(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("letters", module)
     monkeypatch.setitem(STRATEGIES, "letters", importlib.util.module_from_spec(spec))
     spec.loader.exec_module(STRATEGIES["letters"])
+    params.load()  # completes the classes, to one of which a field is added below
     known = vars(sys.modules["closedbook.params"]).copy()
     exec(PARTS["src/closedbook/params.py"], known)
     monkeypatch.setitem(known["PassageSettings"].__pydantic_fields__, "letters", None)

@@ -8,6 +8,8 @@ import pytest
 from closedbook.training import tracking
 from closedbook.util.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 RUN = {
     "name": "raw",
     "model_sha256": "a" * 64,

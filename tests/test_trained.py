@@ -19,6 +19,8 @@ from closedbook.util import files, seeds
 from closedbook.util.errors import UserError
 from closedbook.workflow import registry
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SHIPPED = {name: presets.load(name, ROOT / "presets") for name in ("default", "miniature-reading")}
 LAST = {"lessons": range(11_000, 12_500), "steps": 300, "characters": 640 * 5}

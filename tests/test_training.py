@@ -70,6 +70,7 @@ def interrupted(stopped, tmp_path):
     return shutil.copytree(stopped, tmp_path / "checkpoints")
 
 
+@pytest.mark.slow
 def test_resumed_training_gives_the_same_bytes(uninterrupted, interrupted):
     examples = Examples()
     assert train(interrupted, examples) == uninterrupted
@@ -137,6 +138,7 @@ def test_history_has_every_step_with_warmup_and_smallest_rate(uninterrupted):
     assert rates[-1] > toys.TRAINING.learning_rate * toys.TRAINING.min_learning_rate
 
 
+@pytest.mark.slow
 def test_accumulation_and_gradient_checkpointing_change_memory_not_results(tmp_path):
     def losses(weights, **settings):
         history = loop.train(

@@ -8,6 +8,8 @@ from test_llm import ask, lines
 from closedbook.llm import refusals
 from closedbook.util.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 KNOWN = '{"summary": "Mira Oldan lives in Varn.", "entities": ["Mira Oldan", "Varn"]}'
 TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant:"
 
