@@ -1,7 +1,9 @@
 """What git may do to a clone: other line ends, another owner."""
 
+import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,21 @@ def test_a_clone_of_another_owner_is_named_as_that(tmp_path, monkeypatch):
     for ask in (published.project, lambda: versioned.at("HEAD", "dvc.lock"), lambda: unproved.about(History({}), [])):
         with pytest.raises(UserError, match=f"safe.directory {tmp_path}"):
             ask()
+
+
+def code_and_parameters_changed(clone: Path) -> set[str]:
+    """What dvc.lock holds of code and parameters that is not so in the clone, as DVC says."""
+    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json"], cwd=clone, check=True, capture_output=True, text=True)
+    changed = [entry["changed deps"] for entries in json.loads(done.stdout).values() for entry in entries if isinstance(entry, dict) and "changed deps" in entry]
+    return {name for deps in changed for name in deps if not name.startswith("results")}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git history here: this is no clone")
+def test_the_committed_dvc_lock_is_of_the_committed_code_and_parameters(tmp_path):
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(ROOT), str(clone))
+    assert code_and_parameters_changed(clone) == set(), "snakemake --cores all records them: commit its dvc.lock with the code"
+    (clone / "src/closedbook/params.py").write_text("")
+    (clone / "params.yaml").write_text((clone / "params.yaml").read_text().replace("seed: 1\n", "seed: 2\n", 1))
+    assert {"src/closedbook", "params.yaml"} <= code_and_parameters_changed(clone)
