@@ -58,5 +58,5 @@ def test_the_committed_dvc_lock_is_of_the_committed_code_and_parameters(tmp_path
     git(tmp_path, "clone", "--quiet", str(ROOT), str(clone))
     assert code_and_parameters_changed(clone) == set(), "snakemake --cores all records them: commit its dvc.lock with the code"
     (clone / "src/closedbook/params.py").write_text("")
-    (clone / "params.yaml").write_text((clone / "params.yaml").read_text().replace("seed: 1\n", "seed: 2\n", 1))
+    (clone / "params.yaml").write_text((clone / "params.yaml").read_text().replace("\nseed: 1 ", "\nseed: 2 ", 1))
     assert {"src/closedbook", "params.yaml"} <= code_and_parameters_changed(clone)
