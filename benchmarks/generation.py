@@ -1,6 +1,7 @@
 """What generation costs beside the model's own time, and that it neither repeats nor overspends, against a server on this machine.
 
     python benchmarks/generation.py throughput [DOCUMENTS]   64 in flight in all, beside bare aiohttp and beside the authors' way
+    python benchmarks/generation.py entities [DOCUMENTS]     entity lists at 1 s an answer, one a document, and then 3 passages of each
     python benchmarks/generation.py killed [KILLS]           kill -9 at so many seeded instants of the passages step
     python benchmarks/generation.py overspend                limits under 64 in flight, and under answers that omit what they used
     python benchmarks/generation.py added [DOCUMENTS]        one document more
@@ -14,6 +15,7 @@ import math
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -70,6 +72,28 @@ def throughput(documents: int = 4) -> None:
                 rate = counts["received"] / counts["seconds"]
                 print(f"  {name}: {counts['received']:,} requests, at most {counts['most_in_flight']} in flight, {rate:.1f} a second: "
                       f"{rate / ideal:.3f} of the ideal (the whole command {seconds:.1f} s)", flush=True)
+
+
+def entities(documents: int = 40) -> None:
+    """The rate from the first request to the last answer, where each document has few; the ideal has as many in flight as there are, up to IN_FLIGHT."""
+    with ModelServer() as server, tempfile.TemporaryDirectory() as folder:
+        pipeline = _pipeline(Path(folder) / "pipeline", server, documents, passages=3)
+        server.begin(0.0)
+        pipeline.snakemake("documents", "base")
+        for stage in ("entities", "passages"):
+            server.begin(1.0)
+            before, started = _cpu(), time.monotonic()
+            pipeline.snakemake(stage)
+            seconds, counts = time.monotonic() - started, server.counts()
+            rate, ideal = counts["received"] / counts["seconds"], counts["received"] / math.ceil(counts["received"] / IN_FLIGHT)
+            print(f"{stage}: {counts['received']:,} requests, at most {counts['most_in_flight']} in flight, {rate:.1f} a second: {rate / ideal:.3f} of "
+                  f"the ideal (the whole command {seconds:.1f} s, {_cpu() - before:.1f} s of processors)", flush=True)
+
+
+def _cpu() -> float:
+    """Seconds of processors that processes which have ended took."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def _bare(url: str, body: bytes, requests: int) -> None:
@@ -199,7 +223,7 @@ def _name(draw: random.Random) -> str:
     return "".join(draw.choices(SYLLABLES, k=4)).capitalize()
 
 
-COMMANDS = {command.__name__: command for command in (throughput, killed, overspend, added)}
+COMMANDS = {command.__name__: command for command in (throughput, entities, killed, overspend, added)}
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in COMMANDS and len(sys.argv) < 4:
