@@ -1,5 +1,6 @@
 """The source is read anew where anything that documents are made from has changed, and only there."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,12 @@ def test_a_text_that_may_not_be_read_is_named_by_its_source(readings, monkeypatc
     monkeypatch.setattr(folder, "read_text", lambda path: refuse(None, path))
     with pytest.raises(UserError, match="texts/.*Permission denied"):
         articles.read(params.load(), anew=False)
+
+
+def test_a_file_whose_name_is_no_text_is_named(readings):
+    edit(Path(os.fsdecode(b"texts/m\xffll.txt")), "The mill of Varn.")
+    with pytest.raises(UserError, match=r"not UTF-8|UTF-8"):
+        plan.make()
 
 
 def test_documents_are_shared_out_among_processes_and_one_that_fails_leaves_the_others(readings):

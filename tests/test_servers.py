@@ -366,6 +366,14 @@ def test_a_page_of_a_proxy_does_not_blame_the_key(tmp_path, status):
         assert "key was refused" not in str(caught.value) and server.received == 1
 
 
+@pytest.mark.parametrize("status, words", [(400, "refuses the request"), (503, "no answer from")])
+def test_an_error_nested_without_end_is_one_like_others(tmp_path, monkeypatch, status, words):
+    no_pauses(monkeypatch)
+    with Server({number: replies(status, '{"error": ' + "[" * 100_000) for number in range(9)}) as server:
+        with pytest.raises(UserError, match=words):
+            ask(server.url, tmp_path, **SINGLE)
+
+
 def test_the_word_billing_in_a_fault_of_the_server_is_no_used_up_quota(tmp_path, monkeypatch):
     no_pauses(monkeypatch)
     with Server({0: replies(500, {"error": {"message": "the billing service is down"}})}) as server:

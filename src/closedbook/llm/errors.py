@@ -152,7 +152,7 @@ def _without_input(body: str) -> str:
 
     try:
         return json.dumps(json.loads(body, object_hook=left), ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return body
 
 
@@ -175,7 +175,7 @@ def _error_within(heard: str | None):
     """What a body says of an error; None where it says of none."""
     try:
         body = json.loads(heard or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body.get("error") if isinstance(body, dict) else None
 

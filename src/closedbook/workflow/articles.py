@@ -59,7 +59,7 @@ def _remembered(made_from: str) -> Articles | None:
 def _made_from(params: Params) -> str:
     source, path, hashes = params.documents.source, Path(params.documents.path), receipts.Hashes.here()
     within = sorted(file for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
-    contents = {str(file): _sha256(file, hashes) for file in within}
+    contents = {ascii(str(file)): _sha256(file, hashes) for file in within}
     hashes.save()
     code = [fingerprint.digest("closedbook.sources:articles")]
     if maker := sources.GENERATED.get(source):
@@ -69,8 +69,8 @@ def _made_from(params: Params) -> str:
 
 
 def _sha256(file: Path, hashes: receipts.Hashes) -> str | None:
-    """None of a file that can't be read: the source says why, unless it passes it over."""
+    """None of a file that can't be read, or whose name is no text: the source says why, unless it passes it over."""
     try:
-        return hashes.sha256(file)
-    except OSError:
+        return hashes.sha256(str(file).encode().decode())
+    except (OSError, UnicodeEncodeError):
         return None
