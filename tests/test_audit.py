@@ -283,6 +283,13 @@ def test_a_seal_holds_until_something_differs_and_names_just_that(repository):
     assert broken() == {} and set(broken("v1")) == {"params.yaml", "results/receipts/scores/a-s1.json"}
 
 
+def test_a_seal_is_of_what_is_planned(repository, monkeypatch):
+    receipt = receipts.FOLDER / "corpora/a.json"
+    planned = SimpleNamespace(written={}, receipts=lambda: {receipt: receipts.read(receipt)["recipe"]})
+    monkeypatch.setattr(audit, "make", lambda write: planned)
+    assert sealed("v1")["receipts"] == 1 and broken("v1") == {}
+
+
 def test_a_sealed_ledger_may_grow_and_be_redacted_and_not_be_written_anew(repository):
     sealed("v1")
     ledger.redact("d")
