@@ -284,9 +284,10 @@ def test_a_seal_holds_until_something_differs_and_names_just_that(repository):
 
 
 def test_a_seal_is_of_what_is_planned(repository, monkeypatch):
-    receipt = receipts.FOLDER / "corpora/a.json"
-    planned = SimpleNamespace(written={}, receipts=lambda: {receipt: receipts.read(receipt)["recipe"]})
-    monkeypatch.setattr(audit, "make", lambda write: planned)
+    job = Job(name="corpora/a", stage="corpora", recipe="corpora/a", files=Files())
+    recipe = receipts.read(job.receipt)["recipe"]
+    planned = SimpleNamespace(written={}, jobs={job.name: job}, recipes={job.name: recipe}, receipts=lambda: {job.receipt: recipe})
+    monkeypatch.setattr(audit, "make", lambda **_: planned)
     assert sealed("v1")["receipts"] == 1 and broken("v1") == {}
 
 
