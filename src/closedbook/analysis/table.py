@@ -10,6 +10,7 @@ from closedbook.analysis.compare.answers import Answers
 from closedbook.evaluation.splits import SPLITS
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.util import files
+from closedbook.util.tables import aligned
 
 UNTAUGHT = ("base", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
@@ -162,7 +163,7 @@ def text(scores: list[Path], tasks: list[str]) -> str:
     if not listed:
         lines = [("run", "corpus tokens", "train tokens")]
         lines += [(row["run"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}") for row in found]
-        return f"{aligned(lines)}\n{found[0]['explanation']}"
+        return "\n".join([*aligned(lines), found[0]["explanation"]])
     blocks = [(task, [row for row in listed if row["task"] == task]) for task in tasks]
     return "\n\n".join(_block(task, of_task) for task, of_task in blocks if of_task)
 
@@ -177,18 +178,12 @@ def _block(task: str, listed: list[dict]) -> str:
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
         accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"]), first["accuracy_over"] or "–", interval_of(first))
         lines.append((first["arm"], *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
-    return aligned(lines)
+    return "\n".join(aligned(lines))
 
 
 def interval_of(row: dict) -> str:
     """The 95% interval of the accuracy of a row's arm, in words."""
     return "–" if row["accuracy_low"] is None else f"{row['accuracy_low']:.3f} to {row['accuracy_high']:.3f}"
-
-
-def aligned(lines: list[tuple]) -> str:
-    """The first column to the left, the others to the right, two spaces apart."""
-    first, *others = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join([line[0].ljust(first), *(cell.rjust(n) for cell, n in zip(line[1:], others))]) for line in lines)
 
 
 def seed_of(row: dict) -> str:

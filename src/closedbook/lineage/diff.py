@@ -9,6 +9,7 @@ from closedbook.lineage.history import Job
 from closedbook.lineage.sides import Side, record, side
 from closedbook.records import carrying
 from closedbook.util.errors import UserError
+from closedbook.util.tables import aligned
 from closedbook.workflow import receipts
 from closedbook.workflow.registry import STEPS
 
@@ -128,9 +129,7 @@ def lines(answer: dict) -> list[str]:
             found.append(f"only in {answer[label]}: {len(names)} job{'s' * (len(names) > 1)}: {', '.join(names[:3])}{more}")
     results = [row for row in answer["results"] if row["a"] != row["b"]]
     same = len(answer["results"]) - len(results)
-    rows = [("", answer["a"], answer["b"]), *(_row(row, answer["kind"]) for row in results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    table = ["  ".join([row[0].ljust(widths[0]), row[1].rjust(widths[1]), row[2].rjust(widths[2])]) for row in rows]
+    table = aligned([("", answer["a"], answer["b"]), *(_row(row, answer["kind"]) for row in results)])
     same_ones = f"{same} of {same + len(results)} numbers are the same"
     return [*found, "", *table, same_ones, *(f"not proved: {line}" for line in answer["unproved"])]
 

@@ -3,6 +3,7 @@
 import textwrap
 
 from closedbook.util import terminal
+from closedbook.util.tables import aligned
 
 WIDTH = 110
 """characters a long text is wrapped to"""
@@ -37,9 +38,8 @@ def table(rows: list[dict], most: int | None = None) -> list[str]:
     """The columns that say something, hashes in short; `most` rows of them (None: all)."""
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if any(row.get(name) not in (None, {}, []) for row in rows)]
     cells = [[_label(name) for name in names], *([_cell(name, row.get(name)) for name in names] for row in rows[:most])]
-    widths = [max(map(len, column)) for column in zip(*cells)]
     more = [f"and {len(rows) - most} more: --json lists all"] if most and len(rows) > most else []
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells] + more
+    return aligned(cells, figures=False) + more
 
 
 def _cell(name: str, item) -> str:

@@ -3,9 +3,8 @@
 A model is shown in training what it is shown in scoring, so corpora set both and lm_eval, which asks for what follows a text, the first.
 """
 
-import difflib
 
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, nearest
 
 DOCUMENT_ENDS = ("<|end_of_text|>", "<|endoftext|>", "<eos>", "</s>", "<｜end▁of▁sentence｜>", "<EOS_TOKEN>")
 """as models are pretrained with: Llama 3; GPT-2, Qwen, SmolLM2, Phi; Gemma; Llama 2, Mistral; DeepSeek; Command"""
@@ -52,7 +51,7 @@ def end_of_text(tokenizer, wanted: str | None) -> tuple[str, int]:
     """
     special = {token.content: number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     if wanted is not None and wanted not in special:
-        near = difflib.get_close_matches(wanted, special, n=3, cutoff=0.4) or [*special][:8]
+        near = nearest(wanted, special) or [*special][:8]
         raise UserError(f"params.yaml: base.end_of_text: {wanted!r} is not one special token of {tokenizer.name_or_path} (base.model): give one "
                         f"of its own, as {', '.join(near)}, or null")  # fmt: skip
     known = [token for token in DOCUMENT_ENDS if token in special]

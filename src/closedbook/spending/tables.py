@@ -1,11 +1,11 @@
 """Rows of figures as text."""
 
+from closedbook.util.tables import aligned
+
 
 def lines(rows: list[dict], headings: dict[str, str]) -> list[str]:
     """A line for the headings and one a row: the first column to the left, figures to the right."""
-    cells = [list(headings.values()), *([figure(row[name]) for name in headings] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in cells]
+    return aligned([list(headings.values()), *([figure(row[name]) for name in headings] for row in rows)])
 
 
 def figure(value) -> str:

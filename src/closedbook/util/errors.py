@@ -19,8 +19,13 @@ class UserError(ValueError):
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """A hint for an error about a name that is not known: the one that is nearest to it, or `otherwise` where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    near = nearest(name, known, most=1)
     return f"did you mean {near[0]}?" if near else otherwise
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.4) -> list[str]:
+    """The names that are most like one that is not known, the nearest first; `cutoff`: how like, from 0 (all are) to 1."""
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)
 
 
 def refused(error: BaseException) -> str | None:

@@ -1,7 +1,7 @@
 """A comparison as lines for a person."""
 
 from closedbook.analysis.compare import signflip
-from closedbook.analysis.table import aligned
+from closedbook.util.tables import aligned
 
 SHOWN = 10
 """flipped questions of one kind that are listed"""
@@ -64,7 +64,7 @@ def _share(table: dict) -> list[str]:
     rows = [("", table["closed_task"], table["task"])]
     for side, name in (("base", "base"), ("arm", table["arm"])):
         rows.append((name, *(f"{table['accuracy'][side][column]:.3f}" for column in ("closed", "with_text"))))
-    return [*aligned(rows).splitlines(), in_words(table)]
+    return [*aligned(rows), in_words(table)]
 
 
 def in_words(table: dict) -> str:

@@ -1,6 +1,5 @@
 """Where a passage came from: its document, its entities, and the call or the code that wrote it."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from closedbook.lineage.history import History, Job
 from closedbook.llm import prompts
 from closedbook.records import carrying
 from closedbook.util import files
-from closedbook.util.errors import UserError, did_you_mean
+from closedbook.util.errors import UserError, did_you_mean, nearest
 from closedbook.workflow import receipts
 
 PASSAGES = Path("results/passages")
@@ -112,7 +111,7 @@ def one(identity: str, known: History) -> dict:
     content = here(path, known.of(str(path))).read_bytes()
     at = content.find(f'\n   "id": "{identity}",\n'.encode())
     if at < 0:
-        near = difflib.get_close_matches(identity, re.findall(r'^   "id": "(.*)",$', content.decode(), re.MULTILINE), n=3, cutoff=0)
+        near = nearest(identity, re.findall(r'^   "id": "(.*)",$', content.decode(), re.MULTILINE), cutoff=0)
         raise UserError(f"{identity}: no such passage in {path}; the nearest there: {', '.join(near) or 'none, it holds no passages'}")
     return json.loads(content[content.rfind(b"\n  {", 0, at + 1) : content.find(b"\n  }", at) + len(b"\n  }")])
 

@@ -1,7 +1,4 @@
-"""A conversion in a process of its own, so that a file can exhaust or bring down no more than that.
-
-    python -m closedbook.sources.formats.apart FILE SECONDS PARENT    # prints a JSON object
-"""
+"""A conversion in a process of its own (child.py), so that a file can exhaust or bring down no more than that."""
 
 import json
 import os
@@ -9,8 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +13,8 @@ from closedbook.sources.formats import bounds
 from closedbook.sources.formats.converted import Converted, Unreadable
 
 PACKAGES = Path(__file__).parents[3]
+CHILD = "closedbook.sources.formats.child"
+"""by name: it imports the converters, which import this module"""
 TICK = 0.02
 """seconds between two looks at the memory"""
 
@@ -28,7 +25,7 @@ def convert(file: Path) -> Converted:
     Processor time is limited by the system, memory by looking: a request for memory that the system refused could be taken by a library
     for a fault of the file and change its text.
     """
-    command = [sys.executable, "-P", "-m", __name__, str(file), str(bounds.SECONDS), str(os.getpid())]
+    command = [sys.executable, "-P", "-m", CHILD, str(file), str(bounds.SECONDS), str(os.getpid())]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))}
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as errors:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answer, stderr=errors, env=environment) as child:
@@ -62,29 +59,3 @@ def _watched(child: subprocess.Popen) -> int:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(TICK)
     return child.wait()
-
-
-def main(file: str, seconds: str, parent: str) -> None:
-    import resource
-
-    from closedbook.sources import formats
-
-    threading.Thread(target=_end_with, args=[int(parent)], daemon=True).start()
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard), hard))
-    try:
-        said = formats.convert(Path(file)).as_dict()
-    except Unreadable as problem:
-        said = {"unreadable": str(problem)}
-    json.dump(said, sys.stdout)
-
-
-def _end_with(parent: int) -> None:
-    """Nobody looks at the memory any more once the parent was killed. A library that is long at work in C ends by its processor time."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
