@@ -197,6 +197,14 @@ def test_a_name_that_dvc_can_not_read_is_refused(project):
         leftovers.tell_dvc(plan.make())
 
 
+@pytest.mark.slow
+def test_a_list_of_what_would_be_pruned_writes_nothing(recorded, capsys):
+    (Path("texts") / HOSTILE).unlink()
+    assert list(pruned()["back"]) == [versioned.LOCK] and not dvc.kept()
+    assert cli.main(["prune"]) == 0 and "--yes gives them a name" in capsys.readouterr().out and not dvc.kept()
+    assert list(pruned(yes=True)["back"]) == list(dvc.kept()) != []
+
+
 def test_the_answer_as_json_names_every_file(project, capsys):
     (Path("texts") / HOSTILE).unlink()
     assert cli.main(["prune", "--json"]) == 0

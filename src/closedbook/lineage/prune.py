@@ -20,7 +20,7 @@ def answer(options: Namespace) -> dict:
     with upkeep.hold("closedbook prune"):
         planned = plan.make(write=False)
         made = leftovers.made(planned)
-        back = _to_bring_back(made) if dvc.is_here() else {}
+        back = _to_bring_back(made, options.yes) if dvc.is_here() else {}
         if options.yes:
             for its in back.values():
                 leftovers.remove([path for paths in its.values() for path in paths])
@@ -39,7 +39,8 @@ def lines(answer: dict) -> list[str]:
     told = []
     for name, its in answer["back"].items():
         does = "removed" if answer["removed"] else "would be removed"
-        told += [f"{does}, not planned any more: {_count(its)}", *_some(its), f"  closedbook restore {name} brings them back"]
+        back = "--yes gives them a name for closedbook restore" if name == versioned.LOCK else f"closedbook restore {name} brings them back"
+        told += [f"{does}, not planned any more: {_count(its)}", *_some(its), f"  {back}"]
     if answer["stay"]:
         told += [f"stay, not planned any more: {_count(answer['stay'])} (not in DVC's cache under any dvc.lock: nothing could bring them "
                  "back)", *_some(answer["stay"])]
@@ -51,13 +52,13 @@ def lines(answer: dict) -> list[str]:
     return told or ["everything among the results is planned"]
 
 
-def _to_bring_back(made: dict[str, list[Path]]) -> dict[str, dict[str, list[Path]]]:
-    """Each job all of whose files lie in DVC's cache, under the newest name that says so."""
+def _to_bring_back(made: dict[str, list[Path]], keep: bool) -> dict[str, dict[str, list[Path]]]:
+    """Each job all of whose files lie in DVC's cache, under the newest name that says so (`keep`: see `_states`)."""
     hashes, waiting, found = receipts.Hashes(), dict(made), {}
-    for name in _names():
+    for name, lock in _states(keep):
         if not waiting:
             break
-        held = versioned.Held(versioned.named(name), name)
+        held = versioned.Held(lock, name)
         its = {job: paths for job, paths in waiting.items() if all(_holds(held, path, hashes) for path in paths)}
         waiting = {job: paths for job, paths in waiting.items() if job not in its}
         found |= {name: its} if its else {}
@@ -65,11 +66,14 @@ def _to_bring_back(made: dict[str, list[Path]]) -> dict[str, dict[str, list[Path
     return found
 
 
-def _names() -> Iterator[str]:
-    """Of all states of results; where none of them is enough, the dvc.lock that is here gets a name too."""
-    yield from versioned.names()
-    if name := dvc.keep(list(STAGES)):
-        yield name
+def _states(keep: bool) -> Iterator[tuple[str, str]]:
+    """The names of all states of results with their dvc.lock; where none of them is enough, the one that is here, which is given a name too
+    if it is to be kept."""
+    yield from ((name, versioned.named(name)) for name in versioned.names())
+    if not keep and Path(versioned.LOCK).is_file():
+        yield versioned.LOCK, Path(versioned.LOCK).read_text(encoding="utf-8")
+    elif keep and (name := dvc.keep(list(STAGES))):
+        yield name, versioned.named(name)
 
 
 def _holds(held: versioned.Held, path: Path, hashes: receipts.Hashes) -> bool:
