@@ -19,4 +19,4 @@ for stage in STAGES:
 
 onsuccess:
     end()
-    RUN.commit()
+    told(RUN.commit)

@@ -71,7 +71,6 @@ SHARD = f"{CLOSEDBOOK} job --shard {{params.shard:q}} --processes {{threads}}"
 
 
 wildcard_constraints:
-    arm="[a-z][a-z0-9-]*",
     corpus="[a-z][a-z0-9-]*",
     run="[a-z][a-z0-9-]*",
 

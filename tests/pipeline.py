@@ -72,14 +72,14 @@ class Pipeline:
     def closedbook(self, *arguments: str, **options) -> str:
         return self.run("python", "-m", "closedbook", *arguments, PYTHONPATH="src", **options)
 
-    def copy(self, folder: Path) -> "Line":
+    def copy(self, folder: Path) -> "Pipeline":
         """The same pipeline, finished work and all, in another folder."""
         shutil.copytree(self.folder, folder, symlinks=True)
         other = object.__new__(Pipeline)
         other.folder = folder
         return other
 
-    def clone(self, folder: Path) -> "Line":
+    def clone(self, folder: Path) -> "Pipeline":
         """A git clone: without results, ledger and cache."""
         other = object.__new__(Pipeline)
         other.folder = folder

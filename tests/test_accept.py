@@ -22,9 +22,6 @@ class Plan:
         self.recipes = {"runs/raw-s1": {**RECIPE, **changes}}
         self.jobs = {"runs/raw-s1": Job(name="runs/raw-s1", stage="runs", recipe="runs/raw-s1", files=Files())}
 
-    def receipts(self):
-        return {RECEIPT: self.recipes["runs/raw-s1"]}
-
 
 @pytest.fixture(autouse=True)
 def made(tmp_path, monkeypatch):
@@ -36,7 +33,7 @@ def made(tmp_path, monkeypatch):
 @pytest.mark.parametrize("what", [str(RESULT), str(RECEIPT), "runs", "runs/raw-*"])
 def test_an_accepted_result_is_fresh_and_says_so_for_good(what):
     plan = Plan(code="new")
-    assert upkeep.report(plan, strict=False) == (["runs/raw-s1: code of the step runs changed", "0 of 1 results are fresh"], True)
+    assert upkeep.report(plan, strict=False) == (["runs/raw-s1: code of the stage runs changed", "0 of 1 results are fresh"], True)
     assert accept(plan, what, "a name was changed") == [RECEIPT]
     assert upkeep.report(plan, strict=False) == (
         ["runs/raw-s1: fresh, for its code was accepted: a name was changed", "1 of 1 results are fresh"], False
@@ -57,6 +54,14 @@ def test_an_edited_result_stays_stale_whatever_is_accepted():
     with pytest.raises(UserError, match="was edited"):
         accept(Plan(code="new"), str(RESULT), "why not")
     assert "accepted" not in files.read_json(RECEIPT)
+
+
+@pytest.mark.parametrize("what", ["runs", str(RESULT)])
+@pytest.mark.parametrize("content", ["{}", "[]", "{"])
+def test_a_receipt_that_is_none_is_named(content, what):
+    RECEIPT.write_text(content)
+    with pytest.raises(UserError, match="not a (whole )?receipt|not a result of this plan"):
+        accept(Plan(code="new"), what, "why not")
 
 
 @pytest.mark.parametrize("what", ["elsewhere.json", "results/runs/other/run.json", "scores", "runs/entigraph-*"])

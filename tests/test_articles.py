@@ -52,9 +52,10 @@ def test_nothing_is_read_twice(readings):
     lambda: edit("texts/clock.txt", "The clock of Varn."),
     lambda: Path("texts/mill.txt").unlink(),
     lambda: edit(next(articles.FOLDER.glob("mill*")), "{}"),
+    lambda: next(articles.FOLDER.glob("mill*")).write_bytes(b"\xff"),
     lambda: next(articles.FOLDER.glob("mill*")).unlink(),
     lambda: save({**YAML(typ="safe", pure=True).load(Path("params.yaml")), "documents": {"source": "folder", "path": "texts", "limit": 1}}),
-], ids=["a text", "a new file", "a file less", "an edited article", "a lost article", "a parameter"])  # fmt: skip
+], ids=["a text", "a new file", "a file less", "an edited article", "a broken article", "a lost article", "a parameter"])  # fmt: skip
 def test_what_changed_is_read(readings, change):
     change()
     found = plan.make(write=False)
@@ -80,7 +81,7 @@ def test_a_text_that_may_not_be_read_is_named_by_its_source(readings, monkeypatc
 
 def test_a_file_whose_name_is_no_text_is_named(readings):
     edit(Path(os.fsdecode(b"texts/m\xffll.txt")), "The mill of Varn.")
-    with pytest.raises(UserError, match=r"not UTF-8|UTF-8"):
+    with pytest.raises(UserError, match="UTF-8"):
         plan.make()
 
 

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import tracemalloc
 import time
 import zipfile
 import zlib
@@ -110,10 +111,14 @@ def test_a_part_that_a_book_names_often_counts_each_time(monkeypatch, here):
 def test_an_archive_that_lies_about_a_parts_size_gives_no_more_than_it_says():
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as zipped:
-        zipped.writestr("a", b"a" * 1000)
-    lying = data.getvalue().replace((1000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+        zipped.writestr("a", b"a" * 50_000_000)
+    lying = data.getvalue().replace((50_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    tracemalloc.start()
     with archive.opened(lying) as opened, pytest.raises(zipfile.BadZipFile):
         opened.read("a")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20, "it was not unpacked before it was refused"
 
 
 def test_pictures_of_an_archive_are_not_unpacked(monkeypatch, here):

@@ -5,6 +5,7 @@ from test_sources import folder, question, read, row, write
 
 from closedbook.sources.cleaning import clean
 from closedbook.stages import documents
+from closedbook.util.errors import UserError
 
 
 @pytest.mark.parametrize(("text", "cleaned"), [
@@ -46,6 +47,5 @@ def test_what_html_spells_is_cleaned_too(tmp_path):
 
 @pytest.mark.parametrize("text", ["\u200b\u00ad\0", "<p>&shy;&#8203;</p>", "<!-- x -->\ufeff"])
 def test_a_text_of_nothing_else_is_empty(tmp_path, text):
-    (tmp_path / "a.train").unlink(missing_ok=True)
-    with pytest.raises(Exception, match="article: (empty|must be a text that is not empty)"):
+    with pytest.raises(UserError, match="article: (empty|must be a text that is not empty)"):
         read(write(tmp_path / "a.train", row(article=text)))

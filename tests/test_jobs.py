@@ -107,7 +107,7 @@ def test_of_a_shard_what_was_done_stays_and_only_the_rest_is_done_again(toy, mon
 
 def test_a_job_under_changed_code_is_refused(toy, monkeypatch):
     monkeypatch.setattr(Stage, "code", lambda *_: "d")
-    with pytest.raises(UserError, match="code of the step toy was changed"):
+    with pytest.raises(UserError, match="code of the stage toy was changed"):
         run("mill")
 
 

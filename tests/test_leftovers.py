@@ -97,7 +97,6 @@ def test_without_git_nothing_is_removed(project):
     assert {job.split("/")[0] for job in found["stay"]} == {"documents", "entities", "passages"} and len(found["stay"]) == 3
 
 
-@pytest.mark.slow
 def test_an_older_plan_s_results_stay_until_they_are_pruned_and_the_command_that_is_named_brings_them_back(recorded, capsys):
     first = Path("dvc.lock").read_text()
     (Path("texts") / HOSTILE).unlink()
@@ -129,7 +128,6 @@ def test_an_older_plan_s_results_stay_until_they_are_pruned_and_the_command_that
     assert edited.read_text() == "edited by hand"
 
 
-@pytest.mark.slow
 def test_what_was_made_otherwise_since_stays_unless_it_can_be_brought_back_too(recorded):
     text = next(Path("texts").glob("clock*"))
     text.write_text(text.read_text() + "\nAnna Kell sold the clock.\n")
@@ -155,7 +153,6 @@ def test_what_was_made_otherwise_since_stays_unless_it_can_be_brought_back_too(r
         restore.answer(Namespace(name=name, jobs=["runs/none"], replace=False))
 
 
-@pytest.mark.slow
 def test_what_the_cache_lacks_or_holds_broken_is_not_pruned(recorded):
     (Path("texts") / HOSTILE).unlink()
     dvc.commit(plan.make())
@@ -197,7 +194,6 @@ def test_a_name_that_dvc_can_not_read_is_refused(project):
         leftovers.tell_dvc(plan.make())
 
 
-@pytest.mark.slow
 def test_a_list_of_what_would_be_pruned_writes_nothing(recorded, capsys):
     (Path("texts") / HOSTILE).unlink()
     assert list(pruned()["back"]) == [versioned.LOCK] and not dvc.kept()

@@ -23,6 +23,7 @@ from closedbook.sources import markup
     ("<table><tr><td>1<td>2<tr><td>3</table>after", ["1 2", "3", "after"]),
     ("a\0b &#x92; &nbsp;c &lt", ["ab ’ c <"]),
     ("<meta charset=latin1><?xml encoding='latin1'?><p>Müller", ["Müller"]),
+    ("<body><embed src=a hidden=true><p>One.<p>a<wbr hidden>b", ["One.", "ab"]), ("<audio><source>x<embed></audio>b", ["b"]),
     ("", []),
 ])
 def test_what_a_browser_shows(html, paragraphs):

@@ -33,6 +33,7 @@ def test_the_shipped_file_is_right():
     ("seeed", 1, ["seeed", "did you mean seed"]),
     ("readers", {}, ["readers", "unknown key", "did you mean api_models"]),
     ("arms", {"api-gpt": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}}, ["arms", "'api-gpt'", "'api-'"]),
+    ("arms", {"corpora": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}}, ["arms", "'corpora'"]),
     ("arms.raw.strateg", "raw", ["arms.raw.strateg", "did you mean strategy"]),
     ("training.learning_rate", "fast", ["training.learning_rate", "valid number", "'fast'"]),
     ("training.learning_rate", -1.0, ["training.learning_rate", "greater than 0", "-1.0"]),

@@ -27,7 +27,7 @@ def test_after_a_run_both_engines_have_nothing_to_do(pipeline):
     assert "quality_closed_text" in pipeline.run("dvc", "metrics", "show")
     pipeline.run("dvc", "plots", "show")
     assert (pipeline.folder / "dvc_plots/index.html").exists()
-    assert re.search(r"entigraph +1.000 ±|entigraph +[01]\.\d{3}", table := pipeline.closedbook("table")) and "results/report/report.html" in table
+    assert re.search(r"entigraph +[01]\.\d{3}", table := pipeline.closedbook("table")) and "results/report/report.html" in table
 
 
 def test_without_the_ledger_the_model_s_side_sees_that_it_is_asked_again(pipeline, server, finished_pipeline):
@@ -173,8 +173,9 @@ def test_a_second_run_names_who_holds_the_folder_until_it_is_free(pipeline):
 
 def test_a_look_changes_nothing_and_a_dry_run_says_what_a_run_does(pipeline):
     def state():
-        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for folder in ("results", ".closedbook") for path in (pipeline.folder / folder).rglob("*")
-                if path.is_file() and path.name != "hashes.db"}
+        own = (".git/", ".closedbook/hashes.db", ".snakemake/iocache", ".snakemake/log", "src/")  # what git, hashing, Snakemake and Python remember
+        files = ((str(path.relative_to(pipeline.folder)), path) for path in pipeline.folder.rglob("*") if path.is_file())
+        return {name: (path.read_bytes(), path.stat().st_mtime_ns) for name, path in files if not name.startswith(own)}
 
     pipeline.set(training={"weight_decay": 0.02}, entities={"max": 5})
     before = state()

@@ -89,7 +89,7 @@ def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_
     assert re.search(rf"runs +{head[:12]}", said) and "not committed, so in nobody's history but this folder's: 1 file: src/closedbook/stages/runs.py" in said
     pipeline.snakemake("results/runs/entigraph-s1/run.json")
     said = pipeline.closedbook("trace", "results/runs/entigraph-s1/run.json")
-    assert "the code of the step runs is in no commit, only in this folder" in said
+    assert "the code of the stage runs is in no commit, only in this folder" in said
 
 
 CLASSES = {

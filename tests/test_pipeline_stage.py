@@ -1,4 +1,4 @@
-"""A stage more is one entry in the registry, one module and one rule; all else follows."""
+"""One more stage is one entry in the registry, one module and one rule; all else follows."""
 
 import pytest
 from pipeline import Pipeline, jobs
@@ -38,9 +38,21 @@ rule counts:
         JOB + "counts/counts" + INTO_LOG
 """
 
+DVC = """
+  counts:
+    cmd: ${run} counts
+    deps: [src/closedbook, rules, results/documents]
+    params: [seed]
+    outs:
+      - results/counts: {persist: true}
+      - results/receipts/counts: {persist: true}
+"""
+
 
 def test_a_stage_is_added_by_an_entry_a_module_and_a_rule(tmp_path):
     pipeline = Pipeline(tmp_path / "pipeline", documents={"source": "folder", "path": "texts"})
+    stages = pipeline.folder / "dvc.yaml"
+    stages.write_text(stages.read_text().replace("\nstages:\n", f"\nstages:{DVC}", 1))
     write_documents(pipeline.folder / "texts")
     registry = pipeline.folder / "src/closedbook/workflow/registry.py"
     registry.write_text(registry.read_text().replace("\nSTEPS = {\n", FILES, 1))
@@ -54,4 +66,6 @@ def test_a_stage_is_added_by_an_entry_a_module_and_a_rule(tmp_path):
     assert "counts/counts" not in pipeline.closedbook("fresh") and "Nothing to be done" in pipeline.snakemake("counts")
     pipeline.set(seed=2)
     assert "counts/counts: parameter seed changed 1 → 2" in pipeline.closedbook("fresh")
+    pipeline.commit()
+    assert "Nothing to be done" not in pipeline.run("dvc", "repro", "counts") and "counts" in (pipeline.folder / "dvc.lock").read_text()
     assert "counts" in pipeline.closedbook("trace", "results/counts/counts.json").split("SHA-256")[1], "lineage knows who made it"

@@ -96,7 +96,7 @@ def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(
     step.write_text(step.read_text() + "\n\ndef new():\n    return 1\n")
     assert "runs/entigraph-s1" not in pipeline.closedbook("fresh"), "nothing calls what is new"
     step.write_text(step.read_text() + BODY)
-    assert "runs/entigraph-s1: code of the step runs changed" in pipeline.closedbook("fresh")
+    assert "runs/entigraph-s1: code of the stage runs changed" in pipeline.closedbook("fresh")
     output = pipeline.snakemake()
     assert jobs(output) == {"run": 1, "score": 1, "report": 1, "all": 1} and output.count("nothing to do") == 1, "the weights are the same, so the score is"
     received = server.received

@@ -65,7 +65,7 @@ def test_a_hash_is_remembered(job, monkeypatch):
 
 @pytest.mark.parametrize("change, words", [
     ({"params": {"entities": {"max": 41}}}, "parameter entities.max changed 40 → 41"),
-    ({"code": "other"}, "code of the step entities changed"),
+    ({"code": "other"}, "code of the stage entities changed"),
     ({"prompts": {"entities": "bb"}}, "prompt entities changed"),
 ])  # fmt: skip
 def test_a_changed_recipe_is_reported_in_words(job, change, words):

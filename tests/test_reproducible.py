@@ -138,7 +138,7 @@ def test_another_prompt_is_another_call(project, monkeypatch):
 
 @pytest.mark.parametrize("change, reason", [
     (lambda record: record["versions"].update(torch="1.0"), "another version: torch 1.0"),
-    (lambda record: record["recipe"].update(code="0" * 64), "code of the step scores changed"),
+    (lambda record: record["recipe"].update(code="0" * 64), "code of the stage scores changed"),
     (lambda record: record["recipe"]["params"]["scores"].update(device="cuda"), "scores.device is cuda"),
     (lambda record: record["facts"].update(cpu="Zilog Z80"), "another kind of CPU: Zilog Z80"),
     (lambda record: record.update(accepted=[{"why": "a name", "code_before": "0", "code_after": "1"}]), "accepted over a change"),

@@ -1,7 +1,6 @@
 """The client against servers that take other settings, speak otherwise and fail otherwise than OpenAI's."""
 
 import asyncio
-import json
 
 import pytest
 from openai_server import Server, replies, says
@@ -41,6 +40,25 @@ REFUSED = {
 def refusing(server, *names):
     server.refuses = {REFUSED[name][0]: REFUSED[name][1:] for name in names}
     return server
+
+
+def test_the_other_name_of_max_tokens_is_not_left_out_and_its_bound_is_named(tmp_path):
+    for body, words in (({"error": {"message": "Value is too large", "param": requests.RENAMED}}, "llm.max_tokens, 100, is more than"),
+                        ({"detail": [{"type": "extra_forbidden", "loc": ["body", requests.RENAMED], "msg": "not permitted"}]}, "refuses the request")):
+        with refusing(Server(), "a name for another") as server:
+            server.refuses[requests.RENAMED] = (400, body)
+            with pytest.raises(UserError, match=words):
+                ask(server.url, tmp_path / words[:3])
+            assert server.received == 2
+
+
+def test_a_file_of_refusals_that_was_edited_says_what_it_still_says(tmp_path):
+    with refusing(Server(), "reasoning models") as server:
+        ask(server.url, tmp_path)
+        noted = tmp_path / refusals.NAME
+        noted.write_text(f"\n[1]\nbroken\n{{}}\n{noted.read_text()}")
+        ask(server.url, tmp_path, **SINGLE)
+        assert server.received == 3 and "temperature" not in server.requests[2]
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -222,7 +240,7 @@ def test_what_only_sounds_like_a_refusal_is_an_answer(tmp_path, text):
 
 
 @pytest.mark.parametrize("finish, fields, content, reason", [
-    ("error", {}, PASSAGE, "finish reason is 'error'"), ("abort", {}, PASSAGE, "finish reason is 'abort'"),
+    (5, {}, PASSAGE, "finish reason is '5'"), ("error", {}, PASSAGE, "finish reason is 'error'"), ("abort", {}, PASSAGE, "finish reason is 'abort'"),
     ("insufficient_system_resource", {}, PASSAGE, "finish reason is 'insufficient"), ("tool_calls", {}, PASSAGE, "finish reason is 'tool_calls'"),
     ("length", {"reasoning_content": "Hm. " * 20}, None, "before it began: the model's reasoning used them up"),
     ("length", {"reasoning": "Hm. " * 20}, "", "before it began: the model's reasoning used them up"),
@@ -417,7 +435,7 @@ def test_a_model_that_litellm_has_no_entry_for_is_one_without_a_price(model, mon
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1/v1"])
 def test_a_provider_that_litellm_does_not_know_is_named(url):
-    with pytest.raises(UserError, match="llm.model vllm/toy: LiteLLM knows no provider 'vllm'|knows no provider 'meta-llama'.*openai/NAME"):
+    with pytest.raises(UserError, match="llm.model meta-llama/Llama-3: LiteLLM knows no provider 'meta-llama'.*openai/NAME"):
         llm.check_key(settings(url, model="meta-llama/Llama-3"))
 
 
@@ -438,4 +456,4 @@ def test_many_at_once_are_refused_once_each_at_most_and_the_memory_is_one(tmp_pa
 
 def test_parse_is_given_the_answer_alone():
     line = {"gen_ai.response.finish_reasons": ["stop"], "refusal": None, "outcome": "answered", "text": f'<think>{{"a": 1}}</think>{LISTED}'}
-    assert answers.judged(line, parse, ())[0].entities == ["Mira", "Varn"] and json.loads(LISTED)
+    assert answers.judged(line, parse, ())[0].entities == ["Mira", "Varn"]

@@ -12,6 +12,7 @@ from closedbook.generation.strategies import centrality
 from closedbook.llm import answers
 from closedbook.records import Document
 from closedbook.stages import documents
+from closedbook.sources.formats import lines
 from closedbook.util import units
 
 CHINESE = ("海斯特的灯塔燃烧了九个冬天，伊德拉·莫尔每晚都修剪灯芯。洪水来的时候，她把船系在灯塔的柱子上，救了四十个人。\n\n"
@@ -98,6 +99,7 @@ def test_the_extractive_generator_finds_sentences_of_a_chinese_entity_and_puts_n
 
 def test_chinese_entities_that_stand_in_one_sentence_meet():
     assert centrality.meetings(CHINESE, ["灯塔", "玛拉", "莫尔"])["灯塔", "玛拉"] == 2
+    assert not centrality.meetings("灯塔在海边。\n\n玛拉写书。", ["灯塔", "玛拉"]), "a paragraph apart"
 
 
 def test_an_echo_of_chinese_is_reported(tmp_path):
@@ -119,3 +121,9 @@ def test_texts_without_a_word_are_no_hits():
 @pytest.mark.parametrize("mark", "?？؟⁇")
 def test_a_question_mark_of_any_script_is_one(mark):
     assert question._codes(f"谁建造了它{mark}").tolist() == question._codes("谁建造了它 ?").tolist()
+
+
+def test_lines_of_a_chinese_page_have_no_space_between_them_and_a_paragraph_ends_at_its_full_stop():
+    texts = ("灯塔在海边，冬天", "很冷。", "玛拉写了一本书")
+    box = [lines.Line(text=text, left=0, right=10 * len(text), bottom=-10 * number, height=10) for number, text in enumerate(texts)]
+    assert lines.paragraphs([box]) == ["灯塔在海边，冬天很冷。", "玛拉写了一本书"]

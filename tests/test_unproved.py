@@ -112,8 +112,8 @@ def test_other_libraries_than_the_locks_and_than_each_other(records):
 
 def test_code_that_no_commit_holds(records):
     records["corpora/a"]["recipe"]["code"], records["entities/d"]["recipe"]["code"] = LOST, UNCOMMITTED
-    assert about(records) == ["the code of the step entities is in no commit, only in this folder",
-                              "the code of the step corpora is in none of the newest 200 commits that changed it, nor in this folder"]
+    assert about(records) == ["the code of the stage entities is in no commit, only in this folder",
+                              "the code of the stage corpora is in none of the newest 200 commits that changed it, nor in this folder"]
 
 
 def test_a_tree_that_is_not_committed(records):

@@ -15,7 +15,7 @@ YAML_12.sort_base_mapping_type_on_output = False  # a person's first relation is
 def load_with(folder: Path, path: str, value):
     """The shipped world with one part set to a value, or taken out (None)."""
     data = YAML_12.load(language.WORLD)
-    *parts, last = path.split(".")
+    *parts, last = (int(part) if part.isdigit() else part for part in path.split("."))
     place = data
     for part in parts:
         place = place[part]
@@ -33,7 +33,7 @@ def load_with(folder: Path, path: str, value):
     ("names.women", "Mara, , Iris", "names.women must be text, with no word"), ("descriptions.object", {}, "descriptions.object must be text"),
     ("introductions.person", "There was {nobody}", "introductions.person: nothing fills {nobody}"),
     ("lead_ins.narrative.plain", "often", "lead_ins.narrative.plain must be a number from 0 to 1"), ("fillers", "It rained", "fillers: must be 8"),
-    ("relations", [], "must hold names"), ("relations.fear.of", "tree", "relations.fear.of must be one of person"),
+    ("values.5", "red, green", "5 must be in quotes"), ("names.0", "a, b", "0 must be in quotes"), ("relations", [], "must hold names"), ("relations.fear.of", "tree", "relations.fear.of must be one of person"),
     ("relations.mentor.value", "tree", "relations.mentor: its value must be one of person, building"), ("values.fear", None, "relations.fear: its value"),
     ("relations.fear.questions", None, "relations.fear.questions must be text"),
     ("relations.fear.narrative", "feared {title}", "relations.fear.narrative: nothing fills {title}"),

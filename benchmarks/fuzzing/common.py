@@ -31,7 +31,7 @@ def as_command(function: Callable) -> None:
 
 
 def forecast(sections: dict | None = None) -> None:
-    """Plan, as every command does, and return what each document would be asked; by params.yaml as it is, where none are given."""
+    """Forecast, which plans as every command does; by params.yaml as it is, where no sections are given."""
     for name in ("src", "evals"):
         Path(name).symlink_to(ROOT / name)
     if sections is not None:

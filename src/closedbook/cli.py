@@ -1,4 +1,4 @@
-"""The command line: every step as its rule runs it, and the commands that look after the results."""
+"""The command line: every job as its rule runs it, and the commands that look after the results."""
 
 import argparse
 import os
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument("--shard", type=Path, help="a JSON file that lists them")
     job.add_argument("--processes", type=int, default=1, help="that share jobs which do not wait for a model (1)")
     _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STAGES)
-    _add(commands, "verify", _verify, "fail unless all results of a step are fresh").add_argument("name", choices=STAGES)
+    _add(commands, "verify", _verify, "fail unless all results of a stage are fresh").add_argument("name", choices=STAGES)
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
     fresh = _add(commands, "fresh", _fresh, "say what is stale, and why")
     fresh.add_argument("--strict", action="store_true", help="count results of other library versions as stale too, and exit with 1 if anything is")

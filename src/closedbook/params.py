@@ -375,8 +375,8 @@ class Params(Settings):
     @classmethod
     def _names_fit_paths(cls, arms):
         for name in arms:
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name == "base" or name.startswith(API):
-                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base', and not {API!r} at the beginning")
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in ("base", "corpora") or name.startswith(API):
+                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base' or 'corpora', and not {API!r} at the beginning")
         return arms
 
     @field_validator("arms")
@@ -425,7 +425,7 @@ def _checked(kind: type[Settings], data, path):
 def typed(sections: dict) -> SimpleNamespace:
     """The settings in a recipe as the classes above, holding no more than the recipe does.
 
-    A step is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
+    A stage is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
     fields = {name: field.annotation for name, field in Params.model_fields.items()}
     kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel}

@@ -8,11 +8,6 @@ from dataclasses import asdict, replace
 from closedbook.records import Document, EntityList, Section
 from closedbook.util import units
 
-SENTENCE = re.compile(
-    rf"\S.*?(?:[.!?…]+[\"'”’)\]]*(?=\s)|[{units.FULL_STOPS}]+[{units.CLOSING}]*|(?<=[{units.UNSPACED}])(?=\s)|$)", re.DOTALL
-)
-"""ends where scripts that have no spaces between words have one, too"""
-
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +49,7 @@ def merged(lists: list[EntityList], most: int) -> EntityList:
         names.setdefault(name.casefold(), name)
     by_model = [each for each in lists if each.made_by == "llm"]
     fell_back = [f"part {each.section}: {each.why}" for each in lists if each.why]
-    return EntityList(document=lists[0].document, summary=" ".join(each.summary for each in lists), entities=list(names.values())[:most],
+    return EntityList(document=lists[0].document, summary=units.joined([each.summary for each in lists]), entities=list(names.values())[:most],
                       made_by="llm" if by_model else "spacy", why="; ".join(fell_back) or None, maker=(by_model or lists)[0].maker, call=None,
                       sections=lists)
 
@@ -64,7 +59,7 @@ def _parts(paragraph: str, words: int) -> list[tuple[str, str]]:
     if units.count(paragraph) <= words:
         return [("\n\n", paragraph)]
     line, found, end = " ".join(paragraph.split()), [], 0
-    for piece in (piece for sentence in SENTENCE.findall(line) for piece in units.pieces(sentence, words)):
+    for piece in (piece for sentence in units.sentences(line) for piece in units.pieces(sentence, words)):
         start = line.index(piece, end)
         found.append((line[end:start] if found else "\n\n", piece))
         end = start + len(piece)

@@ -113,7 +113,7 @@ def _code(jobs: list[Job]) -> list[str]:
         return ["no git repository here: no commit says what code and parameters these are"]
     made = dict.fromkeys((job.step, commit.code_of(job)) for job in jobs)
     commits = commit.holding(code for _, code in made)
-    lost = dict.fromkeys(f"the code of the step {step} {'is in no commit, only in this folder' if commits[code] == '' else commit.NOT_FOUND}"
+    lost = dict.fromkeys(f"the code of the stage {step} {'is in no commit, only in this folder' if commits[code] == '' else commit.NOT_FOUND}"
                          for step, code in made if not commits[code])  # fmt: skip
     changed = [line[3:] for line in git("status", "--porcelain", "--", *DECIDES).splitlines()]
     return list(lost) + ([f"not committed, so in nobody's history but this folder's: {_some(changed, 'file')}"] if changed else [])

@@ -87,14 +87,14 @@ class Account:
         """The number of a request that may now leave, or why it may not; it holds a slot."""
         with self._transaction() as database:
             database.execute("DELETE FROM in_flight WHERE slot = ?", (slot,))  # whoever was there died
-            if reached := self.reached(most, limits):
+            if reached := self._reached(most, limits):
                 return reached
             database.execute("UPDATE total SET calls = calls + 1, tokens = tokens + ?, usd = usd + ?", (most.tokens, most.usd or 0.0))
             request = _insert(database, (_day(time.time()), *self._about, OPEN, *most))
             database.execute("INSERT INTO in_flight VALUES (?, ?)", (slot, request))
             return request
 
-    def reached(self, most: Amount, limits: Limits) -> Reached | None:
+    def _reached(self, most: Amount, limits: Limits) -> Reached | None:
         """The limit that a request would break; of several, one that stays broken."""
         wanted = {"max_calls": 1, "max_tokens": most.tokens, "max_usd": most.usd or 0.0}
         spent = dict(zip(wanted, self._database.execute("SELECT calls, tokens, usd FROM total").fetchone()))

@@ -91,7 +91,7 @@ def _text_fields(message) -> list[str]:
 def _finish_reason(choice) -> str:
     """LiteLLM calls what it does not know a stop, and errors too; the provider's own word stands beside it."""
     own = (getattr(choice, "provider_specific_fields", None) or {}).get("native_finish_reason")
-    return own if own and choice.finish_reason == "stop" and own.lower() not in ENDS else choice.finish_reason
+    return str(own) if own and choice.finish_reason == "stop" and str(own).lower() not in ENDS else choice.finish_reason
 
 
 def from_json(text: str, kind: type[BaseModel]) -> BaseModel:

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from closedbook.llm import library
-from closedbook.llm.requests import SETTINGS
+from closedbook.llm.requests import RENAMED, SETTINGS
 from closedbook.params import LanguageModel
 from closedbook.util import terminal
 from closedbook.util.errors import UserError
@@ -70,7 +70,7 @@ class Trouble(NamedTuple):
     """seconds that the server asks to wait, or 0"""
 
 
-def sorted_out(error: Exception, sent: frozenset[str] = frozenset(), heard: str | None = None) -> Trouble:
+def sorted_out(error: Exception, sent: frozenset[str], heard: str | None) -> Trouble:
     """`sent` holds those of SETTINGS that the request had; `heard` is the body that came with a status of success.
 
     Raises `error` again where no provider is to blame for it.
@@ -129,9 +129,9 @@ def _refused(told: str, status: int, sent: frozenset[str]) -> str | None:
     named = {setting: found.start() for setting, words in NAMED.items() if (found := re.search(words, told, re.IGNORECASE))}
     pointed = POINTED.search(told)
     first = pointed[1] if pointed and pointed[1] in sent else min(sent & named.keys(), key=named.get, default=None)
-    if first in ("max_tokens", None) and BOUND.search(told) and TOO_MUCH.search(told):
+    if first in ("max_tokens", RENAMED, None) and BOUND.search(told) and TOO_MUCH.search(told):
         return MAX_TOKENS
-    if not refuses or first is None or (first != "response_format" and TOO_MUCH.search(told)):
+    if not refuses or first not in SETTINGS or (first != "response_format" and TOO_MUCH.search(told)):
         return None
     return f"{first}_refused"
 

@@ -5,6 +5,7 @@ import re
 import unicodedata
 from functools import cache
 
+from closedbook.llm.requests import FIELDS, RENAMED
 from closedbook.params import OWN_MODELS, LanguageModel
 from closedbook.util.errors import UserError
 
@@ -40,8 +41,7 @@ def lacks(model: str) -> frozenset[str]:
     takes = set() if model in OWN_MODELS else set(litellm().get_supported_openai_params(model=model) or ())
     if not takes:
         return frozenset()  # it has no list of this provider
-    lacking = {setting for setting in ("response_format", "seed", "temperature") if setting not in takes}
-    return frozenset(lacking | ({"max_tokens"} if "max_completion_tokens" in takes and "max_tokens" not in takes else set()))
+    return frozenset((FIELDS.keys() - takes) | ({"max_tokens"} if RENAMED in takes and "max_tokens" not in takes else set()))
 
 
 def check_key(llm: LanguageModel, section: str = "llm") -> None:

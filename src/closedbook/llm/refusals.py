@@ -7,7 +7,7 @@ import fcntl
 import json
 from pathlib import Path
 
-from closedbook.llm.requests import RENAMED
+from closedbook.llm.requests import RENAMED, SETTINGS
 from closedbook.params import LanguageModel
 
 NAME = "refused.jsonl"
@@ -35,10 +35,19 @@ class Refusals:
         return [self._said(setting) for setting in new]
 
     def _in(self, lines: bytes) -> frozenset[str]:
-        found = [json.loads(line) for line in lines.splitlines(keepends=True) if line.endswith(b"\n")]
-        return frozenset(one["setting"] for one in found if {**one, **self._whose} == one)
+        whole = filter(None, map(_record, (line for line in lines.splitlines(keepends=True) if line.endswith(b"\n"))))
+        return frozenset(one["setting"] for one in whole if {**one, **self._whose} == one)
 
     def _said(self, setting: str) -> str:
         where = f"{self._whose['model']}{' at ' + self._whose['api_base'] if self._whose['api_base'] else ''}"
         done = f"sent as {RENAMED}" if setting == "max_tokens" else "left out"
         return f"{where} takes no {setting}: {done} from now on (noted in {self._path}; without that file it is tried again)"
+
+
+def _record(line: bytes) -> dict | None:
+    """None of a line that says nothing, as where the file was edited: what it said is tried once more."""
+    try:
+        one = json.loads(line)
+    except ValueError:
+        return None
+    return one if isinstance(one, dict) and one.get("setting") in SETTINGS else None

@@ -15,7 +15,7 @@ RENAMED = "max_completion_tokens"
 FIELDS = {"response_format": "schema", "seed": "gen_ai.request.seed", "temperature": "gen_ai.request.temperature"}
 """what the ledger calls those that are left out"""
 SCHEMA_REFUSED = "schema_refused"
-"""what ledgers of before hold of a request that was sent again without its schema"""
+"""what ledgers of earlier versions hold of a request that was sent again without its schema"""
 
 
 @dataclass(frozen=True, kw_only=True)

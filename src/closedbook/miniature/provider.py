@@ -1,6 +1,6 @@
 """The scripted generator as a model, miniature/author: asked by the same client, through the same ledger and checks as one behind an API.
 
-He answers within the process and without LiteLLM, whose import takes longer than all that he writes about a book.
+It answers within the process and without LiteLLM, whose import takes longer than all that it writes about a book.
 """
 
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ def version() -> str:
 
 
 async def complete(messages: list[dict], seed: int) -> SimpleNamespace:
-    """His answer, as much of an OpenAI response as the client reads."""
+    """The answer, as much of an OpenAI response as the client reads."""
     from closedbook.miniature import author
 
     text = author.answer(messages[-1]["content"], seed)

@@ -1,4 +1,4 @@
-"""Whether a world.yaml is of one shape with the shipped one: its parts, what each is, and only such fields in a form as are filled there."""
+"""Whether a world.yaml has the shape of the shipped one: the same parts, each of the same kind, and no {field} in a form that nothing fills."""
 
 import re
 
@@ -15,6 +15,9 @@ def problem(world, shipped: dict) -> str | None:
     values = world.get("values") if relations else None
     if not isinstance(relations, dict) or not isinstance(values, dict):
         return f"it must hold {', '.join(shipped)}"
+    parts = (part for part in (relations, values, world.get("names")) if isinstance(part, dict))
+    if unquoted := [name for part in parts for name in part if not isinstance(name, str)]:
+        return f"{unquoted[0]!r} must be in quotes: YAML does not read it as text"
     pair = shipped["names"]["place"]
     like = {**shipped, "values": {name: pair if isinstance(value, dict) else "" for name, value in values.items()},
             "relations": dict.fromkeys(relations, _relation(shipped))}  # fmt: skip

@@ -1,6 +1,6 @@
 """How the miniature's scripted generator condenses a book and asks about it: each fact by full names, in words that no question of a test has.
 
-A question of his shows a sentence with a gap, or asks for all that the book tells of somebody; those of the tests ask for one value
+A question of its own shows a sentence with a gap, or asks for all that the book tells of somebody; those of the tests ask for one value
 in the words of world.yaml.
 """
 

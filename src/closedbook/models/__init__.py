@@ -52,7 +52,7 @@ def stored_dtype(reference: Path):
 
 
 def pinned(model: Path) -> dict:
-    """What base.json says of a base, or of the one that a run began with; of their folder."""
+    """The base.json of a base's folder, or, for a run's folder, that of the base it began with."""
     place = model / "base.json"
     return files.read_json(place) if place.exists() else files.read_json(model / "run.json")["base"]
 
@@ -68,7 +68,7 @@ def source(reference: Path) -> tuple[str, str | None]:
 
 
 def pretrained_tokenizer(name: str, revision: str | None, *, mended: bool = True):
-    """`mended`: that does not end texts itself, as training does that and scoring asks for what follows."""
+    """`mended`: without the end that it may set after a text: training sets that, and scoring asks for what follows."""
     from transformers import AutoTokenizer
 
     quiet()

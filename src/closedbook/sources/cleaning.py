@@ -18,7 +18,7 @@ UNSEEN = re.compile(
 
 
 def clean(text: str) -> str:
-    """A text with line feeds for all line ends, and without control characters but tabs, soft hyphens and characters of no width.
+    """A text with line feeds for all line ends, and without soft hyphens, characters of no width, and control characters other than tabs.
 
     Joiners stay where they follow a letter of a script that needs them (Persian, Hindi) or an emoji. Marks of writing direction go.
     """

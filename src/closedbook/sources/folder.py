@@ -59,7 +59,7 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
         try:
             formats.bounds.check_file(file)
             found[name] = _converted(file, name) if file.suffix.lower() in formats.CONVERTERS else _text(file, name, unused)
-            formats.bounds.check_text(len(found[name].text))
+            formats.bounds.check_length(len(found[name].text))
         except formats.Unreadable as problem:
             unreadable.append(f"{file}: {problem}")
         except OSError as problem:

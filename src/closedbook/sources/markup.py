@@ -1,6 +1,7 @@
 """What a browser shows of HTML: its paragraphs, and what the page says of itself.
 
-The parser (libxml2's) hands over tags and text as it reads, so time and memory grow with the length of a page alone, however deep it is.
+The parser (libxml2's) hands over tags and text as it reads, so time and memory grow with the length of a page alone, however deep it
+is; but each end tag that ends nothing is looked for in all elements that are open.
 """
 
 import re
@@ -15,6 +16,8 @@ BLOCKS = frozenset("""
 """.split())
 UNSEEN = frozenset("audio canvas datalist iframe noembed noframes noscript object rp script style template title video".split())
 """elements whose text no browser shows"""
+VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
+"""elements that hold nothing, wherever the parser has them end"""
 PASSED_OVER = frozenset({"button", "nav", "select", "svg"})
 """elements that a browser shows and that hold no text to read"""
 INVISIBLE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
@@ -55,7 +58,7 @@ class Page:
         if tag == "title" and not (self.title or self._open or self._unseen):
             self._open.append((tag, len(self._parts)))
         elif self._unseen or tag in UNSEEN or "hidden" in attributes or INVISIBLE.search(attributes.get("style") or ""):
-            self._unseen += 1
+            self._unseen += tag not in VOID
             return
         self._noted(tag, {name: value or "" for name, value in attributes.items()})
         if tag in BLOCKS:
@@ -71,7 +74,7 @@ class Page:
 
     def end(self, tag: str) -> None:
         if self._unseen:
-            self._unseen -= 1
+            self._unseen -= tag not in VOID
             return
         if self._open and self._open[-1][0] == tag:
             self._closed(*self._open.pop())

@@ -168,8 +168,8 @@ def _object(where: str, pairs: list[tuple[str, object]]) -> dict:
         if wrong := next((each for each in values if isinstance(each, float) and not math.isfinite(each)), None):
             raise UserError(f"{where}: {short(name)[1:-1]}: {wrong} is no number that can be: give one, or null")
     if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        given = [name for name, _ in pairs]
+        twice = next(name for name in given if given.count(name) > 1)
         raise UserError(f"{where}: {short(twice)[1:-1]}: is there twice: keep one of them")
     return fields
 

@@ -1,4 +1,4 @@
-"""The api_models step: a model behind an API answers the questions that runs are scored on.
+"""The api_models stage: a model behind an API answers the questions that runs are scored on.
 
     PYTHONPATH=src python -m closedbook job scores/api-NAME
 """

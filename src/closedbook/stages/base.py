@@ -88,7 +88,7 @@ def _pinned(load: str, revision: str | None) -> dict:
 
 
 def _check_receipt(folder: Path, digests: dict[str, str]) -> None:
-    """A base that was made by this step can come with the receipt of its making; its files must then be those that were made."""
+    """A base that was made by this stage can come with the receipt of its making; its files must then be those that were made."""
     if RECEIPT not in digests:
         return
     made = {Path(name).name: digest for name, digest in files.read_json(folder / RECEIPT)["outputs"].items()}

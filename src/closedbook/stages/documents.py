@@ -1,4 +1,4 @@
-"""The documents step: an article becomes a document of clean paragraphs, and its questions a file of their own.
+"""The documents stage: an article becomes a document of clean paragraphs, and its questions a file of their own.
 
     PYTHONPATH=src python -m closedbook job documents/ID
 """
@@ -17,7 +17,6 @@ from closedbook.util import files, units
 
 HEADING = re.compile(r"#{1,6} ")
 ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")
-SENTENCE_END = re.compile(rf"[.!?:{units.FULL_STOPS}][{units.CLOSING}]*$")
 STRAY_SPACE = re.compile(r"(?<![.]) ([,.])(?=[\"'”’)]|$| (?!\.))")
 
 
@@ -68,7 +67,7 @@ def plain_paragraphs(text: str, title: str) -> list[str]:
 def _begins_paragraph(line: str, before: str, width: int | None, title: str) -> bool:
     if not (line and before) or HEADING.match(before) or HEADING.match(line) or ITEM.match(line):
         return True
-    if width is None or not (SENTENCE_END.search(before) or before.casefold() == title.casefold()):
+    if width is None or not (units.PARAGRAPH_END.search(before) or before.casefold() == title.casefold()):
         return False
     return len(before) + 1 + len(units.words(line)[0]) <= width
 

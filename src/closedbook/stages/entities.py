@@ -1,4 +1,4 @@
-"""The entities step: a document's summary and salient entities, from a language model or from spaCy."""
+"""The entities stage: a document's summary and salient entities, from a language model or from spaCy."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The judgements step: a model says of some passages whether their documents support them. A sample, and a model's word: no proof.
+"""The judgements stage: a model says of some passages whether their documents support them. A sample, and a model's word: no proof.
 
     PYTHONPATH=src python -m closedbook job judgements/judgements
 """

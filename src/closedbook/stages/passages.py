@@ -1,4 +1,4 @@
-"""The passages step: what a strategy writes about one document, by a language model or from the document's own sentences."""
+"""The passages stage: what a strategy writes about one document, by a language model or from the document's own sentences."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine

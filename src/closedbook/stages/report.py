@@ -1,4 +1,4 @@
-"""The report step: how much is known closed-book, how sure that is, and what was taught, dropped, replaced by a fallback and paid."""
+"""The report stage: how much is known closed-book, how sure that is, and what was taught, dropped, replaced by a fallback and paid."""
 
 import base64
 import csv

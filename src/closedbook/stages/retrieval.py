@@ -1,4 +1,4 @@
-"""The retrieval step: for each question, the chunks of all documents that are most like it.
+"""The retrieval stage: for each question, the chunks of all documents that are most like it.
 
     PYTHONPATH=src python -m closedbook job retrieval/retrieval
 """

@@ -1,4 +1,4 @@
-"""The scores step: what lm-evaluation-harness measures of a model that answers closed-book, open-book, or with retrieved chunks.
+"""The scores stage: what lm-evaluation-harness measures of a model that answers closed-book, open-book, or with retrieved chunks.
 
     PYTHONPATH=src python -m closedbook job scores/RUN
 """

@@ -26,8 +26,13 @@ FULL_STOPS = "。！？｡．။។༎"
 """end a sentence without a space after them"""
 CLOSING = "\"'”’)\\]」』）】》〉"
 """may follow a sentence's end, as in a character class"""
+SENTENCE_END = re.compile(rf"[.!?…]+[{CLOSING}]*(?=\s)|[{FULL_STOPS}]+[{CLOSING}]*|(?<=[{UNSPACED}])(?=\s)")
+"""in running text; in scripts without spaces a space may end a sentence too"""
+PARAGRAPH_END = re.compile(rf"[.!?:{FULL_STOPS}][{CLOSING}]*$")
+"""how the last line of a paragraph may end"""
 QUESTION_MARK = re.compile("[?？؟՞፧⸮⁇⁈⁉]")
 
+_SENTENCE = re.compile(rf"\S.*?(?:{SENTENCE_END.pattern}|$)", re.DOTALL)
 _HAS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _WORD = re.compile(rf"[^\s\w]*[{UNSPACED}][^\s\w]*|[^\s{UNSPACED}]+")
 _LETTERS = re.compile(rf"[{UNSPACED}][{MARKS}]*|(?:[^\W_{UNSPACED}]+[{MARKS}]*)+")
@@ -44,6 +49,11 @@ def words(text: str) -> list[str]:
 
 def count(text: str) -> int:
     return len(words(text))
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text as they stand, by their ends alone: "Mr." ends one."""
+    return _SENTENCE.findall(text)
 
 
 def pieces(text: str, size: int) -> list[str]:

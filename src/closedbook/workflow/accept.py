@@ -21,7 +21,7 @@ def accept(plan: Plan, what: str, why: str) -> list[Path]:
         raise UserError(f"{what}: not a result of this plan: give a file under results/, a stage, or a pattern of jobs as closedbook fresh names them")
     changed = {receipt: known for receipt, recipe in chosen if (known := _accepted(receipt, recipe, why))}
     if not changed:
-        raise UserError(f"{what}: the code of its step has not changed; closedbook fresh says what else may be stale")
+        raise UserError(f"{what}: the code of its stage has not changed; closedbook fresh says what else may be stale")
     for receipt, known in changed.items():
         receipts.keep(receipt, known)
     return list(changed)
@@ -32,13 +32,13 @@ def _chosen(plan: Plan, what: str) -> list[Job]:
     if what in made:
         return [made[what]]
     if Path(what).is_relative_to("results"):
-        return [job for job in made.values() if what in files.read_json(job.receipt)["outputs"]]
+        return [job for job in made.values() if what in receipts.outputs(job.receipt)]
     return [job for job in made.values() if job.place == what or fnmatchcase(job.name, what)]
 
 
 def _accepted(receipt: Path, recipe: dict, why: str) -> dict | None:
     """A receipt's record with the code of now; None where it has that already."""
-    known = files.read_json(receipt)
+    known = receipts.read(receipt)
     if reason := receipts.stale_reason(receipt, known["recipe"], receipts.Hashes.here()):
         raise UserError(f"{receipt}: {reason}, whatever its code: it must be made again")
     before, known["recipe"]["code"] = known["recipe"]["code"], recipe["code"]

@@ -49,11 +49,10 @@ def _read(params: Params, made_from: str) -> Articles:
 def _remembered(made_from: str) -> Articles | None:
     """What the last plan wrote, where it was made from the same and every file is as it was."""
     known = files.read_json(READ) if READ.is_file() else {}
-    if known.get("made_from") != made_from or not all((FOLDER / name).is_file() for name in known["sha256"]):
+    hashes = {FOLDER / name: sha256 for name, sha256 in known.get("sha256", {}).items()}
+    if known.get("made_from") != made_from or not all(path.is_file() and files.sha256_file(path) == sha256 for path, sha256 in hashes.items()):
         return None
-    texts = {FOLDER / name: (FOLDER / name).read_text(encoding="utf-8") for name in known["sha256"]}
-    whole = all(files.sha256_text(text) == known["sha256"][path.name] for path, text in texts.items())
-    return Articles(known["documents"], texts, made_from) if whole else None
+    return Articles(known["documents"], {path: path.read_text(encoding="utf-8") for path in hashes}, made_from)
 
 
 def _made_from(params: Params) -> str:

@@ -31,7 +31,7 @@ def run_stage(stage: str) -> None:
         leftovers.clear()
         keep([stage])
         _make_folders(stage)
-    if stage in map(upkeep.stage_of, plan.receipts()):
+    if any(job.place == stage for job in plan.jobs.values()):
         for command in (["snakemake", "-s", f"rules/{stage}.smk"], ["closedbook", "verify", stage]):
             status = subprocess.run([sys.executable, "-m", *command]).returncode
             if status:
@@ -52,7 +52,8 @@ def commit(plan: Plan) -> list[str]:
     if not is_here():
         return ["not recorded in dvc.lock: DVC needs a git repository", *left]
     verdicts = upkeep.check(plan)
-    done = [stage for stage in STAGES if not any(reason for receipt, reason in verdicts.items() if upkeep.stage_of(receipt) == stage)]
+    stale = {upkeep.stage_of(receipt) for receipt, reason in verdicts.items() if reason}
+    done = [stage for stage in STAGES if stage not in stale]
     for stage in done:
         _make_folders(stage)
     done = [stage for stage in done if _has_read(stage)]
@@ -71,7 +72,10 @@ def commit(plan: Plan) -> list[str]:
 def keep(stages: list[str]) -> str | None:
     """Give dvc.lock a name if what it says of these stages is neither in a commit nor kept already; returns the new name."""
     text = _text()
-    if not is_here() or _objects(text, stages) <= set(OBJECT.findall(_git("log", "--all", "--patch", "--format=", "--", str(LOCK)) + "\n".join(kept().values()))):
+    if not is_here() or not (said := _objects(text, stages)):
+        return None
+    held = _git("log", "--all", "--patch", "--format=", "--", str(LOCK)) + "\n".join(kept().values())
+    if said <= set(OBJECT.findall(held)):
         return None
     blob = _git("hash-object", "-w", "--stdin", given=text).strip()
     name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{blob[:8]}"

@@ -58,7 +58,7 @@ def _read(path: Path) -> dict:
     recipe = files.read_json(path)
     stage = STEPS[recipe["step"]]
     if recipe["code"] not in (stage.code(), stage.code(EXTRACTIVE)):
-        raise UserError(f"{path}: the code of the step {recipe['step']} was changed since the run began: start it again")
+        raise UserError(f"{path}: the code of the stage {recipe['step']} was changed since the run began: start it again")
     return recipe
 
 

@@ -11,9 +11,8 @@ from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
 from closedbook.workflow.plan import Plan
-from closedbook.workflow.registry import STAGES, folders
+from closedbook.workflow.registry import RESULTS, STAGES, folders
 
-RESULTS = receipts.FOLDER.parent
 IGNORED = RESULTS / ".dvcignore"
 """for DVC, which neither records nor removes what is listed there; beside the stages' folders, since DVC allows none in them"""
 

@@ -19,8 +19,6 @@ from closedbook.workflow.receipts import LIMITS, WORK
 from closedbook.workflow.registry import Job
 
 BASE_REPLAY = "results/base/replay.jsonl"
-
-
 KEPT = WORK / "planned.json"
 """the hash of each file that the last plan wrote: the plan of an older state stays where its results are brought back, and nothing must run"""
 
@@ -106,7 +104,7 @@ def _check_replay(path: str) -> None:
 def _keep(wanted: dict[Path, str]) -> None:
     """Make the folders of recipes and articles hold just these files, touching none that is right already."""
     for path, text in wanted.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not path.exists() or files.sha256_file(path) != files.sha256_text(text):
             files.write_text(path, text)
     for path in [*(WORK / "recipes").rglob("*.json"), *(WORK / "sources").rglob("*.json")]:
         if path not in wanted:

@@ -137,14 +137,6 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(filter(Path.is_file, found))
 
 
-def places(job: str) -> tuple[str, ...]:
-    """How the paths begin that a job writes to, for where its receipt can't say it."""
-    step, _, about = job.partition("/")
-    if about == step:  # base, judgements, retrieval and report
-        return (f"results/{step}/",)
-    return f"results/{job}.", f"results/{job}/", *([f"results/questions/{about}."] if step == "documents" else [])
-
-
 def read(receipt: Path) -> dict:
     """Raises UserError for a file that is no receipt, or was edited."""
     return parsed(receipt.read_bytes(), str(receipt))
@@ -222,7 +214,7 @@ def in_words(part: str, name: str, before, after) -> str:
         return f"parameter {name} changed {before} → {after}"
     if part in ("prompts", "assets"):
         return f"{part[:-1]} {name} changed"
-    return {"code": f"code of the step {name} changed", "documents": "the list of documents changed"}.get(part, "what it reads changed")
+    return {"code": f"code of the stage {name} changed", "documents": "the list of documents changed"}.get(part, "what it reads changed")
 
 
 def _flat(settings: dict, prefix: str = "") -> dict:

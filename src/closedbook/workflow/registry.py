@@ -285,8 +285,7 @@ def planned(params: Params, bound: Bound) -> dict[str, dict]:
 
 def job(name: str, recipe: dict) -> Job:
     """The job of a name, under its recipe."""
-    place, _, about = name.partition("/")
-    stage = STEPS[recipe["step"]]
+    stage, about = STEPS[recipe["step"]], name.partition("/")[2]
     return Job(name=name, stage=recipe["step"], recipe=recipe_of(name), files=stage.files(about.split("/"), recipe))
 
 
@@ -313,3 +312,12 @@ def recipe_of(job: str) -> str:
 def folders(stage: str) -> list[Path]:
     """Those that a stage owns: its results, and the receipts of them."""
     return [RESULTS / stage, FOLDER / stage, *(RESULTS / folder for folder in STAGES[stage].folders)]
+
+
+def places(job: str) -> tuple[str, ...]:
+    """How the paths begin that a job writes to, for where its receipt can't say it."""
+    place, _, about = job.partition("/")
+    if about == place:
+        return (f"{RESULTS / place}/",)
+    owned = STAGES[place].folders if place in STAGES else ()
+    return tuple(f"{RESULTS / folder / about}{end}" for folder in (place, *owned) for end in "./")

@@ -64,8 +64,9 @@ class Run:
             files.write_json(self.shard_file(name), [job for job in jobs if job in self.due])
 
     def commit(self) -> None:
-        """Record what is fresh, under the lock of this run."""
-        upkeep.under(self._lock, "commit")
+        """Record what is fresh, under the lock of this run. Raises UserError where that fails."""
+        if upkeep.under(self._lock, "commit"):
+            raise UserError("the results are made, but not recorded in dvc.lock: closedbook commit says why, above; mend that, and run it by hand")
 
     @cached_property
     def forced(self) -> set[str]:

@@ -17,6 +17,7 @@ from closedbook.workflow.receipts import WORK
 HELD = "CLOSEDBOOK_LOCK"
 """environment variable: the number of a file by which a run shares its lock with a command that it starts"""
 
+
 def hold(command: str):
     """The lock that a live run holds, given back by the kernel however the run ends. Raises UserError that names the holder.
 

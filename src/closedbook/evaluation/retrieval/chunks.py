@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from closedbook.records import Document
 from closedbook.util import units
 
-BOUNDS = (re.compile(r"(?=\n\n)"), re.compile(rf"[.!?…][\"'”’)\]]*(?=\s)|[{units.FULL_STOPS}][{units.CLOSING}]*"), re.compile(r"(?=\s)"))
+BOUNDS = (re.compile(r"(?=\n\n)"), units.SENTENCE_END, re.compile(r"(?=\s)"))
 """where a chunk may end, best first: after a paragraph, a sentence, a word"""
 
 

@@ -8,6 +8,7 @@ from closedbook.generation.extractive import english, mentions, recurring
 from closedbook.generation.extractive.mentions import Evidence, Mention, singular
 from closedbook.generation.extractive.reading import Sentence, pipeline, sentences
 from closedbook.records import Document
+from closedbook.util import units
 
 SUMMARY_SENTENCES = 6
 SUMMARY_ENTITIES = 5
@@ -163,7 +164,7 @@ def _summary(document: Document, read: list[Sentence], chosen: list[Mention]) ->
     best = [max(stretch, key=lambda place: (_tells(read[place]), weights[place], -place)) for stretch in stretches]
     about = ", ".join(mention.name for mention in chosen[:SUMMARY_ENTITIES])
     opening = f"{document.byline} is about {about}." if about else f"{document.byline}."
-    return " ".join([opening, f'In the words of "{document.title}":', *(read[place].whole for place in best)])
+    return units.joined([opening, f'In the words of "{document.title}":', *(read[place].whole for place in best)])
 
 
 def _tells(sentence: Sentence) -> bool:

@@ -10,7 +10,7 @@ from closedbook.util import units
 from closedbook.util.errors import UserError
 
 END = re.compile(f"[.!?…{units.FULL_STOPS}]+")
-CLOSERS = frozenset(")]}”’»」』）】》")
+CLOSERS = frozenset(")]}”’»」』）】》〉")
 DASHES = re.compile(r"(—|--+|…)")
 UNSPACED = re.compile(rf"(—|--+|…|[{units.UNSPACED}][{units.MARKS}]*|[^\w\s])")
 HEADING_WORDS = 14  # a longer line without a full stop is text all the same
@@ -107,7 +107,7 @@ def _untitled(line: str, title: str) -> str:
 
 
 def _is_heading(line: str) -> bool:
-    return units.count(line) <= HEADING_WORDS and not re.search(r"[.!?…:;,\"”’)—。！？；：，」』）》-]$", re.sub(r"^By .*", "", line))
+    return units.count(line) <= HEADING_WORDS and not re.search(rf"[.!?…:;,\"”’)—；：，」』）】》〉{units.FULL_STOPS}-]$", re.sub(r"^By .*", "", line))
 
 
 def sentences(document: Document) -> list[Sentence]:

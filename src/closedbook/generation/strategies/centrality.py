@@ -9,6 +9,7 @@ from itertools import combinations
 from closedbook.util import units
 
 ARTICLE = re.compile(r"^(the|an?)\s+", re.IGNORECASE)
+# its cuts are counted, and the counts decide which passages are asked for: it stays as it is (units.SENTENCE_END cuts elsewhere)
 SENTENCE_END = re.compile(rf"(?<=[.!?])[\"'”’)]*\s+|(?<=[{units.FULL_STOPS}])[{units.CLOSING}]*\s*")
 DIGITS = 9
 """of a rank that count: the last bits of a sum differ between processors, and an order must not"""
@@ -38,9 +39,10 @@ def meetings(text: str, entities: list[str]) -> Counter:
     """How many paragraphs and how many sentences name both of two entities, by pair in the order of the list."""
     patterns = {name: _pattern(name, entities) for name in entities}
     together = Counter()
-    for paragraph in units.apart(text).split("\n\n"):
+    for paragraph in text.split("\n\n"):
         for part in (paragraph, *SENTENCE_END.split(paragraph)):
-            named = [name for name, pattern in patterns.items() if pattern.search(part)]
+            words = units.apart(part)
+            named = [name for name, pattern in patterns.items() if pattern.search(words)]
             together.update(combinations(named, 2))
     return together
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.util import files
-from closedbook.workflow import receipts
+from closedbook.workflow import receipts, registry
 from closedbook.workflow.plan import KEPT, Plan
 from closedbook.workflow.receipts import WORK
 
@@ -16,7 +16,7 @@ def of_receipts(state: State) -> Iterator[Break]:
     known = {*state.history.readers, *(state.held.md5 if state.held else ())}
     for path, problem in state.unread.items():
         name = receipts.name(path)
-        its = [result for result in known if result.startswith(receipts.places(name))]
+        its = [result for result in known if result.startswith(registry.places(name))]
         yield Break(file=path, expected="a receipt as its job left it", found=problem, untrusted=sorted({name, *state.after(*its)}))
 
 

@@ -14,7 +14,6 @@ from closedbook.workflow import receipts
 
 KEPT = receipts.CACHE.parent / "nearest"
 NUMBER = 10
-SENTENCE = re.compile(rf"(?<=[.!?])\s+|(?<=[{units.FULL_STOPS}])\s*")
 
 
 def to(sentence: str) -> list[tuple[str, float]]:
@@ -34,7 +33,7 @@ def to(sentence: str) -> list[tuple[str, float]]:
 def excerpt(text: str, sentence: str) -> str:
     """The sentence of a text that shares most words with another one."""
     wanted = _words(sentence)
-    return max(SENTENCE.split(text), key=lambda part: len(wanted & _words(part)))
+    return max(units.sentences(text) or [text], key=lambda part: len(wanted & _words(part)))
 
 
 def _words(text: str) -> set[str]:

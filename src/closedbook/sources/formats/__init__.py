@@ -4,27 +4,21 @@ Nothing in a file is run, and nothing that it points to is fetched: text is take
 `bounds` says what a file may ask for, `apart` keeps a conversion to that.
 """
 
-import re
-from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from closedbook.sources.article import is_empty
-from closedbook.sources.formats import apart, bounds, docx, epub, html, pdf
-from closedbook.sources.formats.converted import Converted, Unreadable
+from closedbook.sources.formats import apart
+from closedbook.sources.formats import bounds as bounds
+from closedbook.sources.formats.conversion import CONVERTERS as CONVERTERS
+from closedbook.sources.formats.conversion import convert as convert
+from closedbook.sources.formats.converted import Converted
+from closedbook.sources.formats.converted import Unreadable as Unreadable
 from closedbook.util import files, fingerprint, terminal, units
 from closedbook.util.errors import UserError
 
-CONVERTERS: dict[str, Callable[[bytes], Converted]] = {
-    ".pdf": pdf.convert, ".docx": docx.convert, ".epub": epub.convert,
-    ".html": html.convert, ".htm": html.convert, ".xhtml": html.convert_xhtml,
-}
 LIBRARIES = {".pdf": "pdfminer.six", ".docx": "mammoth"}
 """those of the extra `formats`"""
-CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
-"""control characters that are no white space; nobody sees them"""
 KEPT = Path(".closedbook/converted")
 
 
@@ -51,7 +45,7 @@ def _converter(file: Path) -> list[str]:
     """What beside a file's bytes decides its text: this code, and the libraries' versions."""
     libraries = filter(None, (LIBRARIES.get(file.suffix.lower()), "lxml", "webencodings"))
     try:
-        return [fingerprint.digest("closedbook.sources.formats:convert"), *(f"{library} {installed(library)}" for library in libraries)]
+        return [fingerprint.digest("closedbook.sources.formats.conversion:convert"), *(f"{library} {installed(library)}" for library in libraries)]
     except ModuleNotFoundError as error:
         raise UserError(f"{file}: {file.suffix} files are read by {error.args[0]}, which is not installed: "
                         "pip install --editable '.[formats]', or take the file out of the folder") from None
@@ -60,25 +54,3 @@ def _converter(file: Path) -> list[str]:
 @cache
 def installed(library: str) -> str:
     return version(library)
-
-
-def convert(file: Path) -> Converted:
-    """As `read`, in this process and without memory: `apart` calls it."""
-    try:
-        converted = _clean(CONVERTERS[file.suffix.lower()](file.read_bytes()))
-        converted.text.encode("utf-8")
-    except Unreadable:
-        raise
-    except RecursionError:
-        raise Unreadable("its elements are nested too deeply to be read") from None
-    except Exception as error:  # a broken file can make a converter stumble anywhere
-        raise Unreadable(f"broken, or not what its name says ({type(error).__name__}: {' '.join(str(error).split())[:120]})") from error
-    bounds.check_text(len(converted.text))
-    if is_empty(converted.text, converted.is_html):
-        raise Unreadable("no text in it")
-    return converted
-
-
-def _clean(converted: Converted) -> Converted:
-    values = {name: getattr(converted, name) for name in ("title", "author", "license", "text")}
-    return replace(converted, **{name: CONTROL.sub("", value) for name, value in values.items() if value})

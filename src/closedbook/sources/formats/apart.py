@@ -14,7 +14,6 @@ from closedbook.sources.formats.converted import Converted, Unreadable
 
 PACKAGES = Path(__file__).parents[3]
 CHILD = "closedbook.sources.formats.child"
-"""by name: it imports the converters, which import this module"""
 TICK = 0.02
 """seconds between two looks at the memory"""
 

@@ -27,6 +27,6 @@ def check_file(file: Path) -> None:
         raise Unreadable(f"{size >> 20:,} MiB, and a file may have {FILE >> 20:,}: {REMEDY}")
 
 
-def check_text(length: int) -> None:
+def check_length(length: int) -> None:
     if length > TEXT:
         raise Unreadable(f"{length:,} characters of text or more, and a document may have {TEXT:,}: {REMEDY}")

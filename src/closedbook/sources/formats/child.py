@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from closedbook.sources import formats
+from closedbook.sources.formats import conversion
 from closedbook.sources.formats.converted import Unreadable
 
 
@@ -17,7 +17,7 @@ def main(file: str, seconds: str, parent: str) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard), hard))
     try:
-        said = formats.convert(Path(file)).as_dict()
+        said = conversion.convert(Path(file)).as_dict()
     except Unreadable as problem:
         said = {"unreadable": str(problem)}
     json.dump(said, sys.stdout)

@@ -1,6 +1,6 @@
 """DOCX files, through mammoth: its HTML keeps paragraphs, headings, lists, tables and notes, and of tracked changes the accepted text.
 
-What mammoth does not know is first put in terms that it knows (`rewritten`), or counted as left out.
+What mammoth does not know is first put in terms that it knows (`_rewritten`), or counted as left out.
 """
 
 import io

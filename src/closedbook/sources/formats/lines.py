@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SENTENCE_END = re.compile(r"[.!?:][\"'”’)\]]*$")
+from closedbook.util import units
+
 CUT = re.compile(r"(?<![^\W\d_])([^\W\d_]+)[-‐\u00ad]$")
 REST = re.compile(r"[^\W\d_]+")
 WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -30,7 +31,7 @@ def paragraphs(boxes: list[list[Line]]) -> list[str]:
     """The paragraphs of all boxes in order; one that goes on in the next box (or on the next page) is put together."""
     found: list[list[str]] = []
     for texts in (texts for box in boxes for texts in _of_box(box)):
-        if found and texts[0][0].islower() and not SENTENCE_END.search(found[-1][-1]):
+        if found and texts[0][0].islower() and not units.PARAGRAPH_END.search(found[-1][-1]):
             found[-1] += texts
         else:
             found.append(texts)
@@ -43,9 +44,9 @@ def _of_box(box: list[Line]) -> Iterator[list[str]]:
     left, right = min(line.left for line in box), max(line.right for line in box)
     texts = [box[0].text]
     for before, line in zip(box, box[1:]):
-        room = (len(line.text.split()[0]) + 1) * (line.right - line.left) / len(line.text)
+        room = (len(units.words(line.text)[0]) + 1) * (line.right - line.left) / len(line.text)
         indented = line.left - left > INDENT * line.height and before.left - left < INDENT * line.height
-        if SENTENCE_END.search(before.text) and (indented or before.right + room < right):
+        if units.PARAGRAPH_END.search(before.text) and (indented or before.right + room < right):
             yield texts
             texts = []
         texts.append(line.text)
@@ -68,12 +69,12 @@ def _joined(texts: list[str], known: Counter) -> str:
     for before, text in zip(["", *texts], texts):
         cut, rest = CUT.search(before), REST.match(text)
         if not cut or not rest or rest[0][0].isupper():
-            whole += [" ", text]
+            whole += ["\n", text]
         else:
             if before.endswith("\u00ad") or _is_one_word(cut[1].lower(), rest[0].lower(), known):
                 whole[-1] = whole[-1][:-1]
             whole.append(text)
-    return "".join(whole[1:]).replace("\u00ad", "")
+    return units.unwrapped("".join(whole[1:]).replace("\u00ad", "")).replace("\n", " ")
 
 
 def _is_one_word(first: str, second: str, known: Counter) -> bool:

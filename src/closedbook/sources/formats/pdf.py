@@ -111,7 +111,7 @@ def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
             page.rotate = (page.rotate + turn) % 360
         boxes = _boxes(found)
         length += sum(len(line.text) for box in boxes for line in box)
-        bounds.check_text(length)
+        bounds.check_length(length)
         yield boxes, _inked(letter.get_text() for letter in _letters(found)) - _inked(line.text for box in boxes for line in box)
 
 
