@@ -289,6 +289,7 @@ def test_a_seal_is_of_what_is_planned(repository, monkeypatch):
     planned = SimpleNamespace(written={}, jobs={job.name: job}, recipes={job.name: recipe}, receipts=lambda: {job.receipt: recipe})
     monkeypatch.setattr(audit, "make", lambda **_: planned)
     assert sealed("v1")["receipts"] == 1 and broken("v1") == {}
+    assert not [note for note in audited("v1")["notes"] if "new since" in note], "nor of what is there beside it"
 
 
 def test_a_sealed_ledger_may_grow_and_be_redacted_and_not_be_written_anew(repository):

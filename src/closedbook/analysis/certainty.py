@@ -16,7 +16,7 @@ def of(values: list[float], documents: list[str], seeds: list[int | None]) -> di
 
     {"stderr", "interval" (95%), "over"}. A half-width is Student's t times a standard error, clustered by document or by seed, with one
     degree of freedom less than there are clusters. Of one seed the documents' is all that there is. Of several, both were drawn from many.
-    Where seeds share documents, the two half-widths add like the legs of a right angle; where each has documents of its own, what lies
+    Where seeds share documents, the two half-widths are added as squares; where each has documents of its own, what lies
     between seeds holds the documents' part too, and the wider one counts. "stderr" is made of the two errors likewise. All None for one
     document.
     """

@@ -123,8 +123,8 @@ def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: 
 
 
 def _one_seed(row: dict) -> bool:
-    """Whether its arm's interval, if it has one, is over questions only."""
-    return row["accuracy_over"] != certainty.SEEDS
+    """Whether its arm was trained from one seed: its interval, if it has one, is over questions only."""
+    return row["accuracy_sd"] is None
 
 
 def _over(rows: list[dict]) -> str:

@@ -24,18 +24,20 @@ def answer(options: argparse.Namespace) -> dict:
     Raises UserError for a name that is neither, and where there is nothing to audit.
     """
     if options.revision is None:
-        return of(State.here())
+        return of(state := State.here(), planned(state))
     name = options.revision.removeprefix(sealed.PREFIX)  # as its tag is called
     if sealed.exists(name):
-        return of(State.here(), sealed.compared(name))
-    return of(State.at(options.revision))
+        asked = planned(state := State.here())
+        return of(state, asked, sealed.compared(name, asked[0]))
+    return of(state := State.at(options.revision), planned(state))
 
 
-def of(state: State, beside: Iterable[Break | str] = ()) -> dict:
+def of(state: State, asked: tuple[Plan | None, list[str]], beside: Iterable[Break | str] = ()) -> dict:
     """What is broken ({"file", "expected", "found", "untrusted": jobs}), stale ({job: why}), there and not planned, what could not be
-    asked, how much was hashed, and what can't be proved anyway. `beside`: breaks and notes of a comparison with something else."""
+    asked, how much was hashed, and what can't be proved anyway. `asked`: what `planned` says of the state; `beside`: breaks and notes of a
+    comparison with something else."""
     digests, notes = Digests(), list(beside)
-    plan, problem = planned(state)
+    plan, problem = asked
     digests.read(_wanted(state))
     found = list(_checks(state, plan, digests))
     broken: dict[str, dict] = {}

@@ -34,7 +34,8 @@ def _redacted(document: str) -> dict:
     with upkeep.hold("closedbook impact --redact"):
         planned = plan.make(write=False) if found else None
         _, holding = certify.made_with(record, History.here_if_any())
-        left = [job.receipt for job in holding if planned is None or Path(job.receipt) in planned.receipts()]
+        wanted = planned and planned.receipts()
+        left = [job.receipt for job in holding if wanted is None or Path(job.receipt) in wanted]
         if left:
             raise UserError(f"{left[0]}: a result still holds it: snakemake --cores all rebuilds what is left without it, then redact")
         hashes = receipts.Hashes()

@@ -46,7 +46,8 @@ def lines(answer: dict) -> list[str]:
                  "back)", *_some(answer["stay"])]
     if answer["foreign"]:
         told += [f"stay: {len(answer['foreign'])} files that closedbook did not write, or that were edited",
-                 *(f"  {path}" for path in answer["foreign"][:SHOWN])]
+                 *(f"  {path}" for path in answer["foreign"][:SHOWN]),
+                 *([f"  and {len(answer['foreign']) - SHOWN} more (--json lists all)"] if len(answer["foreign"]) > SHOWN else [])]
     if answer["back"] and not answer["removed"]:
         told.append("closedbook prune --yes removes what can be brought back")
     return told or ["everything among the results is planned"]
@@ -55,10 +56,9 @@ def lines(answer: dict) -> list[str]:
 def _to_bring_back(made: dict[str, list[Path]], keep: bool) -> dict[str, dict[str, list[Path]]]:
     """Each job all of whose files lie in DVC's cache, under the newest name that says so (`keep`: see `_states`)."""
     hashes, waiting, found = receipts.Hashes(), dict(made), {}
-    for name, lock in _states(keep):
+    for name, held in _states(keep):
         if not waiting:
             break
-        held = versioned.Held(lock, name)
         its = {job: paths for job, paths in waiting.items() if all(_holds(held, path, hashes) for path in paths)}
         waiting = {job: paths for job, paths in waiting.items() if job not in its}
         found |= {name: its} if its else {}
@@ -66,14 +66,13 @@ def _to_bring_back(made: dict[str, list[Path]], keep: bool) -> dict[str, dict[st
     return found
 
 
-def _states(keep: bool) -> Iterator[tuple[str, str]]:
-    """The names of all states of results with their dvc.lock; where none of them is enough, the one that is here, which is given a name too
-    if it is to be kept."""
-    yield from ((name, versioned.named(name)) for name in versioned.names())
+def _states(keep: bool) -> Iterator[tuple[str, versioned.Held]]:
+    """All states of results; where none of them is enough, what the dvc.lock that is here holds, which is given a name if it is to be kept."""
+    yield from versioned.states()
     if not keep and Path(versioned.LOCK).is_file():
-        yield versioned.LOCK, Path(versioned.LOCK).read_text(encoding="utf-8")
+        yield versioned.LOCK, versioned.Held(Path(versioned.LOCK).read_text(encoding="utf-8"))
     elif keep and (name := dvc.keep(list(STAGES))):
-        yield name, versioned.named(name)
+        yield name, versioned.Held(versioned.named(name), name)
 
 
 def _holds(held: versioned.Held, path: Path, hashes: receipts.Hashes) -> bool:

@@ -20,19 +20,19 @@ def answer(options: Namespace) -> dict:
     Raises UserError for an unknown name or job, beside a live run, and for an object of the cache that is not what its name says.
     """
     if options.name is None:
-        return {"names": {name: _missing(name) for name in versioned.names()}}
+        return {"names": {name: _missing(held) for name, held in versioned.states()}}
     with upkeep.hold("closedbook restore"):
         planned = plan.make(write=False)
         held, digests = versioned.Held(versioned.named(options.name), options.name), Digests()
         wanted = _wanted(held, options)
         missing = [path for path in wanted if not Path(path).exists()]
-        other = [path for path in wanted if digests.md5(Path(path)) not in (None, held.md5[path])]
+        other = [path for path in wanted if path in held.md5 and digests.md5(Path(path)) not in (None, held.md5[path])]
         replaced = _recorded(other, digests) if options.replace else []
         back = [path for path in [*missing, *replaced] if held.place(path).is_file()]
         for path in back:
             _bring(held, path, digests)
         leftovers.tell_dvc(planned)
-    gone = [*held.unread, *(path for path in missing if path not in back)]
+    gone = [*([] if options.jobs else held.unread), *(path for path in missing if path not in back)]
     return {"name": options.name, "restored": back, "gone": gone, "other": [path for path in other if path not in back]}
 
 
@@ -51,8 +51,7 @@ def lines(answer: dict) -> list[str]:
     return told
 
 
-def _missing(name: str) -> dict[str, int]:
-    held = versioned.Held(versioned.named(name), name)
+def _missing(held: versioned.Held) -> dict[str, int]:
     missing = [path for path in held.md5 if not Path(path).exists()]
     return {"missing": len(missing), "back": sum(held.place(path).is_file() for path in missing)}
 

@@ -13,12 +13,12 @@ def answer(options: argparse.Namespace) -> dict:
     """Make the tag. Raises UserError without git, on a dirty tree, for a name that is taken or can't be, and after an audit with breaks."""
     tag = sealed.PREFIX + options.name
     _check(options.name, tag)
-    state = State.here()
-    audited = audit.of(state)
+    asked = audit.planned(state := State.here())
+    audited = audit.of(state, asked)
     if audited["broken"]:
         files = ", ".join(one["file"] for one in audited["broken"][:3])
         raise UserError(f"nothing is sealed, for {len(audited['broken'])} things are broken ({files}): closedbook audit says how")
-    content = sealed.manifest(audit.planned(state)[0])
+    content = sealed.manifest(asked[0])
     signs = git("config", "--type=bool", "tag.gpgSign").strip() == "true" or bool(git("config", "user.signingKey").strip())
     done = subprocess.run(["git", "tag", "-s" if signs else "-a", "--cleanup=verbatim", "--file=-", tag], capture_output=True, text=True,
                           input=sealed.message(options.name, content))

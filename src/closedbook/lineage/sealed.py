@@ -22,7 +22,8 @@ SIGNATURE = "\n-----BEGIN "
 
 def manifest(plan: Plan | None = None) -> dict:
     """Everything, by hashes: a receipt's covers all hashes in it, a segment's last chain all its lines; with a plan, its receipts only."""
-    kept = [path for path in sorted(receipts.FOLDER.rglob("*.json")) if plan is None or path in plan.receipts()]
+    planned = None if plan is None else plan.receipts()
+    kept = [path for path in sorted(receipts.FOLDER.rglob("*.json")) if planned is None or path in planned]
     return {
         "project": versioned.first_commits(),
         "commit": git("rev-parse", "HEAD").strip(),
@@ -58,8 +59,8 @@ def exists(name: str) -> bool:
     return False
 
 
-def compared(name: str) -> Iterator[Break | str]:
-    """What differs from a seal, and in words what stands beside it.
+def compared(name: str, plan: Plan | None = None) -> Iterator[Break | str]:
+    """What differs from a seal, and in words what stands beside it; of what is new, with a plan, what is planned.
 
     Raises UserError for a tag that is no seal, and for the seal of another project.
     """
@@ -79,7 +80,9 @@ def compared(name: str) -> Iterator[Break | str]:
         found = now["files"].get(path) or now["receipts"].get(path)
         if found != sha256:
             yield _differs(path, f"SHA-256 {sha256}, by {tag}", f"SHA-256 {found}" if found else "no file")
-    yield from (f"new since {tag}: {path}" for path in now["receipts"].keys() - then["receipts"].keys())
+    planned = None if plan is None else set(map(str, plan.receipts()))
+    new = now["receipts"].keys() - then["receipts"].keys()
+    yield from (f"new since {tag}: {path}" for path in sorted(new if planned is None else new & planned))
     yield from _segments(tag, then["ledger"])
 
 

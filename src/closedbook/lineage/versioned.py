@@ -59,7 +59,17 @@ def named(name: str) -> str:
 def names() -> Iterator[str]:
     """Of all states of results, newest first: what closedbook kept, then the commits that changed dvc.lock."""
     yield from dvc.kept()
-    yield from git("log", "--all", "--format=%h", "--", LOCK).split()
+    yield from git("log", "--all", "--diff-filter=d", "--format=%h", "--", LOCK).split()
+
+
+def states() -> Iterator[tuple[str, "Held"]]:
+    """The same with what DVC holds of each; a commit whose dvc.lock is none, as after a merge gone wrong, is passed over."""
+    for name in names():
+        try:
+            held = Held(named(name), name)
+        except UserError:
+            continue
+        yield name, held
 
 
 def git(*arguments: str) -> str:

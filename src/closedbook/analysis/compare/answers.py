@@ -71,3 +71,9 @@ def of_arm(scores: list[dict], arm: str) -> list[dict]:
 def tasks_of(scores: list[dict], arm: str) -> list[str]:
     """The tasks under which any run of an arm was scored."""
     return list(dict.fromkeys(task for score in of_arm(scores, arm) for task in score["tasks"]))
+
+
+def common(*sides: dict[str, dict]) -> list[tuple[dict, ...]]:
+    """The sides' answers to each question that all of them were asked, in the order of the first."""
+    first, *others = sides
+    return [(row, *(other[question] for other in others)) for question, row in first.items() if all(question in other for other in others)]

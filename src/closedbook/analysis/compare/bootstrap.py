@@ -10,14 +10,6 @@ BATCH = 1_000
 """resamples held at once: draws a text each would fill the memory where there are many texts"""
 
 
-def totals(clusters: list[str], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of `values` [n, k]: their sums in each cluster [clusters, k], and how many each cluster has [clusters]."""
-    _, which = np.unique(clusters, return_inverse=True)
-    sums = np.zeros((which.max() + 1, values.shape[1]))
-    np.add.at(sums, which, values)
-    return sums, np.bincount(which)
-
-
 def means(sums: np.ndarray, counts: np.ndarray, seed: int, *what: str) -> np.ndarray:
     """[RESAMPLES, k]: the k means, `sums` over `counts`, each time over as many clusters as there are, drawn with replacement.
 

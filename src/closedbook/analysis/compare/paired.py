@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 
 from closedbook.analysis import certainty
 from closedbook.analysis.compare import signflip
-from closedbook.analysis.compare.answers import Answers
+from closedbook.analysis.compare.answers import Answers, common
 from closedbook.util.errors import UserError
 
 
@@ -19,14 +19,14 @@ def compare(a: Answers, b: Answers) -> dict:
     what both chose. Raises UserError where they have no question, or no seed, in common.
     """
     pairs = _pairs(a, b)
-    common = {pair: both for pair in pairs if (both := _common(a.from_seed(pair[0]), b.from_seed(pair[1])))}
-    if not common:
+    shared = {pair: both for pair in pairs if (both := common(a.from_seed(pair[0]), b.from_seed(pair[1])))}
+    if not shared:
         raise UserError(f"{a.arm} and {b.arm}: there is no question to compare them on: a split has some from five documents on")
-    answered = [(pair, *rows) for pair, both in common.items() for rows in both]
+    answered = [(pair, *rows) for pair, both in shared.items() for rows in both]
     right_a, right_b = ([float(row[side]["correct"]) for row in answered] for side in (1, 2))
     differences = [_gained(one, other) for _, one, other in answered]
     documents = [one["document"] for _, one, _ in answered]
-    seeds = [_pair(*pair, both) for pair, both in common.items()]
+    seeds = [_pair(*pair, both) for pair, both in shared.items()]
     return {
         "a": a.arm,
         "b": b.arm,
@@ -53,10 +53,6 @@ def _pairs(a: Answers, b: Answers) -> list[tuple[int | None, int | None]]:
         raise UserError(f"{a.arm} was trained from the seeds {sorted(a.by_seed)} and {b.arm} from {sorted(b.by_seed)}, and runs are compared "
                         "seed by seed: give both a common one in training.seeds")  # fmt: skip
     return pairs
-
-
-def _common(of_a: dict[str, dict], of_b: dict[str, dict]) -> list[tuple[dict, dict]]:
-    return [(of_a[question], row) for question, row in of_b.items() if question in of_a]
 
 
 def _gained(a: dict, b: dict) -> int:

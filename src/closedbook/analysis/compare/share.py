@@ -3,7 +3,7 @@
 from statistics import fmean
 
 from closedbook.analysis import certainty
-from closedbook.analysis.compare.answers import Answers
+from closedbook.analysis.compare.answers import Answers, common
 
 CLOSED = {
     "quality_open": "quality_closed_text",
@@ -25,7 +25,7 @@ def table(closed: list[Answers], with_text: list[Answers]) -> dict:
     """
     base, arm = closed
     both = [seed for seed in arm.by_seed if seed in with_text[1].by_seed]
-    answered = [(seed, *row) for seed in both for row in _common(base, with_text[0], arm, with_text[1], seed=seed)]
+    answered = [(seed, *row) for seed in both for row in common(*(side.from_seed(seed) for side in (base, with_text[0], arm, with_text[1])))]
     seeds, documents = [row[0] for row in answered], [row[1]["document"] for row in answered]
     right = [[float(row["correct"]) for row in side] for side in list(zip(*answered))[1:]]
     base_closed, base_with, arm_closed, arm_with = map(fmean, right)
@@ -42,12 +42,6 @@ def table(closed: list[Answers], with_text: list[Answers]) -> dict:
         "gain_with_text": fmean(text),
         **_share(won, text, documents, seeds),
     }
-
-
-def _common(*sides: Answers, seed: int | None) -> list[tuple[dict, ...]]:
-    """The sides' answers to each question that all of them were asked."""
-    first, *others = [side.from_seed(seed) for side in sides]
-    return [(row, *(other[question] for other in others)) for question, row in first.items() if all(question in other for other in others)]
 
 
 def _share(won: list[float], text: list[float], documents: list[str], seeds: list[int | None]) -> dict:

@@ -37,7 +37,7 @@ def p_of(pair: dict) -> str:
 
 def _p_in_words(pair: dict) -> str:
     if pair["p"] is None:
-        return f"no p: they differ on {pair['n_differing']} documents, and on fewer than {signflip.LEAST} none falls below 0.05"
+        return f"no p: they differ on {pair['n_differing']} documents, and with fewer than {signflip.LEAST} no p can be 0.05 or less"
     return f"sign-flip p by document = {p_of(pair)}"
 
 

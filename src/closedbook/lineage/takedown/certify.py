@@ -97,7 +97,7 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
         elif path.is_relative_to(notes.CHECKPOINTS) and not path.is_relative_to(notes.CHECKPOINTS / "base"):
             yield path, "left by a training that did not end: may have been trained on it"
         elif path.is_relative_to(nearest.KEPT) and not (path.parent / "passages.json").exists():
-            yield path, "left of an index of passages, and of which is not recorded"
+            yield path, "left of an index of passages; which passages is not recorded"
         else:
             yield path, known[sha256] or ("is called after it" if record.document in str(path) else None)
 

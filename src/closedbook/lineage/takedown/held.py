@@ -33,6 +33,7 @@ def question(history: History, document: str) -> dict:
     found = origin.of(document)
     planned = set(map(str, plan.make(write=False).receipts())) if found else {job.receipt for job in shared}
     rebuilt = [job for job in shared if job.receipt in planned]
+    again = {job.name for job in rebuilt}
     return {
         "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
@@ -42,7 +43,7 @@ def question(history: History, document: str) -> dict:
         "removed": dict(Counter(job.step for job in [made, *own])),
         "unplanned": [job.name for job in shared if job not in rebuilt],
         "kept": notes.naming(note),
-        "cost": _cost({name: run for name, run in runs.items() if f"runs/{name}" in {job.name for job in rebuilt}}),
+        "cost": _cost({name: run for name, run in runs.items() if f"runs/{name}" in again}),
         "consequences": [*(found.consequences() if found else []), *_too_small(rebuilt, corpora)],
         "commands": _commands(document, found),
         "note": str(notes.place(note.document)),
