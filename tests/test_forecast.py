@@ -126,7 +126,7 @@ def test_tokens_seconds_and_dollars_are_learnt_from_the_ledger(project, capsys):
     project.set(limits={"input_usd_per_million": 1.0, "output_usd_per_million": 10.0, "concurrency": 1})
     project.arms("rephrase")
     before = forecast(capsys)
-    assert any("500 tokens an answer" in note and "easy" in note for note in before["notes"])  # no more than llm.max_tokens
+    assert any("500 tokens per answer" in note and "easy" in note for note in before["notes"])  # no more than llm.max_tokens
     jobs_here.make(plan.make())
     project.set(passages={"rephrase": {"styles": ["easy"], "samples": 5}})
     after = forecast(capsys)

@@ -386,3 +386,9 @@ def test_no_note_is_taken_from_an_edited_passage_and_all_broken_receipts_are_cou
         receipt.write_text("{}")
     with pytest.raises(UserError, match=f"{paths[0]}: not a whole receipt.*and 2 more of {len(paths)} receipts"):
         ask(VARN)
+
+
+def test_what_dvc_gc_drops_beside_the_document_is_said():
+    said = " ".join(impact._meaning(["dvc gc --workspace"]))
+    assert "every older version of every result" in said and "those of other documents" in said and "restore" in said
+    assert "dvc gc" not in " ".join(impact._meaning([]))

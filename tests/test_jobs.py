@@ -197,3 +197,16 @@ def test_what_a_user_keeps_beside_results_stays_and_is_in_no_receipt(train):
     assert [Path(path) for path in receipts.outputs(RECEIPT)] == receipts.files_of(MODEL) == known
     other = registry.Job(name="toy/lamp", stage="toy", recipe="toy", files=Files(inputs={"model": MODEL}))
     assert list(jobs._inputs(other)) == list(map(str, known)), "nor an input of what reads the folder"
+
+
+def test_an_input_that_is_edited_while_it_is_read_is_noticed(toy, monkeypatch):
+    def edited(**given):
+        made = toy.job(**given)
+        Path("in/mill.txt").write_text("other")
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stage, "job", lambda stage: edited)
+        run("mill")
+    run("mill")
+    assert toy.done == ["mill", "mill"] and Path("results/toy/mill.txt").read_text() == "OTHER"

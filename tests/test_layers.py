@@ -1,5 +1,7 @@
 """The layers that pyproject.toml says are those of the code, and a package is where a newcomer looks for it."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,3 +53,18 @@ def test_every_package_is_in_a_layer_and_may_not_import_the_miniature():
 
 def test_the_root_holds_few_modules():
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_MODULES
+
+
+def test_the_miniature_is_imported_only_where_it_is_chosen():
+    code = ("import sys, closedbook.cli, closedbook.workflow.plan, closedbook.stages.documents, closedbook.stages.base; "
+            "print([name for name in sys.modules if name.startswith('closedbook.miniature')])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": "src"}, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_one_word_for_one_thing():
+    """The words of before that docs/architecture.md has others for."""
+    before = re.compile(r"hangs? on|held against|\bpurse\b|books? closed|text at hand|main job|without_model|scripted author|extractive writer", re.IGNORECASE)
+    paths = [path for pattern in ("*.md", "docs/*.md", "presets/*.yaml", "src/**/*.py", "rules/*.smk") for path in ROOT.glob(pattern)]
+    texts = {path: path.read_text(encoding="utf-8") for path in paths if path.name not in ("CHANGELOG.md", "experiments.md")}
+    assert len(texts) > 200 and {str(path): found[0] for path, text in texts.items() if (found := before.search(text))} == {}

@@ -175,6 +175,7 @@ def test_the_presets_hold_what_they_are_named_for():
     held = paper.training.model_dump(include={"block_size", "batch_size", "learning_rate", "warmup", "weight_decay", "dtype"})
     assert held == {"block_size": 2048, "batch_size": 16, "learning_rate": 5e-6, "warmup": 0.05, "weight_decay": 0.01, "dtype": "bfloat16"}
     assert paper.corpora.replay.rate == 0.1 and {arm.epochs for arm in paper.arms.values()} == {2} and "Llama-3-8B" in paper.base.model
+    assert paper.llm.temperature == 1.0
     trial = presets.load("quality-trial", ROOT / "presets")
     assert trial.documents.limit == 3 and trial.passages.entigraph.pairs == 20
     assert presets.load("folder", ROOT / "presets").llm.model is None
@@ -182,3 +183,11 @@ def test_the_presets_hold_what_they_are_named_for():
     whole = {name: arm for name, arm in table.arms.items() if arm.seeds is None}
     assert whole.keys() == {"raw", "rephrase", "rephrase-named", "entigraph"} and full.arms.items() > whole.items() and full.arms["entigraph-qa"].strategy == {"entigraph": 1, "qa": 1}
     assert full.training == table.training and full.passages.entigraph == table.passages.entigraph
+
+
+def test_parameters_of_the_version_before_say_what_to_do():
+    with pytest.raises(UserError) as caught:
+        params.load(ROOT / "tests/before/params.yaml")
+    said = str(caught.value)
+    assert all(f"{name}: missing" in said for name in ("base.end_of_text", "api_models", "limits.cached_input_usd_per_million"))
+    assert "readers: unknown key; did you mean api_models?" in said and "closedbook init NAME --force" in said

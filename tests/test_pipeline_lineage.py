@@ -101,7 +101,8 @@ CLASSES = {
 
 def audited() -> dict[str, set[str]]:
     """{broken file: jobs not trusted any more} in the working directory."""
-    return {one["file"]: set(one["untrusted"]) for one in audit.of(state := State.here(), audit.planned(state))["broken"]}
+    state = State.here()
+    return {one["file"]: set(one["untrusted"]) for one in audit.of(state, audit.planned(state))["broken"]}
 
 
 def flip(path: Path, place: int, bit: int) -> None:

@@ -40,7 +40,8 @@ def test_a_preset_written_out_is_whole_and_differs_in_what_it_holds_alone(projec
                            (Path("params.yaml"), ROOT / "params.yaml", ROOT / f"presets/{name}.yaml"))
     assert {key: value for key, value in whole.items() if value != default[key]} == own, "and it holds nothing that is the default's anyway"
     text = Path("params.yaml").read_text()
-    assert text.startswith(f"# {presets.summary(name)}") and "# forward passes a step" in text and "\n\n\n" not in text
+    assert presets.summary(name).endswith("."), "closedbook init shows one line"
+    assert text.startswith(f"# {presets.summary(name)}") and "# forward passes per step" in text and "\n\n\n" not in text
 
 
 def test_what_is_there_is_replaced_only_by_force_and_kept(project):

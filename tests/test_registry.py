@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
@@ -10,6 +11,7 @@ from closedbook import params
 from closedbook.workflow import registry
 from closedbook.workflow.graph import Graph
 from closedbook.workflow.registry import STAGES
+from closedbook.workflow.snakemake import Run
 
 ROOT = Path(__file__).parent.parent
 REPORTED = ("report",)
@@ -91,3 +93,31 @@ def test_every_job_is_known_again_by_its_name_alone(jobs):
     recipes = registry.planned(params.load(ROOT / "params.yaml"), {"mill": None, "lamp": None})
     for name, job in jobs.items():
         assert registry.job(name, recipes[registry.recipe_of(name)]) == job
+
+
+def test_dvc_removes_no_result_before_its_successor_is_whole():
+    for name, entry in dvc_stages().items():
+        for out in [*entry["outs"], *entry.get("metrics", [])]:
+            assert list(out.values()) == [{"persist": True}], (name, out)
+
+
+def test_the_default_is_one_seed_four_arms_and_a_curve_in_sixty_jobs():
+    settings = params.load(ROOT / "params.yaml")
+    whole = {name for name, arm in settings.arms.items() if arm.train_tokens == 200_000}
+    assert settings.training.seeds == [1] and whole == {"raw", "rephrase", "rephrase-named", "entigraph"}
+    assert {arm.strategy for name, arm in settings.arms.items() if name not in whole} == {"entigraph"}
+    found = registry.jobs(registry.planned(settings, bound := {f"d{number}": None for number in range(settings.miniature.books)}), list(bound))
+    by_document = [job for job in found.values() if STAGES[job.place].per_document]
+    assert len(found) - len(by_document) + 2 * len({job.recipe for job in by_document}) <= 60, "with the two shards of the profile"
+
+
+@pytest.mark.parametrize("number", [1, 3, 7])
+def test_shards_hold_each_job_once_and_as_many_as_the_others(jobs, number):
+    documents = {f"d{number}": None for number in range(10)}
+    run = object.__new__(Run)
+    run.jobs = run.due = list(found := registry.jobs(registry.planned(params.load(ROOT / "params.yaml"), documents), list(documents)))
+    run.plan = SimpleNamespace(jobs=found)
+    shards = run._cut(number)
+    dealt = [name for its in shards.values() for name in its]
+    assert sorted(dealt) == sorted(name for name, job in found.items() if STAGES[job.place].per_document)
+    assert {len(its) for its in shards.values()} <= {10 // number, -(-10 // number)}

@@ -16,7 +16,7 @@ def add(commands) -> None:
     passages = _question(commands, "passages", "some of what was written about a document, what was dropped, and what the filters rejected")
     passages.add_argument("document", help="its id: the name of its file in results/documents")
     passages.add_argument("--strategy", help="only this one (all)")
-    passages.add_argument("--number", type=int, default=3, metavar="N", help="how many a strategy (3)")
+    passages.add_argument("--number", type=int, default=3, metavar="N", help="how many per strategy (3)")
     impact = _question(commands, "impact", "what holds a document, and what taking it down would cost")
     impact.add_argument("document", help="its id: the name of its file in results/documents")
     impact.add_argument("--redact", action="store_true", help="strike the text of a document that was taken out from the ledger")

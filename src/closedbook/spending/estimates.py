@@ -57,8 +57,8 @@ class Estimates:
         known = [f"{prompt} ({self._answers[prompt].answers:,})" for prompt in asked if self._answers[prompt].answers]
         others = [prompt for prompt in asked if not self._answers[prompt].answers]
         told = [f"by answers in the ledger: {', '.join(known)}"] if known else []
-        return told + ([f"assumed, for the ledger has no answers: {min(ANSWER_TOKENS, self.llm.max_tokens):,} tokens an answer, written at "
-                        f"{TOKENS_A_SECOND} a second: {', '.join(others)}"] if others else [])
+        return told + ([f"assumed, for the ledger has no answers: {min(ANSWER_TOKENS, self.llm.max_tokens):,} tokens per answer, written at "
+                        f"{TOKENS_A_SECOND} per second: {', '.join(others)}"] if others else [])
 
     def counted_tokens(self, prompt: str, document: str) -> int:
         """What is sent, as LiteLLM counts."""

@@ -63,7 +63,7 @@ def lines(answer: dict) -> list[str]:
             f"{figure(answer['texts'])} stored texts ({answer['text_bytes'] / 1e6:,.1f} MB)",
             f"{figure(answer['redacted'])} with their texts struck out, {figure(answer['reopened'])} that allow new attempts",
             f"{figure(answer['input_tokens'])} input tokens ({figure(answer['cached_tokens'])} of them cached) and "
-            f"{figure(answer['output_tokens'])} output tokens, {mean:.1f} s an answer",
+            f"{figure(answer['output_tokens'])} output tokens, {mean:.1f} s per answer",
             f"{figure(float(answer['usd']))} US dollars ({figure(answer['unpriced'])} answers without a price)"]
     for name in ("outcomes", "models", "prompts", "days", "reasons"):
         counts = [(key, number) for key, number in answer.get(name, {}).items() if number]
