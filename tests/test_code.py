@@ -71,6 +71,11 @@ def test_a_field_of_a_class_is_not_the_function_of_its_name(digest):
     assert digest(box=with_field + "\n\ndef size():\n    return 1\n") == digest(box=with_field + "\n\ndef size():\n    return 2\n")
 
 
+def test_a_global_of_an_inner_function_is_the_module_s(digest):
+    inner = "def f(x):\n    LIMIT = x\n\n    def inner():\n        global LIMIT\n        return LIMIT\n\n    return inner() + LIMIT\n\n\nLIMIT = 2\n"
+    assert digest(used=inner) != digest(used=inner.replace("LIMIT = 2", "LIMIT = 3"))
+
+
 def test_of_a_module_that_is_handed_on_all_counts(digest):
     whole = PLAIN["stage"].replace("used.f(x)", "max([used], key=id).f(x)")
     assert digest(stage=whole) != digest(stage=whole, used=PLAIN["used"] + "\n\nOTHER = 3\n")

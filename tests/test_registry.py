@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from ruamel.yaml import YAML
 
-from closedbook import params
+from closedbook import layout, params
 from closedbook.workflow import registry
 from closedbook.workflow.graph import Graph
 from closedbook.workflow.registry import STAGES
@@ -62,7 +62,7 @@ def test_what_a_job_reads_is_made_by_a_stage_that_dvc_has_before_it(jobs):
     for name, before in graph.before.items():
         stage = STAGES[jobs[name].place]
         assert {jobs[one].place for one in before} <= {*stage.reads} | ({"documents"} if "questions" in stage.reads else set())
-    planted = Graph({name: replace(job, files=replace(job.files, inputs={"x": registry.RESULTS / "report"})) if name == "base/base" else job
+    planted = Graph({name: replace(job, files=replace(job.files, inputs={"x": layout.REPORT})) if name == "base/base" else job
                      for name, job in jobs.items()})
     assert planted.before["base/base"] == ["report/report"]
 

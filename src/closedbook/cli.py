@@ -6,6 +6,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from closedbook import layout
+
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -149,10 +151,10 @@ def _table(options) -> None:
     from closedbook.workflow import recipes
 
     settings = params.load()
-    scores = [path for name in recipes.score_names(settings) if (path := Path(f"results/scores/{name}.json")).is_file()]
+    scores = [path for name in recipes.score_names(settings) if (path := Path(f"{layout.SCORES}/{name}.json")).is_file()]
     if not scores:
-        raise UserError("results/scores: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
-    terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", "report: results/report/report.html")
+        raise UserError(f"{layout.SCORES}: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
+    terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", f"report: {layout.REPORT}/report.html")
 
 
 def _ask_again(options) -> None:

@@ -1,5 +1,6 @@
 """Whether scores may stand side by side."""
 
+from closedbook import layout
 from closedbook.util.errors import UserError
 
 
@@ -20,5 +21,5 @@ def _same(values: dict, differ: str) -> None:
     """`values` by run."""
     if len(set(values.values())) > 1:
         shown = ", ".join(f"{run}: {str(value)[:12]}" for run, value in values.items())
-        raise UserError(f"results/scores: the runs {differ} ({shown}), so their scores are not comparable: delete results/scores and run"
+        raise UserError(f"{layout.SCORES}: the runs {differ} ({shown}), so their scores are not comparable: delete results/scores and run"
                         " snakemake --cores all")

@@ -6,7 +6,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from closedbook import params
+from closedbook import layout, params
 from closedbook.util.errors import UserError
 
 
@@ -18,8 +18,8 @@ def grouped(name: str, pairs: Iterable[tuple[dict, str]], shares: dict[str, int]
         groups[kind if kind in groups else row["strategy"]].append((row, text))
     for group, found in groups.items():
         if not found:
-            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says what "
-                            f"was asked for and why it was dropped, and results/corpora/{name}/rejected.jsonl what corpora.filters kept out")
+            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {layout.PASSAGES}/{group.split('/')[0]} says what "
+                            f"was asked for and why it was dropped, and {layout.CORPORA}/{name}/rejected.jsonl what corpora.filters kept out")
     return groups
 
 

@@ -4,6 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.analysis import tally
 from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History, Job
@@ -38,8 +39,8 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
     """The card of a run, with its scores and the base's."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    run = files.read_json(f"results/runs/{_name(job)}/run.json")
-    scores = {name: files.read_json(path) for name in ("base", _name(job)) if (path := f"results/scores/{name}.json") in history.maker}
+    run = files.read_json(f"{layout.RUNS}/{_name(job)}/run.json")
+    scores = {name: files.read_json(path) for name in ("base", _name(job)) if (path := f"{layout.SCORES}/{name}.json") in history.maker}
     score = scores.get(_name(job), {"tasks": {}})
     results = [
         EvalResult(task_type="multiple-choice", task_name=task, dataset_type="questions", dataset_config=task,
@@ -49,7 +50,7 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
         for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
     ]  # fmt: skip
     behind = next(before for before in history.before(job) if before.step == "corpora")
-    corpus = files.read_json(f"results/corpora/{_name(behind)}/corpus.json")
+    corpus = files.read_json(f"{layout.CORPORA}/{_name(behind)}/corpus.json")
     heading = ModelCardData(
         **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=run["run"],
         base_model=run["base"]["model"] if run["base"]["revision"] else None,  # the Hub's: a folder's name means nothing there
@@ -98,7 +99,7 @@ def _rendered(template: str, heading, history: History, last: list[Job], project
 def _documents(history: History, jobs: list[Job]) -> list[tuple[Document, str]]:
     """The documents behind some jobs, each with the hash of its file."""
     places = {path: sha256 for job in history.ancestors(jobs) if job.step == "documents" for path, sha256 in job.outputs.items()}
-    return [(Document.read(path), sha256) for path, sha256 in places.items() if path.startswith("results/documents/")]
+    return [(Document.read(path), sha256) for path, sha256 in places.items() if path.startswith(f"{layout.DOCUMENTS}/")]
 
 
 def _settings(job: Job) -> list[tuple[str, str]]:

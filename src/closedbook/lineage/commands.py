@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.util import questions
 
 
@@ -14,11 +15,11 @@ def add(commands) -> None:
     trace.add_argument("--step", type=int, metavar="N", help="the run's N-th training step, counted from 0: all that the model saw in it")
     trace.add_argument("--text", metavar="SENTENCE", help="the training passages nearest to a sentence")
     passages = _question(commands, "passages", "some of what was written about a document, what was dropped, and what the filters rejected")
-    passages.add_argument("document", help="its id: the name of its file in results/documents")
+    passages.add_argument("document", help=f"its id: the name of its file in {layout.DOCUMENTS}")
     passages.add_argument("--strategy", help="only this one (all)")
     passages.add_argument("--number", type=int, default=3, metavar="N", help="how many per strategy (3)")
     impact = _question(commands, "impact", "what holds a document, and what taking it down would cost")
-    impact.add_argument("document", help="its id: the name of its file in results/documents")
+    impact.add_argument("document", help=f"its id: the name of its file in {layout.DOCUMENTS}")
     impact.add_argument("--redact", action="store_true", help="strike the text of a document that was taken out from the ledger")
     impact.add_argument("--certify", action="store_true", help="show that nothing of a document that was taken out is left here")
     audit = _question(commands, "audit", "has anything changed? re-hashes everything, believes no time")

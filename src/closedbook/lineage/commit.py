@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 
 from closedbook.lineage.history import Job
-from closedbook.lineage.versioned import git
 from closedbook.util import files, fingerprint
+from closedbook.util.git import git
 from closedbook.workflow import receipts
 
 PACKAGE = "src/closedbook"

@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage import published, unproved
 from closedbook.lineage.crate_graph import Graph, about
 from closedbook.lineage.history import History
@@ -78,7 +79,7 @@ def _crate(history: History, project: published.Project, open_questions: list[st
 def _describe(crate, history: History, project: published.Project, open_questions: list[str]) -> None:
     from rocrate.model import ContextEntity
 
-    documents = [Document.read(path) for path in history.maker if path.startswith("results/documents/")]
+    documents = [Document.read(path) for path in history.maker if path.startswith(f"{layout.DOCUMENTS}/")]
     licences = sorted({document.license or "none stated" for document in documents})
     crate.name = f"closedbook: {len(documents)} documents and what was made of them"
     crate.description = " ".join([f"All {len(history.jobs)} jobs of commit {project.commit}, from the documents to the scores.",

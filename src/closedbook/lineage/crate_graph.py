@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from closedbook import layout
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document
 from closedbook.training import tracking
 from closedbook.util import files
-from closedbook.workflow.registry import RESULTS, STAGES, STEPS, recipe_of
+from closedbook.workflow.registry import STAGES, STEPS, recipe_of
 
 DONE = "http://schema.org/CompletedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
@@ -59,7 +60,7 @@ class Graph:
 
     def _file(self, path: str, sha256: str):
         """A result, or what was read and is no result: that one is named by its hash, and is not part of the crate."""
-        if not path.startswith("results/"):
+        if not path.startswith(f"{layout.RESULTS}/"):
             return self._add(f"#source/{quote(path)}", "CreativeWork", name=path, sha256=sha256)
         if path in self._made:
             return self._made[path]
@@ -142,7 +143,7 @@ class Graph:
 
 def _own_folder(job: Job) -> Path | None:
     """The folder that is a job's one result, if it wrote one."""
-    folder = RESULTS / recipe_of(job.name)
+    folder = layout.RESULTS / recipe_of(job.name)
     is_one = not STAGES[job.stage].per_document and any(Path(path).is_relative_to(folder) for path in job.outputs)
     return folder if is_one else None
 

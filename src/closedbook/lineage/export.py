@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from closedbook import params
+from closedbook import layout, params
 from closedbook.lineage import cards, published, unproved
 from closedbook.lineage.history import History
 from closedbook.records import Document, Passage, Passages
@@ -60,7 +60,7 @@ def _check(option: str, name: str, known: Iterable[str]) -> None:
 
 def _of_arm(history: History, arm: str, strategies: list[str]) -> list[Passage]:
     """The passages of an arm's corpus, or of that of each seed, in its order; the last one whole, though the budget may have cut it."""
-    corpora = [path.parent for path in _made(history, "results/corpora/*/corpus.json") if files.read_json(path)["arm"] == arm]
+    corpora = [path.parent for path in _made(history, f"{layout.CORPORA}/*/corpus.json") if files.read_json(path)["arm"] == arm]
     wanted = [row["id"] for corpus in corpora for row in files.read_json_lines(corpus / "passages.jsonl")]
     found = {passage.id: passage for strategy in strategies for passage in _written(history, strategy)}
     return [found[identity] for identity in wanted]
@@ -68,13 +68,13 @@ def _of_arm(history: History, arm: str, strategies: list[str]) -> list[Passage]:
 
 def _of_strategy(history: History, strategy: str) -> Iterator[Passage]:
     """All that was written and that no corpus rejected."""
-    places = [path.with_name("rejected.jsonl") for path in _made(history, "results/corpora/*/corpus.json")]
+    places = [path.with_name("rejected.jsonl") for path in _made(history, f"{layout.CORPORA}/*/corpus.json")]
     kept_out = {row["id"] for place in places for row in files.read_json_lines(place)}
     return (passage for passage in _written(history, strategy) if passage.id not in kept_out)
 
 
 def _written(history: History, strategy: str) -> Iterator[Passage]:
-    for path in _made(history, f"results/passages/{strategy}/*.json"):
+    for path in _made(history, f"{layout.PASSAGES}/{strategy}/*.json"):
         yield from Passages.read(path).passages
 
 

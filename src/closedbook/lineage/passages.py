@@ -5,8 +5,8 @@ from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage import shown
-from closedbook.lineage.tracing.passage import PASSAGES
 from closedbook.records import Document, Passage, Passages
 from closedbook.util import files, units
 from closedbook.util.errors import UserError, did_you_mean
@@ -39,7 +39,7 @@ def lines(answer: dict) -> list[str]:
 
 
 def _path(document: str) -> Path:
-    place = Path("results/documents")
+    place = layout.DOCUMENTS
     known = sorted(path.stem for path in place.glob("*.json"))
     if document not in known:
         raise UserError(f"no document {document}: " + did_you_mean(document, known, otherwise=f"the ids are the names of the files in {place}"))
@@ -47,7 +47,7 @@ def _path(document: str) -> Path:
 
 
 def _written(document: str, strategy: str | None) -> list[Path]:
-    found = {path.parent.name: path for path in sorted(PASSAGES.glob(f"*/{document}.json"))}
+    found = {path.parent.name: path for path in sorted(layout.PASSAGES.glob(f"*/{document}.json"))}
     if not found:
         raise UserError(f"{document}: nothing is written about it yet: run snakemake --cores all passages")
     if strategy and strategy not in found:
@@ -57,7 +57,7 @@ def _written(document: str, strategy: str | None) -> list[Path]:
 
 def _rejected(document: str, strategies: set[str]) -> list[dict]:
     found = []
-    for path in sorted(Path("results/corpora").glob("*/rejected.jsonl")):
+    for path in sorted(layout.CORPORA.glob("*/rejected.jsonl")):
         found += [{"corpus": path.parent.name, "passage": row["id"], "rule": row["rule"], "detail": row["detail"]}
                   for row in files.read_json_lines(path) if row["document"] == document and row["strategy"] in strategies]
     return found

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from closedbook import llm, params
 from closedbook.lineage.history import Job
-from closedbook.lineage.versioned import git
 from closedbook.llm import ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError
+from closedbook.util.git import git
 from closedbook.workflow.receipts import WORK
 from closedbook.workflow.registry import recipe_of
 

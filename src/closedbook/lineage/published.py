@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from closedbook.lineage.history import History
-from closedbook.lineage.versioned import git
 from closedbook.util.errors import UserError
+from closedbook.util.git import git
 from closedbook.workflow import plan, receipts, upkeep
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook import llm, params
+from closedbook import layout, llm, params
 from closedbook.generation import sections
 from closedbook.generation.strategies import Wanted
 from closedbook.lineage import prove, unproved
@@ -75,7 +75,7 @@ def _not_asked_about(job: Job) -> set[str]:
     folder = ledger.root() / (name.replace(params.API, ledger.API_MODELS, 1) if job.step == "api_models" else name)
     known = {path.stem for path in folder.glob("*.jsonl") if any(ledger.decided(record) for _, record, _ in ledger.verified(path))}
     if job.step == "retrieval" and job.recipe["params"]["retrieval"]["embedder"]["model"]:
-        return {Path(path).stem for path in job.inputs if path.startswith("results/documents/")} - known
+        return {Path(path).stem for path in job.inputs if path.startswith(f"{layout.DOCUMENTS}/")} - known
     rows = files.read_json_lines(here(next(path for path in job.outputs if path.endswith(".jsonl")), job))
     return {row["document"] for row in rows if row.get("chunks") != []} - known
 
@@ -93,7 +93,7 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
     """The key of each answer that it takes to make a list or a passage file again under its own parameters and the prompts of here:
     those that it holds, and before them those that were of no use."""
     settings = params.typed(job.recipe["params"])
-    document = Document.read(Path("results/documents") / f"{Path(job.name).name}.json")
+    document = Document.read(layout.DOCUMENTS / f"{Path(job.name).name}.json")
     attempts = (settings.entities if job.step == "entities" else settings.passages).attempts
     shown = sections.split(document, job.recipe["params"]["llm"].get("sections"))
     refused = Refusals(ledger.root(), settings.llm).known()

@@ -5,8 +5,8 @@ import subprocess
 
 from closedbook.lineage import audit, sealed
 from closedbook.lineage.checks.state import State
-from closedbook.lineage.versioned import git
 from closedbook.util.errors import UserError
+from closedbook.util.git import git
 
 
 def answer(options: argparse.Namespace) -> dict:

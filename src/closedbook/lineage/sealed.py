@@ -7,10 +7,10 @@ from pathlib import Path
 
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Break
-from closedbook.lineage.versioned import git
 from closedbook.llm import ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
+from closedbook.util.git import git
 from closedbook.workflow import receipts
 from closedbook.workflow.plan import Plan
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
 from closedbook.util.errors import UserError, did_you_mean
+from closedbook.util.git import git
 
 HERE = "."
 
@@ -32,7 +33,7 @@ def side(name: str) -> Side:
     if name == HERE:
         return _revision(name, History.here(), _read_here)
     known = _named(History.here_if_any())
-    commit = versioned.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
     if name in known and commit:
         kind, job = known[name]
         raise UserError(f"{name}: both {kind} and a revision: give {job} for the {kind}, {commit[:12]} for the revision")

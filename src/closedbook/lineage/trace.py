@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage import shown, unproved
 from closedbook.lineage.history import History
 from closedbook.lineage.tracing import passage
@@ -26,7 +27,7 @@ def answer(options: argparse.Namespace) -> dict:
         return _sentence(options.text)
     if options.run is not None:
         return _token(options.run, token) if step is None else _step(options.run, step)
-    return _file(options.target) if options.target.startswith("results/") or os.path.exists(options.target) else _passage(options.target)
+    return _file(options.target) if options.target.startswith(f"{layout.RESULTS}/") or os.path.exists(options.target) else _passage(options.target)
 
 
 def lines(answer: dict) -> list[str]:

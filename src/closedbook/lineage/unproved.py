@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage import commit
 from closedbook.lineage.history import History, Job
-from closedbook.lineage.versioned import git
 from closedbook.util import files
+from closedbook.util.git import git
 
 LOCK = Path("requirements.lock")
 DECIDES = ("src", "rules", "params.yaml", "evals")
@@ -62,7 +63,7 @@ def _pinned(names: set[str]) -> str:
 
 
 def _licences(jobs: list[Job]) -> list[str]:
-    paths = [Path(path) for job in jobs if job.step == "documents" for path in job.outputs if path.startswith("results/documents/")]
+    paths = [Path(path) for job in jobs if job.step == "documents" for path in job.outputs if path.startswith(f"{layout.DOCUMENTS}/")]
     absent = [path.stem for path in paths if not path.exists()]
     without = [path.stem for path in paths if path.exists() and not files.read_json(path).get("license")]
     lines = [f"no licence is known of {_some(without, 'document')}"] if without else []

@@ -3,17 +3,16 @@
 import functools
 import hashlib
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from closedbook.lineage.history import History
 from closedbook.util import plain_yaml
 from closedbook.util.errors import UserError
+from closedbook.util.git import git
 from closedbook.workflow import dvc, receipts
 
-LOCK = "dvc.lock"
+LOCK = str(dvc.LOCK)
 
 
 def history(held: "Held", revision: str) -> History:
@@ -70,15 +69,6 @@ def states() -> Iterator[tuple[str, "Held"]]:
         except UserError:
             continue
         yield name, held
-
-
-def git(*arguments: str) -> str:
-    """What git prints; nothing where it fails. Raises UserError where the folder is somebody else's, in which git refuses to work."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
-    if "dubious ownership" in done.stderr:
-        raise UserError(f"{Path.cwd()}: belongs to another user, so git does not answer here: if you trust it, run "
-                        f"git config --global --add safe.directory {Path.cwd()}")
-    return done.stdout
 
 
 def first_commits() -> list[str]:

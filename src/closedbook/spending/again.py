@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.llm.ledger import Ledger, decided, verified
 from closedbook.records import EntityList, Passages
 from closedbook.util.errors import UserError
@@ -17,7 +18,7 @@ def reopen(plan: Plan, documents: list[str]) -> list[str]:
     """
     unknown = [document for document in documents if document not in plan.documents]
     if unknown:
-        raise UserError(f"no document {unknown[0]}: the ids are the names of the files in results/documents")
+        raise UserError(f"no document {unknown[0]}: the ids are the names of the files in {layout.DOCUMENTS}")
     lines = []
     for document in documents or plan.documents:
         for step, output, reason in _failures(plan, document):
@@ -32,7 +33,7 @@ def reopen(plan: Plan, documents: list[str]) -> list[str]:
 def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     """(step, its result, why) for what a model should have made of a document and did not."""
     failures = []
-    entities = Path("results/entities") / f"{document}.json"
+    entities = layout.ENTITIES / f"{document}.json"
     if plan.params.llm.model is None:
         return []
     found = EntityList.read(entities) if entities.exists() else None
@@ -42,7 +43,7 @@ def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     if not found and segment.exists() and any(decided(record) for _, record, _ in verified(segment)):
         failures.append(("entities", entities, "asked, and no valid list given"))
     for strategy in recipes.strategies(plan.params):
-        path = Path("results/passages") / strategy / f"{document}.json"
+        path = layout.PASSAGES / strategy / f"{document}.json"
         dropped = Passages.read(path).dropped if path.exists() else []
         if dropped:
             failures.append((strategy, path, f"{len(dropped)} dropped: {dropped[0]['reason']}"))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from closedbook import llm
+from closedbook import layout, llm
 from closedbook.generation import sections
 from closedbook.generation.strategies import STRATEGIES, Wanted
 from closedbook.params import Params
@@ -99,7 +99,7 @@ def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job
     shown = sections.split(document, params.llm.sections)
     if is_made:
         job.known["entities"] += len(shown)
-        return job, EntityList.read(Path("results/entities") / f"{document.id}.json")
+        return job, EntityList.read(layout.ENTITIES / f"{document.id}.json")
     clients = _clients(params, Kept("entities", document.id), shown)
     try:
         names = asyncio.run(entities.asked_of(list(clients.values()), list(shown.values()), params))

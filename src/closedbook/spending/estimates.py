@@ -3,9 +3,8 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-from closedbook import models
+from closedbook import layout, models
 from closedbook.generation import sections
 from closedbook.llm import prices, prompts
 from closedbook.params import OWN_MODELS, Llm
@@ -16,7 +15,6 @@ ANSWER_TOKENS = 960
 """of an answer where the ledger has none to the prompt: EntiGraph's authors got 455 million tokens from about 475,000 calls"""
 TOKENS_A_SECOND = 50
 """at which a model writes, where the ledger has no record"""
-BASE = Path("results/base")
 SAMPLED = 8
 """documents that are tokenised to learn how the base model's tokens compare with the generator's"""
 
@@ -91,8 +89,8 @@ class Estimates:
     @cached_property
     def base_scale(self) -> float | None:
         """The base model's tokens for one of the generator's; None where its tokenizer is not here."""
-        if not (BASE / "base.json").exists():
+        if not (layout.BASE / "base.json").exists():
             return None
         sample = list(self.documents)[:SAMPLED]
-        encoded = models.tokenizer(BASE).backend_tokenizer.encode_batch([self.documents[name].text for name in sample])
+        encoded = models.tokenizer(layout.BASE).backend_tokenizer.encode_batch([self.documents[name].text for name in sample])
         return sum(len(one.ids) for one in encoded) / (self.scale() * sum(self.lengths[name] for name in sample))

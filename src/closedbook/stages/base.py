@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook import models
+from closedbook import layout, models
 from closedbook.models import frame, sound
 from closedbook.params import Limits
 from closedbook.util import files
@@ -18,7 +18,7 @@ RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
 
 
 def job(*, params: SimpleNamespace, limits: Limits, sources: list[Path], **paths: Path) -> None:
-    build(params=params, world=sources[0] if params.base.model == "miniature" else None, place=Path("results/base"), **paths)
+    build(params=params, world=sources[0] if params.base.model == "miniature" else None, place=layout.BASE, **paths)
 
 
 def build(*, world: Path | None, folder: Path, place: Path, checkpoints: Path, params: SimpleNamespace) -> None:

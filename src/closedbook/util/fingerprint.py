@@ -182,7 +182,7 @@ class _Shape:
         if self._is_read(node, local) and node.id in self._defined:
             self._references.append([node.id])
         if isinstance(node, ast.AST):
-            inside = (local | _variables(node)) - self._imports.keys() if isinstance(node, FUNCTIONS) else local
+            inside = _local(node, local) - self._imports.keys() if isinstance(node, FUNCTIONS) else local
             fields = [[name, self._normal(value, inside if name == "body" else local)] for name, value in ast.iter_fields(node)
                       if value not in (None, []) and name != "type_comment"]
             return [type(node).__name__, *fields]
@@ -202,8 +202,9 @@ class _Shape:
         return ["reference", attribute]
 
 
-def _variables(function: ast.AST) -> frozenset[str]:
-    """The names that are local to a function: its arguments, and what it binds itself, not in a scope within it."""
+def _local(function: ast.AST, around: frozenset[str]) -> frozenset[str]:
+    """The names that are local to a function, which stands where those `around` are: its arguments, and what it binds itself, not in a scope
+    within it."""
     found = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
     waiting, given_away = list(function.body) if isinstance(function.body, list) else [function.body], set()
     while waiting:
@@ -214,7 +215,7 @@ def _variables(function: ast.AST) -> frozenset[str]:
             found.add(node.id)
         if not isinstance(node, SCOPES):
             waiting += ast.iter_child_nodes(node)
-    return frozenset(found - given_away)
+    return (around - given_away) | (found - given_away)
 
 
 def _is_docstring(node) -> bool:

@@ -10,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+from closedbook.util import plain_yaml
 from closedbook.util.errors import UserError
+from closedbook.util.git import git
 from closedbook.workflow import leftovers, upkeep
 from closedbook.workflow.plan import Plan, make
 from closedbook.workflow.registry import STAGES, folders
@@ -74,23 +76,23 @@ def keep(stages: list[str]) -> str | None:
     text = _text()
     if not is_here() or not (said := _objects(text, stages)):
         return None
-    held = _git("log", "--all", "--patch", "--format=", "--", str(LOCK)) + "\n".join(kept().values())
+    held = git("log", "--all", "--patch", "--format=", "--", str(LOCK)) + "\n".join(kept().values())
     if said <= set(OBJECT.findall(held)):
         return None
-    blob = _git("hash-object", "-w", "--stdin", given=text).strip()
+    blob = git("hash-object", "-w", "--stdin", given=text).strip()
     name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{blob[:8]}"
-    _git("update-ref", KEPT + name, blob)
+    git("update-ref", KEPT + name, blob)
     return name
 
 
 def kept() -> dict[str, str]:
     """The text of each dvc.lock that was kept, by its name, the newest first."""
-    names = _git("for-each-ref", "--sort=-refname", "--format=%(refname)", KEPT).split()
-    return {name.removeprefix(KEPT): _git("cat-file", "blob", name) for name in names}
+    names = git("for-each-ref", "--sort=-refname", "--format=%(refname)", KEPT).split()
+    return {name.removeprefix(KEPT): git("cat-file", "blob", name) for name in names}
 
 
 def forget(name: str) -> None:
-    _git("update-ref", "-d", KEPT + name)
+    git("update-ref", "-d", KEPT + name)
 
 
 def is_here() -> bool:
@@ -104,28 +106,17 @@ def _text() -> str:
 
 def _objects(lock: str, stages: list[str]) -> set[str]:
     """What a dvc.lock says of the outs of some stages, by the names of DVC's objects."""
-    recorded = _yaml(lock)["stages"] if lock else {}
+    recorded = plain_yaml.parse(lock, str(LOCK))["stages"] if lock else {}
     return {out["md5"] for stage in stages for out in recorded.get(stage, {}).get("outs", [])}
 
 
 def _has_read(stage: str) -> bool:
     """Whether the folders that dvc.yaml says a stage reads are here, as DVC wants: in a fresh clone a stage without jobs may lack some."""
-    read = _yaml(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
+    read = plain_yaml.load(Path("dvc.yaml"), "dvc.yaml")["stages"][stage]["deps"]
     return all(Path(path).exists() for path in read if not path.startswith("${"))
-
-
-def _yaml(text: str) -> dict:
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe", pure=True).load(text)
 
 
 def _make_folders(stage: str) -> None:
     """DVC misses a stage's folders where the stage has nothing to do, as judgements where there is no judge."""
     for folder in folders(stage):
         folder.mkdir(parents=True, exist_ok=True)
-
-
-def _git(*arguments: str, given: str | None = None) -> str:
-    """What git prints; nothing where it fails."""
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, input=given).stdout

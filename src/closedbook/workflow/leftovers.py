@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
 from closedbook.workflow.plan import Plan
-from closedbook.workflow.registry import RESULTS, STAGES, folders
+from closedbook.workflow.registry import STAGES, folders
 
-IGNORED = RESULTS / ".dvcignore"
+IGNORED = layout.RESULTS / ".dvcignore"
 """for DVC, which neither records nor removes what is listed there; beside the stages' folders, since DVC allows none in them"""
 
 
@@ -75,7 +76,7 @@ def is_unfinished(path: Path) -> bool:
 
 def drafts() -> list[Path]:
     """The folders in which jobs were at work, or are."""
-    return sorted(RESULTS.rglob(receipts.UNFINISHED))
+    return sorted(layout.RESULTS.rglob(receipts.UNFINISHED))
 
 
 def _files() -> Iterator[Path]:
@@ -94,7 +95,7 @@ def _patterns(found: list[Path]) -> Iterator[str]:
 
 def _pattern(path: Path) -> str:
     """As .gitignore has it. Raises UserError for a name that no line can hold, nor DVC's records."""
-    name = str(path.relative_to(RESULTS))
+    name = str(path.relative_to(layout.RESULTS))
     if not name.isprintable():
         raise UserError(f"{path}: DVC can't read a folder with a file of such a name: rename it")
     escaped = re.sub(r"[\\*?\[\]]", lambda match: f"\\{match[0]}", name)

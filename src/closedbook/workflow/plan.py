@@ -7,7 +7,7 @@ these are the first inputs of the graph.
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook import params
+from closedbook import layout, params
 from closedbook.evaluation import forgetting, tasks
 from closedbook.generation.strategies import check
 from closedbook.stages import base
@@ -18,7 +18,7 @@ from closedbook.workflow.articles import Articles, read
 from closedbook.workflow.receipts import LIMITS, WORK
 from closedbook.workflow.registry import Job
 
-BASE_REPLAY = "results/base/replay.jsonl"
+BASE_REPLAY = f"{layout.BASE}/replay.jsonl"
 KEPT = WORK / "planned.json"
 """the hash of each file that the last plan wrote: the plan of an older state stays where its results are brought back, and nothing must run"""
 

@@ -10,10 +10,11 @@ from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
-FOLDER = Path("results/receipts")
+FOLDER = layout.RECEIPTS
 WORK = Path(".closedbook")
 CACHE = WORK / "hashes.db"
 UNFINISHED = ".unfinished"

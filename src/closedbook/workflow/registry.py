@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.evaluation import tasks
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.params import Params
@@ -18,7 +19,6 @@ from closedbook.workflow import recipes
 from closedbook.workflow.receipts import FOLDER, WORK
 from closedbook.workflow.recipes import Bound
 
-RESULTS = Path("results")
 CORPUS = ("corpus.json", "tokens.npy", "offsets.npy", "lines.npy", "passages.jsonl", "rejected.jsonl", "replay_tokens.npy",
           "replay_offsets.npy", "replay_lines.npy", "replay.jsonl", "replay_rejected.jsonl")
 REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
@@ -107,7 +107,7 @@ class Job:
 
 
 def _result(folder: str, document: str) -> Path:
-    return RESULTS / folder / f"{document}.json"
+    return layout.RESULTS / folder / f"{document}.json"
 
 
 def _each(folder: str, documents: list[str]) -> list[Path]:
@@ -121,7 +121,7 @@ def _documents(about: list[str], recipe: dict) -> Files:
 
 
 def _base(about: list[str], recipe: dict) -> Files:
-    folder = RESULTS / "base"
+    folder = layout.BASE
     return Files(inputs={"sources": [Path(path) for path in recipe["reads"]["files"]]}, folders={"folder": folder},
                  holds=("base.json", "replay.jsonl", "tokenizer.json"), work={"checkpoints": WORK / "checkpoints" / "base"})
 
@@ -143,27 +143,27 @@ def _written(recipe: dict) -> list[Path]:
 
 
 def _judgements(about: list[str], recipe: dict) -> Files:
-    folder = RESULTS / "judgements"
+    folder = layout.JUDGEMENTS
     return Files(inputs={"documents": _each("documents", recipe["documents"]), "passages": _written(recipe)},
                  folders={"folder": folder}, holds=("judgements.json",))
 
 
 def _corpora(about: list[str], recipe: dict) -> Files:
-    folder, documents = RESULTS / "corpora" / about[0], recipe["documents"]
+    folder, documents = layout.CORPORA / about[0], recipe["documents"]
     return Files(inputs={"passages": _written(recipe), "questions": _each("questions", documents), "documents": _each("documents", documents),
-                         "base": RESULTS / "base", "replay": Path(recipe["reads"]["replay"])},
+                         "base": layout.BASE, "replay": Path(recipe["reads"]["replay"])},
                  folders={"folder": folder}, holds=CORPUS)
 
 
 def _runs(about: list[str], recipe: dict) -> Files:
-    folder = RESULTS / "runs" / about[0]
-    return Files(inputs={"corpus": RESULTS / "corpora" / recipe["reads"]["corpus"], "base": RESULTS / "base"}, folders={"folder": folder},
+    folder = layout.RUNS / about[0]
+    return Files(inputs={"corpus": layout.CORPORA / recipe["reads"]["corpus"], "base": layout.BASE}, folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
 
 
 def _retrieval(about: list[str], recipe: dict) -> Files:
-    folder = RESULTS / "retrieval"
+    folder = layout.RETRIEVAL
     return Files(inputs={name: _each(name, recipe["documents"]) for name in ("documents", "questions")}, folders={"folder": folder},
                  holds=("chunks.jsonl", "retrieval.json"))
 
@@ -174,24 +174,24 @@ def _asked(about: list[str], recipe: dict) -> Files:
     return Files(inputs={
         "questions": _each("questions", recipe["documents"]),
         "documents": _each("documents", recipe["documents"]) if recipe["reads"]["documents"] else [],
-        "retrieved": [RESULTS / "retrieval/chunks.jsonl"] if any(map(tasks.shows_chunks, asked)) else [],
-    }, outputs={"output": RESULTS / f"scores/{about[0]}.json", "samples": RESULTS / f"scores/{about[0]}.samples.jsonl"})
+        "retrieved": [layout.RETRIEVAL / "chunks.jsonl"] if any(map(tasks.shows_chunks, asked)) else [],
+    }, outputs={"output": layout.SCORES / f"{about[0]}.json", "samples": layout.SCORES / f"{about[0]}.samples.jsonl"})
 
 
 def _scores(about: list[str], recipe: dict) -> Files:
     files = _asked(about, recipe)
-    model = RESULTS / "base" if about[0] == "base" else RESULTS / "runs" / about[0]
+    model = layout.BASE if about[0] == "base" else layout.RUNS / about[0]
     return replace(files, inputs={"model": model, **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
 
 
 def _report(about: list[str], recipe: dict) -> Files:
-    folder, scores = RESULTS / "report", recipe["reads"]["scores"]
+    folder, scores = layout.REPORT, recipe["reads"]["scores"]
     return Files(inputs={
         "documents": _each("documents", recipe["documents"]), "entities": _each("entities", recipe["documents"]), "passages": _written(recipe),
-        "corpora": [RESULTS / "corpora" / name for name in recipe["reads"]["corpora"]],
-        "scores": _each("scores", scores), "samples": [RESULTS / f"scores/{name}.samples.jsonl" for name in scores],
-        "runs": [RESULTS / f"runs/{name}/run.json" for name in recipe["reads"]["runs"]],
-        "judgements": [RESULTS / "judgements/judgements.json"] if recipe["reads"]["judged"] else [],
+        "corpora": [layout.CORPORA / name for name in recipe["reads"]["corpora"]],
+        "scores": _each("scores", scores), "samples": [layout.SCORES / f"{name}.samples.jsonl" for name in scores],
+        "runs": [layout.RUNS / f"{name}/run.json" for name in recipe["reads"]["runs"]],
+        "judgements": [layout.JUDGEMENTS / "judgements.json"] if recipe["reads"]["judged"] else [],
     }, folders={"folder": folder}, holds=REPORT)
 
 
@@ -311,13 +311,13 @@ def recipe_of(job: str) -> str:
 
 def folders(stage: str) -> list[Path]:
     """Those that a stage owns: its results, and the receipts of them."""
-    return [RESULTS / stage, FOLDER / stage, *(RESULTS / folder for folder in STAGES[stage].folders)]
+    return [layout.RESULTS / stage, FOLDER / stage, *(layout.RESULTS / folder for folder in STAGES[stage].folders)]
 
 
 def places(job: str) -> tuple[str, ...]:
     """How the paths begin that a job writes to, for where its receipt can't say it."""
     place, _, about = job.partition("/")
     if about == place:
-        return (f"{RESULTS / place}/",)
+        return (f"{layout.RESULTS / place}/",)
     owned = STAGES[place].folders if place in STAGES else ()
-    return tuple(f"{RESULTS / folder / about}{end}" for folder in (place, *owned) for end in "./")
+    return tuple(f"{layout.RESULTS / folder / about}{end}" for folder in (place, *owned) for end in "./")

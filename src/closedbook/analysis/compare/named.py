@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.analysis import table
 from closedbook.analysis.compare import answers, overview, paired
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
-QUESTIONS = Path("results/questions")
 
-
-def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], scores: list[Path], questions=QUESTIONS) -> dict:
+def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], scores: list[Path], questions=layout.QUESTIONS) -> dict:
     """paired.compare of two arms that have some of `scores`, with the text of each question that flipped and of what both answered, and
     where one of the two is the base, the other's 2×2 tables as "shares".
 
@@ -20,7 +19,7 @@ def compare(a: str, b: str, *, task: str | None, split: str, tasks: list[str], s
         raise UserError(f"{a} and {b}: give two different arms to compare")
     found = table.scored(scores)
     if not found:
-        raise UserError("results/scores: no scores yet: run make reproduce, or snakemake --cores all")
+        raise UserError(f"{layout.SCORES}: no scores yet: run make reproduce, or snakemake --cores all")
     task = task or _common_task(found, a, b, tasks)
     sides = answers.read(found, [a, b], task)
     if split != "all":
@@ -53,7 +52,7 @@ def _asked(questions: Path, documents: set[str]) -> dict[str, dict]:
 def _in_words(flip: dict, asked: dict[str, dict]) -> dict:
     """What a flipped question and the two answers to it say; None for no valid answer."""
     if flip["id"] not in asked:
-        raise UserError(f"{QUESTIONS} no longer holds the question {flip['id']} that was scored: score again (snakemake --cores all)")
+        raise UserError(f"{layout.QUESTIONS} no longer holds the question {flip['id']} that was scored: score again (snakemake --cores all)")
     question = asked[flip["id"]]
     chosen = {f"answer_{side}": flip[f"chosen_{side}"] for side in "ab"}
     return {"question": question["question"], **{name: None if one is None else question["options"][one] for name, one in chosen.items()}}

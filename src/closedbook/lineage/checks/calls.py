@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.llm import ledger
 from closedbook.params import API
 from closedbook.records import carrying
 
-JUDGEMENTS = "results/judgements/judgements.json"
-CARRYING = ("results/entities/*.json", "results/passages/*/*.json", JUDGEMENTS)
+JUDGEMENTS = f"{layout.JUDGEMENTS}/judgements.json"
+CARRYING = (f"{layout.ENTITIES}/*.json", f"{layout.PASSAGES}/*/*.json", JUDGEMENTS)
 """results that carry calls"""
 
 
@@ -30,9 +31,9 @@ def _result(segment: Path) -> str:
     """What a segment's calls were made for."""
     step = segment.parent.name
     if step.startswith(ledger.API_MODELS):
-        return f"results/scores/{API}{step.removeprefix(ledger.API_MODELS)}.json"
-    of_all = {"judgements": JUDGEMENTS, "retrieval": "results/retrieval/retrieval.json"}
-    return of_all.get(step) or f"results/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
+        return f"{layout.SCORES}/{API}{step.removeprefix(ledger.API_MODELS)}.json"
+    of_all = {"judgements": JUDGEMENTS, "retrieval": f"{layout.RETRIEVAL}/retrieval.json"}
+    return of_all.get(step) or f"{layout.RESULTS}/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
 
 
 def _segment(state: State, segment: Path, answers: dict[str, set[str]]) -> Iterator[Break]:

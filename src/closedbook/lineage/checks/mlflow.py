@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.training import tracking
@@ -32,7 +33,7 @@ def of_mlflow(state: State, digests: Digests) -> Iterator[Break | str]:
     for run_id, tags in logged.items():
         yield from _artefacts(run_id, tags, digests)
         yield from _agreement(run_id, tags)
-    for path in state.results("results/runs/*/run.json"):
+    for path in state.results(f"{layout.RUNS}/*/run.json"):
         if run := state.read(path, digests):
             yield from _run(run, logged)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.util import files
@@ -47,7 +48,7 @@ def of_inputs(state: State) -> Iterator[Break]:
 
 def of_runs(state: State, digests: Digests) -> Iterator[Break]:
     """The hashes that run.json and base.json hold of the files beside them."""
-    for path in [*state.results("results/runs/*/run.json"), *state.results("results/base/base.json")]:
+    for path in [*state.results(f"{layout.RUNS}/*/run.json"), *state.results(f"{layout.BASE}/base.json")]:
         record = state.read(path, digests) or {"sha256": {}}
         folder = record.get("load", str(Path(path).parent))  # a base of one's own stays where it is
         for beside, sha256 in {f"{folder}/{name}": sha256 for name, sha256 in record["sha256"].items()}.items():

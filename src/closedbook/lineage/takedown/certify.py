@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from closedbook import layout
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.history import History, Job
@@ -53,7 +54,7 @@ def _redact(record: Record) -> str:
 
 
 def _in_corpora(record: Record) -> Iterator[tuple[Path, str]]:
-    for index in sorted(Path("results/corpora").glob("*/passages.jsonl")):
+    for index in sorted(layout.CORPORA.glob("*/passages.jsonl")):
         offsets = np.load(index.parent / "offsets.npy")
         rows = [row for row, passage in enumerate(files.read_json_lines(index)) if passage["document"] == record.document]
         if rows:

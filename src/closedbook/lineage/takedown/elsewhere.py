@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from closedbook.lineage.takedown.notes import Record
-from closedbook.lineage.versioned import git
 from closedbook.util import shingles
+from closedbook.util.git import git
 from closedbook.workflow import dvc
 
 SHOWN = 5

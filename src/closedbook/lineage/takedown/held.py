@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from closedbook import layout
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes, origin
@@ -25,7 +26,7 @@ def question(history: History, document: str) -> dict:
     after = history.after(made.outputs)
     _all_here([made, *after])
     note = notes.note(history, document)
-    text = Document.read(Path(f"results/documents/{document}.json"))
+    text = Document.read(Path(f"{layout.DOCUMENTS}/{document}.json"))
     own = [job for job in after if Path(job.name).name == document]
     shared = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
     corpora = {job.name.partition("/")[2]: _in_corpus(job, document) for job in shared if job.step == "corpora"}
@@ -56,7 +57,7 @@ def _unknown(history: History, document: str) -> UserError:
         return UserError(f"{document}: taken out already, and noted in {notes.place(document)}: closedbook impact {document} --redact, "
                          "then --certify")
     ids = [job.name.partition("/")[2] for job in history.jobs.values() if job.step == "documents"]
-    hint = did_you_mean(document, ids, otherwise="the ids are the names of the files in results/documents")
+    hint = did_you_mean(document, ids, otherwise=f"the ids are the names of the files in {layout.DOCUMENTS}")
     return UserError(f"{document}: no such document: {hint}")
 
 
@@ -103,7 +104,7 @@ def _in_run(job: Job, document: str) -> dict:
     """Tokens of the document that a run read, repeats counted, and the model that has read them."""
     folder, run = _folder(job, "run.json"), files.read_json(_folder(job, "run.json") / "run.json")
     source, passage, tokens = np.load(folder / "schedule.npy").T
-    rows = _rows(Path("results/corpora") / run["corpus"], document)
+    rows = _rows(layout.CORPORA / run["corpus"], document)
     read = tokens[source == packing.CORPUS][rows[passage[source == packing.CORPUS]]]
     model = run["sha256"]["model.safetensors"]
     return {"tokens_read": int(read.sum()), "train_tokens": run["train_tokens"], "replay_tokens": run["replay_tokens"],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from closedbook import layout
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing import nearest
@@ -91,7 +92,7 @@ def _joined(before: Record, now: Record) -> Record:
 
 def texts(jobs: list[Job]) -> list[str]:
     """All that the document itself, its entity list and its passages say."""
-    own = [Document.read(Path(path)).text for job in jobs for path in job.outputs if path.startswith("results/documents/")]
+    own = [Document.read(Path(path)).text for job in jobs for path in job.outputs if path.startswith(f"{layout.DOCUMENTS}/")]
     return own + [one.summary if isinstance(one, EntityList) else one.text for one in _written(jobs)]
 
 
@@ -102,9 +103,9 @@ def carried(jobs: list[Job]) -> list[dict]:
 
 def _written(jobs: list[Job]) -> Iterator[EntityList | Passage]:
     for path in (Path(path) for job in jobs for path in job.outputs):
-        if path.is_relative_to("results/entities"):
+        if path.is_relative_to(layout.ENTITIES):
             yield from EntityList.read(path).made
-        elif path.is_relative_to("results/passages"):
+        elif path.is_relative_to(layout.PASSAGES):
             yield from Passages.read(path).written
 
 

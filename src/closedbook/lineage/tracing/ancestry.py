@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.analysis.tally import Tally
 from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History, Job
@@ -38,7 +39,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
     """One row per score and task. A task's own hash is its YAML file's; what all tasks share stands beside it."""
     rows = []
     for job in jobs:
-        score = read(f"results/{job.name}.json", job)
+        score = read(f"{layout.RESULTS}/{job.name}.json", job)
         common = {"run": score["run"], "model_sha256": _ending(job.inputs, MODEL), "questions_sha256": score["questions_sha256"]}
         rows += [
             {**common, "task": task, **{name: found[name] for name in ("accuracy", "stderr", "n", "version")}, "task_sha256": job.recipe["assets"][f"{task}.yaml"]}
@@ -49,7 +50,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
 
 def _runs(jobs: list[Job]) -> list[dict]:
     counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
-    return [{"run": (run := read(f"results/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
+    return [{"run": (run := read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
              "model_sha256": _ending(job.outputs, MODEL)} for job in jobs]  # fmt: skip
 
 
@@ -58,14 +59,14 @@ def _corpora(jobs: list[Job]) -> list[dict]:
               "replay_rate", "replay_train_tokens")  # fmt: skip
     rows = []
     for job in jobs:
-        corpus, replay = read(f"results/{job.name}/corpus.json", job), job.recipe["reads"]["replay"]
+        corpus, replay = read(f"{layout.RESULTS}/{job.name}/corpus.json", job), job.recipe["reads"]["replay"]
         rows.append({"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
                      "tokens_sha256": _ending(job.outputs, "/tokens.npy")})  # fmt: skip
     return rows
 
 
 def _base(jobs: list[Job]) -> dict:
-    base = read("results/base/base.json", jobs[0])
+    base = read(f"{layout.BASE}/base.json", jobs[0])
     return {"model": base["model"], "revision": base["revision"], "model_sha256": base["sha256"].get(MODEL)}
 
 
@@ -97,7 +98,7 @@ def _outputs(jobs: dict[str, list[Job]], step: str) -> list[Path]:
 
 
 def _in_corpora(jobs: list[Job]) -> set[str]:
-    return {row["id"] for job in jobs for row in files.read_json_lines(here(f"results/{job.name}/passages.jsonl", job))}
+    return {row["id"] for job in jobs for row in files.read_json_lines(here(f"{layout.RESULTS}/{job.name}/passages.jsonl", job))}
 
 
 def _documents(jobs: dict[str, list[Job]], history: History) -> dict:

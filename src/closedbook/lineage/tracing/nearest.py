@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from closedbook.lineage.tracing.passage import PASSAGES
+from closedbook import layout
 from closedbook.records import Passages
 from closedbook.util import files, terminal, units
 from closedbook.util.errors import UserError
@@ -62,7 +62,7 @@ def _write(folder: Path, paths: list[Path]) -> None:
 
     passages = [(passage.id, passage.text) for path in paths for passage in Passages.read(path).passages]
     if not passages:
-        raise UserError(f"{PASSAGES}: holds no passages to search: run snakemake --cores all, or dvc pull")
+        raise UserError(f"{layout.PASSAGES}: holds no passages to search: run snakemake --cores all, or dvc pull")
     terminal.note(f"indexing {len(passages):,} passages; {KEPT} keeps the index for the next question")
     index = bm25s.BM25()
     index.index(bm25s.tokenize([units.pairs(text) for _, text in passages], stopwords="en", show_progress=False), show_progress=False)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.lineage.history import History, Job
 from closedbook.llm import prompts
 from closedbook.records import carrying
@@ -12,7 +13,6 @@ from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean, nearest
 from closedbook.workflow import receipts
 
-PASSAGES = Path("results/passages")
 IDENTITY = re.compile(r"([a-z0-9-]+)/([a-z_]+)/[0-9a-z]+")
 BEGINNING = 400
 """characters of a passage that are shown"""
@@ -39,7 +39,7 @@ def history(identities: Iterable[str], *others: str) -> History:
 def origin(identity: str, known: History) -> dict:
     """All that made a passage. Raises UserError for an unknown one, and where a receipt or a result behind it is missing."""
     document, strategy = names(identity)
-    path, passage = str(PASSAGES / strategy / f"{document}.json"), one(identity, known)
+    path, passage = str(layout.PASSAGES / strategy / f"{document}.json"), one(identity, known)
     job = known.of(path)
     listed = [before for before in known.before(job) if before.step == "entities"]
     return {
@@ -57,7 +57,7 @@ def origin(identity: str, known: History) -> dict:
 
 def about_document(document: str, known: History) -> dict:
     """What names a document, and the hashes of its file and of what its source had: the text as it was, and its questions."""
-    path = f"results/documents/{document}.json"
+    path = f"{layout.DOCUMENTS}/{document}.json"
     job = known.of(path)
     record = read(path, job)
     (source_sha256,) = job.inputs.values()
@@ -79,7 +79,7 @@ def here(path: str | Path, job: Job) -> Path:
 
 
 def _about_list(document: str, job: Job) -> dict:
-    path = f"results/entities/{document}.json"
+    path = f"{layout.ENTITIES}/{document}.json"
     record = read(path, job)
     keys = [one["call"]["key"] for one in carrying(record) if one["call"]]
     return {"file": path, "sha256": job.outputs[path], "made_by": record["made_by"], "maker": record["maker"], "why": record["why"],
@@ -103,7 +103,7 @@ def one(identity: str, known: History) -> dict:
     unknown one, and for a file that was edited.
     """
     document, strategy = names(identity)
-    path = PASSAGES / strategy / f"{document}.json"
+    path = layout.PASSAGES / strategy / f"{document}.json"
     if str(path) not in known.maker and not path.exists():
         beside = [f"{other.parent.name}/{other.stem}" for other in receipts.results("passages")]
         hint = did_you_mean(f"{strategy}/{document}", beside, otherwise="closedbook passages DOCUMENT shows some")

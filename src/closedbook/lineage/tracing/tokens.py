@@ -7,12 +7,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from closedbook import layout
 from closedbook.training import packing
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import receipts
 
-RUNS = Path("results/runs")
 VISITS = 1 << 14
 """rows of a schedule read at a time"""
 AROUND = 8
@@ -30,15 +30,15 @@ class Run:
     def __init__(self, name: str):
         """`name`: a run, or an arm that has just one. Raises UserError for another one, and where its run or corpus is not here."""
         self.name = _run_name(name)
-        facts = files.read_json(RUNS / self.name / "run.json")
+        facts = files.read_json(layout.RUNS / self.name / "run.json")
         self.arm, self.block_size, self.batch_size = facts["arm"], facts["block_size"], facts["batch_size"]
         self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
         self.num_tokens = facts["train_tokens"] + facts["replay_tokens"]
         """of all blocks, without the padding at the end of the last one"""
-        self.corpus = Path("results/corpora") / facts["corpus"]
+        self.corpus = layout.CORPORA / facts["corpus"]
         self.jobs = (f"corpora/{facts['corpus']}", f"runs/{self.name}", "base/base")
         """the receipts that record how it came to read this"""
-        for path in (self.corpus / "lines.npy", self.corpus / "corpus.json", RUNS / self.name / "schedule.npy"):
+        for path in (self.corpus / "lines.npy", self.corpus / "corpus.json", layout.RUNS / self.name / "schedule.npy"):
             if not path.exists():
                 raise UserError(f"{path}: is not here, and records what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
         corpus = files.read_json(self.corpus / "corpus.json")
@@ -83,7 +83,7 @@ class Run:
     def _pieces(self, first: int, end: int) -> dict[int, list[tuple[int, int, int, int]]]:
         """packing.pieces of some blocks."""
         tokens = first * self.block_size, min(end * self.block_size, self.num_tokens)
-        schedule, ends = _visits(RUNS / self.name / "schedule.npy", *tokens)
+        schedule, ends = _visits(layout.RUNS / self.name / "schedule.npy", *tokens)
         return {block: packing.pieces(schedule, ends, self.block_size, block) for block in range(first, end)}
 
     def _part(self, within: int, token_id: int) -> str:
@@ -99,7 +99,7 @@ class Run:
 
     def _spelled(self, before: np.ndarray, token: np.ndarray, after: np.ndarray) -> dict:
         """Tokens as text, where the run's tokenizer is here."""
-        path = RUNS / self.name / "tokenizer.json"
+        path = layout.RUNS / self.name / "tokenizer.json"
         if not path.exists():
             return {}
         from tokenizers import Tokenizer
@@ -117,7 +117,7 @@ def _run_name(name: str) -> str:
     if len(of_arm) > 1:
         raise UserError(f"--run {name}: has several runs: name one of {', '.join(of_arm)}")
     if not of_arm:
-        hint = did_you_mean(name, known, otherwise=f"{RUNS} holds {', '.join(known) or 'none'}")
+        hint = did_you_mean(name, known, otherwise=f"{layout.RUNS} holds {', '.join(known) or 'none'}")
         raise UserError(f"--run {name}: no such arm or run; {hint}")
     return of_arm[0]
 
