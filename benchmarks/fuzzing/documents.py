@@ -16,7 +16,11 @@ from fuzzing.mutations import HALF, TEXTS, as_json, deep, mutated, prose, spoilt
 
 LISTED = {"question": "Who counted the ships?", "options": ["Mira", "Varn", "the council", "nobody"], "gold_label": 1, "difficult": 0,
           "question_unique_id": "q1", "document": "a.txt"}  # fmt: skip
-FIELDS = ("", "", "date: 2023-02-30\n", "year: !!bool maybe\n", "year: !!int x\n", "a: &a [*a]\n", "? [a]\n: b\n", "\t\n", "a: {}\n")
+FIELDS = ("", "", "date: 2023-02-30\n", "year: !!bool maybe\n", "year: !!int x\n", "a: &a [*a]\n", "? [a]\n: b\n", "\t\n", "a: {}\n",
+          "title: 1984\n", "year: " + "9" * 5000 + "\n", "author: [a, b]\n", "license: ~\n", "y: !!python/object:os.system x\n", "a: &a [1, *a]\n",
+          "z: " + "[" * 2000 + "\n", "title: *nobody\n", "b: 0x" + "f" * 5000 + "\n", "title: !!binary '*'\n", "year: .nan\n", "t: !!timestamp x\n",
+          "title: '\u200b'\n", "year: 2023-13-45\n", "Note: he said: no\n", "- a\n", "%YAML 9\n", "title: &t [*t]\n", "d: 1:70:99\n", "title: \u0001\n",
+          "author: 'Lee, Ann; '\n", "year: '²'\n", "year: 1e999\n")  # fmt: skip
 MARKS = ("---", "---", "...", "--- ", "----")
 OF_HTML = ("<button>", "<select><option>a", "<!--", "<table><tr><td>x", "<ruby>a<rt>b</ruby>", "<template>", "<svg>", "<pre>\n a</pre>",
            "<div>" * 3_000, "<p hidden>x</p>", "&nbsp;&#150;&bogus;", *TEXTS)  # fmt: skip
@@ -26,7 +30,7 @@ OF_DOCX = ("<w:p><w:ins><w:r><w:t>in</w:t></w:r></w:ins></w:p>", "<w:tbl><w:tr/>
            "<w:sdt><w:sdtContent/></w:sdt>", "<w:p><w:r><w:drawing/></w:r></w:p>",
            "<w:p><w:r><w:footnoteReference/></w:r></w:p>")  # fmt: skip
 NAMES = ("é", "e\u0301", "港口", "\u202egnp", "a\nb", "a\x1b[31mb", "-rf", " ", "con", "a" * 240, "$(ls)", "%s", "{x}", "\udcff", "a\\b",
-         "..a", ".a", "A", "a", "#", "\x7f", "\u200b")  # fmt: skip
+         "..a", ".a", "A", "a", "#", "\x7f", "\u200b", "-", "~", "'\"", "Icon\r")  # fmt: skip
 NO_FILES = ("nowhere", ".", "..", "/etc/hostname", "/")
 """where links lead"""
 

@@ -7,7 +7,9 @@ import random
 WORDS = ("Mira", "the harbour", "Varn", "counted", "ships", "by lamp", "and", "the council met", "in winter", "sold a compass")
 TEXTS = ("", " ", "x", "null", "yes", "2023-02-30", "---", "...", "../..", "/etc/passwd", "\x1b[31mred\x1b[0m", "\u202egnp", "\u200b",
          "\x00", "\ufeff", "<b>", "</html>", "&#0;&#xd800;", "{{", "$first", "%s", "’quoted’", "é", "e\u0301", "港口", "עברית", "😀",
-         "\r", "\n\n", "\t", "a: b: c", "!!python/object/apply:os.system [ls]", "<think>", "</think>", "<|im_start|>", "9" * 400, "x" * 5_000)  # fmt: skip
+         "\r", "\n\n", "\t", "a: b: c", "!!python/object/apply:os.system [ls]", "<think>", "</think>", "<|im_start|>", "9" * 400, "x" * 5_000,
+         "\r\n", "\x85", "\u200d", "\u00ad", "\u2028", "\u2029", "\x0c", "\x91", "<p>", "<!--", "-->", "&shy;", "&nbsp;", "ที่", "می\u200cخواهم",
+         "👩\u200d❤\ufe0f", "\u0301", "\ufffe", "\u3000", '"', "\\")  # fmt: skip
 VALUES = (None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e-9, 1e308, 2**31, 2**63, 10**30, float("inf"), float("nan"), [], {}, [[]],
           [None], {"": None}, {"a": {"b": []}}, ["x"] * 300)  # fmt: skip
 HALF = "\ud83d"
