@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from closedbook import params, sources
 from closedbook.sources import folder
 from closedbook.util.errors import UserError
-from closedbook.workflow import articles, jobs, plan, receipts
+from closedbook.workflow import articles, jobs, plan, receipts, upkeep
 from closedbook.workflow.snakemake import Run
 
 ROOT = Path(__file__).parent.parent
@@ -102,3 +102,11 @@ def test_documents_are_shared_out_among_processes_and_one_that_fails_leaves_the_
 def test_a_number_of_shards_that_is_none_is_named_with_its_place(shards):
     with pytest.raises(UserError, match=f"shards: {shards}: give a whole number from 1, in profiles/default"):
         Run((), None, shards, True)
+
+
+def test_a_run_whose_results_are_not_recorded_fails(monkeypatch):
+    run = object.__new__(Run)
+    run._lock = None
+    monkeypatch.setattr(upkeep, "under", lambda lock, command: 1)
+    with pytest.raises(UserError, match="not recorded in dvc.lock"):
+        run.commit()

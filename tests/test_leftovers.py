@@ -201,6 +201,14 @@ def test_a_list_of_what_would_be_pruned_writes_nothing(recorded, capsys):
     assert list(pruned(yes=True)["back"]) == list(dvc.kept()) != []
 
 
+def test_a_state_that_can_not_be_read_is_passed_over(recorded):
+    for content in (Path("dvc.lock").read_text(), "<<<<<<< HEAD\n", None):
+        Path("dvc.lock").unlink() if content is None else Path("dvc.lock").write_text(content)
+        git("add", "--all", "dvc.lock")
+        git("commit", "--quiet", "-m", "state")
+    assert len(restore.answer(Namespace(name=None, jobs=[], replace=False))["names"]) == 1 and pruned()["stay"] == {}
+
+
 def test_the_answer_as_json_names_every_file(project, capsys):
     (Path("texts") / HOSTILE).unlink()
     assert cli.main(["prune", "--json"]) == 0

@@ -58,7 +58,7 @@ def named(name: str) -> str:
 def names() -> Iterator[str]:
     """Of all states of results, newest first: what closedbook kept, then the commits that changed dvc.lock."""
     yield from dvc.kept()
-    yield from git("log", "--all", "--diff-filter=d", "--format=%h", "--", LOCK).split()
+    yield from git("log", "--all", "--diff-filter=AM", "--format=%h", "--", LOCK).split()
 
 
 def states() -> Iterator[tuple[str, "Held"]]:
