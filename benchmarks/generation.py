@@ -30,8 +30,8 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 import jobs_here  # noqa: E402  (tests/jobs_here.py)
-from pipeline import Pipeline  # noqa: E402  (tests/pipeline.py: a copy of the project with a toy base)
 from model_server import ModelServer  # noqa: E402
+from pipeline import Pipeline  # noqa: E402  (tests/pipeline.py: a copy of the project with a toy base)
 
 from closedbook.workflow import plan  # noqa: E402
 

@@ -7,8 +7,8 @@ for name in list(os.environ):
         del os.environ[name]  # no test may reach a provider
 
 import pytest  # noqa: E402  (the environment comes first)
-from pipeline import Pipeline, jobs  # noqa: E402
 from openai_server import Server  # noqa: E402
+from pipeline import Pipeline, jobs  # noqa: E402
 from texts import check_nothing_hostile, write_documents  # noqa: E402
 
 

@@ -4,8 +4,8 @@ import io
 import os
 import signal
 import sys
-import tracemalloc
 import time
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path

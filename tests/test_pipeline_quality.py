@@ -1,8 +1,8 @@
 """The whole pipeline on real articles, with no language model and with one behind a loopback server that misbehaves."""
 
 import pytest
-from pipeline import QUALITY, TINY, Pipeline, jobs
 from openai_server import Server
+from pipeline import QUALITY, TINY, Pipeline, jobs
 from secrets_in import holding
 
 from closedbook.util import files

@@ -11,8 +11,8 @@ from closedbook.generation.filters import question
 from closedbook.generation.strategies import centrality
 from closedbook.llm import answers
 from closedbook.records import Document
-from closedbook.stages import documents
 from closedbook.sources.formats import lines
+from closedbook.stages import documents
 from closedbook.util import units
 
 CHINESE = ("海斯特的灯塔燃烧了九个冬天，伊德拉·莫尔每晚都修剪灯芯。洪水来的时候，她把船系在灯塔的柱子上，救了四十个人。\n\n"
