@@ -223,6 +223,13 @@ class Judge(LanguageModel):
         return value
 
 
+class Lora(Settings):
+    r: PositiveInt
+    alpha: Annotated[float, Field(gt=0)]
+    dropout: Share
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1), NoneTwice] = "all-linear"
+
+
 class Training(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice]
     block_size: Annotated[int, Field(ge=2)]
@@ -233,20 +240,64 @@ class Training(Settings):
     warmup: Share
     weight_decay: Annotated[float, Field(ge=0)]
     beta2: Annotated[float, Field(gt=0, lt=1)]
+    optimizer: str
+    lora: Lora | None
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
-    attention: Literal["sdpa", "eager"]
+    attention: str
+    compile: bool
     threads: Threads
+    processes: Annotated[int, Field(ge=1, le=1024)]
+    nodes: Annotated[int, Field(ge=1, le=1024)]
+    sharding: Literal["none", "fsdp"]
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt
 
-    @field_validator("accumulation")
+    @property
+    def world(self) -> int:
+        """Processes in all."""
+        return self.processes * self.nodes
+
+    @field_validator("optimizer")
     @classmethod
-    def _shares_the_batch(cls, value, info):
-        batch_size = info.data.get("batch_size", value)
-        if batch_size % value:
-            raise ValueError(f"must divide batch_size, {batch_size}: the forward passes of a step share its examples")
+    def _known_optimizer(cls, value):
+        if value != "adamw_torch_fused":
+            from transformers.training_args import OptimizerNames  # it loads for a second, and few name another one
+
+            known = [name.value for name in OptimizerNames]
+            if value not in known:
+                raise ValueError(f"must be one of transformers' optimizers, as adamw_torch_fused: {did_you_mean(value, known, ', '.join(known))}")
         return value
+
+    @field_validator("attention")
+    @classmethod
+    def _known_attention(cls, value):
+        if value not in ("sdpa", "eager"):
+            from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+            known = ["eager", *(name for name in ALL_ATTENTION_FUNCTIONS.valid_keys() if "|" not in name)]
+            if value not in known:
+                raise ValueError(f"must be one of transformers' attentions: {', '.join(known)}")
+        return value
+
+    @model_validator(mode="after")
+    def _shares_the_batch(self):
+        """The passes of a step share its examples: `accumulation` of them in each of the processes."""
+        passes = self.accumulation * self.world
+        if self.batch_size % passes:
+            fitting = sorted(number for number in range(1, self.batch_size + 1) if self.batch_size % number == 0)
+            near = f"{self.batch_size // passes * passes or passes} or {(self.batch_size // passes + 1) * passes}"
+            raise ValueError(
+                f"batch_size, {self.batch_size}, must be a multiple of accumulation × processes × nodes, {self.accumulation} × {self.processes} × "
+                f"{self.nodes} = {passes}: give batch_size {near}, or make their product one of {', '.join(map(str, fitting))}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_shard_over(self):
+        if self.sharding != "none" and self.world == 1:
+            raise ValueError(f"sharding: {self.sharding} needs several processes: set processes or nodes, or sharding: none")
+        return self
 
 
 def _known_strategies(value):

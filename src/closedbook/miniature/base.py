@@ -33,7 +33,13 @@ TRAINING = {
     "warmup": 0.1,
     "weight_decay": 0.1,
     "beta2": 0.98,
+    "optimizer": "adamw_torch_fused",
+    "lora": None,
     "attention": "sdpa",
+    "compile": False,
+    "processes": 1,
+    "nodes": 1,
+    "sharding": "none",
     "gradient_checkpointing": False,
     "checkpoint_steps": 100,
 }
