@@ -3,10 +3,12 @@
 import full_disk
 import numpy as np
 import pytest
+import toy_runs
 import toys
+from toy_runs import build
 
-from closedbook import models, params
-from closedbook.stages import corpora, runs
+from closedbook import models
+from closedbook.stages import runs
 from closedbook.training import packing, tracking
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -14,32 +16,12 @@ from closedbook.util.errors import UserError
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """A base and a corpus of 300 tokens, to be read twice."""
-    folder = tmp_path_factory.mktemp("world")
-    toys.base(folder / "base")
-    passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
-    corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), shares={"entigraph": 1}, filters=toys.FILTERS,
-        passages=[passages], questions=[], documents=[], replay=folder / "base" / "replay.jsonl", replay_rate=0.1, held_out=0,
-        base=folder / "base", seed=1, folder=folder / "corpus",
-    )  # fmt: skip
-    return folder
+    return toy_runs.world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture
 def logged(monkeypatch):
-    """What would go to MLflow."""
-    calls = []
-    monkeypatch.setattr(tracking, "log_run", lambda **call: calls.append(call))
-    return calls
-
-
-def build(world, folder, run_seed=1, **settings):
-    runs.build(
-        corpus=world / "corpus", reference=world / "base" / "base.json", settings=toys.TRAINING.model_copy(update=settings),
-        run_seed=run_seed, seed=1, checkpoints=folder.parent / "checkpoints" / folder.name, folder=folder,
-    )  # fmt: skip
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return toy_runs.unlogged(monkeypatch)
 
 
 @pytest.mark.slow

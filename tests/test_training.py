@@ -11,7 +11,7 @@ import pytest
 import toys
 
 from closedbook import params
-from closedbook.training import loop
+from closedbook.training import checkpoints, loop
 from closedbook.util.errors import UserError
 
 STEPS = 7
@@ -45,7 +45,7 @@ def train(folder, examples=None, fingerprint="data", model=None, **settings):
     history = loop.train(
         model=model, dataset=examples or Examples(), settings=toys.TRAINING.model_copy(update=settings), num_steps=STEPS, seed=3,
         folder=folder, label="toy", fingerprint=fingerprint,
-    )  # fmt: skip
+    ).history  # fmt: skip
     model.save_pretrained(folder.parent / "model")
     return (folder.parent / "model" / "model.safetensors").read_bytes(), history
 
@@ -80,7 +80,7 @@ def test_resumed_training_gives_the_same_bytes(uninterrupted, interrupted):
 @pytest.mark.parametrize("lost", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors", "trainer_state.json"])
 def test_broken_checkpoint_is_passed_over(uninterrupted, interrupted, lost):
     (interrupted / "checkpoint-4" / lost).unlink()
-    assert loop.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
+    assert checkpoints.newest_whole(interrupted).endswith("checkpoint-2")
     assert not (interrupted / "checkpoint-4").exists()
     assert lost != "optimizer.pt" or train(interrupted) == uninterrupted
 
@@ -88,12 +88,12 @@ def test_broken_checkpoint_is_passed_over(uninterrupted, interrupted, lost):
 def test_state_file_cut_short_is_a_broken_checkpoint(interrupted):
     state = interrupted / "checkpoint-4" / "trainer_state.json"
     state.write_bytes(state.read_bytes()[:-10])
-    assert loop.newest_whole_checkpoint(interrupted).endswith("checkpoint-2")
+    assert checkpoints.newest_whole(interrupted).endswith("checkpoint-2")
 
 
 def test_without_the_check_a_broken_checkpoint_gives_other_bytes(uninterrupted, interrupted, monkeypatch):
     (interrupted / "checkpoint-4" / "optimizer.pt").unlink()
-    monkeypatch.setattr(loop, "_is_whole", lambda checkpoint: True)
+    monkeypatch.setattr(checkpoints, "_is_whole", lambda checkpoint: True)
     assert train(interrupted) != uninterrupted
 
 
@@ -144,7 +144,7 @@ def test_accumulation_and_gradient_checkpointing_change_memory_not_results(tmp_p
         history = loop.train(
             model=toys.model(), dataset=Examples(weights=weights), settings=toys.TRAINING.model_copy(update=settings), num_steps=3, seed=1,
             folder=tmp_path / "checkpoints", label="toy", fingerprint="",
-        )  # fmt: skip
+        ).history  # fmt: skip
         return [row["loss"] for row in history]
 
     for weights in (None, np.linspace(0, 1, 16, dtype=np.float32)):
@@ -176,7 +176,7 @@ def test_weighted_loss_is_the_weighted_mean(tmp_path):
     history = loop.train(
         model=toys.model(), dataset=examples, settings=toys.TRAINING, num_steps=1, seed=1, folder=tmp_path / "checkpoints", label="toy",
         fingerprint="",
-    )  # fmt: skip
+    ).history  # fmt: skip
     assert history[0]["loss"] == pytest.approx(float(expected), rel=1e-5)
 
 
@@ -193,7 +193,7 @@ def test_progress_goes_to_stderr_with_the_tokens_that_were_read(tmp_path, capfd,
 
 def test_accumulation_must_share_the_batch():
     settings = toys.TRAINING.model_dump()
-    with pytest.raises(ValueError, match="must divide batch_size, 4"):
+    with pytest.raises(ValueError, match="batch_size, 4, must be a multiple of .* = 3: give batch_size 3 or 6"):
         params.Training(**{**settings, "accumulation": 3})
 
 

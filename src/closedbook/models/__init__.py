@@ -36,10 +36,39 @@ def pretrained_model(name: str, revision: str | None, **options):
     return model
 
 
+def empty(reference: Path):
+    """The model of a base without its weights, on torch's default device, with what it knows of generation."""
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    name, revision = source(reference)
+    model = AutoModelForCausalLM.from_config(config(name, revision), trust_remote_code=False)
+    try:
+        model.generation_config = GenerationConfig.from_pretrained(name, revision=revision)
+    except OSError:  # a model need not have one; transformers makes it from the configuration, as it did above
+        pass
+    return model
+
+
+def num_parameters(folder: Path) -> int:
+    """Of a saved model, each counted once."""
+    import torch
+
+    with torch.device("meta"):
+        return empty(folder).num_parameters()
+
+
+def weights_sha256(files_of: dict[str, str]) -> str:
+    """One digest of a model's weights, from {file name: SHA-256} of its folder: the file's own, or, of several, one of their list."""
+    weights = {name: sha256 for name, sha256 in files_of.items() if name.startswith("model") and name.endswith(".safetensors")}
+    if len(weights) == 1:
+        return [*weights.values()][0]
+    return files.sha256_text("".join(f"{sha256}  {name}\n" for name, sha256 in sorted(weights.items())))
+
+
 def save(model, tokenizer, folder: Path) -> None:
-    """Write a trained model, in one file of weights, and its tokenizer, so that from_pretrained takes the folder."""
+    """Write a trained model, in one file of weights or in shards with an index, and its tokenizer, so that from_pretrained takes the folder."""
     with writing(folder):
-        model.save_pretrained(folder, max_shard_size="1000GB")
+        model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     files.give_usual_modes(folder)
 

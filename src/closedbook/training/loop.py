@@ -1,14 +1,14 @@
 """Training with transformers' Trainer: examples in their given order, and bit-identical weights after a kill and a resume.
 
-The base model of the miniature and every continued pretraining go through `train`.
+The base model of the miniature and every continued pretraining go through `train`, the latter in several processes too (distributed).
 """
 
 import hashlib
-import json
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from closedbook import models, params
+from closedbook.training import checkpoints, distributed
 from closedbook.util import files
 from closedbook.util.errors import writing
 
@@ -16,36 +16,52 @@ KEPT_CHECKPOINTS = 2
 """the newest may be the one that a kill broke"""
 
 
+@dataclass(frozen=True)
+class Trained:
+    history: list[dict]
+    """a row {"step", "loss", "learning_rate", "grad_norm"} per step"""
+    weights: dict | None
+    """the trained weights by name, where they were shared out among processes: in the first of these, None in the others and elsewhere"""
+
+
 def train(
-    *, model, dataset, settings: params.Training, num_steps: int, seed: int, folder: Path, label: str, fingerprint: str
-) -> list[dict]:
-    """Train `model` in place for `num_steps` optimizer steps and return its history, a row {"step", "loss", "learning_rate"} a step.
+    *, model, dataset, settings: params.Training, num_steps: int, seed: int, folder: Path, label: str, fingerprint: str, record=None
+) -> Trained:
+    """Train `model` in place for `num_steps` optimizer steps.
 
     `dataset[i]` is {"input_ids": int64 [S], "labels": int64 [S], -100 where nothing is to be predicted} and is used in step
-    i // settings.batch_size; after its end it starts again. S may differ from step to step. Labels are not shifted: the model predicts
-    label i from what precedes it. With a further "weights": float32 [S], the loss is sum(w * l) / sum(w) over a step's predicted tokens.
+    i // settings.batch_size, whatever the number of processes; after its end it starts again. S may differ from step to step. Labels are not
+    shifted: the model predicts label i from what precedes it. With a further "weights": float32 [S], the loss is sum(w * l) / sum(w) over a
+    step's predicted tokens.
 
     Checkpoints go to `folder`, and a second call takes up the newest whole one. `fingerprint` stands for the data: checkpoints of
-    other data, another model or other settings are deleted. The folder is the caller's to delete once the trained model is in place.
+    other data, another model, other settings or another number of processes are deleted. The folder is the caller's to delete once the
+    trained model is in place. `record` is a tracking.Live, which is told of each step.
+    In several processes each calls this once torchrun has started it; `arguments` is to be called before the model is loaded.
     """
     import torch
 
     folder = Path(folder)
-    _clear_unless_of(folder, identity(model, settings, num_steps=num_steps, seed=seed, data=fingerprint))
+    given = arguments(settings, num_steps, seed, folder)
+    if distributed.is_first():
+        checkpoints.claim(folder, identity(model, settings, num_steps=num_steps, seed=seed, data=fingerprint), label)
+    distributed.wait_for_all()
     models.quiet()
     models.check_device(settings.device, "training.device")
     torch.set_num_threads(settings.threads)
     model.set_attn_implementation(settings.attention)
     use_cache = model.config.use_cache
-    trainer = _trainer(model, dataset, _arguments(settings, num_steps, seed, folder), label)
+    trainer = _trainer(model, dataset, given, settings, label, record)
     with writing(folder):
-        trainer.train(resume_from_checkpoint=newest_whole_checkpoint(folder))
+        trainer.train(resume_from_checkpoint=checkpoints.newest_whole(folder))
     model.config.use_cache = use_cache  # the Trainer switches it off, and it would be saved so
-    return [{name: row[name] for name in ("step", "loss", "learning_rate")} for row in trainer.state.log_history if "loss" in row]
+    rows = [row for row in trainer.state.log_history if "loss" in row]
+    history = [{name: row[name] for name in ("step", "loss", "learning_rate", "grad_norm")} for row in rows]
+    return Trained(history, _gathered(trainer) if settings.sharding == "fsdp" else None)
 
 
-def identity(model, settings: params.Training, **others) -> str:
-    """SHA-256 of all that decides the bits of a training, the libraries and the kind of device among it."""
+def identity(model, settings: params.Training, **others) -> dict:
+    """"sha256" of all that decides the bits of a training, the libraries and the kind of device among it, and its "processes"."""
     import torch
     import transformers
 
@@ -56,47 +72,23 @@ def identity(model, settings: params.Training, **others) -> str:
     what = settings.model_dump(exclude={"seeds", "checkpoint_steps"}) | others
     what |= {"config": model.config.to_json_string(), "weights": weights.hexdigest(), "device": settings.device}
     what |= {"torch": torch.__version__, "transformers": transformers.__version__}
-    return files.sha256_text(files.canonical(what))
+    return {"sha256": files.sha256_text(files.canonical(what)), "processes": settings.world}
 
 
-def _clear_unless_of(folder: Path, identity: str) -> None:
-    """Leave in `folder` only checkpoints of this very training: resuming others gives other weights and no error."""
-    mark = folder / "identity.txt"
-    if folder.exists() and not (mark.exists() and mark.read_text() == identity):
-        shutil.rmtree(folder)
-    files.write_text(mark, identity)
+def _gathered(trainer) -> dict | None:
+    """The whole weights, of which each process holds a part."""
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return weights if distributed.is_first() else None
 
 
-def newest_whole_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that lacks nothing; broken ones are deleted (a kill leaves them, and the Trainer would resume them wrongly)."""
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    whole = [path for path in checkpoints if _is_whole(path)]
-    for path in checkpoints:
-        if path not in whole:
-            shutil.rmtree(path)
-    return str(whole[-1]) if whole else None
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    """Whether all files are there. The Trainer writes trainer_state.json last, so one that can be read vouches for the others' ends."""
-    names = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
-    model = (checkpoint / "model.safetensors").exists() or (checkpoint / "model.safetensors.index.json").exists()
-    if not model or not all((checkpoint / name).exists() for name in names):
-        return False
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
-    except json.JSONDecodeError:
-        return False
-    return True
-
-
-def _arguments(settings: params.Training, num_steps: int, seed: int, folder: Path):
+def arguments(settings: params.Training, num_steps: int, seed: int, folder: Path):
+    """transformers' arguments of a training. Of several processes, this connects them."""
     from transformers import TrainingArguments
 
-    arguments = TrainingArguments(
+    found = TrainingArguments(
         output_dir=str(folder),
         max_steps=num_steps,
-        per_device_train_batch_size=settings.batch_size // settings.accumulation,
+        per_device_train_batch_size=settings.batch_size // (settings.accumulation * settings.world),
         gradient_accumulation_steps=settings.accumulation,
         train_sampling_strategy="sequential",
         learning_rate=settings.learning_rate,
@@ -107,8 +99,13 @@ def _arguments(settings: params.Training, num_steps: int, seed: int, folder: Pat
         adam_beta1=0.9,
         adam_beta2=settings.beta2,
         max_grad_norm=1.0,
+        optim=settings.optimizer,
         bf16=settings.dtype == "bfloat16",
-        activation_checkpointing=settings.gradient_checkpointing,
+        torch_compile=settings.compile,
+        activation_checkpointing=settings.gradient_checkpointing and settings.sharding == "none",
+        ddp_backend={"cpu": "gloo", "cuda": "nccl"}[settings.device] if settings.world > 1 else None,
+        ddp_find_unused_parameters=False,
+        **(_sharded(settings) if settings.sharding == "fsdp" else {}),
         seed=seed,
         data_seed=seed,
         save_strategy="steps",
@@ -123,17 +120,40 @@ def _arguments(settings: params.Training, num_steps: int, seed: int, folder: Pat
         dataloader_pin_memory=settings.device == "cuda",
         use_cpu=settings.device == "cpu",
     )
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # else the Trainer takes as many examples a step, times the GPUs it happens to see
-    return arguments
+    if found.n_gpu > 1 and settings.world == 1:
+        found._n_gpu = 1  # else the Trainer takes as many examples a step, times the GPUs it happens to see
+    if settings.sharding == "fsdp" and settings.device == "cpu":
+        _shard_on_cpu(found)
+    return found
 
 
-def _trainer(model, dataset, arguments, label: str):
+def _sharded(settings: params.Training) -> dict:
+    """FSDP2, each of whose processes writes its own part of a checkpoint. The first process of a node reads the weights for the others."""
+    return {"fsdp": True, "fsdp_config": {
+        "version": 2, "reshard_after_forward": True, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP", "state_dict_type": "SHARDED_STATE_DICT",
+        "cpu_ram_efficient_loading": True, "activation_checkpointing": settings.gradient_checkpointing,
+    }}  # fmt: skip
+
+
+def _shard_on_cpu(arguments) -> None:
+    """accelerate takes FSDP on CPUs for plain data parallelism; it does shard where the processes are said to be several GPUs'."""
+    from accelerate import state
+    from accelerate.utils import DistributedType
+
+    _ = arguments.distributed_state  # connects the processes
+    state.PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+    state.AcceleratorState._reset_state()
+
+
+def _trainer(model, dataset, given, settings: params.Training, label: str, record):
     from transformers import PrinterCallback, Trainer
 
     from closedbook.training import trainer
 
     kind = trainer.WeightedTrainer if "weights" in dataset[0] else Trainer
-    result = kind(model=model, args=arguments, train_dataset=dataset, callbacks=[trainer.Progress(label)])
+    if settings.world > 1:
+        dataset = trainer.WholeSteps(dataset, settings.batch_size)
+    callbacks = [trainer.Progress(label), trainer.Mark(), *([trainer.Recording(record)] if record else [])]
+    result = kind(model=model, args=given, train_dataset=dataset, callbacks=callbacks)
     result.remove_callback(PrinterCallback)
     return result

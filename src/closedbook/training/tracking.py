@@ -1,6 +1,6 @@
 """MLflow's record of the runs: a store beside the repository's own files, shared by DVC's temporary experiments.
 
-It can't change a result: a run is logged when it is done, in one go, so a resumed training leaves no doubled metrics.
+It can't change a result. A training is seen while it runs; one that is resumed goes on with its record, and no step is there twice.
 """
 
 import fcntl
@@ -19,6 +19,7 @@ from closedbook.util.errors import UserError, writing
 EXPERIMENT = "closedbook"
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000
 """MLflow's limits"""
+SECONDS_BETWEEN_CALLS = 10
 SECONDS = """SELECT seconds.value FROM tags AS model JOIN tags AS seconds ON seconds.run_uuid = model.run_uuid
 WHERE model.key = 'model.sha256' AND model.value = ? AND seconds.key = 'seconds'"""
 
@@ -32,26 +33,107 @@ def log_run(
     *, name: str, model_sha256: str, settings: dict, tags: dict[str, str], dataset: dict[str, str], history: list[dict],
     metrics: dict[str, float], artifacts: list[Path], seconds: float,
 ) -> None:  # fmt: skip
-    """Log one finished run under `name`, unless the same name with the same model is there already.
+    """Finish the record of a run `name`, which Live began, or make it anew; not where the same name with the same model is there already.
 
     `settings` may be nested; `dataset` is {"name", "source", "sha256"}; each row of `history` holds its "step" and metrics;
     `metrics` belong to the last step; `seconds` is how long the training took in this process.
     """
+    tags = {**tags, "model.sha256": model_sha256, "seconds": f"{seconds:.0f}"}
     with _store() as (client, experiment):
-        tags = {**tags, "model.sha256": model_sha256, "dataset.sha256": dataset["sha256"], "seconds": f"{seconds:.0f}"}
+        begun = _begun(client, experiment, name, settings, dataset)
         earlier = client.search_runs([experiment], f"attributes.run_name = '{name}' and tags.`model.sha256` = '{model_sha256}'")
         if any(run.info.status == "FINISHED" for run in earlier):
+            if begun:
+                client.delete_run(begun)  # the same, trained once more
             return
-        for run in earlier:
-            client.delete_run(run.info.run_id)  # a kill left it half logged
         end = int(time.time() * 1000)
-        run_id = client.create_run(experiment, start_time=end - int(seconds * 1000), tags=tags, run_name=name).info.run_id
-        client.log_inputs(run_id, [_dataset(dataset)])
-        for batch in _batches(settings, [*history, {"step": history[-1]["step"], **metrics}], end):
-            client.log_batch(run_id, **batch)
+        run_id = begun or _begin(client, experiment, name, settings, dataset, end - int(seconds * 1000))
+        last = _last_step(client, run_id)
+        rows = [*(row for row in history if row["step"] > last), {"step": history[-1]["step"], **metrics}]
+        for batch in _batches(rows, end):
+            client.log_batch(run_id, metrics=batch)
+        for key, value in tags.items():
+            client.set_tag(run_id, key, value)
         for artifact in artifacts:
             client.log_artifact(run_id, str(artifact))
         client.set_terminated(run_id, end_time=end)
+
+
+class Live:
+    """The record of a run while it is trained. A training that is resumed goes on with the record that it began."""
+
+    def __init__(self, *, name: str, settings: dict, dataset: dict[str, str]):
+        with _store() as (client, experiment):
+            begun = _begun(client, experiment, name, settings, dataset)
+            self.run_id = begun or _begin(client, experiment, name, settings, dataset, int(time.time() * 1000))
+            self.last, self.rows, self.sent = _last_step(client, self.run_id), [], time.monotonic()
+
+    def step(self, row: dict) -> None:
+        """Note a row {"step", metric: value, …}. It is sent with others: each call to MLflow takes its time."""
+        if row["step"] > self.last:
+            self.rows.append(row)
+        if time.monotonic() - self.sent >= SECONDS_BETWEEN_CALLS:
+            self.send()
+
+    def send(self) -> None:
+        with _store() as (client, _):
+            for batch in _batches(self.rows, int(time.time() * 1000)):
+                client.log_batch(self.run_id, metrics=batch)
+        self.rows, self.sent = [], time.monotonic()
+
+
+@contextmanager
+def live(arguments: dict | None) -> Iterator[Live | None]:
+    """A run's record from here on; of None there is none. MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=true adds the machine's own figures, as MLflow
+    has it."""
+    if arguments is None:
+        yield None
+        return
+    record = Live(**arguments)
+    with _machine(record.run_id):
+        yield record
+    record.send()
+
+
+@contextmanager
+def _machine(run_id: str) -> Iterator[None]:
+    if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() != "true":
+        yield
+        return
+    import mlflow
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    mlflow.set_tracking_uri(f"sqlite:///{root() / 'mlflow.db'}")
+    monitor = SystemMetricsMonitor(run_id, resume_logging=True)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+def _begun(client, experiment: str, name: str, settings: dict, dataset: dict[str, str]) -> str | None:
+    """The id of the record that a training of these began and has not finished."""
+    same = f"attributes.run_name = '{name}' and attributes.status = 'RUNNING' and tags.plan = '{_plan(settings, dataset)}'"
+    found = client.search_runs([experiment], same)
+    return found[0].info.run_id if found else None
+
+
+def _plan(settings: dict, dataset: dict[str, str]) -> str:
+    return files.sha256_text(files.canonical([settings, dataset["sha256"]]))
+
+
+def _begin(client, experiment: str, name: str, settings: dict, dataset: dict[str, str], start: int) -> str:
+    tags = {"dataset.sha256": dataset["sha256"], "plan": _plan(settings, dataset)}
+    run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
+    client.log_inputs(run_id, [_dataset(dataset)])
+    for batch in _params(settings):
+        client.log_batch(run_id, params=batch)
+    return run_id
+
+
+def _last_step(client, run_id: str) -> int:
+    return max((metric.step for metric in client.get_metric_history(run_id, "loss")), default=0)
 
 
 def seconds(model_sha256: str) -> float | None:
@@ -99,14 +181,18 @@ def _dataset(dataset: dict[str, str]):
     return DatasetInput(dataset=entity, tags=[InputTag("mlflow.data.context", "training")])
 
 
-def _batches(settings: dict, history: list[dict], timestamp: int) -> Iterator[dict]:
-    from mlflow.entities import Metric, Param
+def _params(settings: dict) -> Iterator[list]:
+    from mlflow.entities import Param
 
-    params = [Param(key, str(value)) for key, value in flat(settings)]
-    values = ((key, value, row["step"]) for row in history for key, value in row.items() if key != "step")
-    metrics = [Metric(key, value, timestamp, step) for key, value, step in values]
-    yield from ({"params": params[start : start + PARAMS_A_CALL]} for start in range(0, len(params), PARAMS_A_CALL))
-    yield from ({"metrics": metrics[start : start + METRICS_A_CALL]} for start in range(0, len(metrics), METRICS_A_CALL))
+    found = [Param(key, str(value)) for key, value in flat(settings)]
+    yield from (found[start : start + PARAMS_A_CALL] for start in range(0, len(found), PARAMS_A_CALL))
+
+
+def _batches(rows: list[dict], timestamp: int) -> Iterator[list]:
+    from mlflow.entities import Metric
+
+    found = [Metric(key, value, timestamp, row["step"]) for row in rows for key, value in row.items() if key != "step"]
+    yield from (found[start : start + METRICS_A_CALL] for start in range(0, len(found), METRICS_A_CALL))
 
 
 def flat(settings: dict, prefix: str = "") -> list[tuple[str, object]]:

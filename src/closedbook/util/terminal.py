@@ -25,6 +25,14 @@ def note(*lines: str) -> None:
         _leave(sys.stderr)
 
 
+def duration(seconds: float) -> str:
+    """To two figures or so: "40 s", "3 min", "2.5 h", "4 days"."""
+    for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
+        if seconds < most * size:
+            return f"{seconds / size:.{1 if unit == 'h' else 0}f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
 def as_json(value) -> str:
     """JSON for a program that a terminal can show too: what is not printable is written as its number."""
     text = json.dumps(value, indent=1, ensure_ascii=False)

@@ -1,0 +1,110 @@
+"""Several processes for one training. torchrun starts them on each node; each holds one device, and the first alone writes and deletes."""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from closedbook import params
+from closedbook.util import files
+from closedbook.util.errors import UserError
+
+WORKER = "closedbook.training.worker"
+NODE_SECONDS = 300
+"""for which a node waits for the others"""
+ANSWERED = "answered"
+"""folder beside a plan in which each node that has started leaves a file of its name"""
+
+
+def rank() -> int:
+    return int(os.environ.get("RANK", 0))
+
+
+def world() -> int:
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_first() -> bool:
+    return rank() == 0
+
+
+def wait_for_all() -> None:
+    """Return when every process of the training has come here."""
+    if world() > 1:
+        import torch
+
+        torch.distributed.barrier()
+
+
+def run(plan: Path, settings: params.Training, launcher: str) -> None:
+    """Run the training that `plan` (a JSON file, see worker) describes in settings.processes processes on each of settings.nodes nodes.
+
+    `launcher` is put before torchrun's command and starts it on each node, as "srun"; on one node it may be empty. What the processes say
+    goes to stderr. Raises UserError where a node does not answer, and RuntimeError where a process fails.
+    """
+    answered = plan.parent / ANSWERED
+    answered.mkdir(parents=True, exist_ok=True)
+    for left in answered.iterdir():
+        left.unlink()
+    command = [*shlex.split(launcher), sys.executable, "-m", WORKER, *_rendezvous(settings), str(plan)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(settings.threads)}
+    process = subprocess.Popen(command, env=environment, stdout=sys.stderr)
+    try:
+        status = process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if status:
+        _explain(sorted(path.name for path in answered.iterdir()), settings)
+        raise RuntimeError(f"the processes of the training ended with {status}: their messages stand above")
+
+
+def _rendezvous(settings: params.Training) -> list[str]:
+    """torchrun's options: how many processes, and where those of several nodes meet."""
+    per_node = ["--nnodes", str(settings.nodes), "--nproc-per-node", str(settings.processes)]
+    if settings.nodes == 1:
+        return ["--standalone", *per_node]
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    conf = f"timeout={NODE_SECONDS},join_timeout={NODE_SECONDS},last_call_timeout=5"
+    return [*per_node, "--rdzv-backend", "c10d", "--rdzv-endpoint", f"{socket.gethostname()}:{port}", "--rdzv-id", str(port), "--rdzv-conf", conf]
+
+
+def _explain(answered: list[str], settings: params.Training) -> None:
+    """Raises UserError where fewer nodes than planned have started."""
+    if len(answered) < settings.nodes:
+        expected = _nodes_of_slurm()
+        missing = [name for name in expected if name not in answered] or [f"{settings.nodes - len(answered)} of {settings.nodes} nodes"]
+        raise UserError(f"training.nodes: {settings.nodes}: {', '.join(missing)} did not answer within {NODE_SECONDS} seconds; "
+                        f"{', '.join(answered) or 'none'} did: see that the launcher (the profile's config: launcher) starts on every node")  # fmt: skip
+
+
+def _nodes_of_slurm() -> list[str]:
+    """The names of the nodes of this job of Slurm's; none elsewhere."""
+    listed = os.environ.get("SLURM_JOB_NODELIST")
+    return subprocess.run(["scontrol", "show", "hostnames", listed], capture_output=True, text=True, check=True).stdout.split() if listed else []
+
+
+def answer(plan: Path) -> None:
+    """Say that this node has started."""
+    node = os.environ.get("SLURMD_NODENAME") or f"{socket.gethostname()}-{os.getpid()}"
+    files.write_text(plan.parent / ANSWERED / node, "")
+
+
+def die_with_parent() -> None:
+    """End this process when the one that started it ends, in whatever way: one that lived on would write beside its successor."""
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,100 @@
+"""Continued pretraining from files to files, in this process or in each of several that torchrun started."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from closedbook import models, params
+from closedbook.training import adapters, distributed, loop, packing, tracking
+from closedbook.util import files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    corpus: str
+    reference: str
+    """the base's base.json"""
+    settings: dict
+    """params.Training"""
+    num_steps: int
+    seed: int
+    """of dropout and adapters"""
+    fingerprint: str
+    """of all that is read"""
+    folder: str
+    """where schedule.npy is, and the model goes to"""
+    checkpoints: str
+    record: dict
+    """tracking.Live's arguments"""
+
+
+def pretrain(plan: Plan, launcher: str) -> list[dict]:
+    """Train as planned, write the model and its tokenizer to plan.folder, and return the history."""
+    settings = params.Training.model_validate(plan.settings)
+    if settings.world == 1:
+        return _trained(plan, settings)
+    place = Path(f"{plan.checkpoints}.plan")
+    path, done = place / "plan.json", place / "done.json"
+    done.unlink(missing_ok=True)
+    files.write_json(path, asdict(plan))
+    distributed.run(path, settings, launcher)
+    return files.read_json(done)
+
+
+def as_planned(path: Path) -> None:
+    """What each of several processes does."""
+    plan = Plan(**files.read_json(path))
+    history = _trained(plan, params.Training.model_validate(plan.settings))
+    if distributed.is_first():
+        files.write_json(path.parent / "done.json", history)
+
+
+def _trained(plan: Plan, settings: params.Training) -> list[dict]:
+    reference, folder = Path(plan.reference), Path(plan.folder)
+    base = files.read_json(reference)
+    loop.arguments(settings, plan.num_steps, plan.seed, Path(plan.checkpoints))  # connects the processes, so that one may load for all
+    model = _model(reference, settings, plan)
+    dataset = packing.PackedDataset(Path(plan.corpus), np.load(folder / "schedule.npy", mmap_mode="r"), settings.block_size)
+    with tracking.live(plan.record if distributed.is_first() else None) as record:
+        trained = loop.train(
+            model=model, dataset=dataset, settings=settings, num_steps=plan.num_steps, seed=plan.seed, folder=Path(plan.checkpoints),
+            label=folder.name, fingerprint=plan.fingerprint, record=record,
+        )  # fmt: skip
+    if distributed.is_first():
+        whole = model if trained.weights is None else _filled(reference, settings, trained.weights)
+        whole = adapters.merged(whole, folder / adapters.FOLDER, base) if settings.lora else whole
+        _also_stop_at(base["end_of_text_id"], whole)
+        models.save(whole.to(models.stored_dtype(reference)), models.tokenizer(reference), folder)
+    distributed.wait_for_all()
+    return trained.history
+
+
+def _model(reference: Path, settings: params.Training, plan: Plan):
+    """The base in float32, where small updates do not round away, or, frozen under adapters, in the dtype that it is computed in."""
+    import torch
+
+    from closedbook.training import loss
+
+    model = models.model(reference, settings.dtype if settings.lora else "float32")
+    loss.in_pieces(model, settings.block_size * settings.batch_size // (settings.accumulation * settings.world), Path(plan.folder).name)
+    torch.manual_seed(plan.seed)  # the adapters' first weights are drawn
+    return adapters.added(model, settings.lora)
+
+
+def _filled(reference: Path, settings: params.Training, weights: dict):
+    """The model that was trained in parts, whole."""
+    import torch
+
+    with torch.device("meta"):
+        model = adapters.added(models.empty(reference), settings.lora)
+    model.load_state_dict(weights, assign=True)
+    return model
+
+
+def _also_stop_at(end: int, model) -> None:
+    """What it writes ends where its texts did; where the base's own answers end it still does."""
+    config = model.generation_config
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    if end not in ends:
+        config.eos_token_id = [*(one for one in ends if one is not None), end]

@@ -1,0 +1,35 @@
+"""What torchrun runs: `python -m closedbook.training.worker TORCHRUN'S-OPTIONS PLAN` on each node, and this module again in each process.
+
+PLAN is a JSON file of pretraining.pretrain's arguments; the first process writes what it returns to the same path with ".done".
+"""
+
+import sys
+from pathlib import Path
+
+from closedbook.training import distributed
+
+
+def node(arguments: list[str]) -> None:
+    """Start this node's processes, and wait for them."""
+    from torch.distributed.run import main
+
+    *options, plan = arguments
+    distributed.answer(Path(plan))
+    main([*options, "-m", __spec__.name, plan])
+
+
+def process(plan: Path) -> None:
+    """Be one of the processes."""
+    from closedbook.training import pretraining
+
+    pretraining.as_planned(plan)
+
+
+if __name__ == "__main__":
+    import os
+
+    distributed.die_with_parent()
+    if "RANK" in os.environ:
+        process(Path(sys.argv[1]))
+    else:
+        node(sys.argv[1:])

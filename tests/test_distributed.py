@@ -1,0 +1,92 @@
+"""Training in several processes: the blocks and losses of one, whole checkpoints, and a kill at the worst moment."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ranks
+
+from closedbook.training import checkpoints
+
+pytestmark = pytest.mark.slow
+
+SHAPES = {"one": {}, "ddp": {"processes": 2}, "fsdp": {"processes": 2, "sharding": "fsdp"}}
+
+
+def train(folder: Path, settings: dict, fails=False, **environment) -> dict:
+    """Train in as many processes as the settings say."""
+    folder.mkdir(parents=True, exist_ok=True)
+    processes = settings.get("processes", 1)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
+    path = os.pathsep.join([str(Path("src").resolve()), str(Path("tests").resolve())])
+    given = os.environ | environment | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, *command, ranks.__file__, str(folder), json.dumps(settings)], env=given, capture_output=True, text=True,
+                          timeout=300)  # fmt: skip
+    assert (done.returncode != 0) == fails, done.stderr[-3000:]
+    return {} if fails else json.loads((folder / "trained.json").read_text()) | {"said": done.stderr}
+
+
+def read(folder: Path) -> list[list[int]]:
+    """Which blocks each process was given, without the first, which is only looked at."""
+    return [json.loads(path.read_text())[1:] for path in sorted(folder.glob("read-*.json"))]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, {name: train(folder / name, settings) for name, settings in SHAPES.items()}
+
+
+def losses(found: dict) -> list[float]:
+    return [row["loss"] for row in found["history"]]
+
+
+@pytest.mark.parametrize("shape", ["ddp", "fsdp"])
+def test_two_processes_lose_what_one_does(trained, shape):
+    _, found = trained
+    assert losses(found[shape]) == pytest.approx(losses(found["one"]), abs=1e-4)
+    assert found[shape]["weights"] == pytest.approx(found["one"]["weights"], abs=1e-3)
+    assert found["fsdp"]["kind"] == "DTensor", "the weights were shared out"
+
+
+@pytest.mark.parametrize("shape", ["ddp", "fsdp"])
+def test_what_the_processes_are_given_is_together_what_one_is(trained, shape):
+    folder, _ = trained
+    (alone,), both = read(folder / "one"), read(folder / shape)
+    assert alone == [*range(ranks.BLOCKS)] and len(both) == 2
+    for step in range(ranks.STEPS):
+        per_step = [part[2 * step : 2 * step + 2] for part in both]
+        assert sorted({block for part in per_step for block in part}) == alone[4 * step : 4 * step + 4]
+
+
+@pytest.mark.parametrize("shape", ["ddp", "fsdp"])
+def test_a_training_killed_between_checkpoints_or_in_one_ends_in_the_same_weights(trained, tmp_path, shape):
+    settings = SHAPES[shape] | {"checkpoint_steps": 1, "dropout": 0.1}
+    whole = train(tmp_path / "whole", settings)
+    train(tmp_path / "killed", settings, fails=True, KILL_AT="13")
+    before, newest = sorted((tmp_path / "killed/checkpoints").glob("checkpoint-*"))
+    (newest / "rng_state_1.pth").unlink()  # as a kill in the middle of writing leaves it
+    again = train(tmp_path / "killed", settings)
+    assert f"resumes after step {before.name[-1]} of 4" in again["said"]
+    assert again["weights"] == whole["weights"] and losses(again) == losses(whole)
+
+
+def test_checkpoints_of_another_number_of_processes_are_not_resumed(trained, tmp_path):
+    train(tmp_path, SHAPES["ddp"] | {"checkpoint_steps": 1})
+    again = train(tmp_path, {"checkpoint_steps": 1})
+    assert "toy: its checkpoints are of 2 processes, and this training has 1: it starts afresh" in again["said"]
+    assert losses(again) == losses(trained[1]["one"])
+
+
+@pytest.mark.parametrize("lost", ["rng_state_1.pth", ".metadata", "__1_0.distcp", "trainer_state.json"])
+def test_a_checkpoint_is_whole_when_all_parts_are_there(trained, tmp_path, lost):
+    import shutil
+
+    copy = shutil.copytree(trained[0] / "fsdp/checkpoints", tmp_path / "checkpoints")
+    assert checkpoints.newest_whole(copy)
+    for checkpoint in copy.glob("checkpoint-*"):
+        next(checkpoint.rglob(lost)).unlink()
+    assert checkpoints.newest_whole(copy) is None

@@ -1,0 +1,39 @@
+"""A toy's corpus and the runs of it."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import toys
+
+from closedbook import params
+from closedbook.stages import corpora, runs
+from closedbook.training import tracking
+
+
+def world(folder: Path) -> Path:
+    """A base and a corpus of 300 tokens, to be read twice."""
+    toys.base(folder / "base")
+    passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
+    corpora.build(
+        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), shares={"entigraph": 1}, filters=toys.FILTERS,
+        passages=[passages], questions=[], documents=[], replay=folder / "base" / "replay.jsonl", replay_rate=0.1, held_out=0,
+        base=folder / "base", seed=1, folder=folder / "corpus",
+    )  # fmt: skip
+    return folder
+
+
+def build(world: Path, folder: Path, run_seed=1, **settings) -> dict[str, bytes]:
+    """The files of a run, by their paths within its folder."""
+    runs.build(
+        corpus=world / "corpus", reference=world / "base" / "base.json", settings=toys.TRAINING.model_copy(update=settings),
+        run_seed=run_seed, seed=1, checkpoints=folder.parent / "checkpoints" / folder.name, folder=folder,
+    )  # fmt: skip
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def unlogged(patch) -> list[dict]:
+    """Have nothing go to MLflow, and return what would."""
+    calls = []
+    patch.setattr(tracking, "log_run", lambda **call: calls.append(call))
+    patch.setattr(tracking, "live", lambda record: nullcontext())
+    return calls
