@@ -14,6 +14,7 @@ from snakemake.persistence import FileBackupMixin
 sys.path.insert(0, "src")
 from closedbook.util import terminal
 from closedbook.util.errors import UserError, writing
+from closedbook.workflow import devices
 from closedbook.workflow.snakemake import Run
 from closedbook.workflow.registry import STAGES
 
@@ -24,7 +25,7 @@ FileBackupMixin.restore_output = lambda persistence, path: path.exists()
 logger.addFilter(lambda record: "updating job failed" not in record.getMessage())
 logging.raiseExceptions = False  # Snakemake's log is on the same disk: where that is full, the message is enough, which the terminal shows
 
-if set(config) - {"shards"}:
+if set(config) - {"shards", "launcher"}:
     raise WorkflowError(
         f"--config and --configfile are refused ({', '.join(config)}): nothing would track them. Edit params.yaml, or use dvc exp run -S."
     )
@@ -61,6 +62,11 @@ if "RUN" not in globals():  # each rule file includes this one, so that each can
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
+if workflow.local_exec:
+    if any(name.startswith("runs/") for name in RUN.due):
+        told(devices.check, PARAMS.training)
+    if "gpu" not in workflow.global_resources:  # --resources gpu=N leaves some of them to others
+        workflow.register_resource("gpu", max(1, len(devices.visible())))
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
 KEEPING_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 "

@@ -13,9 +13,11 @@ rule run:
         outputs_of("runs", "{run}"),
     log:
         ".closedbook/logs/runs/{run}.log",
-    threads: PARAMS.training.threads
+    threads: PARAMS.training.threads * PARAMS.training.processes
     resources:
-        gpu=int(PARAMS.training.device == "cuda"),
+        gpu=PARAMS.training.processes if PARAMS.training.device == "cuda" else 0,
     priority: 5  # the longest jobs first, so that no core waits for the last of them
+    params:
+        launcher=config.get("launcher", ""),  # starts torchrun on each of several nodes
     shell:
-        KEEPING_MEMORY + JOB + "runs/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+        "CLOSEDBOOK_LAUNCHER={params.launcher:q} " + KEEPING_MEMORY + JOB + "runs/{wildcards.run}" + INTO_LOG_AND_TERMINAL

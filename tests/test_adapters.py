@@ -2,11 +2,11 @@
 
 import pytest
 import toy_runs
-import toys
 from safetensors.torch import load_file
 
 from closedbook import models, params
-from closedbook.training import adapters, packing
+from closedbook.models import sound
+from closedbook.training import packing
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
@@ -62,8 +62,9 @@ def test_a_resumed_training_of_adapters_is_the_same_bytes(world, run, tmp_path, 
         assert (tmp_path / "toy-s1" / name).read_bytes() == (run / name).read_bytes()
 
 
-def test_modules_that_the_model_has_not_are_refused_with_those_it_has():
-    with pytest.raises(UserError, match="training.lora.target_modules: the base has no linear layer query: it has .*q_proj"):
-        adapters.added(toys.model(), LORA.model_copy(update={"target_modules": ["query"]}))
-    with pytest.raises(UserError, match="has no linear layer norm"):
-        adapters.added(toys.model(), LORA.model_copy(update={"target_modules": ["norm"]}))
+def test_modules_that_the_model_has_not_are_refused_with_those_it_has(world):
+    pinned = files.read_json(world / "base/base.json")
+    sound.check_linear(pinned, ["q_proj", "down_proj"])
+    for name in ("query_proj", "norm"):
+        with pytest.raises(UserError, match=f"training.lora.target_modules: .* has no linear layer {name}: it has .*_proj"):
+            sound.check_linear(pinned, [name])

@@ -52,6 +52,11 @@ def test_two_processes_lose_what_one_does(trained, shape):
     assert found["fsdp"]["kind"] == "DTensor", "the weights were shared out"
 
 
+def test_the_loss_of_shared_out_weights_is_as_exact_in_bfloat16(tmp_path):
+    found = {name: losses(train(tmp_path / name, SHAPES[name] | {"dtype": "bfloat16"})) for name in ("ddp", "fsdp")}
+    assert found["fsdp"] == pytest.approx(found["ddp"], abs=5e-3) and found["fsdp"][0] * 2**6 % 1, "more digits than bfloat16 has"
+
+
 @pytest.mark.parametrize("shape", ["ddp", "fsdp"])
 def test_what_the_processes_are_given_is_together_what_one_is(trained, shape):
     folder, _ = trained

@@ -115,7 +115,7 @@ def flat(settings, prefix=""):
 
 RENAMED = {"arm": "arms", "api_model": "api_models", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters",
            "held_out": "corpora.replay.held_out", "shares": "arms", "run_seed": "training.seeds", "strategies": "arms", "strategy": "arms",
-           "letters": "scores.tasks"}
+           "letters": "scores.tasks", "linear": "training.lora"}
 """parameters that stand in a recipe under another name than in params.yaml"""
 
 

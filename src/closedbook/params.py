@@ -484,7 +484,8 @@ def typed(sections: dict) -> SimpleNamespace:
 
 
 def _only(kind, value):
-    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+    kind = next((each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Settings)), None)  # Lora | None: Lora
+    if kind is None or not isinstance(value, dict):
         return value
     return kind.model_construct(**{name: _only(kind.model_fields[name].annotation, item) for name, item in value.items()})
 

@@ -36,12 +36,13 @@ def pretrained_model(name: str, revision: str | None, **options):
     return model
 
 
-def empty(reference: Path):
-    """The model of a base without its weights, on torch's default device, with what it knows of generation."""
+def empty(name: str, revision: str | None = None):
+    """A model without its weights, on torch's meta device, with what it knows of generation."""
+    import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    name, revision = source(reference)
-    model = AutoModelForCausalLM.from_config(config(name, revision), trust_remote_code=False)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config(name, revision), trust_remote_code=False)
     try:
         model.generation_config = GenerationConfig.from_pretrained(name, revision=revision)
     except OSError:  # a model need not have one; transformers makes it from the configuration, as it did above
@@ -51,17 +52,15 @@ def empty(reference: Path):
 
 def num_parameters(folder: Path) -> int:
     """Of a saved model, each counted once."""
-    import torch
-
-    with torch.device("meta"):
-        return empty(folder).num_parameters()
+    return empty(str(folder)).num_parameters()
 
 
-def weights_sha256(files_of: dict[str, str]) -> str:
-    """One digest of a model's weights, from {file name: SHA-256} of its folder: the file's own, or, of several, one of their list."""
-    weights = {name: sha256 for name, sha256 in files_of.items() if name.startswith("model") and name.endswith(".safetensors")}
-    if len(weights) == 1:
-        return [*weights.values()][0]
+def weights_sha256(hashes: dict[str, str]) -> str | None:
+    """One digest of a model's weights, from {file: SHA-256} of its folder: the file's own, or, of several, one of their list; None of none."""
+    named = {Path(file).name: sha256 for file, sha256 in hashes.items()}
+    weights = {name: sha256 for name, sha256 in named.items() if name.startswith("model") and name.endswith(".safetensors")}
+    if len(weights) < 2:
+        return next(iter(weights.values()), None)
     return files.sha256_text("".join(f"{sha256}  {name}\n" for name, sha256 in sorted(weights.items())))
 
 

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from closedbook import models
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, nearest
 
 POINTER = b"version https://git-lfs.github.com/spec/"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
@@ -52,6 +52,19 @@ def check_block(pinned: dict, block_size: int) -> None:
             f"params.yaml: training.block_size: {block_size} tokens are more than {pinned['model']} (base.model) reads at once: its context "
             f"is {pinned['context']}; give {pinned['context']} or less"
         )
+
+
+def check_linear(pinned: dict, wanted: list[str]) -> None:
+    """Raises UserError where a base has no linear layer of a name that adapters are wanted for (training.lora.target_modules)."""
+    import torch
+
+    with torch.device("meta"):
+        model = models.empty(pinned["load"], pinned["revision"])
+    linear = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if type(module).__name__ in ("Linear", "Conv1D")})
+    for name in wanted:
+        if name not in linear:
+            raise UserError(f"params.yaml: training.lora.target_modules: {pinned['model']} (base.model) has no linear layer {name}: it has "
+                            f"{', '.join(nearest(name, linear) or linear)}")  # fmt: skip
 
 
 def check_letters(name: str, tokenizer) -> None:

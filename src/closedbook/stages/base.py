@@ -27,8 +27,8 @@ def build(*, world: Path | None, folder: Path, place: Path, checkpoints: Path, p
 
     base.json: model, revision, load, context, sha256 of its files and of its tokenizer, and what stands around a text (see frame):
     before_text (ids), end_of_text (a token) and end_of_text_id.
-    `params` holds base, and for the miniature also miniature, training and seed; for others training.block_size and letters, whether a task
-    compares letters. Raises UserError where base.model is not a model that can be used (gated, absent, incomplete, of another form; see
+    `params` holds base, and for the miniature also miniature, training and seed; for others training.block_size, letters, whether a task
+    compares letters, and linear, the layers that adapters are named for. Raises UserError where base.model is not a model that can be used (gated, absent, incomplete, of another form; see
     sound), or a folder whose receipt.json is of other files.
     """
     if params.base.model == "miniature":
@@ -71,6 +71,8 @@ def _check_fits(pinned: dict, params: SimpleNamespace, tokenizer) -> None:
     sound.check_block(pinned, params.training.block_size)
     if params.letters:
         sound.check_letters(pinned["model"], tokenizer)
+    if params.linear:
+        sound.check_linear(pinned, params.linear)
 
 
 def _pinned(load: str, revision: str | None) -> dict:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from closedbook import params
 from closedbook.util import files
-from closedbook.util.errors import UserError, nearest
+from closedbook.util.errors import UserError
 
 FOLDER = "adapter"
 """in a run's folder"""
@@ -19,22 +19,11 @@ def added(model, lora: params.Lora | None):
         return model
     from peft import LoraConfig, get_peft_model
 
-    wanted = lora.target_modules
-    if wanted != "all-linear":
-        _check(model, wanted)
-    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=wanted, task_type="CAUSAL_LM")
+    config = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target_modules, task_type="CAUSAL_LM")
     try:
         return get_peft_model(model, config)
     except ValueError as error:
-        raise UserError(f"params.yaml: training.lora.target_modules: {wanted}: {' '.join(str(error).split())[:300]}") from None
-
-
-def _check(model, wanted: list[str]) -> None:
-    linear = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if type(module).__name__ in ("Linear", "Conv1D")})
-    for name in wanted:
-        if name not in linear:
-            near = nearest(name, linear) or linear
-            raise UserError(f"params.yaml: training.lora.target_modules: the base has no linear layer {name}: it has {', '.join(near)}")
+        raise UserError(f"params.yaml: training.lora.target_modules: {lora.target_modules}: {' '.join(str(error).split())[:300]}") from None
 
 
 def merged(model, folder: Path, base: dict):

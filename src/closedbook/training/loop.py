@@ -156,4 +156,15 @@ def _trainer(model, dataset, given, settings: params.Training, label: str, recor
     callbacks = [trainer.Progress(label), trainer.Mark(), *([trainer.Recording(record)] if record else [])]
     result = kind(model=model, args=given, train_dataset=dataset, callbacks=callbacks)
     result.remove_callback(PrinterCallback)
+    if settings.sharding == "fsdp" and settings.dtype == "bfloat16":
+        _reduce_in_float32(result.accelerator)
     return result
+
+
+def _reduce_in_float32(accelerator) -> None:
+    """As without sharding: what several processes found is summed, and the loss given, in float32, which accelerate would do in bfloat16."""
+    import torch
+    from torch.distributed.fsdp import MixedPrecisionPolicy
+
+    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, output_dtype=torch.float32)
+    accelerator.state.fsdp_plugin.mixed_precision_policy = policy

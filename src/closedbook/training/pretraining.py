@@ -31,7 +31,7 @@ class Plan:
 
 def pretrain(plan: Plan, launcher: str) -> list[dict]:
     """Train as planned, write the model and its tokenizer to plan.folder, and return the history."""
-    settings = params.Training.model_validate(plan.settings)
+    settings = _settings(plan)
     if settings.world == 1:
         return _trained(plan, settings)
     place = Path(f"{plan.checkpoints}.plan")
@@ -45,9 +45,13 @@ def pretrain(plan: Plan, launcher: str) -> list[dict]:
 def as_planned(path: Path) -> None:
     """What each of several processes does."""
     plan = Plan(**files.read_json(path))
-    history = _trained(plan, params.Training.model_validate(plan.settings))
+    history = _trained(plan, _settings(plan))
     if distributed.is_first():
         files.write_json(path.parent / "done.json", history)
+
+
+def _settings(plan: Plan) -> params.Training:
+    return params.typed({"training": plan.settings}).training
 
 
 def _trained(plan: Plan, settings: params.Training) -> list[dict]:
@@ -87,7 +91,7 @@ def _filled(reference: Path, settings: params.Training, weights: dict):
     import torch
 
     with torch.device("meta"):
-        model = adapters.added(models.empty(reference), settings.lora)
+        model = adapters.added(models.empty(*models.source(reference)), settings.lora)
     model.load_state_dict(weights, assign=True)
     return model
 

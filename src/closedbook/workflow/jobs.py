@@ -14,7 +14,7 @@ from closedbook import params
 from closedbook.util import files, terminal
 from closedbook.util.errors import UserError
 from closedbook.util.fingerprint import EXTRACTIVE
-from closedbook.workflow import machine, receipts, registry
+from closedbook.workflow import devices, machine, receipts, registry
 from closedbook.workflow.receipts import LIMITS, WORK
 from closedbook.workflow.registry import STEPS, Job
 
@@ -67,8 +67,9 @@ def _run(job: Job, recipe: dict) -> None:
         inputs = _inputs(job)
         if _is_due(job, recipe, inputs):
             drafts = _drafts(job)
-            made = STEPS[job.stage].job()(**_arguments(job, recipe), **drafts)
-            _finish(job, recipe, inputs, drafts, asyncio.run(made) if inspect.iscoroutine(made) else made)
+            with devices.held(devices.needed(recipe)):
+                made = STEPS[job.stage].job()(**_arguments(job, recipe), **drafts)
+                _finish(job, recipe, inputs, drafts, asyncio.run(made) if inspect.iscoroutine(made) else made)
 
 
 async def _awaited(job: Job, recipe: dict) -> None:

@@ -27,7 +27,9 @@ def documents(params: Params, bound: Bound) -> Recipes:
 
 
 def base(params: Params, bound: Bound) -> Recipes:
-    chosen = {**_chosen(params, "base", training={"block_size"}), "letters": any(map(tasks.compares_letters, tasks_of(params)))}
+    named = params.training.lora.target_modules if params.training.lora else []
+    chosen = {**_chosen(params, "base", training={"block_size"}), "letters": any(map(tasks.compares_letters, tasks_of(params))),
+              "linear": [] if named == "all-linear" else named}
     if params.base.model == "miniature":
         chosen = _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
                          training={"device", "dtype", "threads"})

@@ -158,7 +158,7 @@ def _corpora(about: list[str], recipe: dict) -> Files:
 def _runs(about: list[str], recipe: dict) -> Files:
     folder = layout.RUNS / about[0]
     return Files(inputs={"corpus": layout.CORPORA / recipe["reads"]["corpus"], "base": layout.BASE}, folders={"folder": folder},
-                 holds=("run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json"),
+                 holds=("run.json", "schedule.npy", "losses.csv", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
 
 
@@ -218,7 +218,7 @@ STEPS = {
         module="closedbook.stages.base", result="base",
         recipes=recipes.base, files=_base, computed=True, also_reads=("${documents.path}",),
         watches=("seed", "base", "documents.source", "documents.path", "miniature", "training.device", "training.dtype", "training.threads",
-                 "training.block_size", "arms", "scores.tasks"),
+                 "training.block_size", "training.lora", "arms", "scores.tasks"),
     ),
     "entities": Stage(
         module="closedbook.stages.entities", result="entity list",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from closedbook import layout
+from closedbook import layout, models
 from closedbook.lineage.checks.digests import Digests
 from closedbook.lineage.checks.state import Break, State
 from closedbook.training import tracking
@@ -63,16 +63,21 @@ def _artefacts(run_id: str, tags: dict[str, str], digests: Digests) -> Iterator[
 
 def _agreement(run_id: str, tags: dict[str, str]) -> Iterator[Break]:
     """What MLflow holds twice."""
-    twice = {"model.sha256": tags.get("sha256.model.safetensors"), "dataset": tags.get("dataset.sha256", "")[:36] or None}
+    twice = {"model.sha256": _model(tags), "dataset": tags.get("dataset.sha256", "")[:36] or None}
     yield from (_tag(run_id, tag, expected, tags) for tag, expected in twice.items() if tags.get(tag) != expected)
 
 
+def _model(tags: dict[str, str]) -> str:
+    """The digest of a model's weights by the tags of its files."""
+    return models.weights_sha256({name.removeprefix("sha256."): sha256 for name, sha256 in tags.items() if name.startswith("sha256.")})
+
+
 def _run(run: dict, logged: dict[str, dict[str, str]]) -> Iterator[Break | str]:
-    model = run["sha256"]["model.safetensors"]
+    model = models.weights_sha256(run["sha256"])
     wanted = {"run": run["run"], "model.sha256": model, "dataset.sha256": run["data_sha256"], "dataset": run["data_sha256"][:36],
               **{f"sha256.{name}": sha256 for name, sha256 in run["sha256"].items()}}
     wrong = {run_id: [tag for tag in wanted if tags.get(tag) != wanted[tag]] for run_id, tags in logged.items()
-             if model in (tags.get("model.sha256"), tags.get("sha256.model.safetensors"))}
+             if model in (tags.get("model.sha256"), _model(tags))}
     if not wrong:
         yield f"runs/{run['run']}: MLflow's store here holds no run with its model: it was trained elsewhere"
         return

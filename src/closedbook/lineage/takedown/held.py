@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from closedbook import layout
+from closedbook import layout, models
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes, origin
@@ -106,7 +106,7 @@ def _in_run(job: Job, document: str) -> dict:
     source, passage, tokens = np.load(folder / "schedule.npy").T
     rows = _rows(layout.CORPORA / run["corpus"], document)
     read = tokens[source == packing.CORPUS][rows[passage[source == packing.CORPUS]]]
-    model = run["sha256"]["model.safetensors"]
+    model = models.weights_sha256(run["sha256"])
     return {"tokens_read": int(read.sum()), "train_tokens": run["train_tokens"], "replay_tokens": run["replay_tokens"],
             "model_sha256": model, "seconds": tracking.seconds(model)}
 

@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from closedbook import layout
+from closedbook import layout, models
 from closedbook.analysis.tally import Tally
 from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.passage import about_document, here, read
 from closedbook.records import EntityList, Passages
 from closedbook.util import files
-
-MODEL = "model.safetensors"
 
 
 def behind(history: History, path: str) -> dict:
@@ -40,7 +38,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
     rows = []
     for job in jobs:
         score = read(f"{layout.RESULTS}/{job.name}.json", job)
-        common = {"run": score["run"], "model_sha256": _ending(job.inputs, MODEL), "questions_sha256": score["questions_sha256"]}
+        common = {"run": score["run"], "model_sha256": models.weights_sha256(job.inputs), "questions_sha256": score["questions_sha256"]}
         rows += [
             {**common, "task": task, **{name: found[name] for name in ("accuracy", "stderr", "n", "version")}, "task_sha256": job.recipe["assets"][f"{task}.yaml"]}
             for task, found in score["tasks"].items()
@@ -51,7 +49,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
 def _runs(jobs: list[Job]) -> list[dict]:
     counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
     return [{"run": (run := read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
-             "model_sha256": _ending(job.outputs, MODEL)} for job in jobs]  # fmt: skip
+             "model_sha256": models.weights_sha256(job.outputs)} for job in jobs]  # fmt: skip
 
 
 def _corpora(jobs: list[Job]) -> list[dict]:
@@ -67,7 +65,7 @@ def _corpora(jobs: list[Job]) -> list[dict]:
 
 def _base(jobs: list[Job]) -> dict:
     base = read(f"{layout.BASE}/base.json", jobs[0])
-    return {"model": base["model"], "revision": base["revision"], "model_sha256": base["sha256"].get(MODEL)}
+    return {"model": base["model"], "revision": base["revision"], "model_sha256": models.weights_sha256(base["sha256"])}
 
 
 def _ending(hashes: dict[str, str], end: str) -> str | None:
