@@ -2,14 +2,20 @@
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import ranks
+import toy_runs
 
-from closedbook.training import checkpoints
+from closedbook.stages import runs
+from closedbook.training import checkpoints, distributed
+from closedbook.util.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -88,10 +94,54 @@ def test_checkpoints_of_another_number_of_processes_are_not_resumed(trained, tmp
 
 @pytest.mark.parametrize("lost", ["rng_state_1.pth", ".metadata", "__1_0.distcp", "trainer_state.json"])
 def test_a_checkpoint_is_whole_when_all_parts_are_there(trained, tmp_path, lost):
-    import shutil
-
     copy = shutil.copytree(trained[0] / "fsdp/checkpoints", tmp_path / "checkpoints")
     assert checkpoints.newest_whole(copy)
     for checkpoint in copy.glob("checkpoint-*"):
         next(checkpoint.rglob(lost)).unlink()
     assert checkpoints.newest_whole(copy) is None
+
+
+NODES = """#!/bin/sh
+# What srun does on two nodes, here on one: the same command twice.
+"$@" & first=$!
+{second}
+wait $first
+"""
+
+
+def launcher(folder: Path, second: str) -> str:
+    path = folder / "launcher"
+    path.write_text(NODES.format(second=second))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_run_on_two_nodes_is_one_of_two_processes(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    world = toy_runs.world(tmp_path / "world")
+    monkeypatch.setenv(runs.LAUNCHER, launcher(tmp_path, '"$@" & second=$!; wait $second || exit 1'))
+    two = toy_runs.build(world, tmp_path / "two/toy-s1", nodes=2)
+    monkeypatch.delenv(runs.LAUNCHER)
+    one = toy_runs.build(world, tmp_path / "one/toy-s1", processes=2)
+    assert two["model.safetensors"] == one["model.safetensors"] and two["losses.csv"] == one["losses.csv"]
+
+
+def test_a_node_that_does_not_answer_is_told(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    monkeypatch.setattr(distributed, "NODE_SECONDS", 5)
+    monkeypatch.setenv(runs.LAUNCHER, launcher(tmp_path, ":"))
+    with pytest.raises(UserError, match=rf"training.nodes: 2: 1 of 2 nodes did not answer within 5 seconds; {socket.gethostname()}.* did: .*launcher"):
+        toy_runs.build(toy_runs.world(tmp_path / "world"), tmp_path / "toy-s1", nodes=2)
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    started = "import os, sys, time; from closedbook.training import distributed; distributed.die_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {started!r}])"],
+                              env=os.environ | {"PYTHONPATH": "src"}, stdout=subprocess.PIPE, text=True)  # fmt: skip
+    child = int(parent.stdout.readline())
+    parent.kill()
+    for _ in range(100):
+        time.sleep(0.1)
+        if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().rpartition(")")[2][:3]:
+            return
+    pytest.fail("it lives on")

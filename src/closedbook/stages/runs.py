@@ -19,18 +19,17 @@ LAUNCHER = "CLOSEDBOOK_LAUNCHER"
 
 
 def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, **paths: Path) -> None:
-    build(settings=params.training, run_seed=params.run_seed, seed=params.seed, reference=base / "base.json",
-          launcher=os.environ.get(LAUNCHER, ""), **paths)  # fmt: skip
+    build(settings=params.training, run_seed=params.run_seed, seed=params.seed, reference=base / "base.json", **paths)
 
 
 def build(
-    *, corpus: Path, reference: Path, settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path, launcher: str = ""
+    *, corpus: Path, reference: Path, settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path
 ) -> None:
     """Train the base of `reference` (its base.json) on `corpus`; write the model, its tokenizer, schedule.npy, losses.csv and, last,
     run.json to `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
-    With settings.lora the adapters lie beside the model into which they are merged, in adapter/. `launcher` starts a program on each of
+    With settings.lora the adapters lie beside the model into which they are merged, in adapter/. LAUNCHER starts a program on each of
     several nodes (distributed.run).
     Raises UserError for a block beyond the model's context, and for a corpus that another tokenizer made.
     """
@@ -45,7 +44,7 @@ def build(
         seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=data_sha256, folder=str(folder), checkpoints=str(checkpoints),
         record=_record(facts, base, settings, seed, run_seed, corpus, data_sha256),
     )  # fmt: skip
-    history = pretraining.pretrain(plan, launcher)
+    history = pretraining.pretrain(plan, os.environ.get(LAUNCHER, ""))
     seconds = time.monotonic() - started
     _write_losses(folder / "losses.csv", history)
     run = {

@@ -1,0 +1,70 @@
+"""devices: each job of a machine holds GPUs of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import toys
+
+from closedbook.util.errors import UserError
+from closedbook.workflow import devices
+
+HOLD = """
+import os, sys
+from pathlib import Path
+from closedbook.workflow import devices
+with devices.held(int(sys.argv[1]), Path(sys.argv[2])):
+    print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    monkeypatch.delenv(devices.GIVEN, raising=False)
+    started = []
+
+    def start(count: int):
+        job = subprocess.Popen([sys.executable, "-c", HOLD, str(count), str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               env=os.environ | {"PYTHONPATH": "src"})  # fmt: skip
+        started.append(job)
+        return job
+
+    yield start
+    for job in started:
+        job.kill()
+        job.wait()
+
+
+def test_jobs_side_by_side_see_gpus_of_their_own_and_a_killed_one_gives_them_back(hold):
+    one, two = hold(1), hold(2)
+    seen = [one.stdout.readline().strip(), two.stdout.readline().strip()]
+    assert sorted(",".join(seen).split(",")) == ["0", "1", "2"]
+    third = hold(2)
+    two.kill()
+    assert third.stdout.readline().strip() == seen[1], "it waited until there were two"
+
+
+def test_what_a_scheduler_gave_is_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    monkeypatch.setenv(devices.GIVEN, "17")
+    with devices.held(1, tmp_path):
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "3" and not list(tmp_path.iterdir())
+
+
+def test_a_recipe_needs_as_many_as_its_processes():
+    assert devices.needed({"params": {"training": {"device": "cuda", "processes": 8}, "seed": 1}}) == 8
+    assert devices.needed({"params": {"scores": {"device": "cuda"}}}) == 1
+    assert devices.needed({"params": {"training": {"device": "cpu", "processes": 2}}}) == 0
+
+
+def test_more_processes_than_devices_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    settings = toys.TRAINING.model_copy(update={"device": "cuda", "processes": 3})
+    with pytest.raises(UserError, match="training.processes: 3 processes on a node, and this machine has 2 GPUs: give 2 or less"):
+        devices.check(settings)
+    devices.check(settings.model_copy(update={"processes": 2}))
+    with pytest.raises(UserError, match="3 processes on a node, and this machine has 2 GPUs"), devices.held(3, tmp_path):
+        pass
