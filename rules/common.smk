@@ -12,6 +12,7 @@ from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
+from closedbook.training import libraries
 from closedbook.util import terminal
 from closedbook.util.errors import UserError, writing
 from closedbook.workflow import devices
@@ -62,8 +63,11 @@ if "RUN" not in globals():  # each rule file includes this one, so that each can
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
+TRAINS = any(name.startswith("runs/") for name in RUN.due)
+if TRAINS:
+    told(libraries.check, PARAMS.training)
 if workflow.local_exec:
-    if any(name.startswith("runs/") for name in RUN.due):
+    if TRAINS:
         told(devices.check, PARAMS.training)
     if "gpu" not in workflow.global_resources:  # --resources gpu=N leaves some of them to others
         workflow.register_resource("gpu", max(1, len(devices.visible())))
@@ -98,7 +102,9 @@ def outputs_of(stage, about=None):
 
 
 def end():
-    """Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end of the process would wait for them."""
+    """Record what was asked of language models. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
+    of the process would wait for them."""
+    told(RUN.record_calls)
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()

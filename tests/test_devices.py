@@ -1,4 +1,4 @@
-"""devices: each job of a machine holds GPUs of its own."""
+"""What a training needs of a machine: GPUs, of which each job holds its own, and libraries."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ import sys
 import pytest
 import toys
 
+from closedbook.training import libraries
 from closedbook.util.errors import UserError
 from closedbook.workflow import devices
 
@@ -68,3 +69,19 @@ def test_more_processes_than_devices_are_refused(monkeypatch, tmp_path):
     devices.check(settings.model_copy(update={"processes": 2}))
     with pytest.raises(UserError, match="3 processes on a node, and this machine has 2 GPUs"), devices.held(3, tmp_path):
         pass
+
+
+@pytest.mark.parametrize("field, value, library", [
+    ("optimizer", "adamw_8bit", "bitsandbytes"), ("optimizer", "paged_lion_32bit", "bitsandbytes"), ("optimizer", "adamw_torch_8bit", "torchao"),
+    ("optimizer", "schedule_free_adamw", "schedulefree"), ("attention", "flash_attention_2", "flash_attn"),
+])  # fmt: skip
+def test_a_library_that_is_not_there_is_named(monkeypatch, field, value, library):
+    wanted = toys.TRAINING.model_copy(update={field: value})
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == library else object())
+    with pytest.raises(UserError, match=f"training.{field}: {value} needs the library {library}, which is not installed"):
+        libraries.check(wanted)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: object())
+    libraries.check(wanted)
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    libraries.check(toys.TRAINING)
+    libraries.check(toys.TRAINING.model_copy(update={"optimizer": "adafactor"}))

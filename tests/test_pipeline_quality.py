@@ -28,6 +28,19 @@ def num_scored(pipeline) -> list[int]:
     return [files.read_json(path)["tasks"]["quality_closed_text"]["n"] for path in (pipeline.folder / "results/scores").glob("*.json")]
 
 
+def calls(pipeline) -> dict[str, dict[str, float]]:
+    """What MLflow holds of the calls to language models, by the name of each record."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{pipeline.folder}/mlflow.db")
+    (experiment,) = (one.experiment_id for one in client.search_experiments() if one.name == "closedbook")
+    return {run.info.run_name: run.data.metrics for run in client.search_runs([experiment]) if "calls" in run.data.tags}
+
+
+def dropped(pipeline) -> int:
+    return sum(len(files.read_json(path)["dropped"]) for path in (pipeline.folder / "results/passages/entigraph").iterdir())
+
+
 def asked(pipeline) -> set[str]:
     return {row["question"] for path in (pipeline.folder / "results/questions").iterdir() for row in files.read_json(path)}
 
@@ -61,6 +74,10 @@ def test_with_a_model_nothing_is_asked_twice_and_every_passage_carries_its_call(
         pipeline.snakemake("passages")
         assert max(server.answered.values()) == 1
         received = server.received
+        told = calls(pipeline)
+        assert told.keys() == {"calls: entities", "calls: entigraph"} and sum(one["calls"] for one in told.values()) == len(server.requests)
+        assert sum(one["retries"] for one in told.values()) == 3 and all(one["input_tokens"] > 0 for one in told.values())
+        assert told["calls: entigraph"]["dropped"] == dropped(pipeline)
         sent = [message["content"] for request in server.requests for message in request["messages"]]
         assert not leaks(pipeline, sent) and leaks(pipeline, [*sent, f"Write about this: {min(asked(pipeline))}"]), "the check sees a question"
         made = [files.read_json(path) for path in (pipeline.folder / "results/entities").iterdir()]

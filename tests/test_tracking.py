@@ -98,6 +98,43 @@ def test_in_a_copied_folder_a_run_is_logged_there_and_not_where_it_came_from(sto
     assert (copy / "mlartifacts" / run.info.run_id / "artifacts" / "losses.csv").exists()
 
 
+def test_a_training_is_seen_while_it_runs_and_goes_on_in_its_record_after_a_kill(store, tmp_path, monkeypatch):
+    place = shutil.copytree(store, tmp_path / "store")
+    monkeypatch.setenv("DVC_ROOT", str(place))
+    begun = {name: RUN[name] for name in ("settings", "dataset")} | {"name": "live"}
+    with pytest.raises(KeyboardInterrupt), tracking.live(begun) as record:
+        for row in RUN["history"][:5]:
+            record.step(row | {"tokens_per_second": 100.0})
+        record.send()
+        raise KeyboardInterrupt
+
+    def metric(name) -> list[int]:
+        client, runs = found(place)
+        (run,) = (run for run in runs if run.info.run_name == "live")
+        return [value.step for value in client.get_metric_history(run.info.run_id, name)]
+
+    assert metric("loss") == metric("tokens_per_second") == [1, 2, 3, 4, 5]
+    with tracking.live(begun) as record:
+        for row in RUN["history"][3:8]:
+            record.step(row)
+    assert metric("loss") == [*range(1, 9)], "steps 4 and 5, done once more, are there once"
+    tracking.log_run(**RUN | {"name": "live", "model_sha256": "b" * 64})
+    assert metric("loss") == [*range(1, 1201)]
+    (run,) = (run for run in found(place)[1] if run.info.run_name == "live")
+    assert run.info.status == "FINISHED" and run.data.tags["model.sha256"] == "b" * 64
+
+
+def test_another_training_does_not_go_on_in_that_record(store, tmp_path, monkeypatch):
+    place = shutil.copytree(store, tmp_path / "store")
+    monkeypatch.setenv("DVC_ROOT", str(place))
+    begun = {name: RUN[name] for name in ("settings", "dataset")} | {"name": "live"}
+    ids = set()
+    for change in ({}, {"settings": {"seed": 2}}, {"dataset": RUN["dataset"] | {"sha256": "e" * 64}}, {}):
+        with tracking.live(begun | change) as record:
+            ids.add(record.run_id)
+    assert len(ids) == 3
+
+
 def test_a_store_that_is_no_database_is_named(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"something else")
     with pytest.raises(UserError, match="mlflow.db: not a database: move it away"):

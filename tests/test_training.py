@@ -138,6 +138,22 @@ def test_history_has_every_step_with_warmup_and_smallest_rate(uninterrupted):
     assert rates[-1] > toys.TRAINING.learning_rate * toys.TRAINING.min_learning_rate
 
 
+def test_held_out_data_are_measured_as_the_training_goes_and_change_nothing(tmp_path):
+    def trained(name, **settings):
+        model = toys.model()
+        found = loop.train(
+            model=model, dataset=Examples(), settings=toys.TRAINING.model_copy(update=settings), num_steps=STEPS, seed=3, label="toy",
+            fingerprint="", folder=tmp_path / name, held_out={"seen": Examples(8), "strange": [Examples()[40]]} if settings else None,
+        )  # fmt: skip
+        return found, model.state_dict()
+
+    (plain, weights), (measured, same) = trained("plain"), trained("measured", evaluate_steps=3)
+    assert plain.held_out == [] and plain.history == measured.history and all((weights[name] == same[name]).all() for name in weights)
+    assert [row["step"] for row in measured.held_out] == [0, 3, 6, 7] and all({*row} == {"step", "seen", "strange"} for row in measured.held_out)
+    assert measured.held_out[0]["seen"] == pytest.approx(plain.history[0]["loss"], rel=0.02)
+    assert measured.held_out[-1]["seen"] < measured.held_out[0]["seen"]
+
+
 @pytest.mark.slow
 def test_accumulation_and_gradient_checkpointing_change_memory_not_results(tmp_path):
     def losses(weights, **settings):

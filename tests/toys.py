@@ -21,6 +21,7 @@ TRAINING = params.Training(
     seeds=[1], block_size=16, batch_size=4, accumulation=1, learning_rate=0.01, min_learning_rate=0.1, warmup=0.1, weight_decay=0.01,
     beta2=0.98, optimizer="adamw_torch_fused", lora=None, device="cpu", dtype="float32", attention="sdpa", compile=False, threads=1, processes=1,
     nodes=1, sharding="none", gradient_checkpointing=False, checkpoint_steps=2,
+    evaluate_steps=None,
 )  # fmt: skip
 """settings under which a toy trains in a second; vary them with TRAINING.model_copy(update={...})"""
 

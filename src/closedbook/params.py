@@ -252,6 +252,7 @@ class Training(Settings):
     sharding: Literal["none", "fsdp"]
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt
+    evaluate_steps: PositiveInt | None
 
     @property
     def world(self) -> int:

@@ -42,6 +42,7 @@ TRAINING = {
     "sharding": "none",
     "gradient_checkpointing": False,
     "checkpoint_steps": 100,
+    "evaluate_steps": None,
 }
 """of its training; dtype and threads are those of params.yaml"""
 READING_SHAPE = SHAPE | {"num_attention_heads": 6, "num_key_value_heads": 6}

@@ -20,13 +20,16 @@ KEPT_CHECKPOINTS = 2
 class Trained:
     history: list[dict]
     """a row {"step", "loss", "learning_rate", "grad_norm"} per step"""
+    held_out: list[dict]
+    """a row {"step", name: loss, …} per measurement on the held-out data"""
     weights: dict | None
     """the trained weights by name, where they were shared out among processes: in the first of these, None in the others and elsewhere"""
 
 
 def train(
-    *, model, dataset, settings: params.Training, num_steps: int, seed: int, folder: Path, label: str, fingerprint: str, record=None
-) -> Trained:
+    *, model, dataset, settings: params.Training, num_steps: int, seed: int, folder: Path, label: str, fingerprint: str, record=None,
+    held_out: dict | None = None,
+) -> Trained:  # fmt: skip
     """Train `model` in place for `num_steps` optimizer steps.
 
     `dataset[i]` is {"input_ids": int64 [S], "labels": int64 [S], -100 where nothing is to be predicted} and is used in step
@@ -37,6 +40,7 @@ def train(
     Checkpoints go to `folder`, and a second call takes up the newest whole one. `fingerprint` stands for the data: checkpoints of
     other data, another model, other settings or another number of processes are deleted. The folder is the caller's to delete once the
     trained model is in place. `record` is a tracking.Live, which is told of each step.
+    `held_out` are further datasets by name, whose mean loss per block is measured before the first step and every settings.evaluate_steps.
     In several processes each calls this once torchrun has started it; `arguments` is to be called before the model is loaded.
     """
     import torch
@@ -51,13 +55,13 @@ def train(
     torch.set_num_threads(settings.threads)
     model.set_attn_implementation(settings.attention)
     use_cache = model.config.use_cache
-    trainer = _trainer(model, dataset, given, settings, label, record)
+    trainer = _trainer(model, dataset, given, settings, label, record, held_out)
     with writing(folder):
         trainer.train(resume_from_checkpoint=checkpoints.newest_whole(folder))
     model.config.use_cache = use_cache  # the Trainer switches it off, and it would be saved so
     rows = [row for row in trainer.state.log_history if "loss" in row]
     history = [{name: row[name] for name in ("step", "loss", "learning_rate", "grad_norm")} for row in rows]
-    return Trained(history, _gathered(trainer) if settings.sharding == "fsdp" else None)
+    return Trained(history, _measured(trainer.state.log_history), _gathered(trainer) if settings.sharding == "fsdp" else None)
 
 
 def identity(model, settings: params.Training, **others) -> dict:
@@ -73,6 +77,16 @@ def identity(model, settings: params.Training, **others) -> dict:
     what |= {"config": model.config.to_json_string(), "weights": weights.hexdigest(), "device": settings.device}
     what |= {"torch": torch.__version__, "transformers": transformers.__version__}
     return {"sha256": files.sha256_text(files.canonical(what)), "processes": settings.world}
+
+
+def _measured(log: list[dict]) -> list[dict]:
+    """The losses on held-out data: the Trainer logs each dataset's in a row of its own, eval_NAME_loss."""
+    found: dict[int, dict] = {}
+    for row in log:
+        for key in row:
+            if key.startswith("eval_") and key.endswith("_loss"):
+                found.setdefault(row["step"], {"step": row["step"]})[key.removeprefix("eval_").removesuffix("_loss")] = row[key]
+    return [*found.values()]
 
 
 def _gathered(trainer) -> dict | None:
@@ -111,6 +125,11 @@ def arguments(settings: params.Training, num_steps: int, seed: int, folder: Path
         save_strategy="steps",
         save_steps=settings.checkpoint_steps,
         save_total_limit=KEPT_CHECKPOINTS,
+        eval_strategy="steps" if settings.evaluate_steps else "no",
+        eval_steps=settings.evaluate_steps,
+        eval_on_start=settings.evaluate_steps is not None,
+        per_device_eval_batch_size=settings.batch_size // (settings.accumulation * settings.world),
+        prediction_loss_only=True,
         logging_steps=1,
         logging_nan_inf_filter=False,
         include_num_input_tokens_seen="all",
@@ -145,7 +164,7 @@ def _shard_on_cpu(arguments) -> None:
     state.AcceleratorState._reset_state()
 
 
-def _trainer(model, dataset, given, settings: params.Training, label: str, record):
+def _trainer(model, dataset, given, settings: params.Training, label: str, record, held_out):
     from transformers import PrinterCallback, Trainer
 
     from closedbook.training import trainer
@@ -154,7 +173,7 @@ def _trainer(model, dataset, given, settings: params.Training, label: str, recor
     if settings.world > 1:
         dataset = trainer.WholeSteps(dataset, settings.batch_size)
     callbacks = [trainer.Progress(label), trainer.Mark(), *([trainer.Recording(record)] if record else [])]
-    result = kind(model=model, args=given, train_dataset=dataset, callbacks=callbacks)
+    result = kind(model=model, args=given, train_dataset=dataset, eval_dataset=held_out, callbacks=callbacks)
     result.remove_callback(PrinterCallback)
     if settings.sharding == "fsdp" and settings.dtype == "bfloat16":
         _reduce_in_float32(result.accelerator)

@@ -59,6 +59,17 @@ def log_run(
         client.set_terminated(run_id, end_time=end)
 
 
+def log_calls(step: str, sums: dict[str, float]) -> None:
+    """Log what a stage or strategy asked of language models in one run of Snakemake."""
+    from mlflow.entities import Metric
+
+    with _store() as (client, experiment):
+        run_id = client.create_run(experiment, tags={"calls": step}, run_name=f"calls: {step}").info.run_id
+        now = int(time.time() * 1000)
+        client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in sums.items()])
+        client.set_terminated(run_id)
+
+
 class Live:
     """The record of a run while it is trained. A training that is resumed goes on with the record that it began."""
 

@@ -92,6 +92,9 @@ class Recording(TrainerCallback):
         self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()
 
     def on_log(self, args, state, control, logs=None, **kwargs):
+        measured = {name: value for name, value in logs.items() if name.startswith("eval_") and name.endswith("_loss")}
+        if measured:
+            self.record.step({"step": state.global_step, **{f"held_out.{name[5:-5]}": value for name, value in measured.items()}})
         if "loss" not in logs:
             return
         now = time.monotonic()

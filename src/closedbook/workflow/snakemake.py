@@ -12,7 +12,7 @@ from pathlib import Path
 from closedbook.params import OWN_MODELS
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import leftovers, registry, upkeep
+from closedbook.workflow import generated, leftovers, registry, upkeep
 from closedbook.workflow import plan as planning
 from closedbook.workflow.graph import Graph
 from closedbook.workflow.receipts import WORK
@@ -57,11 +57,16 @@ class Run:
         self._lock = upkeep.hold(command)
         if upkeep.check(self.plan) != self._verdicts:
             raise UserError("another run has just ended in this folder, so this one's plan is out of date: run the same command again")
+        self._asked = generated.totals()
         planning.keep(self.plan)
         leftovers.tell_dvc(self.plan)
         files.write_json(SHARDS, self.shards)
         for name, jobs in self.shards.items():
             files.write_json(self.shard_file(name), [job for job in jobs if job in self.due])
+
+    def record_calls(self) -> None:
+        """Tell MLflow what was asked of language models, whether the run succeeded or not."""
+        generated.record(self._asked, [self.plan.jobs[name] for name in self.due])
 
     def commit(self) -> None:
         """Record what is fresh, under the lock of this run. Raises UserError where that fails."""
