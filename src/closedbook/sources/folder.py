@@ -57,9 +57,9 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
     found, unreadable, unused = {}, [], defaultdict(list)
     for name, file in named.items():
         try:
-            formats.bounds.check_file(file)
+            formats.common.check_file(file)
             found[name] = _converted(file, name) if file.suffix.lower() in formats.CONVERTERS else _text(file, name, unused)
-            formats.bounds.check_length(len(found[name].text))
+            formats.common.check_length(len(found[name].text))
         except formats.Unreadable as problem:
             unreadable.append(f"{file}: {problem}")
         except OSError as problem:
