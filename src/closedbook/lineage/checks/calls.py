@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from closedbook import layout
-from closedbook.lineage.checks.digests import Digests
-from closedbook.lineage.checks.state import Break, State
+from closedbook.lineage.checks.state import Break, Digests, State
 from closedbook.llm import ledger
 from closedbook.params import API
 from closedbook.records import carrying

@@ -1,7 +1,7 @@
 """What the converters have in common: what comes out of a file, why nothing may, and what a file may ask for at most.
 
-No bound ever decides what a file's text is: a file gives all of it, or none. Beyond a bound it is named and left to the user: to split, or to
-take out.
+No bound ever decides what a file's text is: a file gives all of it, or none. Beyond a bound it is named and left to the user: to split, or
+to take out.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The converter of each format, and a process of its own for each conversion, so that a file can exhaust or bring down no more than that."""
+"""The converter of each format, and a process for each conversion, so that a file can exhaust or bring down no more than that."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """PDF files, through pdfminer.six: lines and where they stand on the page become paragraphs.
 
-A PDF holds no paragraphs. Rules put them together where they are sure; see `_without_edges` for what repeats on each page, `lines` for words
-that a line's end cut in two.
+A PDF holds no paragraphs. Rules put them together where they are sure; see `_without_edges` for what repeats on each page, `lines` for
+words that a line's end cut in two.
 """
 
 import io
