@@ -16,7 +16,7 @@ from closedbook.lineage import prove, reproducible
 from closedbook.lineage.history import History
 from closedbook.llm import ledger
 from closedbook.records import Document
-from closedbook.spending.rehearsal import Kept, Rehearsal
+from closedbook.spending.asking import Kept, Rehearsal
 from closedbook.stages import entities, passages
 from closedbook.util import files
 from closedbook.util.errors import UserError

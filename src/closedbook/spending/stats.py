@@ -8,7 +8,8 @@ from pathlib import Path
 from closedbook.llm import ledger
 from closedbook.llm.answers import CACHED
 from closedbook.llm.ledger import ANSWERED, QUARANTINED
-from closedbook.spending import calls, tables
+from closedbook.spending import calls
+from closedbook.util import tables
 
 MOST_REASONS = 10
 SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "cached_tokens", "output_tokens", "usd", "unpriced", "seconds", "answers")
