@@ -2,8 +2,8 @@
 
 import pytest
 
-from closedbook.evaluation.retrieval import bm25
-from closedbook.evaluation.retrieval.chunks import pieces
+from closedbook.evaluation import embedded
+from closedbook.evaluation.embedded import pieces
 from closedbook.generation import sections
 from closedbook.generation.extractive import extractor
 from closedbook.generation.extractive.generator import Generator
@@ -109,13 +109,13 @@ def test_an_echo_of_chinese_is_reported(tmp_path):
 
 def test_chinese_is_found_by_two_characters_side_by_side_and_cut_after_a_sentence():
     texts = ["海斯特的灯塔燃烧了九个冬天。", "洪水冲走了桥。"]
-    (scores,) = bm25.scores(texts, ["灯塔在哪里？"])
+    (scores,) = embedded.scores(texts, ["灯塔在哪里？"])
     assert scores[0] > 0 == scores[1]
     assert list(pieces("灯塔燃烧了。“洪水来了。”人们走", 14)) == ["灯塔燃烧了。“洪水来了。”", "人们走"]
 
 
 def test_texts_without_a_word_are_no_hits():
-    assert [row.tolist() for row in bm25.scores(["— 1", "灯"], ["灯塔"])] == [[0, 0]]
+    assert [row.tolist() for row in embedded.scores(["— 1", "灯"], ["灯塔"])] == [[0, 0]]
 
 
 @pytest.mark.parametrize("mark", "?？؟⁇")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from closedbook.lineage import sealed, unproved
-from closedbook.lineage.checks import calls, results, tools
+from closedbook.lineage.checks import results, tools
 from closedbook.lineage.checks.state import Break, Digests, State
 from closedbook.lineage.history import Job
 from closedbook.llm import ledger
@@ -114,7 +114,7 @@ def _checks(state: State, plan: Plan | None, digests: Digests) -> Iterator[Break
     if plan:
         yield from results.of_plan(state, plan, digests)
     yield from tools.of_dvc(state, digests, set(leftovers.unplanned(plan)) if plan else set())
-    yield from calls.of_ledger(state, digests)
+    yield from results.of_ledger(state, digests)
     yield from tools.of_mlflow(state, digests)
     if state.revision is None:
         yield from tools.of_crate(state, digests)

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from closedbook import layout
-from closedbook.evaluation.splits import SPLITS
-from closedbook.util import questions, terminal
+from closedbook.evaluation.clustered import SPLITS
+from closedbook.util import terminal
 
 
 def add(commands) -> None:
@@ -53,7 +53,7 @@ def add(commands) -> None:
 
 
 def _question(commands, name: str, summary: str):
-    return questions.add(commands, name, summary, f"closedbook.lineage.{name}")
+    return terminal.question(commands, name, summary, f"closedbook.lineage.{name}")
 
 
 def _add_compare(commands) -> None:
@@ -69,10 +69,10 @@ def _add_compare(commands) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from closedbook import params
-    from closedbook.analysis.compare import named, words
+    from closedbook.analysis.compare import words
     from closedbook.workflow import receipts
 
     settings = params.load()
     scores = [path for path in receipts.results("scores") if path.suffix == ".json"]
-    found = named.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks, scores=scores)
+    found = words.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks, scores=scores)
     terminal.show(*(terminal.as_json(found).split("\n") if options.json else words.lines(found)))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from closedbook import layout
 from closedbook.analysis.tally import Tally
-from closedbook.lineage import commit, shown, unproved
+from closedbook.lineage import commit, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing import passage
 from closedbook.records import EntityList, Passages
-from closedbook.util import files
+from closedbook.util import files, tables
 from closedbook.util.errors import UserError
 
 SHOWN = 12
@@ -38,10 +38,10 @@ def answer(options: argparse.Namespace) -> dict:
 
 def lines(answer: dict) -> list[str]:
     return [
-        *shown.lines({name: value for name, value in answer.items() if name != "unproved"}, None if "read" in answer else SHOWN),
+        *tables.nested({name: value for name, value in answer.items() if name != "unproved"}, None if "read" in answer else SHOWN),
         "",
         "What can't be proved:" if answer["unproved"] else "What can't be proved: nothing known",
-        *(f"  {shown.text(line)}" for line in answer["unproved"]),
+        *(f"  {tables.text(line)}" for line in answer["unproved"]),
     ]  # fmt: skip
 
 

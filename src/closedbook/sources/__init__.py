@@ -15,7 +15,7 @@ from closedbook.sources.article import Article
 from closedbook.sources.rows import Row, read_rows
 from closedbook.util.errors import UserError
 
-GENERATED = {"miniature": "closedbook.miniature.world"}
+GENERATED = {"miniature": "closedbook.miniature.books"}
 """sources whose documents are made up, and the module that does it, which is imported when one is chosen"""
 __all__ = ["Article", "articles", "places"]
 

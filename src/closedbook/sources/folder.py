@@ -108,10 +108,10 @@ def _by_name(file: Path) -> str:
 
 
 def _front_matter(file: Path, text: str) -> tuple[Row, str]:
-    """The fields of the YAML with which a text file may begin, between a line of --- and one of --- or of three dots; and the text after it.
+    """The fields of the YAML with which a text file may begin, between a line of --- and one of --- or of three dots; and what follows.
 
-    A horizontal rule looks like its first line, and prose between two rules stays text: it is front matter where it names one of
-    FIELDS, or else begins at once with one word and a colon, and so does each entry.
+    A horizontal rule looks like its first line, and prose between two rules stays text: it is front matter where it names one of FIELDS, or
+    else begins at once with one word and a colon, and so does each entry.
 
     Raises UserError for front matter that can't be read or never ends.
     """
