@@ -18,7 +18,7 @@ from closedbook.lineage.history import History
 from closedbook.lineage.takedown import certify, held, notes
 from closedbook.llm import ledger
 from closedbook.records import Document, EntityList, Passage, Passages
-from closedbook.sources.names import document_id
+from closedbook.sources.article import document_id
 from closedbook.util import files, shingles
 from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, receipts

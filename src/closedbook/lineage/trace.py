@@ -58,16 +58,14 @@ def _passage(identity: str) -> dict:
 
 
 def _sentence(sentence: str) -> dict:
-    from closedbook.lineage.tracing import nearest
-
-    found = dict(nearest.to(sentence))
+    found = dict(passage.nearest_to(sentence))
     known, held = passage.history(found), passage.places(found)
     rows = []
     for identity, score in found.items():
         text = passage.one(identity, known)["text"]
         document = passage.about_document(passage.names(identity)[0], known)
         rows.append({"score": score, "passage": identity, "document": document["title"], "corpora": [place["corpus"] for place in held[identity]],
-                     "nearest_sentence": nearest.excerpt(text, sentence)})  # fmt: skip
+                     "nearest_sentence": passage.excerpt(text, sentence)})  # fmt: skip
     return {"text": sentence, "found": len(rows), "nearest": rows, "unproved": unproved.about(known, known.jobs.values())}
 
 

@@ -6,8 +6,8 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
-from closedbook.sources import formats, listing, names
-from closedbook.sources.article import Article, add, check_text, with_questions
+from closedbook.sources import formats, listing
+from closedbook.sources.article import Article, add, author_in_prose, check_text, document_id, one_line, with_questions
 from closedbook.sources.cleaning import clean
 from closedbook.sources.rows import Row, read_rows, read_text, short
 from closedbook.util.errors import UserError, did_you_mean
@@ -81,12 +81,12 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
 
 def _converted(file: Path, name: str) -> Article:
     """A file of another format. Its own date is not taken for the text's year: it is mostly that of the file."""
-    identifier = names.document_id(file.stem, name)
+    identifier = document_id(file.stem, name)
     read = formats.read(file, identifier)
     if read.left_out:
         log.warning("%s: left out: %s", file, "; ".join(read.left_out))
-    return Article(id=identifier, title=names.one_line(read.title or "") or _by_name(file), author=names.author_in_prose(read.author), year=None,
-                   text=read.text, is_html=read.is_html, license=names.one_line(read.license or "") or None, questions=[])
+    return Article(id=identifier, title=one_line(read.title or "") or _by_name(file), author=author_in_prose(read.author), year=None,
+                   text=read.text, is_html=read.is_html, license=one_line(read.license or "") or None, questions=[])
 
 
 def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:
@@ -94,17 +94,17 @@ def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:
     front, text = _front_matter(file, clean(read_text(file)))
     for field in front.fields:
         if field not in FIELDS:
-            unused[names.one_line(str(field))].append(file)
+            unused[one_line(str(field))].append(file)
     check_text(str(file), "text", text, is_html=False)
     heading = HEADING.search(text) if file.suffix.lower() == ".md" else None
-    title = front.optional_text("title") or (heading and names.one_line(heading[1])) or _by_name(file)
-    author = names.author_in_prose(front.optional_text("author"))
-    return Article(id=names.document_id(file.stem, name), title=names.one_line(title), author=author, year=front.year(),
+    title = front.optional_text("title") or (heading and one_line(heading[1])) or _by_name(file)
+    author = author_in_prose(front.optional_text("author"))
+    return Article(id=document_id(file.stem, name), title=one_line(title), author=author, year=front.year(),
                    text=text, is_html=False, license=front.license(), questions=[])
 
 
 def _by_name(file: Path) -> str:
-    return names.one_line(file.stem) or names.one_line(file.name)
+    return one_line(file.stem) or one_line(file.name)
 
 
 def _front_matter(file: Path, text: str) -> tuple[Row, str]:
@@ -149,7 +149,7 @@ def _culprit(text: str) -> str | None:
             YAML(typ="safe", pure=True).constructor.construct_object(value, deep=True)
         except Exception as error:
             said = f" {short(value.value)}" if isinstance(value, ScalarNode) else ""
-            field = names.one_line(str(key.value))[:80]
+            field = one_line(str(key.value))[:80]
             return f"{field}:{said} can't be read ({_problem(error)}): correct it, put it in quotes as a text, or take it out"
     return None
 
@@ -162,5 +162,5 @@ def _not_yaml(error: Exception) -> str:
 def _problem(error: Exception) -> str:
     """What is wrong and, where YAML says it, in which line of the file."""
     mark = getattr(error, "problem_mark", None)
-    said = names.one_line(str(getattr(error, "problem", None) or error))[:120] or type(error).__name__
+    said = one_line(str(getattr(error, "problem", None) or error))[:120] or type(error).__name__
     return f"{said}, line {mark.line + 2}" if mark else said

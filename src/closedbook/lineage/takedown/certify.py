@@ -14,7 +14,7 @@ from closedbook.lineage.checks.state import Digests
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import held, notes
 from closedbook.lineage.takedown.notes import Record
-from closedbook.lineage.tracing import nearest
+from closedbook.lineage.tracing.passage import INDEXES
 from closedbook.llm import ledger
 from closedbook.util import files, shingles
 from closedbook.util.git import git
@@ -102,7 +102,7 @@ def _searched(record: Record, clean: set[str]) -> Iterator[tuple[Path, str | Non
             yield path, f"is {record.files[sha256]} as it was with the document"
         elif path.is_relative_to(notes.CHECKPOINTS) and not path.is_relative_to(notes.CHECKPOINTS / "base"):
             yield path, "left by a training that did not end: may have been trained on it"
-        elif path.is_relative_to(nearest.KEPT) and not (path.parent / "passages.json").exists():
+        elif path.is_relative_to(INDEXES) and not (path.parent / "passages.json").exists():
             yield path, "left of an index of passages; which passages is not recorded"
         else:
             yield path, known[sha256] or ("is called after it" if record.document in str(path) else None)
