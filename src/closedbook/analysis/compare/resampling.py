@@ -33,8 +33,8 @@ def interval(values: np.ndarray) -> list[float]:
 
 
 def p(differences: list[int]) -> float | None:
-    """How often the total of `differences` (one a document: questions won − lost) is at least as far from 0, when each keeps or changes its
-    sign as a fair coin falls: exact and two-sided. None where fewer than LEAST are not 0.
+    """The sign-flip test: how often the total of `differences` (one a document: questions won − lost) is at least as far from 0, when each
+    keeps or changes its sign as a fair coin falls: exact and two-sided. None where fewer than LEAST are not 0.
 
     Whatever questions of one document have in common is in its difference, which changes its sign as a whole. All 2ⁿ choices of signs are
     counted by adding one document after the other to the distribution of the total (Pagano and Tritchler 1983).

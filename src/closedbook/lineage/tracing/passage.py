@@ -138,8 +138,8 @@ def places(identities: Iterable[str]) -> dict[str, list[dict]]:
 
 
 def nearest_to(sentence: str) -> list[tuple[str, float]]:
-    """(passage's id, score) by BM25 over all passages, the nearest first, at most NEAREST; none that shares no word with the sentence but words
-    like "the".
+    """(passage's id, score) by BM25 over all passages, the nearest first, at most NEAREST; none that shares no word with the
+    sentence but words like "the".
 
     Raises UserError where there are no passages.
     """

@@ -1,19 +1,21 @@
 """PDF files, through pdfminer.six: lines and where they stand on the page become paragraphs.
 
-A PDF holds no paragraphs. Rules put them together where they are sure; see `_without_edges` for what repeats on each page, `lines` for
+A PDF holds no paragraphs. Rules put them together where they are sure; see `_without_edges` for what repeats on each page, `_joined` for
 words that a line's end cut in two.
 """
 
 import io
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from math import atan2, pi
 
-from closedbook.sources.formats import common, lines
+from closedbook.sources.formats import common
 from closedbook.sources.formats.common import Converted, Unreadable
-from closedbook.sources.formats.lines import Line
+from closedbook.util import units
 
 NO_TITLE = re.compile(r"untitled.*|microsoft word - .*|.*\.(docx?|rtf|odt|tex|dvi|indd|qxd|pdf|ps|pages)", re.IGNORECASE)
 """what programs write where a title should be"""
@@ -29,6 +31,23 @@ PAGES = 3
 """on fewer, that something comes back is no proof"""
 NEAR = 4
 """points: how far two lines may stand apart and be at one height"""
+CUT = re.compile(r"(?<![^\W\d_])([^\W\d_]+)[-‐\u00ad]$")
+REST = re.compile(r"[^\W\d_]+")
+WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+LIGATURES = re.compile("[\ufb00-\ufb06]")
+INDENT = 0.6
+"""of a line's height: less is no indent"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of a page; lengths in points, from the page's lower left corner."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    height: float
 
 
 def convert(data: bytes) -> Converted:
@@ -45,7 +64,7 @@ def convert(data: bytes) -> Converted:
     if not any(boxes):
         raise Unreadable(f"no text on any of its {len(pages)} pages: a scan needs OCR first (ocrmypdf, for one)")
     kept, repeated = _without_edges(boxes)
-    text = "\n\n".join(lines.paragraphs([box for page in kept for box in page]))
+    text = "\n\n".join(paragraphs([box for page in kept for box in page]))
     glyphs, leftwards = GLYPH.findall(text), LEFTWARDS.findall(text)
     text = LEFTWARDS.sub("", GLYPH.sub("", text))
     if len(glyphs) > MOST_UNSURE * (len(glyphs) + len(text)):
@@ -210,3 +229,62 @@ def _roman(digits: str) -> int:
 def _key(line: Line) -> tuple[str, int]:
     """Its words, numbers apart ("Chapter 3 · 17"), and its height."""
     return re.sub(r"\d+", "#", line.text), round(line.bottom / NEAR)
+
+
+def paragraphs(boxes: list[list[Line]]) -> list[str]:
+    """The paragraphs of all boxes in order; one that goes on in the next box (or on the next page) is put together."""
+    found: list[list[str]] = []
+    for texts in (texts for box in boxes for texts in _of_box(box)):
+        if found and texts[0][0].islower() and not units.PARAGRAPH_END.search(found[-1][-1]):
+            found[-1] += texts
+        else:
+            found.append(texts)
+    known = _words(found)
+    return [LIGATURES.sub(lambda one: unicodedata.normalize("NFKC", one[0]), _joined(texts, known)) for texts in found]
+
+
+def _of_box(box: list[Line]) -> Iterator[list[str]]:
+    """A box is one paragraph, or several that stand apart by indents or by last lines into which the next word would have fitted."""
+    left, right = min(line.left for line in box), max(line.right for line in box)
+    texts = [box[0].text]
+    for before, line in zip(box, box[1:]):
+        room = (len(units.words(line.text)[0]) + 1) * (line.right - line.left) / len(line.text)
+        indented = line.left - left > INDENT * line.height and before.left - left < INDENT * line.height
+        if units.PARAGRAPH_END.search(before.text) and (indented or before.right + room < right):
+            yield texts
+            texts = []
+        texts.append(line.text)
+    yield texts
+
+
+def _words(found: list[list[str]]) -> Counter:
+    """How often each word stands whole in a line, hyphens inside it included."""
+    known = Counter()
+    for texts in found:
+        for before, text in zip(["", *texts], texts):
+            begins = REST.match(text) if CUT.search(before) else None
+            whole = CUT.sub("", text[begins.end() :] if begins else text)
+            known.update(WORD.findall(whole.lower()))
+    return known
+
+
+def _joined(texts: list[str], known: Counter) -> str:
+    whole = []
+    for before, text in zip(["", *texts], texts):
+        cut, rest = CUT.search(before), REST.match(text)
+        if not cut or not rest or rest[0][0].isupper():
+            whole += ["\n", text]
+        else:
+            if before.endswith("\u00ad") or _is_one_word(cut[1].lower(), rest[0].lower(), known):
+                whole[-1] = whole[-1][:-1]
+            whole.append(text)
+    return units.unwrapped("".join(whole[1:]).replace("\u00ad", "")).replace("\n", " ")
+
+
+def _is_one_word(first: str, second: str, known: Counter) -> bool:
+    """Whether the hyphen came with the line's end: the document has the word without it, or nowhere has either half as a word.
+
+    Where that is not sure, the hyphen stays.
+    """
+    solid, hyphenated = known[first + second], known[f"{first}-{second}"]
+    return solid > hyphenated or not (hyphenated or known[first] or known[second])
