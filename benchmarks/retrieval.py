@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 
-from closedbook.evaluation.retrieval import bm25
-from closedbook.evaluation.retrieval.chunks import chunks
+from closedbook.evaluation import embedded
+from closedbook.evaluation.embedded import chunks
 from closedbook.records import Document
 from closedbook.stages.retrieval import best, query
 
@@ -48,7 +48,7 @@ def main() -> None:
     started = time.perf_counter()
     texts = [chunk.text for document in documents for chunk in chunks(document, 1024)]
     cut = time.perf_counter()
-    answers = bm25.scores(texts, [query(row) for row in rows])
+    answers = embedded.scores(texts, [query(row) for row in rows])
     hits = [best(next(answers), 128)]
     indexed = time.perf_counter()
     hits += [best(scores, 128) for scores in answers]

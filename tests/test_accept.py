@@ -6,8 +6,8 @@ import pytest
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts, upkeep
-from closedbook.workflow.accept import accept
 from closedbook.workflow.registry import Files, Job
+from closedbook.workflow.upkeep import accept
 
 RECIPE = {"step": "runs", "params": {"seed": 1}, "code": "old", "prompts": {}, "assets": {}}
 RESULT, RECEIPT = Path("results/runs/raw-s1/run.json"), Path("results/receipts/runs/raw-s1.json")

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from closedbook import params, sources
 from closedbook.sources import folder
 from closedbook.util.errors import UserError
-from closedbook.workflow import articles, jobs, plan, receipts, upkeep
+from closedbook.workflow import jobs, plan, receipts, upkeep
 from closedbook.workflow.snakemake import Run
 
 ROOT = Path(__file__).parent.parent
@@ -51,9 +51,9 @@ def test_nothing_is_read_twice(readings):
     lambda: edit("texts/mill.txt", "The mill of Orla."),
     lambda: edit("texts/clock.txt", "The clock of Varn."),
     lambda: Path("texts/mill.txt").unlink(),
-    lambda: edit(next(articles.FOLDER.glob("mill*")), "{}"),
-    lambda: next(articles.FOLDER.glob("mill*")).write_bytes(b"\xff"),
-    lambda: next(articles.FOLDER.glob("mill*")).unlink(),
+    lambda: edit(next(plan.SOURCES.glob("mill*")), "{}"),
+    lambda: next(plan.SOURCES.glob("mill*")).write_bytes(b"\xff"),
+    lambda: next(plan.SOURCES.glob("mill*")).unlink(),
     lambda: save({**YAML(typ="safe", pure=True).load(Path("params.yaml")), "documents": {"source": "folder", "path": "texts", "limit": 1}}),
 ], ids=["a text", "a new file", "a file less", "an edited article", "a broken article", "a lost article", "a parameter"])  # fmt: skip
 def test_what_changed_is_read(readings, change):
@@ -73,10 +73,10 @@ def test_a_text_that_may_not_be_read_is_named_by_its_source(readings, monkeypatc
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(receipts.Hashes, "sha256", refuse)
-    assert articles.read(params.load(), anew=False).documents, "it is the source that reads it, and says what is wrong with it"
+    assert plan.read_articles(params.load(), anew=False).documents, "it is the source that reads it, and says what is wrong with it"
     monkeypatch.setattr(folder, "read_text", lambda path: refuse(None, path))
     with pytest.raises(UserError, match="texts/.*Permission denied"):
-        articles.read(params.load(), anew=False)
+        plan.read_articles(params.load(), anew=False)
 
 
 def test_a_file_whose_name_is_no_text_is_named(readings):
@@ -87,7 +87,7 @@ def test_a_file_whose_name_is_no_text_is_named(readings):
 
 def test_documents_are_shared_out_among_processes_and_one_that_fails_leaves_the_others(readings):
     names = [job.name for job in plan.make().jobs.values() if job.place == "documents"]
-    broken = articles.FOLDER / f"{names[0].partition('/')[2]}.json"
+    broken = plan.SOURCES / f"{names[0].partition('/')[2]}.json"
     whole = broken.read_text()
     edit(broken, "{")
     with pytest.raises(UserError, match=broken.name):

@@ -13,9 +13,8 @@ import toys
 from toys import git
 
 from closedbook.lineage import audit, seal, versioned
-from closedbook.lineage.checks import stale
-from closedbook.lineage.checks.digests import Digests
-from closedbook.lineage.checks.state import State
+from closedbook.lineage.checks import results
+from closedbook.lineage.checks.state import Digests, State
 from closedbook.llm import ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -252,7 +251,8 @@ def test_a_receipt_that_lacks_a_file_its_stage_must_write_is_stale():
     recipe = receipts.read(receipts.FOLDER / "runs/a-s1.json")["recipe"]
     job = Job(name="runs/a-s1", stage="runs", recipe="runs/a-s1", files=Files(outputs={"order": Path("results/runs/a-s1/schedule.npy")}))
     planned = SimpleNamespace(written={}, jobs={job.name: job}, recipes={job.name: recipe})
-    assert stale.here(State.here(), planned, Digests()) == {"runs/a-s1": "results/runs/a-s1/schedule.npy is not among what it wrote"}
+    found = results.stale_here(State.here(), planned, Digests())
+    assert found == {"runs/a-s1": "results/runs/a-s1/schedule.npy is not among what it wrote"}
 
 
 @pytest.fixture

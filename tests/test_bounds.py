@@ -16,8 +16,8 @@ from made_files import docx, epub, paragraph, pdf
 from test_formats import error_of, read
 
 from closedbook.sources import formats
-from closedbook.sources.formats import archive, bounds
-from closedbook.sources.formats.converted import Unreadable
+from closedbook.sources.formats import common
+from closedbook.sources.formats.common import Unreadable
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def project(tmp_path, monkeypatch):
 @pytest.fixture
 def here(monkeypatch):
     """Conversions in this process, whose bounds a test can set."""
-    monkeypatch.setattr(formats.apart, "convert", formats.convert)
+    monkeypatch.setattr(formats.conversion, "convert_apart", formats.convert)
 
 
 SMALL = {"a_pdf": pdf([(40, 500, "Text.")]), "b_docx": docx(paragraph("Text.")), "c_epub": epub("<p>Text.</p>"), "d_html": b"<p>Text."}
@@ -40,7 +40,7 @@ def test_a_process_of_its_own_gives_what_this_one_gives(monkeypatch):
     by_another = read(**SMALL)
     for kept in formats.KEPT.iterdir():
         kept.unlink()
-    monkeypatch.setattr(formats.apart, "convert", formats.convert)
+    monkeypatch.setattr(formats.conversion, "convert_apart", formats.convert)
     assert by_another == read() and len(by_another) == 4
 
 
@@ -58,31 +58,31 @@ def greedy():
 
 
 def test_memory_is_bounded(monkeypatch, greedy):
-    monkeypatch.setattr(bounds, "MEMORY", 128 << 20)
+    monkeypatch.setattr(common, "MEMORY", 128 << 20)
     assert "a.pdf: takes more than 128 MiB of memory: split it" in error_of(a_pdf=greedy)
 
 
 def test_processor_time_is_bounded(monkeypatch):
-    monkeypatch.setattr(bounds, "SECONDS", 1)
+    monkeypatch.setattr(common, "SECONDS", 1)
     begin = time.monotonic()
     assert "a.html: takes more than 1 seconds of processor time" in error_of(a_html=b"<div>" * 200_000 + b"</x>" * 200_000 + b"x")
     assert time.monotonic() - begin < 60
 
 
 def test_a_converter_that_dies_is_a_broken_file(monkeypatch):
-    monkeypatch.setattr(formats.apart, "_watched", lambda child: child.kill() or child.wait())
+    monkeypatch.setattr(formats.conversion, "_watched", lambda child: child.kill() or child.wait())
     assert f"a.html: broken, or not what its name says (its converter ended by signal {signal.SIGKILL:d})" in error_of(a_html=b"<p>Text.")
 
 
 def test_a_converter_that_cannot_begin_is_no_fault_of_the_file(monkeypatch):
-    monkeypatch.setattr(bounds, "SECONDS", "many")
+    monkeypatch.setattr(common, "SECONDS", "many")
     with pytest.raises(RuntimeError, match="texts/d.html: its converter ended with status 1: (?s:.*)ValueError"):
         read(d_html=b"<p>Text.")
 
 
 def test_a_conversion_ends_with_the_run_that_wants_it():
     Path("a.pdf").write_bytes(pdf(*[[(40, 500 - line / 100, "Letters after letters after letters") for line in range(20_000)]] * 3))
-    run = "import pathlib; from closedbook.sources.formats import apart; apart.convert(pathlib.Path('a.pdf'))"
+    run = "import pathlib; from closedbook.sources.formats import conversion; conversion.convert_apart(pathlib.Path('a.pdf'))"
     parent = psutil.Popen([sys.executable, "-c", run], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
     begin = time.monotonic()
     while not (children := parent.children()) and time.monotonic() - begin < 60:
@@ -96,14 +96,14 @@ def test_a_conversion_ends_with_the_run_that_wants_it():
 
 
 def test_what_an_archive_unpacks_to_is_bounded(monkeypatch, here):
-    monkeypatch.setattr(bounds, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(common, "UNPACKED", 1 << 20)
     chapter = "<p>" + "a" * 300_000 + "</p>"
     message = error_of(a_epub=epub(*[chapter] * 4), b_docx=docx(paragraph("a" * (1 << 20))), c_epub=epub(*[chapter] * 3))
     assert "a.epub: unpacks to more than 1 MiB" in message and "b.docx: unpacks to more than 1 MiB" in message and "2 of 3" in message
 
 
 def test_a_part_that_a_book_names_often_counts_each_time(monkeypatch, here):
-    monkeypatch.setattr(bounds, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(common, "UNPACKED", 1 << 20)
     package = ('<package><manifest><item id="a" href="c0.xhtml"/></manifest><spine>' + '<itemref idref="a"/>' * 100 + "</spine></package>")
     assert "a.epub: unpacks to more than 1 MiB" in error_of(a_epub=epub("a" * 20_000, **{"OEBPS__book.opf": package}))
 
@@ -114,7 +114,7 @@ def test_an_archive_that_lies_about_a_parts_size_gives_no_more_than_it_says():
         zipped.writestr("a", b"a" * 50_000_000)
     lying = data.getvalue().replace((50_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
     tracemalloc.start()
-    with archive.opened(lying) as opened, pytest.raises(zipfile.BadZipFile):
+    with common.archive(lying) as opened, pytest.raises(zipfile.BadZipFile):
         opened.read("a")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -122,7 +122,7 @@ def test_an_archive_that_lies_about_a_parts_size_gives_no_more_than_it_says():
 
 
 def test_pictures_of_an_archive_are_not_unpacked(monkeypatch, here):
-    monkeypatch.setattr(bounds, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(common, "UNPACKED", 1 << 20)
     big = {"word__media__a.png": "x" * (2 << 20)}
     assert len(read(a_docx=docx(paragraph("Text."), **big), b_epub=epub("<p>Text.</p>", **big))) == 2
 
@@ -132,16 +132,16 @@ def test_pictures_of_an_archive_are_not_unpacked(monkeypatch, here):
     ("a_pdf", pdf([(40, 500, "Twelve chars")])),
 ])
 def test_text_and_files_are_bounded(monkeypatch, here, name, data):
-    monkeypatch.setattr(bounds, "TEXT", 11)
+    monkeypatch.setattr(common, "TEXT", 11)
     assert f"texts/{name.replace('_', '.')}: " in error_of(**{name: data}) and "characters of text" in error_of(**{name: data})
-    monkeypatch.setattr(bounds, "TEXT", 19)
+    monkeypatch.setattr(common, "TEXT", 19)
     assert len(read(**{name: data})) == 1
-    monkeypatch.setattr(bounds, "FILE", len(data) - 1)
+    monkeypatch.setattr(common, "FILE", len(data) - 1)
     assert "MiB, and a file may have" in error_of(**{name: data})
 
 
 def test_a_pdf_that_shows_one_text_on_many_pages_is_stopped_on_the_way(monkeypatch):
-    monkeypatch.setattr(bounds, "TEXT", 1000)
+    monkeypatch.setattr(common, "TEXT", 1000)
     laid_out = []
     turn = formats.pdf._boxes
     monkeypatch.setattr(formats.pdf, "_boxes", lambda page: laid_out.append(page) or turn(page))

@@ -9,7 +9,7 @@ import pytest
 import toys
 
 from closedbook import cli
-from closedbook.analysis.compare import answers, bootstrap, named, overview, signflip, words
+from closedbook.analysis.compare import answers, overview, resampling, words
 from closedbook.evaluation import clustered
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -38,7 +38,7 @@ def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="a
 
 def compare(folder, a, b, task=None, split="all"):
     scores = sorted((folder / "scores").glob("*.json"))
-    return named.compare(a, b, task=task, split=split, tasks=[CLOSED], scores=scores, questions=folder / "questions")
+    return words.compare(a, b, task=task, split=split, tasks=[CLOSED], scores=scores, questions=folder / "questions")
 
 
 def scores_in(folder):
@@ -68,9 +68,9 @@ def test_difference_and_flips_by_hand(tmp_path):
 
 
 def test_p_of_the_sign_flips_by_hand():
-    assert signflip.p([1] * 6) == 2 / 2**6  # all alike, either way
-    assert signflip.p([2, 1, 1, 1, 1, -1]) == pytest.approx(2 * (1 + 5) / 2**6)  # 5 or more: none, or one that counts once, has a minus
-    assert signflip.p([1, -1] * 3) == 1.0 and signflip.p([4, -1, -1, -1, -1, 0, 1, 0]) == 1.0
+    assert resampling.p([1] * 6) == 2 / 2**6  # all alike, either way
+    assert resampling.p([2, 1, 1, 1, 1, -1]) == pytest.approx(2 * (1 + 5) / 2**6)  # 5 or more: none, or one that counts once, has a minus
+    assert resampling.p([1, -1] * 3) == 1.0 and resampling.p([4, -1, -1, -1, -1, 0, 1, 0]) == 1.0
 
 
 def test_p_is_that_of_all_signs_counted_one_by_one():
@@ -78,12 +78,12 @@ def test_p_is_that_of_all_signs_counted_one_by_one():
     for _ in range(20):
         differences = draws.integers(-4, 5, 9)
         flipped = np.array(list(itertools.product((1, -1), repeat=9))) @ differences
-        assert signflip.p(differences.tolist()) == pytest.approx(np.mean(np.abs(flipped) >= abs(differences.sum())), rel=1e-12)
+        assert resampling.p(differences.tolist()) == pytest.approx(np.mean(np.abs(flipped) >= abs(differences.sum())), rel=1e-12)
 
 
 @pytest.mark.parametrize("differences", [[], [0] * 100, [9] * 5, [1, 1, 1, 1, 1, 0, 0, 0, 0, 0]])
 def test_on_too_few_documents_there_is_no_p(differences):
-    assert signflip.p(differences) is None
+    assert resampling.p(differences) is None
 
 
 def test_equals_are_told_apart_no_more_often_than_p_says():
@@ -92,8 +92,8 @@ def test_equals_are_told_apart_no_more_often_than_p_says():
     for _ in range(400):
         luck = draws.normal(0, 0.25, 20)  # of a document, which all of its ten questions share
         differences = (draws.random((20, 10)) < 0.5 + luck[:, None]).astype(int) - (draws.random((20, 10)) < 0.5)
-        by_document += (signflip.p(differences.sum(axis=1).tolist()) or 1) <= 0.05
-        by_question += signflip.p(differences.ravel().tolist()) <= 0.05
+        by_document += (resampling.p(differences.sum(axis=1).tolist()) or 1) <= 0.05
+        by_question += resampling.p(differences.ravel().tolist()) <= 0.05
     assert by_document / 400 < 0.08 and by_question / 400 > 0.12
 
 
@@ -109,12 +109,12 @@ def test_a_p_stands_where_models_differ_on_enough_documents_and_else_the_reason(
 
 def test_interval_covers_as_often_as_it_says(monkeypatch):
     """Of 400 sets of 40 documents whose true mean is known, nearly 95% of the intervals hold it."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 1000)
+    monkeypatch.setattr(resampling, "RESAMPLES", 1000)
     draws, covered = np.random.default_rng(0), 0
     for number in range(400):
         of_documents = draws.normal(0.1, 0.2, 40)
         values = np.repeat(of_documents, 5) + draws.normal(0, 0.3, 200)
-        low, high = bootstrap.interval(bootstrap.means(values.reshape(40, 5).sum(1, keepdims=True), np.full(40, 5), number, "test")[:, 0])
+        low, high = resampling.interval(resampling.means(values.reshape(40, 5).sum(1, keepdims=True), np.full(40, 5), number, "test")[:, 0])
         covered += low <= 0.1 <= high
     assert 0.90 <= covered / 400 <= 0.97  # a little less than 95%: the fewer the documents, the more the percentiles flatter
 
@@ -124,16 +124,16 @@ def test_interval_that_took_questions_as_independent_would_be_too_narrow():
     of_documents, widths = np.repeat(np.random.default_rng(1).normal(0, 1, 20), 10), []
     for size in (10, 1):
         sums = of_documents.reshape(-1, size).sum(1, keepdims=True)
-        low, high = bootstrap.interval(bootstrap.means(sums, np.full(len(sums), size), 1, "test")[:, 0])
+        low, high = resampling.interval(resampling.means(sums, np.full(len(sums), size), 1, "test")[:, 0])
         widths.append(high - low)
     assert widths[0] > 2 * widths[1]
 
 
 def test_one_draw_serves_all_columns_and_the_seed_decides_it():
     sums, counts = np.array([[1.0, 2.0], [3.0, 6.0], [0.0, 0.0]]), np.array([2, 3, 1])
-    first = bootstrap.means(sums, counts, 1, "x")
-    assert first.shape == (bootstrap.RESAMPLES, 2) and np.allclose(first[:, 1], 2 * first[:, 0])
-    assert (first == bootstrap.means(sums, counts, 1, "x")).all() and (first != bootstrap.means(sums, counts, 2, "x")).any()
+    first = resampling.means(sums, counts, 1, "x")
+    assert first.shape == (resampling.RESAMPLES, 2) and np.allclose(first[:, 1], 2 * first[:, 0])
+    assert (first == resampling.means(sums, counts, 1, "x")).all() and (first != resampling.means(sums, counts, 2, "x")).any()
 
 
 def test_one_document_has_no_interval(tmp_path):

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 import toys
 
-from closedbook.miniature import base, drills, language, leaks, lessons
+from closedbook.miniature import base, drills, language, teaching
 from closedbook.miniature.books import Names, make_book
 from closedbook.util import files, seeds
 
@@ -27,11 +27,11 @@ def drilled(kind, seed):
 def unread(lesson) -> list[str]:
     """Answers that the text which the drill begins with does not hold."""
     (read, _), *asked = lesson.parts
-    return [text for text, weight in asked if weight == lessons.ANSWER_WEIGHT and text.strip().lower() not in read.lower()]
+    return [text for text, weight in asked if weight == teaching.ANSWER_WEIGHT and text.strip().lower() not in read.lower()]
 
 
 def rows(progress, number=40, settings=SETTINGS):
-    readings = lessons.read_books(WORLD, 8, settings.people, seed=1)
+    readings = teaching.read_books(WORLD, 8, settings.people, seed=1)
     return [list(islice(drills.row(WORLD, readings, settings, progress, seed), 3)) for seed in range(number)]
 
 
@@ -40,7 +40,7 @@ def test_each_answer_stands_in_the_text_before_its_question(kind):
     for seed in range(20):
         _, lesson = drilled(kind, seed)
         assert not unread(lesson)
-        assert unread(lessons.Lesson([("Nothing is told.\n\n", 0.03), *lesson.parts[1:]])), "planted: a text without the answers is seen"
+        assert unread(teaching.Lesson([("Nothing is told.\n\n", 0.03), *lesson.parts[1:]])), "planted: a text without the answers is seen"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -49,7 +49,7 @@ def test_each_answer_is_the_books_own(kind):
         book, lesson = drilled(kind, seed)
         right = {(fact.subject, WORLD.answer(fact)) for fact in book.facts}
         for (question, _), (answer, weight) in zip(lesson.parts, lesson.parts[1:]):
-            if weight == lessons.ANSWER_WEIGHT:
+            if weight == teaching.ANSWER_WEIGHT:
                 assert any(subject in question and answer.strip() == value for subject, value in right), (question, answer)
 
 
@@ -57,7 +57,7 @@ def settled_without_names(lesson, book) -> int:
     """Questions whose answer is the only one of its kind in what is told, so that no name needs to be looked at."""
     (read, _), *parts = lesson.parts
     told = [fact for fact in book.facts if fact.subject in read and WORLD.answer(fact).lower() in read.lower()]
-    asked = [answer.strip() for answer, weight in parts if weight == lessons.ANSWER_WEIGHT]
+    asked = [answer.strip() for answer, weight in parts if weight == teaching.ANSWER_WEIGHT]
     relations = [fact.relation for fact in told]
     return sum(relations.count(fact.relation) < 2 for fact in told if WORLD.answer(fact) in asked)
 
@@ -69,7 +69,7 @@ def test_nothing_but_the_name_says_which_answer_is_right(kind):
         assert settled_without_names(lesson, book) == 0
     alone = [fact for fact in book.facts if fact.relation not in {other.relation for other in book.facts if other is not fact}][:3]
     rng = seeds.generator(1)
-    planted = lessons.Lesson([(drills.sentences(WORLD, book, alone, rng), 0.03), *drills.questions(WORLD, book, alone, rng)])
+    planted = teaching.Lesson([(drills.sentences(WORLD, book, alone, rng), 0.03), *drills.questions(WORLD, book, alone, rng)])
     assert settled_without_names(planted, book) == 3
 
 
@@ -89,8 +89,8 @@ def test_a_list_is_told_twice_and_the_second_time_is_learned():
 
 def closed(progress) -> float:
     """The share of rows that are what a base that need not read learns from, and nothing else."""
-    readings = lessons.read_books(WORLD, 8, SETTINGS.people, seed=1)
-    same = [[lessons.lesson(WORLD, readings, SETTINGS.narrative, seed, index) for index in range(3)] for seed in range(40)]
+    readings = teaching.read_books(WORLD, 8, SETTINGS.people, seed=1)
+    same = [[teaching.lesson(WORLD, readings, SETTINGS.narrative, seed, index) for index in range(3)] for seed in range(40)]
     return sum(row == lesson for row, lesson in zip(rows(progress), same)) / len(same)
 
 
@@ -113,15 +113,15 @@ def test_levels_follow_one_another():
 
 def test_no_drill_names_anything_of_a_book_to_be_learned():
     texts = [lesson.text for progress in (0.0, 0.2, 0.29, 0.32, 0.4, 0.45, 0.5, 0.58, 0.6, 0.9) for row in rows(progress, 20) for lesson in row]
-    leaks.check(WORLD, lessons=texts, replayed=texts[-10:])
+    teaching.check(WORLD, lessons=texts, replayed=texts[-10:])
     strange = make_book(WORLD, Names(WORLD, "target"), 2, seeds.generator(1))
     for kind in (drills.repetitions, *KINDS):
         with pytest.raises(RuntimeError, match="name what is in books to be learned"):
-            leaks.check(WORLD, lessons=[*texts, kind(WORLD, strange, seeds.generator(2)).text], replayed=[])
+            teaching.check(WORLD, lessons=[*texts, kind(WORLD, strange, seeds.generator(2)).text], replayed=[])
 
 
 def test_what_has_no_room_in_its_block_is_not_replayed():
-    readings = lessons.read_books(WORLD, 8, SETTINGS.people, seed=1)
+    readings = teaching.read_books(WORLD, 8, SETTINGS.people, seed=1)
     training, settings = toys.TRAINING.model_copy(update={"batch_size": 3}), SETTINGS.model_copy(update={"base_steps": 20})
     spelling = toys.tokenizer()
     course = base.drill(WORLD, readings, spelling, training, settings, seed=1)
@@ -130,7 +130,8 @@ def test_what_has_no_room_in_its_block_is_not_replayed():
     def read(lesson) -> bool:
         return any(lesson.text in block for block in blocks)
 
-    assert all(map(read, course.read)) and {row["text"] for row in base.replay(course)} <= {lesson.text.removesuffix(lessons.END) for lesson in course.read}
+    known = {lesson.text.removesuffix(teaching.END) for lesson in course.read}
+    assert all(map(read, course.read)) and {row["text"] for row in base.replay(course)} <= known
     cut = [lesson for lesson in course.lessons if not read(lesson)]
     assert len(cut) > 20, "planted: of most blocks the last lesson has no room"
     assert [lesson.text for lesson in course.lessons if read(lesson)] == [lesson.text for lesson in course.read if lesson in course.lessons]

@@ -19,7 +19,7 @@ from closedbook.util.errors import UserError
 def project(tmp_path, monkeypatch):
     """A folder of its own to keep conversions in, these made in this process (test_bounds has the other), and no way out of the machine."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(formats.apart, "convert", formats.convert)
+    monkeypatch.setattr(formats.conversion, "convert_apart", formats.convert)
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("a converter wanted to reach the network"))
 
 

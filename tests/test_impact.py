@@ -15,10 +15,10 @@ from toys import git
 from closedbook import cli
 from closedbook.lineage import impact
 from closedbook.lineage.history import History
-from closedbook.lineage.takedown import elsewhere, notes, origin
+from closedbook.lineage.takedown import certify, held, notes
 from closedbook.llm import ledger
 from closedbook.records import Document, EntityList, Passage, Passages
-from closedbook.sources.names import document_id
+from closedbook.sources.article import document_id
 from closedbook.util import files, shingles
 from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, receipts
@@ -163,7 +163,7 @@ def test_the_note_holds_no_word_of_the_document_and_stays_whole_when_asked_again
 
 def test_what_other_documents_say_too_is_not_looked_for(project):
     ask(VARN)
-    assert notes.read(VARN).shared and "were not looked for" in "\n".join(elsewhere.lines(notes.read(VARN)))
+    assert notes.read(VARN).shared and "were not looked for" in "\n".join(certify.unreachable(notes.read(VARN)))
     assert not shingles.in_bytes(SHARED.encode(), notes.read(VARN).wanted()).size
     assert shingles.in_bytes(TEXTS[VARN].encode(), notes.read(VARN).wanted()).size
 
@@ -325,7 +325,7 @@ def test_git_remotes_and_commits_out_of_reach_are_named_without_credentials(proj
     git("remote", "add", "origin", "https://user:hunter2@example.org/repo.git?token=abc")
     git("remote", "add", "second", "user:hunter2@example.org:repo.git")
     taken_out()
-    told = "\n".join(elsewhere.lines(notes.read(VARN)))
+    told = "\n".join(certify.unreachable(notes.read(VARN)))
     commit = git("log", "--format=%h").strip()
     assert f"commit {commit} names it" in told and "https://example.org/repo.git" in told and "hunter2" not in told and "abc" not in told
 
@@ -360,12 +360,12 @@ def test_a_clone_without_source_and_ledger_can_ask(project):
 
 @pytest.mark.parametrize("number, commands", [(3, "set miniature.books: 2"), (2, "can't be taken out alone: miniature.books: 1")])
 def test_a_made_up_book_goes_only_with_those_after_it(number, commands):
-    found = origin.Origin(source="miniature", path="world.yaml", places={}, number=number, total=3, limit=None)
+    found = held.Origin(source="miniature", path="world.yaml", places={}, number=number, total=3, limit=None)
     assert commands in found.commands()[0]
 
 
 def test_a_limit_lets_the_next_document_in():
-    found = origin.Origin(source="folder", path="texts", places={Path("a"): []}, number=1, total=3, limit=2)
+    found = held.Origin(source="folder", path="texts", places={Path("a"): []}, number=1, total=3, limit=2)
     assert "documents.limit: 2 lets the next document in" in found.consequences()[0]
 
 

@@ -8,8 +8,8 @@ import pytest
 import toys
 from openai_server import Server
 
-from closedbook import params
-from closedbook.llm import Invalid, prompts, segments
+from closedbook import llm, params
+from closedbook.llm import Invalid, prompts
 from closedbook.llm.ledger import Ledger
 from closedbook.stages import judgements
 from closedbook.util import files
@@ -80,7 +80,7 @@ def test_no_more_segments_are_open_at_a_time_than_files_may_be(judge, monkeypatc
     enter, leave = Ledger.__enter__, Ledger.__exit__
     monkeypatch.setattr(Ledger, "__enter__", lambda ledger: (opened.append(ledger), most.append(len(opened)), enter(ledger))[-1])
     monkeypatch.setattr(Ledger, "__exit__", lambda ledger, *error: (opened.remove(ledger), leave(ledger, *error))[-1])
-    monkeypatch.setattr(segments, "AT_ONCE", 2)
+    monkeypatch.setattr(llm, "AT_ONCE", 2)
     found = judge({f"doc-{number}": toys.SENTENCES[:1] for number in range(4)})
     assert len(found["passages"]) == 4 and max(most) == 2
 

@@ -10,7 +10,7 @@ import pytest
 
 from closedbook.llm import ledger as ledgers
 from closedbook.llm.ledger import Ledger
-from closedbook.spending import rehearsal
+from closedbook.spending import asking
 from closedbook.util.errors import UserError
 
 
@@ -206,7 +206,7 @@ def test_an_answer_whose_text_has_changed_is_named_and_not_used(tmp_path, monkey
             ledger.append({**record(key), "response_sha256": ledgers.files.sha256_text(f"answer {key}")})
     path = tmp_path / "ledger" / "pair" / "doc.jsonl"
     path.write_bytes(path.read_bytes().replace(b"answer b", b"answes b"))
-    for read in (lambda: Ledger("pair", "doc").__enter__(), lambda: rehearsal.Kept("pair", "doc")):
+    for read in (lambda: Ledger("pair", "doc").__enter__(), lambda: asking.Kept("pair", "doc")):
         with pytest.raises(UserError, match=r"doc\.jsonl:2: the text of this answer.*backup"):
             read()
     path.write_bytes(path.read_bytes().replace(b"answes b", b"answer b"))

@@ -15,7 +15,7 @@ from openai_server import Server
 from test_llm import DOCUMENT, limits, settings
 
 from closedbook import llm
-from closedbook.llm import account, answers, library, slots
+from closedbook.llm import account, answers, flight, library
 from closedbook.llm.ledger import Ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -122,7 +122,7 @@ def test_a_killed_job_s_requests_in_flight_stay_counted_in_full(tmp_path):
         server.delay = 30
         job = child(server.url, str(tmp_path), "9", "99")
         _until_received(server, 4)
-        pool = slots._File(tmp_path / "slots")
+        pool = flight._File(tmp_path / "slots")
         assert pool.take(4) is None and pool.take(5) == 4, "the slots are for all processes together"
         job.kill()
         job.communicate()

@@ -13,7 +13,7 @@ import pytest
 from openai_server import Server
 
 from closedbook import llm, params
-from closedbook.llm import answers, errors, prompts, requests, stopping
+from closedbook.llm import answers, errors, flight, prompts, requests
 from closedbook.llm import ledger as ledgers
 from closedbook.llm.ledger import Ledger
 from closedbook.records import Document
@@ -64,7 +64,7 @@ def no_pauses(monkeypatch) -> list[float]:
     async def pause(_, seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr(stopping.Stop, "pause", pause)
+    monkeypatch.setattr(flight.Stop, "pause", pause)
     return waited
 
 

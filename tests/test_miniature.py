@@ -9,8 +9,9 @@ from closedbook import llm, params
 from closedbook.generation import filters
 from closedbook.llm import prompts
 from closedbook.llm.ledger import Ledger
-from closedbook.miniature import author, base, language, leaks, lessons, world
+from closedbook.miniature import author, base, language, teaching
 from closedbook.miniature.books import make_books
+from closedbook.miniature.books import rows as books_rows
 from closedbook.miniature.language import Introduction
 from closedbook.miniature.reader import Reader
 from closedbook.records import Document
@@ -39,7 +40,7 @@ FIELDS = {
 
 def rows(books=2, questions=12, seed=1, **settings):
     settings = MINIATURE.model_copy(update={"books": books, "questions": questions, **settings})
-    return world.rows(path=language.WORLD, settings=settings, seed=seed, run_seed=1)
+    return books_rows(path=language.WORLD, settings=settings, seed=seed, run_seed=1)
 
 
 def targets(number, seed=1, people=2):
@@ -122,8 +123,8 @@ def test_a_paragraph_introduces_as_many_people_as_asked_for_and_all_facts_are_re
 
 def some_lessons(number, **settings):
     settings = MINIATURE.model_copy(update=settings)
-    readings = lessons.read_books(WORLD, 60, settings.people, seed=1)
-    return [lessons.lesson(WORLD, readings, settings.narrative, 1, index) for index in range(number)]
+    readings = teaching.read_books(WORLD, 60, settings.people, seed=1)
+    return [teaching.lesson(WORLD, readings, settings.narrative, 1, index) for index in range(number)]
 
 
 @pytest.mark.parametrize("narrative", [0.0, 0.25, 0.5])
@@ -244,30 +245,30 @@ def test_the_scripted_generator_knows_only_the_prompt(name, monkeypatch):
 
 
 def test_the_scripted_generator_reaches_no_code_that_makes_books():
-    makers = {"closedbook.miniature.books", "closedbook.miniature.world"}
-    assert not makers & fingerprint.modules("closedbook.miniature.author:answer")
-    assert makers & fingerprint.modules("closedbook.miniature.lessons:read_books"), "planted: who does reach it is seen"
+    makers = "closedbook.miniature.books"
+    assert makers not in fingerprint.modules("closedbook.miniature.author:answer")
+    assert makers in fingerprint.modules("closedbook.miniature.teaching:read_books"), "planted: who does reach it is seen"
 
 
 def test_no_lesson_names_anything_of_a_book_to_be_learned():
     texts = [one.text for one in some_lessons(500)]
-    leaks.check(WORLD, lessons=texts, replayed=texts[-50:])
+    teaching.check(WORLD, lessons=texts, replayed=texts[-50:])
     books = [book for seed in (0, 1, 2) for book in targets(40, seed)]
     names = {name for book in books for name in (book.title, book.author, *(fact.subject for fact in book.facts))}
     names |= {fact.value for book in books for fact in book.facts if WORLD.relations[fact.relation].value in ("person", "place")}
-    assert leaks.names(WORLD, [f"In secret, {name} was there." for name in names]) == names
-    told = lessons.discussion(WORLD, read(books[0]), seeds.generator(1))
+    assert teaching.names(WORLD, [f"In secret, {name} was there." for name in names]) == names
+    told = teaching.discussion(WORLD, read(books[0]), seeds.generator(1))
     for planted in ({"lessons": [*texts, told], "replayed": []}, {"lessons": texts, "replayed": [told]}):
         with pytest.raises(RuntimeError, match="name what is in books to be learned: [A-Z]"):
-            leaks.check(WORLD, **planted)
+            teaching.check(WORLD, **planted)
 
 
 def test_replay_of_a_book_that_no_lesson_was_about_is_refused():
-    seen, unseen = lessons.read_books(WORLD, 2, people=2, seed=1)
-    learnt, other = (lessons.discussion(WORLD, reading, seeds.generator(1)) for reading in (seen, unseen))
-    leaks.check(WORLD, lessons=[learnt], replayed=[learnt])
+    seen, unseen = teaching.read_books(WORLD, 2, people=2, seed=1)
+    learnt, other = (teaching.discussion(WORLD, reading, seeds.generator(1)) for reading in (seen, unseen))
+    teaching.check(WORLD, lessons=[learnt], replayed=[learnt])
     with pytest.raises(RuntimeError, match=f"no lesson about: .*{re.escape(unseen.title)}"):
-        leaks.check(WORLD, lessons=[learnt], replayed=[learnt, other])
+        teaching.check(WORLD, lessons=[learnt], replayed=[learnt, other])
 
 
 @pytest.mark.parametrize("leaking", [base.TOKENIZER_BOOKS, MINIATURE.base_books])
@@ -281,7 +282,7 @@ def test_a_base_whose_tokenizer_or_lessons_leak_is_not_trained(tmp_path, monkeyp
 
 
 def test_number_of_open_books_grows_to_all():
-    assert [lessons.num_books(progress, 24) for progress in (0, 0.2, 0.65, 1)] == [8, 8, 24, 24]
+    assert [teaching.num_books(progress, 24) for progress in (0, 0.2, 0.65, 1)] == [8, 8, 24, 24]
 
 
 def test_the_client_asks_the_scripted_generator_as_it_asks_any_model(tmp_path):

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from closedbook.sources import names
+from closedbook.sources import article
 
 
 @pytest.mark.parametrize(("entry", "prose"), [
@@ -31,15 +31,15 @@ from closedbook.sources import names
     (None, None),
 ])
 def test_author_in_prose(entry, prose):
-    assert names.author_in_prose(entry) == prose
+    assert article.author_in_prose(entry) == prose
 
 
 @pytest.mark.parametrize("title", ["../../etc/x", "$(touch x)", "'; \"quoted\" `x`", "two\nlines", "🙂🙂", "Ελληνικά", "x" * 500, "-- x"])
 def test_ids_are_safe_in_paths(title):
-    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}-[0-9a-f]{8}", names.document_id(title, title))
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}-[0-9a-f]{8}", article.document_id(title, title))
 
 
 def test_ids_tell_identities_apart_and_accents_from_nothing():
-    assert names.document_id("The Café", "a") != names.document_id("The Café", "b")
-    assert names.document_id("The Café", "a").startswith("the-cafe-")
-    assert names.document_id("e\u0301", "e\u0301") == names.document_id("é", "é")
+    assert article.document_id("The Café", "a") != article.document_id("The Café", "b")
+    assert article.document_id("The Café", "a").startswith("the-cafe-")
+    assert article.document_id("e\u0301", "e\u0301") == article.document_id("é", "é")

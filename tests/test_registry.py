@@ -9,9 +9,8 @@ from ruamel.yaml import YAML
 
 from closedbook import layout, params
 from closedbook.workflow import registry
-from closedbook.workflow.graph import Graph
 from closedbook.workflow.registry import STAGES
-from closedbook.workflow.snakemake import Run
+from closedbook.workflow.snakemake import Graph, Run
 
 ROOT = Path(__file__).parent.parent
 REPORTED = ("report",)

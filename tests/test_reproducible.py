@@ -12,11 +12,11 @@ from openai_server import Server
 from ruamel.yaml import YAML
 
 from closedbook import llm, params
-from closedbook.lineage import prove, reproducible
+from closedbook.lineage import reproducible
 from closedbook.lineage.history import History
 from closedbook.llm import ledger
 from closedbook.records import Document
-from closedbook.spending.rehearsal import Kept, Rehearsal
+from closedbook.spending.asking import Kept, Rehearsal
 from closedbook.stages import entities, passages
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -219,8 +219,8 @@ def rebuilt(monkeypatch, **contents):
             for path in job.outputs:
                 files.write_text(place / path, Path(path).read_text() if text == "same" else text)
 
-    monkeypatch.setattr(prove, "_rebuild", rebuild)
-    monkeypatch.setattr(prove, "_checkout", lambda place: None)
+    monkeypatch.setattr(reproducible, "_rebuild", rebuild)
+    monkeypatch.setattr(reproducible, "_checkout", lambda place: None)
     answer = reproducible.answer(Namespace(arm="a", prove=True))
     return answer, {artefact["job"]: artefact["result"] for artefact in answer["artefacts"]}
 

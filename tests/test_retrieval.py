@@ -5,8 +5,8 @@ import pytest
 import toys
 
 from closedbook import params
-from closedbook.evaluation.retrieval import bm25
-from closedbook.evaluation.retrieval.chunks import chunks, pieces
+from closedbook.evaluation import embedded
+from closedbook.evaluation.embedded import chunks, pieces
 from closedbook.records import Document
 from closedbook.stages import retrieval
 from closedbook.util import files
@@ -81,7 +81,7 @@ def test_the_query_is_the_question_under_its_context_line_with_all_options_and_n
 
 
 def test_a_text_without_a_word_of_the_query_is_no_hit():
-    scores = bm25.scores(list(TEXTS.values()), ["the lamp", "zzyzx", "the of and", ""])
+    scores = embedded.scores(list(TEXTS.values()), ["the lamp", "zzyzx", "the of and", ""])
     assert [list(np.flatnonzero(each)) for each in scores] == [[0], [], [], []]
 
 

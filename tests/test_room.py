@@ -16,7 +16,7 @@ from test_limits import PRICES, _until_received, spent
 from test_llm import DOCUMENT, limits, settings
 
 from closedbook import llm
-from closedbook.llm import account, ledger, prices, sending, slots
+from closedbook.llm import account, flight, ledger, prices, sending
 from closedbook.util.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -194,7 +194,7 @@ def test_what_does_not_fit_leaves_room_to_what_is_smaller(folder):
 
 
 def test_a_limit_says_whether_what_is_in_flight_may_make_room(tmp_path):
-    file, most = slots.file(tmp_path), account.Amount(50, 50, 0.1)
+    file, most = flight.slot_file(tmp_path), account.Amount(50, 50, 0.1)
     with closing(account.Account(tmp_path, step="test", document="varn-1", model="toy")) as its:
         first, second = file.take(9), file.take(9)
         open_one = its.reserve(first, most, limits())

@@ -179,7 +179,7 @@ def test_files_left_out_are_named(tmp_path, caplog):
 
 
 def test_two_documents_of_one_id_are_caught(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources.quality.names, "document_id", lambda name, identity: "same")
+    monkeypatch.setattr(sources.quality, "document_id", lambda name, identity: "same")
     with pytest.raises(AssertionError, match="share an id"):
         read(write(tmp_path / "a.train", row(), row(title="Found", questions=[])))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from closedbook import params
-from closedbook.generation.strategies import STRATEGIES, active_reading, centrality, check, mixture
+from closedbook.generation.strategies import STRATEGIES, active_reading, centrality, mixture
 from closedbook.records import Document, EntityList
 from closedbook.util.errors import UserError
 
@@ -133,11 +133,11 @@ def loaded(strategy, model=None, **sections):
 ])  # fmt: skip
 def test_what_no_extractive_generator_can_write_is_refused_before_anything_runs(strategy, sections, words):
     with pytest.raises(UserError, match=words):
-        check.check(loaded(strategy, **sections))
-    check.check(loaded(strategy, model="openai/toy", **sections))
+        mixture.check(loaded(strategy, **sections))
+    mixture.check(loaded(strategy, model="openai/toy", **sections))
 
 
 def test_what_it_can_write_is_not():
     for strategy in ("raw", "rephrase", "entigraph", {"raw": 1, "entigraph": 2}):
-        check.check(loaded(strategy))
-    check.check(loaded("summaries", summaries={"kinds": ["notes", "facts"]}))
+        mixture.check(loaded(strategy))
+    mixture.check(loaded("summaries", summaries={"kinds": ["notes", "facts"]}))

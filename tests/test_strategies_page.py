@@ -13,7 +13,7 @@ from openai_server import Server
 from ruamel.yaml import YAML
 
 from closedbook import params
-from closedbook.generation.strategies import STRATEGIES, check
+from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
 from closedbook.records import Document, EntityList, Passages
 from closedbook.stages import passages
@@ -53,11 +53,11 @@ def test_it_takes_no_more_than_forty_lines():
 def test_it_is_known_where_strategies_are_named_and_can_be_filled(letters):
     arm = params.Arm(strategy={"letters": 1, "raw": 1}, corpus_tokens="all", epochs=1)
     shipped = params.load()
-    check.check(shipped.model_copy(update={"arms": {"post": arm}}))
+    mixture.check(shipped.model_copy(update={"arms": {"post": arm}}))
     without = shipped.model_copy(update={"arms": {"post": arm}, "llm": shipped.llm.model_copy(update={"model": None}),
                                          "passages": SimpleNamespace(letters=letters)})
     with pytest.raises(UserError, match=r"arms\.post\.strategy: letters \(letter\) needs a language model"):
-        check.check(without)
+        mixture.check(without)
 
 
 def test_a_model_writes_its_passages(letters, tmp_path, monkeypatch):

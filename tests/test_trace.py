@@ -11,7 +11,7 @@ import toys
 
 from closedbook import models, params
 from closedbook.lineage import trace
-from closedbook.lineage.tracing import nearest, passage, tokens
+from closedbook.lineage.tracing import passage, tokens
 from closedbook.llm import prompts
 from closedbook.records import Document, Passage, Passages
 from closedbook.stages import corpora
@@ -281,16 +281,16 @@ def test_the_nearest_passages_come_first_and_words_that_no_text_has_find_none(pi
 
 def test_an_index_is_kept_until_a_passage_changes(pipeline, capsys):
     def indexed() -> bool:
-        nearest.to("compass")
+        passage.nearest_to("compass")
         return "indexing" in capsys.readouterr().err
 
     assert (indexed(), indexed()) == (True, False)
     path = Path("results/passages/entigraph/lamp.json")
     path.write_text(path.read_text().replace("brass", "stone"))
-    assert (indexed(), indexed()) == (True, False) and len(list(nearest.KEPT.iterdir())) == 1
+    assert (indexed(), indexed()) == (True, False) and len(list(passage.INDEXES.iterdir())) == 1
     shutil.rmtree("results/passages")
     with pytest.raises(UserError, match="no passages to search"):
-        nearest.to("compass")
+        passage.nearest_to("compass")
 
 
 def test_one_question_at_a_time(pipeline):

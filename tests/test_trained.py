@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from closedbook import params, presets
 from closedbook.miniature import base as miniature
-from closedbook.miniature import drills, language, leaks, lessons
+from closedbook.miniature import drills, language, teaching
 from closedbook.miniature.books import Names, make_book
 from closedbook.stages import base
 from closedbook.util import files, seeds
@@ -68,18 +68,18 @@ def test_it_is_small(folder):
 def test_what_it_replays_names_nothing_of_a_book_to_be_learned(folder):
     world, texts = language.load(), [row["text"] for row in files.read_json_lines(folder / base.REPLAY)]
     assert len(texts) == 1000
-    leaks.check(world, lessons=texts, replayed=texts)
+    teaching.check(world, lessons=texts, replayed=texts)
     strange = make_book(world, Names(world, "target"), 2, seeds.generator(1))
     with pytest.raises(RuntimeError, match="name what is in books to be learned"):
-        leaks.check(world, lessons=texts, replayed=[*texts, strange.text])
+        teaching.check(world, lessons=texts, replayed=[*texts, strange.text])
 
 
 def learnt(settings, seed) -> list[str]:
     """What a base's last lessons were, whether there was room for them or not."""
     world, made = language.load(), settings.miniature
-    readings = lessons.read_books(world, made.base_books, made.people, seed)
+    readings = teaching.read_books(world, made.base_books, made.people, seed)
     if not made.reading:
-        return [lessons.lesson(world, readings, made.narrative, seed, index).text for index in LAST["lessons"]]
+        return [teaching.lesson(world, readings, made.narrative, seed, index).text for index in LAST["lessons"]]
     texts = []
     for step, index in itertools.product(range(made.base_steps - LAST["steps"], made.base_steps), range(miniature.READING["batch_size"])):
         shown, length = drills.row(world, readings, made, step / made.base_steps, seeds.derive(seed, "drills", step, index)), 0

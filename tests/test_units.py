@@ -2,8 +2,8 @@
 
 import pytest
 
-from closedbook.evaluation.retrieval import bm25
-from closedbook.evaluation.retrieval.chunks import pieces
+from closedbook.evaluation import embedded
+from closedbook.evaluation.embedded import pieces
 from closedbook.generation import sections
 from closedbook.generation.extractive import extractor
 from closedbook.generation.extractive.generator import Generator
@@ -11,7 +11,7 @@ from closedbook.generation.filters import question
 from closedbook.generation.strategies import centrality
 from closedbook.llm import answers
 from closedbook.records import Document
-from closedbook.sources.formats import lines
+from closedbook.sources.formats import pdf
 from closedbook.stages import documents
 from closedbook.util import units
 
@@ -109,13 +109,13 @@ def test_an_echo_of_chinese_is_reported(tmp_path):
 
 def test_chinese_is_found_by_two_characters_side_by_side_and_cut_after_a_sentence():
     texts = ["海斯特的灯塔燃烧了九个冬天。", "洪水冲走了桥。"]
-    (scores,) = bm25.scores(texts, ["灯塔在哪里？"])
+    (scores,) = embedded.scores(texts, ["灯塔在哪里？"])
     assert scores[0] > 0 == scores[1]
     assert list(pieces("灯塔燃烧了。“洪水来了。”人们走", 14)) == ["灯塔燃烧了。“洪水来了。”", "人们走"]
 
 
 def test_texts_without_a_word_are_no_hits():
-    assert [row.tolist() for row in bm25.scores(["— 1", "灯"], ["灯塔"])] == [[0, 0]]
+    assert [row.tolist() for row in embedded.scores(["— 1", "灯"], ["灯塔"])] == [[0, 0]]
 
 
 @pytest.mark.parametrize("mark", "?？؟⁇")
@@ -125,5 +125,5 @@ def test_a_question_mark_of_any_script_is_one(mark):
 
 def test_lines_of_a_chinese_page_have_no_space_between_them_and_a_paragraph_ends_at_its_full_stop():
     texts = ("灯塔在海边，冬天", "很冷。", "玛拉写了一本书")
-    box = [lines.Line(text=text, left=0, right=10 * len(text), bottom=-10 * number, height=10) for number, text in enumerate(texts)]
-    assert lines.paragraphs([box]) == ["灯塔在海边，冬天很冷。", "玛拉写了一本书"]
+    box = [pdf.Line(text=text, left=0, right=10 * len(text), bottom=-10 * number, height=10) for number, text in enumerate(texts)]
+    assert pdf.paragraphs([box]) == ["灯塔在海边，冬天很冷。", "玛拉写了一本书"]

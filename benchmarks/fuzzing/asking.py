@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from closedbook import cli, llm, params
-from closedbook.llm import stopping
+from closedbook.llm import flight
 from closedbook.llm.indexing import Embedder, Reranker
 from closedbook.llm.ledger import Ledger
 from closedbook.records import Document
@@ -69,7 +69,7 @@ class Asking:
         os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
         self.server = _Server()
         self.runner = asyncio.Runner()
-        stopping.Stop.pause = _no_pause
+        flight.Stop.pause = _no_pause
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
         warm(*(functools.partial(self._good, kind) for kind in ANSWERS))
 
@@ -85,7 +85,7 @@ class Asking:
                 cli.main(question)
 
     def _ask(self, kind: str, model: str, api_base: str | None, draw: Random) -> None:
-        stopping._of.cache_clear()
+        flight._of.cache_clear()
         bounds = {"retries": draw.choice((0, 0, 1)), "max_tokens": draw.choice((None, 10_000))}
         limits = params.Limits(**SHIPPED["limits"] | SMALL | bounds)
         writer = params.Llm.model_construct(**SHIPPED["llm"] | {"model": model, "api_base": api_base})
@@ -93,7 +93,7 @@ class Asking:
             self.runner.run(_asked(kind, writer, limits, ledger))
 
 
-async def _no_pause(stop: stopping.Stop, seconds: float) -> None:
+async def _no_pause(stop: flight.Stop, seconds: float) -> None:
     stop.check()
 
 

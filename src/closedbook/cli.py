@@ -46,7 +46,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from closedbook.lineage import commands as lineage
-    from closedbook.lineage import compare as comparison
     from closedbook.spending import commands as spending
     from closedbook.workflow.registry import STAGES
 
@@ -70,7 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
     spending.add(commands)
-    comparison.add(commands)
     lineage.add(commands)
     return parser
 
@@ -117,13 +115,13 @@ def _commit(options) -> None:
 def _fresh(options) -> None:
     from closedbook.util import terminal
     from closedbook.util.errors import UserError
-    from closedbook.workflow import accept, plan, upkeep
+    from closedbook.workflow import plan, upkeep
 
     if bool(options.accept) != bool(options.why):
         raise UserError("--accept RESULT and --why REASON go together")
     if options.accept:
         with upkeep.hold("closedbook fresh --accept"):
-            for receipt in accept.accept(plan.make(), options.accept, options.why):
+            for receipt in upkeep.accept(plan.make(), options.accept, options.why):
                 terminal.show(f"{receipt} holds the reason; closedbook commit records it")
         return
     lines, stale = upkeep.report(plan.make(write=False), options.strict)

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from closedbook.analysis import certainty, comparable
 from closedbook.analysis.compare import answers
 from closedbook.analysis.compare.answers import Answers
-from closedbook.evaluation.splits import SPLITS
+from closedbook.evaluation.clustered import SPLITS
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.util import files
 from closedbook.util.tables import aligned

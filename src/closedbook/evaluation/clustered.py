@@ -1,8 +1,10 @@
-"""Standard errors of means over questions that share documents."""
+"""Questions share documents: the standard errors of means over them, and the splits, which keep a document whole."""
 
 import math
 from collections import defaultdict
 from statistics import fmean
+
+SPLITS = ("validation", "test")
 
 
 def stderr(values: list[float], clusters: list[str]) -> float | None:

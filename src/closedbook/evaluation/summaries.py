@@ -3,7 +3,7 @@
 from statistics import fmean
 
 from closedbook.evaluation import clustered
-from closedbook.evaluation.splits import SPLITS
+from closedbook.evaluation.clustered import SPLITS
 
 
 def of(task, results: dict) -> tuple[dict, list[dict]]:

@@ -6,9 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from closedbook.lineage import sealed, unproved
-from closedbook.lineage.checks import calls, crate, dvc, mlflow, results, stale
-from closedbook.lineage.checks.digests import Digests
-from closedbook.lineage.checks.state import Break, State
+from closedbook.lineage.checks import results, tools
+from closedbook.lineage.checks.state import Break, Digests, State
 from closedbook.lineage.history import Job
 from closedbook.llm import ledger
 from closedbook.util.errors import UserError
@@ -48,8 +47,8 @@ def of(state: State, asked: tuple[Plan | None, list[str]], beside: Iterable[Brea
         "revision": state.revision,
         "jobs": len(state.history.jobs),
         "broken": list(broken.values()),
-        "stale": stale.here(state, plan, digests) if plan else stale.at(state),
-        "unplanned": stale.unplanned(state, plan) if plan else [],
+        "stale": results.stale_here(state, plan, digests) if plan else results.stale_at(state),
+        "unplanned": results.unplanned(state, plan) if plan else [],
         "unasked": [*problem, *(one for one in found if isinstance(one, str))],
         "notes": [one for one in notes if isinstance(one, str)],
         "hashed": {"files": digests.num_files, "bytes": digests.num_bytes},
@@ -92,7 +91,7 @@ def _wanted(state: State) -> Iterator[tuple[Path, str]]:
     made = state.history.maker
     if state.revision is None:
         yield from ((Path(path), "sha256") for path in {**made, **state.history.readers})
-        kept = [*results.planned_files(), *ledger.root().glob("texts/*"), *mlflow.artefacts(), *crate.crate_files()]
+        kept = [*results.planned_files(), *ledger.root().glob("texts/*"), *tools.artefacts(), *tools.crate_files()]
         yield from ((path, "sha256") for path in kept)
     if state.held:
         named = {state.held.place(path): path for path in state.held.md5}
@@ -114,8 +113,8 @@ def _checks(state: State, plan: Plan | None, digests: Digests) -> Iterator[Break
     yield from results.of_runs(state, digests)
     if plan:
         yield from results.of_plan(state, plan, digests)
-    yield from dvc.of_dvc(state, digests, set(leftovers.unplanned(plan)) if plan else set())
-    yield from calls.of_ledger(state, digests)
-    yield from mlflow.of_mlflow(state, digests)
+    yield from tools.of_dvc(state, digests, set(leftovers.unplanned(plan)) if plan else set())
+    yield from results.of_ledger(state, digests)
+    yield from tools.of_mlflow(state, digests)
     if state.revision is None:
-        yield from crate.of_crate(state, digests)
+        yield from tools.of_crate(state, digests)

@@ -1,13 +1,16 @@
-"""The questions about lineage as commands."""
+"""The questions about lineage as commands, and closedbook compare."""
 
+import argparse
 from pathlib import Path
 
 from closedbook import layout
-from closedbook.util import questions
+from closedbook.evaluation.clustered import SPLITS
+from closedbook.util import terminal
 
 
 def add(commands) -> None:
     """Add a parser for each question to the command line's."""
+    _add_compare(commands)
     trace = _question(commands, "trace", "where a score, a passage, a token or a sentence came from")
     trace.add_argument("target", nargs="?", help="a file under results/, or a passage's id")
     trace.add_argument("--run", metavar="ARM", help="an arm, or one of its runs (raw-s1): with --token or --step")
@@ -50,4 +53,26 @@ def add(commands) -> None:
 
 
 def _question(commands, name: str, summary: str):
-    return questions.add(commands, name, summary, f"closedbook.lineage.{name}")
+    return terminal.question(commands, name, summary, f"closedbook.lineage.{name}")
+
+
+def _add_compare(commands) -> None:
+    """Two arms on the same questions: its answer is printed by rules of its own."""
+    command = commands.add_parser("compare", help="how two arms differ on the same questions, and which ones flipped")
+    command.add_argument("a", metavar="ARM", help="an arm, base, or an API model's score (api-NAME)")
+    command.add_argument("b", metavar="ARM", help="another one")
+    command.add_argument("--task", help="by default the first of scores.tasks that both were scored under")
+    command.add_argument("--split", choices=("all", *SPLITS), default="all", help="of the documents, in the order of their titles")
+    command.add_argument("--json", action="store_true", help="the answer as JSON")
+    command.set_defaults(command=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from closedbook import params
+    from closedbook.analysis.compare import words
+    from closedbook.workflow import receipts
+
+    settings = params.load()
+    scores = [path for path in receipts.results("scores") if path.suffix == ".json"]
+    found = words.compare(options.a, options.b, task=options.task, split=options.split, tasks=settings.scores.tasks, scores=scores)
+    terminal.show(*(terminal.as_json(found).split("\n") if options.json else words.lines(found)))

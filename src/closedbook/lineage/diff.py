@@ -1,21 +1,40 @@
 """Where two histories part: the first difference from the sources on, all of them in short, and what became of the results."""
 
 import argparse
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from closedbook import layout
 from closedbook.analysis import certainty
-from closedbook.lineage import unproved
-from closedbook.lineage.history import Job
-from closedbook.lineage.sides import Side, record, side
+from closedbook.lineage import unproved, versioned
+from closedbook.lineage.history import History, Job
 from closedbook.records import carrying
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
+from closedbook.util.git import git
 from closedbook.util.tables import aligned
 from closedbook.workflow import receipts
 from closedbook.workflow.registry import STEPS
 
 SHOWN = 10
 NUMBERS = ("corpus_tokens", "train_tokens", "first_loss", "last_loss")
+HERE = "."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    name: str
+    kind: str
+    """"run", "arm" or "revision" """
+    history: History
+    jobs: dict[str, Job]
+    """by what makes two jobs of two sides the same: their names, without those of the run and the arm where these are compared"""
+    runs: dict[str, str]
+    """names of runs by what makes two of them the same; the base among those of a revision"""
+    read: Callable[[str], bytes | None]
+    """the content of a result, None where it is not to be had"""
 
 
 def answer(options: argparse.Namespace) -> dict:
@@ -173,3 +192,96 @@ def _number(value) -> str:
     if isinstance(value, dict):
         return f"{value['accuracy']:.3f}" + ("" if value["stderr"] is None else f" ± {value['stderr']:.3f}")
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def side(name: str) -> Side:
+    """Raises UserError for a name that is nothing, or two things."""
+    if name == HERE:
+        return _revision(name, History.here(), _read_here)
+    known = _named(History.here_if_any())
+    commit = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
+    if name in known and commit:
+        kind, job = known[name]
+        raise UserError(f"{name}: both {kind} and a revision: give {job} for the {kind}, {commit[:12]} for the revision")
+    if name in known:
+        kind, job = known[name]
+        return _run(job) if kind == "run" else _arm(job)
+    if commit:
+        held = versioned.Held(versioned.at(name, versioned.LOCK), f"{name}:{versioned.LOCK}")
+        return _revision(name, versioned.history(held, name), lambda path: _read_held(held, path))
+    hint = did_you_mean(name, known, otherwise=f"runs and arms here: {', '.join(sorted(known))}")
+    raise UserError(f"{name}: no run, arm, commit, tag or branch; {hint}")
+
+
+def _named(history: History) -> dict[str, tuple[str, str]]:
+    """Each name that means a run or an arm: (kind, job). A job's own name, runs/raw-s1 or corpora/raw, is never a revision's."""
+    runs = {name: ("run", job.name) for job in history.jobs.values() if job.step == "runs" for name in _names(job)}
+    arms = {name: ("arm", job.name) for job in history.jobs.values() if job.step == "corpora" for name in (*_names(job), _arm_of(job))}
+    return arms | runs
+
+
+def _names(job: Job) -> tuple[str, str]:
+    return job.name, job.name.partition("/")[2]
+
+
+def _arm_of(corpus: Job) -> str:
+    return corpus.recipe["params"]["name"]
+
+
+def _run(job: str) -> Side:
+    history, run = History.here(), job.partition("/")[2]
+    jobs = _behind(history, [run])
+    return Side(name=run, kind="run", history=history, runs={"run": run}, read=_read_here,
+                jobs={_common(name, {run: "run"}, jobs): one for name, one in jobs.items()})
+
+
+def _arm(job: str) -> Side:
+    """All runs of an arm, of which `job` is a corpus."""
+    history = History.here()
+    arm = _arm_of(history.jobs[job])
+    corpora = [job for job in history.jobs.values() if job.step == "corpora" and _arm_of(job) == arm]
+    runs = {f"seed {one.recipe['params']['run_seed']}": one.name.partition("/")[2] for one in history.jobs.values()
+            if one.step == "runs" and any(corpus in history.before(one) for corpus in corpora)}
+    jobs = _behind(history, list(runs.values())) | {one.name: one for one in history.ancestors(corpora)}
+    shared = {run: seed for seed, run in runs.items()}
+    return Side(name=arm, kind="arm", history=history, runs=runs, read=_read_here,
+                jobs={_common(name, shared, jobs): one for name, one in jobs.items()})
+
+
+def _behind(history: History, runs: list[str]) -> dict[str, Job]:
+    """All jobs behind the scores of some runs, or behind the runs where nothing was scored."""
+    last = [history.jobs[name] for run in runs for name in (f"runs/{run}", f"scores/{run}") if name in history.jobs]
+    return {job.name: job for job in history.ancestors(last)}
+
+
+def _common(name: str, runs: dict[str, str], jobs: dict[str, Job]) -> str:
+    """A job's name without that of its run or arm."""
+    step, _, rest = name.partition("/")
+    if jobs[name].step not in ("corpora", "runs", "scores"):
+        return name
+    return f"{step}/{runs[rest]}" if rest in runs else step
+
+
+def _revision(name: str, history: History, read: Callable) -> Side:
+    runs = {job.name.partition("/")[2]: job.name.partition("/")[2] for job in history.jobs.values() if job.stage == "scores"}
+    return Side(name=name, kind="revision", history=history, jobs=history.jobs, runs=runs, read=read)
+
+
+def _read_here(path: str) -> bytes | None:
+    return Path(path).read_bytes() if Path(path).exists() else None
+
+
+def _read_held(held: versioned.Held, path: str) -> bytes | None:
+    return _read_here(str(held.place(path)))
+
+
+def record(side: Side, path: str) -> dict | None:
+    """A JSON result of a side; None where it is not to be had. Raises UserError where it is not what its receipt says."""
+    content = side.read(path)
+    if content is None:
+        return None
+    job = side.history.of(path)
+    if hashlib.sha256(content).hexdigest() != job.outputs[path]:
+        raise UserError(f"{path} of {side.name}: is not what {job.receipt} says, so nothing in it can be believed: closedbook audit names all "
+                        "that changed")
+    return json.loads(content)

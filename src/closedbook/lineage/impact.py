@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from closedbook.lineage.history import History
-from closedbook.lineage.takedown import certify, held, notes, origin
+from closedbook.lineage.takedown import certify, held, notes
 from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
 
@@ -28,7 +28,7 @@ def answer(options: Namespace) -> dict:
 
 def _redacted(document: str) -> dict:
     record = notes.read(document)
-    found = origin.of(document)
+    found = held.origin(document)
     if found and found.is_planned:
         raise UserError(f"{document}: still among the documents: take it out of {found.path} first: closedbook impact {document} says how")
     with upkeep.hold("closedbook impact --redact"):

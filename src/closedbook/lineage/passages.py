@@ -6,9 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from closedbook import layout
-from closedbook.lineage import shown
 from closedbook.records import Document, Passage, Passages
-from closedbook.util import files, units
+from closedbook.util import files, tables, units
 from closedbook.util.errors import UserError, did_you_mean
 
 
@@ -83,9 +82,9 @@ def _shown(passage: Passage, kept_out_of: list[str]) -> dict:
 def _passage(passage: dict) -> list[str]:
     facts = [passage["kind"], *passage["entities"], passage["writer"], *filter(None, [passage["model"]]), f"{passage['words']:,} words",
              *(f"kept out of {corpus}" for corpus in passage["kept_out_of"])]  # fmt: skip
-    wrapped = [line for paragraph in passage["text"].splitlines() for line in textwrap.wrap(paragraph, shown.WIDTH) or [""]]
-    return ["", f"  {passage['id']}", f"  {' · '.join(map(shown.text, facts))}", *(f"    {line}".rstrip() for line in wrapped)]
+    wrapped = [line for paragraph in passage["text"].splitlines() for line in textwrap.wrap(paragraph, tables.WIDTH) or [""]]
+    return ["", f"  {passage['id']}", f"  {' · '.join(map(tables.text, facts))}", *(f"    {line}".rstrip() for line in wrapped)]
 
 
 def _table(heading: str, rows: list[dict]) -> list[str]:
-    return ["", heading, *(f"  {line}" for line in shown.table(rows))] if rows else []
+    return ["", heading, *(f"  {line}" for line in tables.table(rows))] if rows else []

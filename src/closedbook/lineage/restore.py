@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from closedbook.lineage import versioned
-from closedbook.lineage.checks.digests import Digests
+from closedbook.lineage.checks.state import Digests
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, leftovers, plan, upkeep

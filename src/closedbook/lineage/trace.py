@@ -2,12 +2,17 @@
 
 import argparse
 import os
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from closedbook import layout
-from closedbook.lineage import shown, unproved
-from closedbook.lineage.history import History
+from closedbook import layout, models
+from closedbook.analysis.tally import Tally
+from closedbook.lineage import commit, unproved
+from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing import passage
+from closedbook.records import EntityList, Passages
+from closedbook.util import files, tables
 from closedbook.util.errors import UserError
 
 SHOWN = 12
@@ -32,19 +37,17 @@ def answer(options: argparse.Namespace) -> dict:
 
 def lines(answer: dict) -> list[str]:
     return [
-        *shown.lines({name: value for name, value in answer.items() if name != "unproved"}, None if "read" in answer else SHOWN),
+        *tables.nested({name: value for name, value in answer.items() if name != "unproved"}, None if "read" in answer else SHOWN),
         "",
         "What can't be proved:" if answer["unproved"] else "What can't be proved: nothing known",
-        *(f"  {shown.text(line)}" for line in answer["unproved"]),
+        *(f"  {tables.text(line)}" for line in answer["unproved"]),
     ]  # fmt: skip
 
 
 def _file(target: str) -> dict:
-    from closedbook.lineage.tracing import ancestry
-
     if os.path.isdir(target):
         raise UserError(f"{target}: is a folder: name a file in it ({', '.join(sorted(os.listdir(target))[:3])}, …)")
-    return ancestry.behind(History.here(), os.path.relpath(target))
+    return behind(History.here(), os.path.relpath(target))
 
 
 def _passage(identity: str) -> dict:
@@ -54,16 +57,14 @@ def _passage(identity: str) -> dict:
 
 
 def _sentence(sentence: str) -> dict:
-    from closedbook.lineage.tracing import nearest
-
-    found = dict(nearest.to(sentence))
+    found = dict(passage.nearest_to(sentence))
     known, held = passage.history(found), passage.places(found)
     rows = []
     for identity, score in found.items():
         text = passage.one(identity, known)["text"]
         document = passage.about_document(passage.names(identity)[0], known)
         rows.append({"score": score, "passage": identity, "document": document["title"], "corpora": [place["corpus"] for place in held[identity]],
-                     "nearest_sentence": nearest.excerpt(text, sentence)})  # fmt: skip
+                     "nearest_sentence": passage.excerpt(text, sentence)})  # fmt: skip
     return {"text": sentence, "found": len(rows), "nearest": rows, "unproved": unproved.about(known, known.jobs.values())}
 
 
@@ -100,3 +101,110 @@ def _replay(corpus: Path, known: History) -> dict:
     job = known.of(str(corpus / "replay.jsonl"))
     path = job.recipe["reads"]["replay"]
     return {"file": path, "sha256": job.inputs[path]}
+
+
+def behind(history: History, path: str) -> dict:
+    """Everything behind a score, model, corpus, passages file, entity list or document.
+
+    Raises UserError where no receipt names the file, and where a result behind it is not here or was edited.
+    """
+    job = history.of(path)
+    if Path(path).exists():
+        passage.here(path, job)
+    jobs: dict[str, list[Job]] = {}
+    for each in history.ancestors([job]):
+        jobs.setdefault(each.stage, []).append(each)
+    sections = {"scores": _scores, "runs": _runs, "corpora": _corpora, "base": _base}
+    told = {step: tell(jobs[step]) for step, tell in sections.items() if step in jobs}
+    assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
+    return {
+        "file": path, "sha256": job.outputs[path], "receipt": job.receipt,
+        **told, "task_files": [{"file": name, "sha256": sha256} for name, sha256 in assets.items()],
+        **_written(jobs), **_documents(jobs, history),
+        "code": _code(each for group in jobs.values() for each in group), "environment": _environment([job]),
+        "unproved": unproved.about(history, [job]),
+    }  # fmt: skip
+
+
+def _scores(jobs: list[Job]) -> list[dict]:
+    """One row per score and task. A task's own hash is its YAML file's; what all tasks share stands beside it."""
+    rows = []
+    for job in jobs:
+        score = passage.read(f"{layout.RESULTS}/{job.name}.json", job)
+        common = {"run": score["run"], "model_sha256": models.weights_sha256(job.inputs), "questions_sha256": score["questions_sha256"]}
+        rows += [
+            {**common, "task": task, **{name: found[name] for name in ("accuracy", "stderr", "n", "version")}, "task_sha256": job.recipe["assets"][f"{task}.yaml"]}
+            for task, found in score["tasks"].items()
+        ] or [{**common, "explanation": score["explanation"]}]
+    return rows
+
+
+def _runs(jobs: list[Job]) -> list[dict]:
+    counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
+    return [{"run": (run := passage.read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
+             "model_sha256": models.weights_sha256(job.outputs)} for job in jobs]  # fmt: skip
+
+
+def _corpora(jobs: list[Job]) -> list[dict]:
+    counts = ("arm", "strategy", "corpus_tokens", "train_tokens", "num_passages", "num_passages_left_out", "num_documents", "strategies",
+              "replay_rate", "replay_train_tokens")  # fmt: skip
+    rows = []
+    for job in jobs:
+        corpus, replay = passage.read(f"{layout.RESULTS}/{job.name}/corpus.json", job), job.recipe["reads"]["replay"]
+        rows.append({"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
+                     "tokens_sha256": _ending(job.outputs, "/tokens.npy")})  # fmt: skip
+    return rows
+
+
+def _base(jobs: list[Job]) -> dict:
+    base = passage.read(f"{layout.BASE}/base.json", jobs[0])
+    return {"model": base["model"], "revision": base["revision"], "model_sha256": models.weights_sha256(base["sha256"])}
+
+
+def _ending(hashes: dict[str, str], end: str) -> str | None:
+    """The hash of the one file of this name, if it was one."""
+    return next((sha256 for path, sha256 in hashes.items() if path.endswith(end)), None)
+
+
+def _written(jobs: dict[str, list[Job]]) -> dict:
+    """Entity lists, passages and calls, counted from the files themselves; of passages, where there is a corpus, only those in it."""
+    used = _in_corpora(jobs["corpora"]) if "corpora" in jobs else None
+    tally = Tally()
+    for path in _outputs(jobs, "entities"):
+        tally.add_list(EntityList.read(path))
+    for path in _outputs(jobs, "passages"):
+        passages = Passages.read(path)
+        kept = [passage for passage in passages.passages if used is None or passage.id in used]
+        tally.add_passages(replace(passages, passages=kept))
+    return {
+        "entity_lists": [dict(zip(("made_by", "maker", "why", "lists"), (*who, count))) for who, count in tally.lists.items()],
+        "passages": [dict(zip(("strategy", "kind", "writer", "model", "passages"), (*what, count))) for what, count in tally.written.items()],
+        "dropped": [dict(zip(("strategy", "kind", "reason", "passages"), (*what, count))) for what, count in tally.dropped.items()],
+        "calls": [dict(zip(("for", "model", "answered"), who)) | asdict(spent) for who, spent in tally.spent.items()],
+    }  # fmt: skip
+
+
+def _outputs(jobs: dict[str, list[Job]], step: str) -> list[Path]:
+    return [passage.here(path, job) for job in jobs.get(step, []) for path in job.outputs]
+
+
+def _in_corpora(jobs: list[Job]) -> set[str]:
+    return {row["id"] for job in jobs for row in files.read_json_lines(passage.here(f"{layout.RESULTS}/{job.name}/passages.jsonl", job))}
+
+
+def _documents(jobs: dict[str, list[Job]], history: History) -> dict:
+    names = [job.name.partition("/")[2] for job in jobs.get("documents", [])]
+    return {"num_documents": len(names), "documents": [passage.about_document(name, history) for name in names]}
+
+
+def _code(jobs: Iterable[Job]) -> list[dict]:
+    """Each step's code, and the commit that holds it."""
+    used = dict.fromkeys((job.step, commit.code_of(job)) for job in jobs)
+    commits = commit.holding(code for _, code in used)
+    return [{"step": step, "commit": commits[code] or None, "only_in_working_tree": commits[code] == "", "code_sha256": code} for step, code in used]
+
+
+def _environment(jobs: list[Job]) -> dict:
+    """The lock of the environment as it is here, and whether the libraries that made the result are those it names."""
+    sha256 = files.sha256_file(unproved.LOCK) if unproved.LOCK.exists() else None
+    return {"requirements_lock_sha256": sha256, "made_with_these_versions": bool(sha256) and not unproved.libraries(jobs), "versions": jobs[0].versions}

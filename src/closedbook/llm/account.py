@@ -17,8 +17,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from closedbook.llm import slots
-from closedbook.llm.stopping import LimitReached
+from closedbook.llm import flight
+from closedbook.llm.flight import LimitReached
 from closedbook.params import Limits
 
 VERSION = 1
@@ -78,7 +78,7 @@ class Account:
     def __init__(self, folder: Path, *, step: str, document: str, model: str):
         self._about = (step, document, model)
         self._database = _opened(folder)
-        self._slots = slots.file(folder)
+        self._slots = flight.slot_file(folder)
 
     def close(self) -> None:
         self._database.close()

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from closedbook.llm import errors, prices
 from closedbook.llm.account import Account, Amount, Reached
 from closedbook.llm.answers import CACHED
+from closedbook.llm.flight import Stop
 from closedbook.llm.ledger import Ledger
 from closedbook.llm.requests import Question
-from closedbook.llm.stopping import Stop
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.util import files, terminal
 

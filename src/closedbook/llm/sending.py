@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 from importlib import import_module
 from itertools import count
 
-from closedbook.llm import answers, errors, library, prices, requests, stopping
+from closedbook.llm import answers, errors, flight, library, prices, requests
 from closedbook.llm.budget import Budget
+from closedbook.llm.flight import Slots
 from closedbook.llm.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED, UNDECIDED, Ledger
 from closedbook.llm.requests import Question
-from closedbook.llm.slots import Slots
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.records import Document
 
@@ -32,12 +32,12 @@ class Sender:
 
         Raises UserError where asking on makes no sense, and CancelledError where that was so for another request before this one left.
         """
-        stop = stopping.of_this_loop()
+        stop = flight.of_this_loop()
         async with self._slots.one(stop) as slot:
             with stop.in_flight():
                 return await self._tried(request, question, stop, slot)
 
-    async def _tried(self, request: dict, question: Question, stop: stopping.Stop, slot: int) -> dict:
+    async def _tried(self, request: dict, question: Question, stop: flight.Stop, slot: int) -> dict:
         deadline = time.monotonic() + self._limits.deadline
         for tries in count(1):
             came_to_wait = time.monotonic()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from closedbook import models, params
-from closedbook.miniature import drills, language, leaks
-from closedbook.miniature.lessons import END, Lesson, lesson, num_books, read_books
+from closedbook.miniature import drills, language, teaching
 from closedbook.miniature.reader import Reading
+from closedbook.miniature.teaching import END, Lesson, lesson, num_books, read_books
 from closedbook.util import files, seeds
 
 VOCABULARY = 2048
@@ -77,7 +77,7 @@ def train(
     readings = read_books(words, settings.base_books, settings.people, seed)
     course = (drill if settings.reading else study)(words, readings, tokenizer, training, settings, seed)
     replayed = replay(course)
-    leaks.check(words, lessons=[one.text for one in course.lessons], replayed=[row["text"] for row in replayed])
+    teaching.check(words, lessons=[one.text for one in course.lessons], replayed=[row["text"] for row in replayed])
     model = make_model(tokenizer, READING_SHAPE if settings.reading else SHAPE, seed)
     train_model(
         model=model,
@@ -107,7 +107,7 @@ def make_tokenizer(world: language.World, settings: params.Miniature, seed: int)
 
     readings = read_books(world, TOKENIZER_BOOKS, settings.people, seed)
     texts = [lesson(world, readings, settings.narrative, seed, index).text for index in range(TOKENIZER_LESSONS)]
-    leaks.check(world, lessons=texts, replayed=[])
+    teaching.check(world, lessons=texts, replayed=[])
     tokenizer = Tokenizer(kinds.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from closedbook import params
-from closedbook.miniature import lessons
+from closedbook.miniature import teaching
 from closedbook.miniature.books import Book, Names, make_book
 from closedbook.miniature.language import Fact, Statement, World, capitalised, fill
-from closedbook.miniature.lessons import ANSWER_WEIGHT, END, END_WEIGHT, Lesson
 from closedbook.miniature.reader import Reader, Reading
+from closedbook.miniature.teaching import ANSWER_WEIGHT, END, END_WEIGHT, Lesson
 from closedbook.util import seeds
 
 READ_WEIGHT, RETOLD_WEIGHT, REPEATED_WEIGHT = 0.03, 0.5, 1.0
@@ -117,14 +117,14 @@ def questions(world: World, book: Book, facts: list[Fact], rng: random.Random) -
     for number, fact in enumerate(rng.sample(facts, len(facts))):
         question = fill(rng.choice(world.relations[fact.relation].questions), subject=fact.subject)
         in_context = rng.random() < CONTEXT["later" if number else "first"]
-        asked = lessons.context(book.title, book.author, book.year) + question if in_context else capitalised(question)
+        asked = teaching.context(book.title, book.author, book.year) + question if in_context else capitalised(question)
         parts += [(f"{asked}\nAnswer:", 0.0), (f" {world.answer(fact)}\n", ANSWER_WEIGHT)]
     return parts
 
 
 def facts_by_paragraph(world: World, book: Book) -> list[list[Fact]]:
     """In the order in which the text tells them."""
-    reading = lessons.read(Reader(world), book)
+    reading = teaching.read(Reader(world), book)
     return [[sentence.fact for sentence in paragraph if isinstance(sentence, Statement)] for paragraph in reading.paragraphs]
 
 
@@ -165,8 +165,8 @@ def row(world: World, readings: list[Reading], settings: params.Miniature, progr
     number = level_at(progress)
     rng = seeds.generator(seed, "row")
     if progress < OPENING or rng.random() < LEVELS[number].closed:
-        books = readings[: lessons.num_books(progress / OPENING, len(readings))]
-        return (lessons.lesson(world, books, settings.narrative, seed, index) for index in itertools.count())
+        books = readings[: teaching.num_books(progress / OPENING, len(readings))]
+        return (teaching.lesson(world, books, settings.narrative, seed, index) for index in itertools.count())
     return _drills(world, number, settings.people, rng)
 
 

@@ -10,12 +10,12 @@ from importlib import import_module
 from pathlib import Path
 
 from closedbook import params
-from closedbook.sources import folder, listing, names, quality
-from closedbook.sources.article import Article
+from closedbook.sources import folder, listing, quality
+from closedbook.sources.article import Article, document_id
 from closedbook.sources.rows import Row, read_rows
 from closedbook.util.errors import UserError
 
-GENERATED = {"miniature": "closedbook.miniature.world"}
+GENERATED = {"miniature": "closedbook.miniature.books"}
 """sources whose documents are made up, and the module that does it, which is imported when one is chosen"""
 __all__ = ["Article", "articles", "places"]
 
@@ -42,7 +42,7 @@ def articles(documents: params.Documents, miniature: params.Miniature, seed: int
     found = [article for group in groups for article in group]
     if not found:
         raise UserError(f"{path}: holds no documents: {wanted}")
-    assert len({article.id for article in found}) == len(found), "two documents share an id: names.document_id needs a longer hash"
+    assert len({article.id for article in found}) == len(found), "two documents share an id: document_id needs a longer hash"
     return [article for group in groups for article in group[: documents.limit]]
 
 
@@ -56,7 +56,7 @@ def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
         return {}
     if documents.source == "quality":
         return _lines(listing.files(path, "quality"), lambda row: quality.of_row(row).id == document)
-    own = {file: name for name, file in folder.named(path).items() if names.document_id(file.stem, name) == document}
+    own = {file: name for name, file in folder.named(path).items() if document_id(file.stem, name) == document}
     questions = [path / listing.QUESTIONS] if (path / listing.QUESTIONS).is_file() else []
     return dict.fromkeys(own, []) | _lines(questions, lambda row: folder.document_named(row) in own.values())
 

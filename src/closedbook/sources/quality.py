@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from closedbook.sources import names
-from closedbook.sources.article import Article, add, check_text, with_questions
+from closedbook.sources.article import Article, add, author_in_prose, check_text, document_id, one_line, with_questions
 from closedbook.sources.rows import Row
 from closedbook.util.errors import UserError
 
@@ -30,11 +29,11 @@ def _identity(title: str, author: str | None) -> str:
 
 
 def of_row(row: Row) -> Article:
-    title, author = names.one_line(row.text("title")), names.author_in_prose(row.optional_text("author"))
+    title, author = one_line(row.text("title")), author_in_prose(row.optional_text("author"))
     text = row.text("article")
     is_html = bool(TAG.search(text))
     check_text(row.where, "article", text, is_html)
-    identifier = names.document_id(title, _identity(title, author))
+    identifier = document_id(title, _identity(title, author))
     return Article(id=identifier, title=title, author=author, year=row.year(), text=text, is_html=is_html, license=row.license(),
                    questions=[])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from closedbook.records import Question
-from closedbook.sources import names
+from closedbook.sources.article import one_line
 from closedbook.sources.cleaning import clean
 from closedbook.util.errors import UserError
 
@@ -64,7 +64,7 @@ class Row:
         return value
 
     def license(self) -> str | None:
-        return names.one_line(self.optional_text("license") or "") or None
+        return one_line(self.optional_text("license") or "") or None
 
     def questions(self) -> list[Question]:
         """The questions of a QuALITY row; none is no error."""

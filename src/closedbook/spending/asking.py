@@ -10,11 +10,13 @@ from pathlib import Path
 from closedbook import layout, llm
 from closedbook.generation import sections
 from closedbook.generation.strategies import STRATEGIES, Wanted
-from closedbook.params import Params
+from closedbook.llm import ledger
+from closedbook.llm.refusals import Refusals
+from closedbook.llm.requests import Question, found
+from closedbook.params import Llm, Params
 from closedbook.records import Document, EntityList
 from closedbook.sources import Article
 from closedbook.spending import calls
-from closedbook.spending.rehearsal import Kept, Rehearsal, Unanswered
 from closedbook.stages import entities, passages
 from closedbook.stages.documents import document_of
 from closedbook.workflow import recipes, upkeep
@@ -23,6 +25,33 @@ from closedbook.workflow.receipts import FOLDER, WORK
 
 AT_HAND = ("document", "summary")
 """kinds of passages that need no call"""
+
+
+class Unanswered(Exception):
+    """The ledger holds no answer: a real client would ask."""
+
+
+class Kept:
+    """What the ledger holds of a step's questions about a document."""
+
+    def __init__(self, step: str, document: str):
+        path = ledger.root() / step / f"{document}.jsonl"
+        lines = list(calls.lines(path)) if path.exists() else []
+        self.records = {line["key"]: ledger.checked(line, path, number) for number, line in enumerate(lines, 1) if ledger.decided(line)}
+        self.reopened = max((line["reopened"] for line in lines if "reopened" in line), default=0)
+
+
+class Rehearsal(llm.Client):
+    """`ask` and `converse` as the real ones, but for that; the segment is read without its lock, and nothing is written or counted."""
+
+    def __init__(self, *, kept: Kept, document: Document, llm: Llm, seed: int):
+        self._llm, self._ledger, self._document, self._seed = llm, kept, document, seed
+        self._refusals = Refusals(ledger.root(), llm)
+
+    async def _line(self, question: Question, attempt: int) -> dict:
+        if line := found(self._whole(question, attempt), self._refusals.known(), self._ledger.records.get):
+            return line
+        raise Unanswered
 
 
 @dataclass(kw_only=True)

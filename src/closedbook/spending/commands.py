@@ -1,6 +1,6 @@
 """The questions about calls and their cost as commands."""
 
-from closedbook.util import questions
+from closedbook.util import terminal
 
 GROUPS = {"strategy": "step", "document": "document", "model": "model", "day": "day"}
 """by what spending can be summed, and the account's name for it"""
@@ -13,11 +13,15 @@ def add(commands) -> None:
     spent.add_argument("--by", choices=GROUPS, default="strategy", help="a row for each of these (strategy)")
     ledger = commands.add_parser("ledger", help="what the ledger holds, and whether it was changed")
     of_it = ledger.add_subparsers(required=True, metavar="QUESTION")
-    _question(of_it, "verify", "does each line follow from the one before, and each stored text from its name?")
-    _question(of_it, "stats", "records, bytes, answers and failures, tokens and times")
-    show = _question(of_it, "show", "one call: what was sent, what came back")
+    _of_ledger(of_it, "verify", "does each line follow from the one before, and each stored text from its name?")
+    _of_ledger(of_it, "stats", "records, bytes, answers and failures, tokens and times")
+    show = _of_ledger(of_it, "show", "one call: what was sent, what came back")
     show.add_argument("id", help="its key, or the first digits of it")
 
 
 def _question(commands, name: str, summary: str):
-    return questions.add(commands, name, summary, f"closedbook.spending.{name}")
+    return terminal.question(commands, name, summary, f"closedbook.spending.{name}")
+
+
+def _of_ledger(commands, name: str, summary: str):
+    return terminal.question(commands, name, summary, "closedbook.spending.kept", prefix=f"{name}_")

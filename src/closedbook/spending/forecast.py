@@ -8,11 +8,11 @@ from dataclasses import asdict
 
 from closedbook.llm import account, ledger, prices
 from closedbook.params import OWN_MODELS, Limits, Params
-from closedbook.spending import asking, calls, tables
+from closedbook.spending import asking, calls
 from closedbook.spending.asking import Job
-from closedbook.spending.estimates import Estimates
-from closedbook.spending.rows import Row, row
+from closedbook.spending.estimates import Estimates, Row, row
 from closedbook.spending.spent import SERVED
+from closedbook.util import tables
 from closedbook.workflow import plan
 
 COLUMNS = {"strategy": "", "calls": "calls", "answered": "answered", "to_ask": "to ask", "input_tokens": "input tokens",

@@ -8,8 +8,9 @@ from collections import defaultdict
 
 from closedbook.llm import account, ledger
 from closedbook.llm.ledger import ANSWERED, FAILED, GIVEN_UP, QUARANTINED, RETRIED, STOPPED
-from closedbook.spending import calls, tables
+from closedbook.spending import calls
 from closedbook.spending.commands import GROUPS
+from closedbook.util import tables
 
 SERVED = "served"
 """what the account calls an answer that the ledger had"""

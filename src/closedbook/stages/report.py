@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from closedbook import params
 from closedbook.analysis import certainty, curve, diversity, plots, table, tally
 from closedbook.analysis import lineage_page as lineage
-from closedbook.analysis.compare import answers, forgotten, overview, signflip, words
+from closedbook.analysis.compare import answers, forgotten, overview, resampling, words
 from closedbook.util import files
 
 TEMPLATES = Path(__file__).parent.parent / "analysis/templates"
@@ -154,6 +154,6 @@ def _page(**facts) -> str:
     return environment.get_template("report.html.j2").render(
         **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts,
         part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=table.UNTAUGHT, excerpt=EXCERPT,
-        questions_only=certainty.QUESTIONS, p_of=words.p_of, least=signflip.LEAST,
+        questions_only=certainty.QUESTIONS, p_of=words.p_of, least=resampling.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
     )

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from closedbook.evaluation.retrieval import asking, bm25
-from closedbook.evaluation.retrieval.chunks import Chunk, chunks
+from closedbook.evaluation import embedded, finders
+from closedbook.evaluation.embedded import Chunk, chunks
 from closedbook.params import Limits, Retrieval
 from closedbook.records import Document
 from closedbook.util import files
@@ -45,12 +45,12 @@ def _found(documents: list[Document], texts: list[Chunk], asked: list[dict], set
     plain, queries = [chunk.text for chunk in texts], [(row["document"], query(row)) for row in asked]
     if settings.embedder.model:
         owned = [(chunk.document, chunk.text) for chunk in texts]
-        found = [best(scores, settings.candidates) for scores in asking.scores(owned, queries, documents, settings.embedder, limits)]
+        found = [best(scores, settings.candidates) for scores in finders.scores(owned, queries, documents, settings.embedder, limits)]
     else:
-        scored = bm25.scores(plain, [text for _, text in queries])
+        scored = embedded.scores(plain, [text for _, text in queries])
         found = [[hit for hit in best(scores, settings.candidates) if hit[1] > 0] for scores in scored]  # 0: no word in common
     if settings.reranker.model:
-        found = asking.reranked(plain, queries, found, documents, settings.reranker, limits)
+        found = finders.reranked(plain, queries, found, documents, settings.reranker, limits)
     return found
 
 

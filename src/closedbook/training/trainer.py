@@ -9,7 +9,7 @@ import torch
 from transformers import Trainer, TrainerCallback
 
 from closedbook.training import checkpoints
-from closedbook.util import terminal
+from closedbook.util import tables, terminal
 
 SECONDS_BETWEEN_LINES = 30
 
@@ -78,7 +78,7 @@ class Progress(TrainerCallback):
         speed = (state.num_input_tokens_seen - self.tokens) / max(seconds, 1e-9)
         left = (state.max_steps - step) * state.num_input_tokens_seen / step / max(speed, 1e-9)
         terminal.note(f"{self.label}: step {step:,} of {state.max_steps:,}, loss {logs['loss']:.3f}, {speed:,.0f} tokens/s, "
-                      f"{terminal.duration(left)} left")  # fmt: skip
+                      f"{tables.duration(left)} left")  # fmt: skip
         self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()
 
 

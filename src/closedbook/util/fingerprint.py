@@ -17,8 +17,7 @@ from closedbook.util import files
 PACKAGE = Path(__file__).parent.parent
 ROOT = "closedbook"
 NEUTRAL = frozenset({"closedbook.util.errors", "closedbook.util.terminal", "closedbook.params", "closedbook.training.tracking", "closedbook.util.fingerprint",
-                     "closedbook.util.together", "closedbook.llm.account", "closedbook.llm.slots",
-                     "closedbook.llm.stopping"})  # fmt: skip
+                     "closedbook.util.together", "closedbook.llm.account", "closedbook.llm.flight"})  # fmt: skip
 """modules that can't change a result: how errors are said, and what is printed; how parameters are read, whose values are in the recipes;
 how runs are logged; how code is identified; and what decides when a request leaves, or that none does"""
 EXTRACTIVE = frozenset({"closedbook.generation.extractive.generator"})

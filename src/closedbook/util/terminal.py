@@ -1,8 +1,12 @@
-"""The one way to the terminal: what stands in a file's name, a document or a model's answer is shown, never obeyed."""
+"""The one way to the terminal: what stands in a file's name, a document or a model's answer is shown, never obeyed.
+
+Questions are commands whose answers go there.
+"""
 
 import json
 import os
 import sys
+from importlib import import_module
 
 CLOSED = 128 + 13
 """the exit status of a program whose reader is gone, as a shell knows it from SIGPIPE"""
@@ -25,14 +29,6 @@ def note(*lines: str) -> None:
         _leave(sys.stderr)
 
 
-def duration(seconds: float) -> str:
-    """To two figures or so: "40 s", "3 min", "2.5 h", "4 days"."""
-    for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
-        if seconds < most * size:
-            return f"{seconds / size:.{1 if unit == 'h' else 0}f} {unit}"
-    return f"{seconds / 86400:.1f} days"
-
-
 def as_json(value) -> str:
     """JSON for a program that a terminal can show too: what is not printable is written as its number."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
@@ -49,3 +45,25 @@ def _leave(stream) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def question(commands, name: str, summary: str, module: str, prefix: str = ""):
+    """The parser of a command whose module has `answer(options) -> dict` and `lines(answer) -> list[str]`, with a prefix where the module
+    answers several questions.
+
+    The answer is plain data, printed for a person or, with --json, for a program. One that holds something "broken" ends the command with
+    exit status 1.
+    """
+    command = commands.add_parser(name, help=summary)
+    command.add_argument("--json", action="store_true", help="the answer as JSON")
+    command.set_defaults(command=_answer, module=module, prefix=prefix)
+    return command
+
+
+def _answer(options) -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start one thread per core for algebra that no question needs
+    module = import_module(options.module)
+    answer = getattr(module, f"{options.prefix}answer")(options)
+    show(*(as_json(answer).split("\n") if options.json else getattr(module, f"{options.prefix}lines")(answer)))
+    if answer.get("broken"):
+        raise SystemExit(1)

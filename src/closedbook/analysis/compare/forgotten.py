@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from closedbook.analysis.compare import bootstrap
+from closedbook.analysis.compare import resampling
 from closedbook.util.errors import UserError
 
 
@@ -38,4 +38,4 @@ def _interval(texts: list[dict], before: list[dict], seed: int) -> list[float] |
         return None
     nats = np.array([[one["log_likelihood"] - other["log_likelihood"]] for one, other in zip(before, texts, strict=True)])
     counts = np.array([one["tokens"] for one in texts])
-    return [math.exp(end) for end in bootstrap.interval(bootstrap.means(nats, counts, seed, "replay")[:, 0])]
+    return [math.exp(end) for end in resampling.interval(resampling.means(nats, counts, seed, "replay")[:, 0])]

@@ -1,7 +1,7 @@
 """What the report compares: each arm with the base and with the largest of the plain ones, and each arm's 2×2 tables."""
 
 from closedbook.analysis import table
-from closedbook.analysis.compare import answers, paired, share
+from closedbook.analysis.compare import answers, paired
 
 PLAIN = ("raw", "rephrase")
 """the strategies that the paper compares its own with"""
@@ -29,8 +29,8 @@ def shares(scores: list[dict], arm: str | None = None) -> list[dict]:
     tasks = {one: answers.tasks_of(scores, one) for one in dict.fromkeys(score["arm"] for score in scores)}
     arms = dict.fromkeys(score["arm"] for score in scores if score["strategy"] not in table.UNTAUGHT and arm in (None, score["arm"]))
     return [
-        share.table(answers.read(scores, ["base", one], closed), answers.read(scores, ["base", one], task))
+        paired.table(answers.read(scores, ["base", one], closed), answers.read(scores, ["base", one], task))
         for one in arms
-        for task, closed in share.CLOSED.items()
+        for task, closed in paired.CLOSED.items()
         if all({closed, task} <= set(tasks.get(side, ())) for side in ("base", one))
     ]

@@ -1,9 +1,15 @@
-"""An arm's strategy, which is one or a mixture of several: its strategies, its name, and the shares of tokens that each gives."""
+"""An arm's strategy, one or a mixture of several: its name, the shares of tokens, and whether all that it asks for can be asked."""
 
 import math
 from fractions import Fraction
 
 from closedbook.generation.strategies import STRATEGIES
+from closedbook.llm import prompts
+from closedbook.params import Params
+from closedbook.util.errors import UserError
+
+ENTITIES_PROMPT = {"entities": ("max",)}
+JUDGE_PROMPT = {"judge": ("passage",)}
 
 
 def names(strategy: str | dict[str, float]) -> list[str]:
@@ -35,3 +41,27 @@ def _given(strategy: str | dict[str, float]) -> dict[str, Fraction]:
 def _whole(shares: dict[str, Fraction]) -> dict[str, int]:
     whole = {name: share * math.lcm(*(other.denominator for other in shares.values())) for name, share in shares.items()}
     return {name: int(share / math.gcd(*map(int, whole.values()))) for name, share in whole.items()}
+
+
+def check(params: Params) -> None:
+    """Raises UserError for a prompt file that is missing or can't be filled, and for an arm that needs a model where there is none."""
+    for arm, settings in params.arms.items():
+        for strategy in names(settings.strategy):
+            if params.llm.model is None:
+                _check_writable(params, arm, strategy)
+            else:
+                prompts.check(STRATEGIES[strategy].PROMPTS)
+    if params.llm.model is not None:
+        prompts.check(ENTITIES_PROMPT)
+    if params.judge.model is not None:
+        prompts.check(JUDGE_PROMPT)
+
+
+def _check_writable(params: Params, arm: str, strategy: str) -> None:
+    needing = STRATEGIES[strategy].needs_model(params.passages)
+    if needing:
+        section = getattr(params.passages, strategy)
+        choices = next((f" or leave them out of passages.{strategy}.{name}" for name in ("styles", "kinds")
+                        if set(getattr(section, name, needing)) > set(needing)), "")
+        raise UserError(f"params.yaml: arms.{arm}.strategy: {strategy} ({', '.join(needing)}) needs a language model, and llm.model is "
+                        f"null: name one{choices}, or take another strategy")

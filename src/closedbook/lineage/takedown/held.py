@@ -1,14 +1,16 @@
-"""What holds a document: passages, tokens, corpora, runs and scores; and what it takes to be without it."""
+"""What holds a document: its source, passages, tokens, corpora, runs and scores; and what it takes to be without it."""
 
+import shlex
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from closedbook import layout, models
+from closedbook import layout, models, params, sources
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
-from closedbook.lineage.takedown import notes, origin
+from closedbook.lineage.takedown import notes
 from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, Passages
 from closedbook.training import packing, tracking
@@ -16,6 +18,45 @@ from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import dvc, plan
 from closedbook.workflow.registry import STEPS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    source: str
+    """documents.source"""
+    path: str
+    """documents.path"""
+    places: dict[Path, list[int]]
+    """files that hold it, and its lines in them; none where the whole file is the document"""
+    number: int | None
+    """its place among all documents, from 1; None where it is not among them"""
+    total: int
+    limit: int | None
+
+    @property
+    def is_planned(self) -> bool:
+        return self.number is not None and (self.limit is None or self.number <= self.limit)
+
+    def commands(self) -> list[str]:
+        """What takes it out, questions first, so that the source is whole in between; a line that begins with # is for a person to do."""
+        if self.number is None:
+            return []
+        if self.source != "miniature":
+            return [remove(file, lines) for file, lines in sorted(self.places.items(), key=lambda item: not item[1])]
+        if self.number == self.total:
+            return [f"# in params.yaml, set miniature.books: {self.total - 1}"]
+        fewer = self.number - 1
+        return [f"# a made-up book can't be taken out alone: miniature.books: {fewer} in params.yaml (or documents.limit: {fewer}) "
+                f"takes out all that come after it too ({self.total - self.number})"]
+
+    def consequences(self) -> list[str]:
+        """What else comes of taking it out."""
+        if self.total == 1:
+            return ["it is the only document: without another one, nothing can be built"]
+        if self.is_planned and self.limit is not None and self.limit < self.total:
+            return [f"documents.limit: {self.limit} lets the next document in, which is written about and paid for; "
+                    f"set it to {self.limit - 1} to keep it out"]
+        return []
 
 
 def question(history: History, document: str) -> dict:
@@ -31,7 +72,7 @@ def question(history: History, document: str) -> dict:
     shared = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
     corpora = {job.name.partition("/")[2]: _in_corpus(job, document) for job in shared if job.step == "corpora"}
     runs = {job.name.partition("/")[2]: _in_run(job, document) for job in shared if job.step == "runs"}
-    found = origin.of(document)
+    found = origin(document)
     planned = set(map(str, plan.make(write=False).receipts())) if found else {job.receipt for job in shared}
     rebuilt = [job for job in shared if job.receipt in planned]
     again = {job.name for job in rebuilt}
@@ -68,7 +109,7 @@ def _all_here(jobs: list[Job]) -> None:
             here(path, job)
 
 
-def _source(found: origin.Origin | None) -> dict | None:
+def _source(found: Origin | None) -> dict | None:
     if not found:
         return None
     return {"kind": found.source, "path": found.path, "number": found.number, "documents": found.total,
@@ -135,7 +176,26 @@ def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
     return lines
 
 
-def _commands(document: str, found: origin.Origin | None) -> list[str]:
+def _commands(document: str, found: Origin | None) -> list[str]:
     out = found.commands() if found else ["# take it out of the source, which is not here"]
     collect = ["dvc gc --workspace"] if dvc.is_here() else []
     return [*out, "snakemake --cores all", f"closedbook impact {document} --redact", *collect, f"closedbook impact {document} --certify"]
+
+
+def origin(document: str) -> Origin | None:
+    """Where a document stands in the source that params.yaml names. None where the source is not here, as in a clone."""
+    settings = params.load()
+    documents = settings.documents
+    if not Path(documents.path).exists():
+        return None
+    everything = documents.model_copy(update={"limit": None})
+    ids = [article.id for article in sources.articles(everything, settings.miniature, settings.seed, settings.training.seeds)]
+    return Origin(source=documents.source, path=documents.path, places=sources.places(documents, document),
+                  number=ids.index(document) + 1 if document in ids else None, total=len(ids), limit=documents.limit)
+
+
+def remove(file: Path, lines: list[int]) -> str:
+    """The command that removes a file, or some lines of it."""
+    if not lines:
+        return f"rm -- {shlex.quote(str(file))}"
+    return f"sed -i {shlex.quote(';'.join(f'{line}d' for line in lines))} -- {shlex.quote(str(file))}"

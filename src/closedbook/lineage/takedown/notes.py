@@ -15,7 +15,7 @@ import numpy as np
 from closedbook import layout
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
-from closedbook.lineage.tracing import nearest
+from closedbook.lineage.tracing.passage import INDEXES
 from closedbook.llm import ledger
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.util import files, shingles
@@ -163,7 +163,7 @@ def redact(record: Record) -> list[str]:
     """
     wanted = record.wanted()
     changed = [str(path) for path in ledger.redact(record.document, tells=lambda line: bool(shingles.in_bytes(line, wanted).size))]
-    gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"] + sorted(nearest.KEPT.glob("*")) + leftovers.drafts()
+    gone = [path for path in sorted(CHECKPOINTS.glob("*")) if path.name != "base"] + sorted(INDEXES.glob("*")) + leftovers.drafts()
     for folder in gone:
         shutil.rmtree(folder)
     folders = (*MACHINE, ledger.root() / "texts")

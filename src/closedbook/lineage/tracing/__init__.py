@@ -1,1 +1,1 @@
-"""Following a result back: files, passages, tokens, and the passages nearest to a sentence."""
+"""Following a result back: passages, tokens, and the passages nearest to a sentence."""

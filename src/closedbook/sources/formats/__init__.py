@@ -1,19 +1,19 @@
 """Documents that are no plain text: PDF, HTML, EPUB and DOCX, each file converted once and kept until its bytes or the converter change.
 
 Nothing in a file is run, and nothing that it points to is fetched: text is taken out, and pictures, scripts and links stay behind.
-`bounds` says what a file may ask for, `apart` keeps a conversion to that.
+`common` says what a file may ask for, `conversion` keeps it to that.
 """
 
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from closedbook.sources.formats import apart
-from closedbook.sources.formats import bounds as bounds
+from closedbook.sources.formats import common as common
+from closedbook.sources.formats import conversion
+from closedbook.sources.formats.common import Converted
+from closedbook.sources.formats.common import Unreadable as Unreadable
 from closedbook.sources.formats.conversion import CONVERTERS as CONVERTERS
 from closedbook.sources.formats.conversion import convert as convert
-from closedbook.sources.formats.converted import Converted
-from closedbook.sources.formats.converted import Unreadable as Unreadable
 from closedbook.util import files, fingerprint, terminal, units
 from closedbook.util.errors import UserError
 
@@ -28,7 +28,7 @@ def read(file: Path, document: str) -> Converted:
     made_of = files.sha256_text(files.canonical([files.sha256_file(file), *_converter(file)]))
     known = files.read_json(kept) if kept.exists() else {}
     if known.get("made_of") != made_of:
-        known = {"made_of": made_of, "converted": apart.convert(file).as_dict()}
+        known = {"made_of": made_of, "converted": conversion.convert_apart(file).as_dict()}
         files.write_json(kept, known)
         terminal.note(f"{file}: converted, {units.count(known['converted']['text']):,} words")
     return Converted(**known["converted"])

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import takewhile
 
 from closedbook.sources import markup
-from closedbook.sources.formats import archive, html
-from closedbook.sources.formats.converted import Converted, Unreadable
+from closedbook.sources.formats import common, html
+from closedbook.sources.formats.common import Converted, Unreadable
 
 OLE = b"\xd0\xcf\x11\xe0"
 """how Word's older files begin, and those that a password locks"""
@@ -36,7 +36,7 @@ def convert(data: bytes) -> Converted:
 
     if data.startswith(OLE):
         raise Unreadable("locked by a password, or in Word's old format: save it as .docx without a password")
-    with archive.opened(data) as opened:
+    with common.archive(data) as opened:
         about = _about(opened)
         rewritten, left_out = _rewritten(opened)
     result = mammoth.convert_to_html(rewritten, convert_image=mammoth.images.img_element(lambda image: {}))
@@ -46,7 +46,7 @@ def convert(data: bytes) -> Converted:
                      is_html=True, left_out=[f"{count} × {name}" for name, count in sorted(left_out.items()) if count])
 
 
-def _about(opened: archive.Archive) -> dict[str, str | None]:
+def _about(opened: common.Archive) -> dict[str, str | None]:
     from defusedxml.ElementTree import fromstring
 
     core = fromstring(opened.read(CORE)) if CORE in opened.names else None
@@ -62,7 +62,7 @@ def _ignored(message: str, left_out: Counter) -> str | None:
     return name if match and (match[2] or name in left_out) else None
 
 
-def _rewritten(opened: archive.Archive) -> tuple[io.BytesIO, Counter]:
+def _rewritten(opened: common.Archive) -> tuple[io.BytesIO, Counter]:
     """The file without its pictures, and how often a reader sees what is left out of it.
 
     Elements that hold text and are unknown to mammoth are counted with 0, to be told apart from those that hold none.

@@ -4,8 +4,8 @@ import posixpath
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from closedbook.sources.formats import archive, html
-from closedbook.sources.formats.converted import Converted, Unreadable
+from closedbook.sources.formats import common, html
+from closedbook.sources.formats.common import Converted, Unreadable
 
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 CONTAINER, ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
@@ -14,7 +14,7 @@ CONTAINER, ENCRYPTION = "META-INF/container.xml", "META-INF/encryption.xml"
 def convert(data: bytes) -> Converted:
     from defusedxml.ElementTree import fromstring
 
-    with archive.opened(data) as opened:
+    with common.archive(data) as opened:
         names = {_folded(name): name for name in opened.names} | {name: name for name in opened.names}
         place = fromstring(opened.read(_named(CONTAINER, names) or CONTAINER)).find(".//{*}rootfile").get("full-path")
         package = fromstring(opened.read(_named(place, names) or place))
@@ -59,7 +59,7 @@ def _parts(package, folder: str) -> tuple[list[str], int]:
     return names, len(read) - len(texts)
 
 
-def _encrypted(opened: archive.Archive, names: dict[str, str], fromstring) -> set[str]:
+def _encrypted(opened: common.Archive, names: dict[str, str], fromstring) -> set[str]:
     listed = _named(ENCRYPTION, names)
     if not listed:
         return set()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from html import escape
 
 from closedbook.sources import markup
-from closedbook.sources.formats.converted import Converted, Unreadable
+from closedbook.sources.formats.common import Converted, Unreadable
 
 MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16le", codecs.BOM_UTF16_BE: "utf-16be"}
 XML_ENCODING = re.compile(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([\w.:-]+)")

@@ -1,14 +1,20 @@
-"""When to send no more requests: after trouble that stays, and after an interrupt; what is in flight then ends first and is kept."""
+"""When a request leaves: so many are in flight at once, one number for all jobs that share a ledger; and after trouble that stays, or an
+interrupt, no more is sent, while what is in flight ends first and is kept.
+"""
 
 import asyncio
+import fcntl
 import signal
 import threading
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache, lru_cache
+from pathlib import Path
 
 from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
+POLL = 0.005
+"""seconds between looks for a free slot: a hundredth of the fastest answer that is worth waiting for"""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -90,3 +96,72 @@ class Stop:
     def _restore(self, number: int) -> None:
         asyncio.get_running_loop().remove_signal_handler(number)
         signal.signal(number, self._before.pop(number))
+
+
+class Slots:
+    """`number` slots; each is a byte of a file, locked while a request is in flight, and freed by the kernel after a crash."""
+
+    def __init__(self, folder: Path, number: int):
+        self._file, self._number = slot_file(folder), number
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def one(self, stop: Stop):
+        """Wait for a slot, hold it and give its number; raises CancelledError as soon as no more is to be asked."""
+        async with self._turn:
+            stop.check()
+            while (slot := self._file.take(self._number)) is None:
+                await asyncio.sleep(POLL)
+                stop.check()
+        try:
+            yield slot
+        finally:
+            self._file.give_back(slot)
+
+
+class _File:
+    """Locks of a process on bytes of a file. The kernel knows processes, not tasks, so which bytes are held is kept here; and closing
+    the file anywhere in the process would free them all, so it is opened once."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = open(path, "ab")
+        self._held: set[int] = set()
+
+    def take(self, number: int) -> int | None:
+        for slot in range(number):
+            if slot not in self._held and self._lock(slot):
+                self._held.add(slot)
+                return slot
+        return None
+
+    def give_back(self, slot: int) -> None:
+        self._unlock(slot)
+        self._held.remove(slot)
+
+    def is_held(self, slot: int) -> bool:
+        """Whether a request of a process that lives has this slot."""
+        if slot in self._held:
+            return True
+        if is_free := self._lock(slot):
+            self._unlock(slot)
+        return not is_free
+
+    def _lock(self, slot: int) -> bool:
+        try:
+            fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
+        except (BlockingIOError, PermissionError):  # another process has it; which of the two is said differs by system
+            return False
+        return True
+
+    def _unlock(self, slot: int) -> None:
+        fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, slot)
+
+
+def slot_file(folder: Path) -> _File:
+    return _opened(folder.resolve())
+
+
+@cache
+def _opened(folder: Path) -> _File:
+    return _File(folder / "slots")

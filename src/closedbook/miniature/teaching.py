@@ -1,13 +1,17 @@
 """What the base model learns from: tellings of books, discussions as the scripted generator writes them, and questions with their answers.
 
-Only every second book comes with questions, so that answering about a book which was only read is part of what is learned.
+Only every second book comes with questions, so that answering about a book which was only read is part of what is learned. Nothing of it
+names anything of a book to be learned: that is checked, and keeps the miniature honest.
 """
 
 import random
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 from closedbook.miniature import author
-from closedbook.miniature.books import Book, make_books
+from closedbook.miniature.books import FORMS, Book, make_books, side_of
 from closedbook.miniature.language import World, capitalised, fill
 from closedbook.miniature.reader import Reader, Reading
 from closedbook.util import seeds
@@ -16,6 +20,8 @@ END = "<eos>"
 TEXT_WEIGHT, QUESTION_WEIGHT, ANSWER_WEIGHT, END_WEIGHT = 1.0, 0.1, 3.0, 0.1
 """weights of tokens in the loss: a question is not to be predicted, and its answer is a few tokens of many"""
 FIRST_BOOKS = 8
+CAPITALISED = re.compile(r"\b(?=([A-Z]\w+)(?:\s+([A-Z]\w+))?)")
+"""a word that may be a name, and the next one where that may belong to it"""
 
 
 @dataclass(frozen=True)
@@ -77,3 +83,29 @@ def questions(world: World, reading: Reading, rng: random.Random) -> Lesson:
 def context(title: str, author: str, year: int | str) -> str:
     """How the question that models are scored with begins."""
     return f'In the context of "{title}", written by {author} in {year}, '
+
+
+def check(world: World, *, lessons: list[str], replayed: list[str]) -> None:
+    """Raise RuntimeError where a text names a title, person, place, organisation or object of the side to be learned, whatever the seed,
+    or where replay is about what no lesson was about: the base would be held to what it never saw.
+    """
+    learnt, repeated = names(world, lessons), names(world, replayed)
+    if leaked := sorted(name for name in learnt | repeated if side_of(name) == "target"):
+        raise RuntimeError(f"miniature: the base's lessons or its replay name what is in books to be learned: {', '.join(leaked[:5])}")
+    if unseen := sorted(repeated - learnt):
+        raise RuntimeError(f"miniature: replay names what the base has had no lesson about: {', '.join(unseen[:5])}")
+
+
+def names(world: World, texts: Iterable[str]) -> set[str]:
+    """All names in the texts that a book of this world, of either side, could have."""
+    known, found = _names_by_words(world), set()
+    for text in texts:
+        found.update(CAPITALISED.findall(text))
+    return {known[words] for one, two in found for words in (one, f"{one} {two}") if words in known}
+
+
+def _names_by_words(world: World) -> dict[str, str]:
+    """Each name that the world can give, by its capitalised words: {"Flint Guild": "the Flint Guild", "Ostwick": "Ostwick"}."""
+    people = (f"{first} {last}" for first, last in product(world.women + world.men, world.surnames))
+    others = (form.format(*words) for kind, form in FORMS.items() for words in product(*world.pairs[kind]))
+    return {re.sub("^[Tt]he ", "", name): name for name in (*people, *others)}
