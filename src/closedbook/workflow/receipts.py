@@ -21,7 +21,7 @@ UNFINISHED = ".unfinished"
 """folder, beside those of results, of what a job is at work on"""
 LIMITS = WORK / "limits.json"
 """for the jobs of a run, whatever is done to params.yaml meanwhile"""
-LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "peft", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
              "spacy", "networkx", "lingua-language-detector", "datasketch", "lxml", "webencodings", "defusedxml", "pdfminer.six", "mammoth",
              "ruamel.yaml", "jinja2", "matplotlib", "pillow")
 """those that decide bits of a result: of a document's text, of an entity's rank, of what is kept out, of weights, scores and pictures"""
