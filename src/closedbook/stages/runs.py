@@ -9,7 +9,7 @@ import numpy as np
 
 from closedbook import models, params
 from closedbook.models import sound
-from closedbook.training import loop, packing, tracking
+from closedbook.training import loop, packing, room, tracking
 from closedbook.util import files, seeds
 from closedbook.util.errors import UserError
 
@@ -31,6 +31,7 @@ def build(
     tokenizer = models.tokenizer(reference)
     _check(corpus, facts, base, tokenizer, settings.block_size)
     dataset = _dataset(corpus, packing.schedule(corpus=corpus, seed=seed, run_seed=run_seed), settings.block_size, folder)
+    room.check(folder.name, reference, settings, -(-len(dataset) // settings.batch_size), checkpoints, folder)
     model = models.model(reference, "float32")  # in bfloat16 alone, small updates would round away; settings.dtype is autocast's
     data_sha256 = _data_sha256(corpus, folder)
     started = time.monotonic()

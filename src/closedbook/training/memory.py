@@ -11,9 +11,10 @@ from closedbook import models, params
 GIB = 2**30
 LOGITS = 2**26
 """the most whose loss is computed at once: longer passes do it in parts"""
-LOGIT_BYTES = {"float32": 12, "bfloat16": 18}
-"""of each: itself, its log-probability and its gradient in float32; under autocast in bfloat16 first, and its gradient so too, and what is
-converted between them"""
+LOGIT_BYTES = 12
+"""of each, in float32: itself, its log-probability and its gradient"""
+SLACK = 0.15
+"""of what comes and goes in a pass: blocks that allocators hold and can't use, and what libraries work in"""
 RUNTIME = {"cpu": 0.55, "cuda": 1.0}
 """GiB of Python and its libraries; on a GPU of its context, the workspaces of cuBLAS, and what the allocator can't use"""
 STATE = {"adamw": 8, "adam": 8, "lion": 4, "rmsprop": 4, "adagrad": 4, "ademamix": 12, "sgd": 0}
@@ -63,6 +64,7 @@ class Estimate(NamedTuple):
     optimizer: float
     activations: float
     logits: float
+    slack: float
     runtime: float
     total: float
     """its peak: less than the sum of all where gradients only come when activations go"""
@@ -138,6 +140,7 @@ def estimate(shape: Shape, settings: params.Training) -> Estimate:
         "logits": _logits(shape, settings),
         "runtime": RUNTIME[settings.device] * GIB,
     }
+    parts["slack"] = SLACK * (parts["copies"] + parts["activations"] + parts["logits"])
     apart = settings.accumulation == 1 and settings.world == 1  # later passes of a step find the gradients of the first there already
     spared = min(gradients, parts["activations"] + parts["logits"]) if apart else 0
     return Estimate(**{name: value / GIB for name, value in parts.items()}, total=(sum(parts.values()) - spared) / GIB)
@@ -209,8 +212,9 @@ def _layer_bytes(shape: Shape, settings: params.Training) -> float:
     if settings.lora:
         kept = 4 * 4 * hidden + 8 * queries if full else 18 * hidden + 6 * queries
         kept += width * 7 * settings.lora.r
-        if settings.lora.dropout:  # which inputs were dropped
+        if settings.lora.dropout:  # which inputs were dropped; and these, which otherwise all adapters of an input share in float32
             kept += (4 if settings.device == "cpu" else 1) * (5 * hidden + queries + wide / 4)
+            kept += 4 * (3 * hidden + queries) if full else 0
     else:
         kept = 4 * 6 * hidden + 8 * queries if full else 26 * hidden + 4 * queries
     kept += width * (2 * keys + wide)
@@ -220,7 +224,7 @@ def _layer_bytes(shape: Shape, settings: params.Training) -> float:
 
 
 def _logits(shape: Shape, settings: params.Training) -> float:
-    return LOGIT_BYTES[settings.dtype] * min(LOGITS, tokens(settings) * shape.vocabulary)
+    return LOGIT_BYTES * min(LOGITS, tokens(settings) * shape.vocabulary)
 
 
 def disk(shape: Shape, settings: params.Training, steps: int, kept: int) -> Disk:

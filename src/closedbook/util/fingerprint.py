@@ -18,9 +18,10 @@ PACKAGE = Path(__file__).parent.parent
 ROOT = "closedbook"
 NEUTRAL = frozenset({"closedbook.util.errors", "closedbook.util.terminal", "closedbook.params", "closedbook.training.tracking", "closedbook.util.fingerprint",
                      "closedbook.util.together", "closedbook.llm.account", "closedbook.llm.slots",
-                     "closedbook.llm.stopping"})  # fmt: skip
+                     "closedbook.llm.stopping", "closedbook.training.room"})  # fmt: skip
 """modules that can't change a result: how errors are said, and what is printed; how parameters are read, whose values are in the recipes;
-how runs are logged; how code is identified; and what decides when a request leaves, or that none does"""
+how runs are logged; how code is identified; what decides when a request leaves, or that none does; and what estimates whether a
+training has room"""
 EXTRACTIVE = frozenset({"closedbook.generation.extractive.generator"})
 """of the stage passages; a model that writes has no use for it"""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
