@@ -45,7 +45,7 @@ def test_each_run_has_steps_tokens_memory_and_disk_and_nothing_is_written(projec
     assert 0 < few < many, "one checkpoint, and two"
     assert cli.main(["forecast"]) == 0
     said = capsys.readouterr().out
-    assert "trainings on cpu:" in said and "some-s1       157  10,000" in said and "time is not known: closedbook forecast --measure" in said
+    assert "trainings on cpu:" in said and re.search("some-s1 +157 +10,000 ", said) and "time is not known: closedbook forecast --measure" in said
     assert not any(Path(name).exists() for name in ("results", "ledger", "mlflow.db")) and [*Path(".closedbook").iterdir()] == [Path(".closedbook/hashes.db")]
 
 

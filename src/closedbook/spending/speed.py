@@ -54,9 +54,10 @@ def _quick(settings: params.Training | dict) -> str:
 
 def measured(source: tuple[str, str | None], settings: params.Training) -> float:
     """Of ten steps of this base on made blocks, whose checkpoint goes to a temporary folder. Raises UserError where the disk has no room for it,
-    the weights are not here, or the training is one of several processes."""
+    the weights or the device are not here, or the training is one of several processes."""
     if settings.world > 1:
         raise UserError(f"closedbook forecast --measure times one process, and params.yaml asks for {settings.world}: forecast by an earlier run")
+    models.check_device(settings.device, "training.device")
     shape = memory.shape(models.config(*source, local_files_only=True))
     WORK.mkdir(exist_ok=True)
     room.check_disk(WORK, memory.disk(shape, settings, STEPS, loop.KEPT_CHECKPOINTS).checkpoints)
