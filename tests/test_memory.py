@@ -145,7 +145,7 @@ def test_a_training_that_exceeds_its_device_is_told_with_what_would_take_less(mo
     then = [float(line.rpartition(": ")[2].partition(" GiB")[0].replace(",", "")) for line in lines[1:]]
     assert len(then) >= 6 and all(one < took for one in then)
     words = " ".join(lines)
-    for change in ("gradient_checkpointing: true", "attention: sdpa", "accumulation: 8", "sharding: fsdp, processes: 8", "paged_adamw_8bit"):
+    for change in ("gradient_checkpointing: true", "attention: sdpa", "accumulation: 8", "sharding: fsdp, processes: ", "paged_adamw_8bit"):
         assert change in words
     assert "lora: {r: 16, alpha: 32, dropout: 0.05}" in lines[-1] and lines[-1].endswith("which fits")
     assert room.advice(found, settings, 1000) == room.advice(found, settings, None) == []

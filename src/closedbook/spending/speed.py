@@ -58,6 +58,7 @@ def measured(source: tuple[str, str | None], settings: params.Training) -> float
     if settings.world > 1:
         raise UserError(f"closedbook forecast --measure times one process, and params.yaml asks for {settings.world}: forecast by an earlier run")
     models.check_device(settings.device, "training.device")
+    settings = settings.model_copy(update={"checkpoint_steps": STEPS})
     shape = memory.shape(models.config(*source, local_files_only=True))
     WORK.mkdir(exist_ok=True)
     room.check_disk(WORK, memory.disk(shape, settings, STEPS, loop.KEPT_CHECKPOINTS).checkpoints)

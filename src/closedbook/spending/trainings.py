@@ -38,8 +38,8 @@ class Run:
 def answer(planned: Plan, written: dict[str, dict], measure: bool) -> dict:
     """"runs", a Run for each by name; of each device the "memory" and its parts; "seconds" of those to make, so many "side_by_side"; "notes".
 
-    `written`: what the forecast says of each strategy, of which corpus_tokens and is_bound are read. `measure`: time ten steps, where no run
-    says the speed. Raises UserError where these can't be timed.
+    `written`: what the forecast says of each strategy, of which corpus_tokens and is_bound are read. `measure`: time ten steps, whatever
+    earlier runs say. Raises UserError where these can't be timed.
     """
     params = planned.params
     shape, lacking = _shape(params)

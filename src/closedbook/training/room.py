@@ -74,8 +74,8 @@ def remedies(shape: Shape, settings: params.Training, available: float) -> Itera
         yield _said(settings, {name: value})
     if len(alike) > 1:
         yield _said(settings, alike)
-    if settings.device == "cuda" and (sharded := _sharded(shape, settings, available)):
-        yield _said(settings, sharded)
+    if settings.device == "cuda" and (sharded := _sharded(shape, settings.model_copy(update=alike), available)):
+        yield _said(settings, alike | sharded)
     if settings.lora is None:
         if settings.device == "cuda":
             yield _said(settings, alike | {"optimizer": "paged_adamw_8bit"})
