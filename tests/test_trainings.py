@@ -92,7 +92,7 @@ def test_ten_steps_are_timed_and_leave_nothing(project, capsys):
     found = forecast(capsys, "--measure")
     assert found["tokens_per_second"] > 0
     assert found["runs"]["some-s1"]["seconds"] == pytest.approx(8000 / found["tokens_per_second"]) and found["side_by_side"] >= 1
-    assert 8000 <= found["seconds"] * found["tokens_per_second"] <= 16001
+    assert 7999 <= found["seconds"] * found["tokens_per_second"] <= 16001
     assert not Path("results").exists() and [*Path(".closedbook").iterdir()] == [Path(".closedbook/hashes.db")]
     project.set(training={"processes": 2, "sharding": "fsdp"})
     assert cli.main(["forecast", "--measure"]) == 2 and "times one process, and params.yaml asks for 2" in capsys.readouterr().err
