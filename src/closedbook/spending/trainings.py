@@ -1,4 +1,4 @@
-"""What the trainings of a plan will take: steps, tokens, memory of each device, disk and time. Nothing is trained, unless speed is measured."""
+"""What the trainings of a plan will take: steps, tokens, memory of each device, disk and time. Nothing is trained, but to measure it."""
 
 import os
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Run:
 
 
 def answer(planned: Plan, written: dict[str, dict], measure: bool) -> dict:
-    """"runs", a Run for each by name; of each device the "memory" and its parts; "seconds" of those to make, so many "side_by_side"; "notes".
+    """"runs", a Run for each by name; of each device the "memory" and its parts; "seconds" of those to make, so many "side_by_side".
 
     `written`: what the forecast says of each strategy, of which corpus_tokens and is_bound are read. `measure`: time ten steps, whatever
     earlier runs say. Raises UserError where these can't be timed.
@@ -94,7 +94,7 @@ def _run(planned: Plan, arm: str, seed: int, shape: Shape | None, rate: float | 
 
 
 def _tokens(arm: Arm, corpus: Path | None, written: dict[str, dict]) -> tuple[float | None, bool]:
-    """Tokens of its corpus that a run reads, repeats counted, and whether that is a bound. `corpus`: the arm's, where it is there and fresh."""
+    """Tokens of its corpus that a run reads, repeats counted, and whether that is a bound. `corpus`: where it is there and fresh."""
     if arm.train_tokens:
         return arm.train_tokens, False
     if arm.corpus_tokens != "all":
@@ -148,7 +148,8 @@ def lines(answer: dict) -> list[str]:
     total = {"run": "total to train", "steps": "", "tokens": "", "gib": "", "disk": "", "time": _time(answer["seconds"])}
     told = [f"trainings on {answer['device']}:", "", *tables.lines([*rows, total], COLUMNS), ""]
     if found:
-        told += ["GiB of each device:", "", *tables.lines([{name: round(value, 2) for name, value in found.items()}], dict(zip(found, found))), ""]
+        row = {name: round(value, 2) for name, value in found.items()}
+        told += ["GiB of each device:", "", *tables.lines([row], dict(zip(row, row))), ""]
     return [*told, *answer["notes"]]
 
 

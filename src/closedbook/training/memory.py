@@ -1,6 +1,7 @@
 """What a training takes of one device and of the disk, by arithmetic: from the base's config and the settings, without its weights.
 
-Of a dense transformer that is built as Llama is. `python benchmarks/memory.py` compares this with trainings; docs/spending.md has the figures.
+Of a dense transformer that is built as Llama is. `python benchmarks/memory.py` compares this with trainings; docs/spending.md has the
+figures.
 """
 
 from dataclasses import dataclass
@@ -97,8 +98,8 @@ def shape(config) -> Shape:
     gated = largest - 2 * text.hidden_size * (queries + keys) > 2.5 * text.hidden_size * inner  # three matrices, not two
     return Shape(
         parameters=model.num_parameters(), embeddings=model.num_parameters() - sum(map(_count, layers)),
-        tables=_count(model.get_input_embeddings()), layer=largest, layers=len(layers), hidden=text.hidden_size, heads=heads, queries=queries,
-        keys=keys, wide=(4 if gated else 2) * inner, vocabulary=text.vocab_size, linear=linear,
+        tables=_count(model.get_input_embeddings()), layer=largest, layers=len(layers), hidden=text.hidden_size, heads=heads,
+        queries=queries, keys=keys, wide=(4 if gated else 2) * inner, vocabulary=text.vocab_size, linear=linear,
         rows_and_columns=sum(sum(one.shape) for one in model.parameters() if one.dim() > 1),
         stored_bytes=(config.dtype or torch.float32).itemsize,
     )  # fmt: skip
@@ -195,7 +196,7 @@ def _activations(shape: Shape, settings: params.Training) -> float:
     layer = tokens(settings) * _layer_bytes(shape, settings)
     if not settings.gradient_checkpointing:
         return shape.layers * layer
-    stream = _frozen_bytes(settings) if settings.lora else 4  # autocast leaves what the embedding gives, and all that is added to it, in float32
+    stream = _frozen_bytes(settings) if settings.lora else 4  # autocast leaves what the embedding gives, and what is added to it, as it is
     return shape.layers * tokens(settings) * stream * shape.hidden + layer
 
 
@@ -228,8 +229,8 @@ def _logits(shape: Shape, settings: params.Training) -> float:
 
 
 def disk(shape: Shape, settings: params.Training, steps: int, kept: int) -> Disk:
-    """Of checkpoints (`kept`, and the one that is being written), each with what is trained in float32 and the optimizer's state, and of the
-    result, in the base's own precision."""
+    """Of checkpoints (`kept`, and the one that is being written), each with what is trained in float32 and the optimizer's state, and of
+    the result, in the base's own precision."""
     number = min(kept + 1, -(-steps // settings.checkpoint_steps))
     checkpoint = 4 * trained_parameters(shape, settings) + optimizer_bytes(shape, settings)
     return Disk(checkpoints=number * checkpoint / GIB, result=shape.parameters * shape.stored_bytes / GIB)

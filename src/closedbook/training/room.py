@@ -17,8 +17,8 @@ MOST_PROCESSES = 64
 
 
 def check(name: str, reference: Path, settings: params.Training, steps: int, checkpoints: Path, folder: Path) -> None:
-    """Before a run of the base `reference` begins: tell where its estimate exceeds the device. Raises UserError where the disk has too little
-    room for the checkpoints that are still to come and the result in `folder`."""
+    """Before a run of the base `reference` begins: tell where its estimate exceeds the device. Raises UserError where the disk has too
+    little room for the checkpoints that are still to come and the result in `folder`."""
     shape = memory.shape(models.config(*models.source(reference)))
     if lines := advice(shape, settings, device_gib(settings)):
         terminal.note(f"{name}: {lines[0]}", *lines[1:])
@@ -106,8 +106,8 @@ def check_disk(folder: Path, needed: float) -> None:
     """Raises UserError where the disk of a folder, which need not be there yet, has less than so many GiB free."""
     free = shutil.disk_usage(_there(folder)).free / GIB
     if needed > free:
-        raise UserError(f"{folder}: this training still needs about {needed:,.2f} GiB here for its checkpoints and its result, and the disk has "
-                        f"{free:,.2f} GiB free: make room, or put the folder on another disk and a link to it in its place")
+        raise UserError(f"{folder}: this training still needs about {needed:,.2f} GiB here for its checkpoints and its result, and the "
+                        f"disk has {free:,.2f} GiB free: make room, or put the folder on another disk and a link to it in its place")
 
 
 def _disk(folder: Path) -> int:
