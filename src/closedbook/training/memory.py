@@ -162,7 +162,7 @@ def optimizer_bytes(shape: Shape, settings: params.Training) -> float:
     if name.startswith("adafactor"):  # a mean for each row and each column (arXiv 1804.04235)
         return 4 * (shape.rows_and_columns if not settings.lora else trained)
     full = next((size for prefix, size in STATE.items() if name.startswith(prefix)), OTHER_STATE)
-    if not name.endswith(("8bit", "4bit")) and "bnb_8bit" not in name:
+    if not name.endswith(("8bit", "4bit")):
         return full * trained
     whole = 0 if settings.lora else shape.tables  # transformers keeps that of embeddings in 32 bits
     return full * (whole + (trained - whole) * (EIGHT_BIT + ITS_SCALES))
