@@ -9,7 +9,7 @@ from closedbook.util import plain_yaml
 from closedbook.util.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-ON_ONE_LINE = ("embedder", "reranker")
+ON_ONE_LINE = ("embedder", "reranker", "lora")
 OTHERS = [name for name in presets.names(ROOT / "presets") if name != presets.WHOLE]
 
 

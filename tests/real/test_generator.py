@@ -3,6 +3,7 @@
 What it writes is poor, and differs from machine to machine; what is asked here is that each answer is taken for what it is.
 """
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,7 +44,7 @@ def lines(step: str) -> list[dict]:
 def test_an_entity_list_is_the_model_s_or_falls_back_and_says_why(asked):
     model, limits = asked
     settings = params.typed({"seed": 1, "llm": model, "entities": {"max": 5, "attempts": 1, "fallback": "spacy"}, "spacy": {"model": "blank"}})
-    entities.build(document=Path("document.json"), output=Path("list.json"), params=settings, limits=limits)
+    asyncio.run(entities.job(document=Path("document.json"), output=Path("list.json"), params=settings, limits=limits))
     made = EntityList.read(Path("list.json"))
     assert (made.made_by == "llm") is (made.why is None) and len(made.entities) >= 2
     assert {line["error.type"] for line in lines("entities")} == {None} and all(line["gen_ai.usage.output_tokens"] for line in lines("entities"))
@@ -52,13 +53,13 @@ def test_an_entity_list_is_the_model_s_or_falls_back_and_says_why(asked):
 
 def test_passages_are_written_and_each_carries_its_call(asked):
     model, limits = asked
-    settings = params.typed({"seed": 1, "llm": model, "passages": {"attempts": 2, "rephrase": {"styles": ["easy"], "samples": 1}}})
-    build = dict(document=Path("document.json"), entities=[], strategy="rephrase", output=Path("made.json"), params=settings, limits=limits)
-    passages.build(**build)
+    settings = params.typed({"seed": 1, "strategy": "rephrase", "llm": model, "passages": {"attempts": 2, "rephrase": {"styles": ["easy"], "samples": 1}}})
+    job = dict(document=Path("document.json"), entities=[], output=Path("made.json"), params=settings, limits=limits)
+    asyncio.run(passages.job(**job))
     made, sent = Passages.read(Path("made.json")), len(lines("rephrase"))
     assert len(made.passages) + len(made.dropped) == 1 and made.passages, [one["reason"] for one in made.dropped]
     assert all(len(one.text.split()) > 10 and one.call["finish_reason"] == "stop" and "Varn" in one.text for one in made.passages)
-    passages.build(**build)
+    asyncio.run(passages.job(**job))
     assert Passages.read(Path("made.json")) == made and len(lines("rephrase")) == sent, "nothing is asked twice"
     print(Counter(line["outcome"] for line in lines("rephrase")), [one.text for one in made.passages])
 

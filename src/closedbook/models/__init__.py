@@ -118,11 +118,11 @@ def tokenizer_sha256(tokenizer) -> str:
     return files.sha256_text(tokenizer.backend_tokenizer.to_str())
 
 
-def config(name: str, revision: str | None):
+def config(name: str, revision: str | None, **options):
     from transformers import AutoConfig
 
     with _explained(name, revision, "a configuration"):
-        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
 
 
 def commit(name: str, revision: str | None) -> str | None:

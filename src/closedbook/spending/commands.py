@@ -8,7 +8,8 @@ GROUPS = {"strategy": "step", "document": "document", "model": "model", "day": "
 
 def add(commands) -> None:
     """Add a parser for each question to the command line's."""
-    _question(commands, "forecast", "what a run would ask of the language model, and what that would cost; asks and spends nothing")
+    forecast = _question(commands, "forecast", "what a run would ask of the language model, and what that and trainings take")
+    forecast.add_argument("--measure", action="store_true", help="train ten steps, in a temporary folder, to know how long trainings take")
     spent = _question(commands, "spent", "what was asked of language models here, and what it cost")
     spent.add_argument("--by", choices=GROUPS, default="strategy", help="a row for each of these (strategy)")
     ledger = commands.add_parser("ledger", help="what the ledger holds, and whether it was changed")

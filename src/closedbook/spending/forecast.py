@@ -1,4 +1,4 @@
-"""What a run would ask of the language model, and what that would take. Nothing is asked, and nothing is spent.
+"""What a run would ask of the language model, what its trainings take, and what that costs. Nothing is asked, and nothing is spent.
 
     PYTHONPATH=src python -m closedbook forecast
 """
@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from closedbook.llm import account, ledger, prices
 from closedbook.params import OWN_MODELS, Limits, Params
-from closedbook.spending import asking, calls
+from closedbook.spending import asking, calls, trainings
 from closedbook.spending.asking import Job
 from closedbook.spending.estimates import Estimates, Row, row
 from closedbook.spending.spent import SERVED
@@ -22,11 +22,17 @@ HOLDS, MAY_STOP, STOPS = "holds", "may stop it", "stops it"
 
 
 def answer(options: argparse.Namespace) -> dict:
-    """"strategies", a Row for each by name, entity lists too; their "total"; what each limit would do; and what the figures rest on.
+    """"strategies", a Row for each by name, entity lists too; their "total"; what each limit would do; what these rest on; "trainings".
 
-    Raises UserError for what is wrong with params.yaml or the documents, and where dollars are limited and no price is known.
+    Raises UserError for what is wrong with params.yaml or the documents, where dollars are limited and no price is known, and where
+    options.measure asks for what can't be timed.
     """
     planned = plan.make(write=False)
+    found = _writing(planned)
+    return {**found, "trainings": trainings.answer(planned, found["strategies"], options.measure)}
+
+
+def _writing(planned: plan.Plan) -> dict:
     params, others = planned.params, _others(planned)
     if params.llm.model is None:
         return {"model": None, "strategies": {}, "total": asdict(Row()), "limits": [],
@@ -92,6 +98,10 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
 
 
 def lines(answer: dict) -> list[str]:
+    return [*_lines_of_writing(answer), "", *trainings.lines(answer["trainings"])]
+
+
+def _lines_of_writing(answer: dict) -> list[str]:
     if not answer["strategies"]:
         return answer["notes"]
     rows = [_shown(name, row) for name, row in [*answer["strategies"].items(), ("total", answer["total"])]]

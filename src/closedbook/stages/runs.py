@@ -10,7 +10,7 @@ import numpy as np
 
 from closedbook import models, params
 from closedbook.models import sound
-from closedbook.training import packing, pretraining, tracking
+from closedbook.training import packing, pretraining, room, tracking
 from closedbook.util import files, seeds
 from closedbook.util.errors import UserError
 
@@ -37,6 +37,7 @@ def build(
     tokenizer = models.tokenizer(reference)
     _check(corpus, facts, base, tokenizer, settings.block_size)
     dataset = _dataset(corpus, packing.schedule(corpus=corpus, seed=seed, run_seed=run_seed), settings.block_size, folder)
+    room.check(folder.name, reference, settings, -(-len(dataset) // settings.batch_size), checkpoints, folder)
     data_sha256 = _data_sha256(corpus, folder)
     started = time.monotonic()
     plan = pretraining.Plan(

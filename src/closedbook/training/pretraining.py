@@ -58,7 +58,7 @@ def _trained(plan: Plan, settings: params.Training) -> list[dict]:
     reference, folder = Path(plan.reference), Path(plan.folder)
     base = files.read_json(reference)
     loop.arguments(settings, plan.num_steps, plan.seed, Path(plan.checkpoints))  # connects the processes, so that one may load for all
-    model = _model(reference, settings, plan)
+    model = prepared(models.model(reference, dtype(settings)), settings, seed=plan.seed, label=folder.name)
     dataset = packing.PackedDataset(Path(plan.corpus), np.load(folder / "schedule.npy", mmap_mode="r"), settings.block_size)
     with tracking.live(plan.record if distributed.is_first() else None) as record:
         trained = loop.train(
@@ -74,15 +74,19 @@ def _trained(plan: Plan, settings: params.Training) -> list[dict]:
     return trained.history
 
 
-def _model(reference: Path, settings: params.Training, plan: Plan):
-    """The base in float32, where small updates do not round away, or, frozen under adapters, in the dtype that it is computed in."""
+def dtype(settings: params.Training) -> str:
+    """What weights are held in: float32, where small updates do not round away, or, frozen under adapters, what they are computed in."""
+    return settings.dtype if settings.lora else "float32"
+
+
+def prepared(model, settings: params.Training, *, seed: int, label: str):
+    """A model to be trained as the settings say: with its loss in pieces, and adapters."""
     import torch
 
     from closedbook.training import loss
 
-    model = models.model(reference, settings.dtype if settings.lora else "float32")
-    loss.in_pieces(model, settings.block_size * settings.batch_size // (settings.accumulation * settings.world), Path(plan.folder).name)
-    torch.manual_seed(plan.seed)  # the adapters' first weights are drawn
+    loss.in_pieces(model, settings.block_size * settings.batch_size // (settings.accumulation * settings.world), label)
+    torch.manual_seed(seed)  # the adapters' first weights are drawn
     return adapters.added(model, settings.lora)
 
 

@@ -17,9 +17,10 @@ from closedbook.util import files
 PACKAGE = Path(__file__).parent.parent
 ROOT = "closedbook"
 NEUTRAL = frozenset({"closedbook.util.errors", "closedbook.util.terminal", "closedbook.params", "closedbook.training.tracking", "closedbook.util.fingerprint",
-                     "closedbook.util.together", "closedbook.llm.account", "closedbook.llm.flight"})  # fmt: skip
+                     "closedbook.util.together", "closedbook.llm.account", "closedbook.llm.flight", "closedbook.training.room"})  # fmt: skip
 """modules that can't change a result: how errors are said, and what is printed; how parameters are read, whose values are in the recipes;
-how runs are logged; how code is identified; and what decides when a request leaves, or that none does"""
+how runs are logged; how code is identified; what decides when a request leaves, or that none does; and what estimates whether a
+training has room"""
 EXTRACTIVE = frozenset({"closedbook.generation.extractive.generator"})
 """of the stage passages; a model that writes has no use for it"""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
