@@ -55,12 +55,13 @@ def test_two_processes_lose_what_one_does(trained, shape):
     _, found = trained
     assert losses(found[shape]) == pytest.approx(losses(found["one"]), abs=1e-4)
     assert found[shape]["weights"] == pytest.approx(found["one"]["weights"], abs=1e-3)
+    assert found[shape]["accuracy"] == found["one"]["accuracy"] > 0.1, "chance is 1 in 350"
     assert found["fsdp"]["kind"] == "DTensor", "the weights were shared out"
 
 
 def test_the_loss_of_shared_out_weights_is_as_exact_in_bfloat16(tmp_path):
     found = {name: losses(train(tmp_path / name, SHAPES[name] | {"dtype": "bfloat16"})) for name in ("ddp", "fsdp")}
-    assert found["fsdp"] == pytest.approx(found["ddp"], abs=5e-3) and found["fsdp"][0] * 2**6 % 1, "more digits than bfloat16 has"
+    assert found["fsdp"] == pytest.approx(found["ddp"], abs=2e-2) and found["fsdp"][0] * 2**6 % 1, "more digits than bfloat16 has"
 
 
 @pytest.mark.parametrize("shape", ["ddp", "fsdp"])
@@ -77,11 +78,11 @@ def test_what_the_processes_are_given_is_together_what_one_is(trained, shape):
 def test_a_training_killed_between_checkpoints_or_in_one_ends_in_the_same_weights(trained, tmp_path, shape):
     settings = SHAPES[shape] | {"checkpoint_steps": 1, "dropout": 0.1}
     whole = train(tmp_path / "whole", settings)
-    train(tmp_path / "killed", settings, fails=True, KILL_AT="13")
+    train(tmp_path / "killed", settings, fails=True, KILL_AT="45")
     before, newest = sorted((tmp_path / "killed/checkpoints").glob("checkpoint-*"))
     (newest / "rng_state_1.pth").unlink()  # as a kill in the middle of writing leaves it
     again = train(tmp_path / "killed", settings)
-    assert f"resumes after step {before.name[-1]} of 4" in again["said"]
+    assert f"resumes after step {before.name.rpartition('-')[2]} of {ranks.STEPS}" in again["said"]
     assert again["weights"] == whole["weights"] and losses(again) == losses(whole)
 
 
