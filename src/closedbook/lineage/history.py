@@ -91,6 +91,10 @@ class History:
         """The jobs whose results a job read."""
         return list({self.maker[path].name: self.maker[path] for path in job.inputs if path in self.maker}.values())
 
+    def arms_of(self, corpus: Job) -> list[str]:
+        """The arms whose runs were trained on a corpus."""
+        return list(dict.fromkeys(job.recipe["params"]["name"] for path in corpus.outputs for job in self.readers.get(path, []) if job.step == "runs"))
+
     def after(self, paths: Iterable[str]) -> list[Job]:
         """All jobs, near and far, that hold something of these files."""
         found: dict[str, Job] = {}

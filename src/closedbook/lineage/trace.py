@@ -74,7 +74,7 @@ def _token(run: str, number: int) -> dict:
     place = read.token(number)
     is_passage = place["read_from"] == "corpus"
     known = passage.history([place["id"]] if is_passage else [], *read.jobs)
-    found = passage.origin(place["id"], known) if is_passage else {"replay": _replay(read.corpus, known)}
+    found = passage.origin(place["id"], known) if is_passage else {"replay": _replay(read.replay, known)}
     return {"token": place, **found, "unproved": unproved.about(known, known.jobs.values())}
 
 
@@ -91,12 +91,12 @@ def _step(run: str, number: int) -> dict:
         if piece["read_from"] == "corpus":
             piece["document"] = documents[passage.names(piece["id"])[0]]["title"]
         else:
-            replay = {"replay": _replay(read.corpus, known)}
+            replay = {"replay": _replay(read.replay, known)}
     return {**seen, "documents": list(documents.values()), **replay, "unproved": unproved.about(known, known.jobs.values())}
 
 
-def _replay(corpus: Path, known: History) -> dict:
+def _replay(folder: Path, known: History) -> dict:
     """The file whose rows were replayed."""
-    job = known.of(str(corpus / "replay.jsonl"))
+    job = known.of(str(folder / "replay.jsonl"))
     path = job.recipe["reads"]["replay"]
     return {"file": path, "sha256": job.inputs[path]}

@@ -11,11 +11,12 @@ from closedbook import layout, params
 from closedbook.evaluation import forgetting, tasks
 from closedbook.generation.strategies import check
 from closedbook.stages import base
+from closedbook.training import amounts
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import receipts, registry
+from closedbook.workflow import receipts, recipes, registry
 from closedbook.workflow.articles import Articles, read
-from closedbook.workflow.receipts import LIMITS, WORK
+from closedbook.workflow.receipts import ARMS, LIMITS, WORK
 from closedbook.workflow.registry import Job
 
 BASE_REPLAY = f"{layout.BASE}/replay.jsonl"
@@ -53,6 +54,8 @@ def make(write: bool = True, anew: bool = False) -> Plan:
     tasks.check_tasks(settings.scores.tasks)
     for name, arm in settings.arms.items():
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
+        if arm.corpus_tokens != "all":
+            amounts.train_tokens(name, arm, arm.corpus_tokens)
     for name, one in settings.api_models.items():
         tasks.check_tasks(one.tasks, field=f"api_models.{name}.tasks")
         tasks.check_in_words(one.tasks, one.model)
@@ -76,6 +79,7 @@ def keep(plan: Plan) -> None:
     files.write_json(KEPT, {str(path): files.sha256_text(text) for path, text in plan.written.items()})
     plan.articles.keep()
     files.write_json(LIMITS, plan.params.limits.model_dump())
+    files.write_json(ARMS, recipes.trained_on(plan.params, plan.documents))
 
 
 def _check_base(settings: params.Params) -> None:

@@ -14,6 +14,7 @@ from closedbook.lineage.takedown import elsewhere, notes, origin
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.tracing import nearest
 from closedbook.llm import ledger
+from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.workflow import dvc, leftovers
 
@@ -55,13 +56,14 @@ def _redact(record: Record) -> str:
 
 def _in_corpora(record: Record) -> Iterator[tuple[Path, str]]:
     for index in sorted(layout.CORPORA.glob("*/passages.jsonl")):
-        offsets = np.load(index.parent / "offsets.npy")
+        copied = index.parent / "tokens.npy"  # of a corpus made before passages were tokenised once for all corpora
+        offsets = np.load(index.parent / "offsets.npy") if copied.exists() else Texts.of_corpus(index.parent).offsets
         rows = [row for row, passage in enumerate(files.read_json_lines(index)) if passage["document"] == record.document]
         if rows:
             tokens = sum(int(offsets[row + 1] - offsets[row]) for row in rows)
             ranges = ", ".join(f"{offsets[row]} to {offsets[row + 1] - 1}" for row in rows[:3])
             why = f"{tokens:,} of its tokens are of the document: {ranges}{', …' if len(rows) > 3 else ''}"
-            yield index.parent / "tokens.npy", why
+            yield copied if copied.exists() else index.parent / "passages.npy", why
 
 
 def _in_ledger(record: Record) -> Iterator[tuple[Path, str]]:

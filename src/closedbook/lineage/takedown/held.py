@@ -12,6 +12,7 @@ from closedbook.lineage.takedown import notes, origin
 from closedbook.lineage.tracing.passage import here
 from closedbook.records import Document, Passages
 from closedbook.training import packing, tracking
+from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import dvc, plan
@@ -45,7 +46,7 @@ def question(history: History, document: str) -> dict:
         "unplanned": [job.name for job in shared if job not in rebuilt],
         "kept": notes.naming(note),
         "cost": _cost({name: run for name, run in runs.items() if f"runs/{name}" in again}),
-        "consequences": [*(found.consequences() if found else []), *_too_small(rebuilt, corpora)],
+        "consequences": [*(found.consequences() if found else []), *_too_small(history, rebuilt, corpora)],
         "commands": _commands(document, found),
         "note": str(notes.place(note.document)),
         "unproved": unproved.about(history, [made, *after]),
@@ -96,7 +97,7 @@ def _rows(corpus: Path, document: str) -> np.ndarray:
 def _in_corpus(job: Job, document: str) -> dict:
     corpus = _folder(job, "corpus.json")
     rows = _rows(corpus, document)
-    return {"tokens": int(np.diff(np.load(corpus / "offsets.npy"))[rows].sum()), "passages": int(rows.sum()),
+    return {"tokens": int(Texts.of_corpus(corpus).lengths[rows].sum()), "passages": int(rows.sum()),
             "corpus_tokens": files.read_json(corpus / "corpus.json")["corpus_tokens"]}
 
 
@@ -122,16 +123,16 @@ def _cost(runs: dict[str, dict]) -> dict:
             "seconds": None if None in seconds else sum(seconds)}
 
 
-def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
+def _too_small(history: History, rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
     """Arms whose budget the other documents' passages can't fill."""
     lines = []
     for job in (job for job in rebuilt if job.step == "corpora"):
-        name, budget = job.recipe["params"]["name"], job.recipe["params"]["arm"]["corpus_tokens"]
+        budget = job.recipe["params"]["arm"]["corpus_tokens"]
         corpus = _folder(job, "corpus.json")
         left = files.read_json(corpus / "corpus.json")["existing_tokens"] - corpora[corpus.name]["tokens"]
         if budget != "all" and left < budget:
-            lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: "
-                         "lower it in params.yaml")
+            lines += [f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: "
+                      "lower it in params.yaml" for name in history.arms_of(job)]
     return lines
 
 

@@ -23,8 +23,8 @@ def behind(history: History, path: str) -> dict:
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
         jobs.setdefault(each.stage, []).append(each)
-    sections = {"scores": _scores, "runs": _runs, "corpora": _corpora, "base": _base}
-    told = {step: tell(jobs[step]) for step, tell in sections.items() if step in jobs}
+    sections = {"scores": ("scores", _scores), "runs": ("runs", _runs), "corpora": ("corpora", _corpora), "replay": ("tokens", _replay), "base": ("base", _base)}
+    told = {name: rows for name, (stage, tell) in sections.items() if stage in jobs and (rows := tell(jobs[stage]))}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
     return {
         "file": path, "sha256": job.outputs[path], "receipt": job.receipt,
@@ -49,20 +49,22 @@ def _scores(jobs: list[Job]) -> list[dict]:
 
 
 def _runs(jobs: list[Job]) -> list[dict]:
-    counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
+    counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_rate", "replay_tokens", "padding_tokens", "data_sha256")
     return [{"run": (run := read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
              "model_sha256": _ending(job.outputs, MODEL)} for job in jobs]  # fmt: skip
 
 
+def _replay(jobs: list[Job]) -> list[dict]:
+    """The files of replay, and how much of them there is to read."""
+    return [{"replay": job.name.rpartition("/")[2], "tokens": read(f"{layout.RESULTS}/{job.name}/replay.json", job)["tokens"],
+             "replay_from": (path := job.recipe["reads"]["replay"]), "replay_sha256": job.inputs.get(path)}
+            for job in jobs if job.step == "replay"]  # fmt: skip
+
+
 def _corpora(jobs: list[Job]) -> list[dict]:
-    counts = ("arm", "strategy", "corpus_tokens", "train_tokens", "num_passages", "num_passages_left_out", "num_documents", "strategies",
-              "replay_rate", "replay_train_tokens")  # fmt: skip
-    rows = []
-    for job in jobs:
-        corpus, replay = read(f"{layout.RESULTS}/{job.name}/corpus.json", job), job.recipe["reads"]["replay"]
-        rows.append({"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
-                     "tokens_sha256": _ending(job.outputs, "/tokens.npy")})  # fmt: skip
-    return rows
+    counts = ("strategy", "corpus_tokens", "num_passages", "num_passages_left_out", "num_documents", "strategies", "tokens_sha256")
+    return [{"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}} for job in jobs
+            if (corpus := read(f"{layout.RESULTS}/{job.name}/corpus.json", job))]
 
 
 def _base(jobs: list[Job]) -> dict:

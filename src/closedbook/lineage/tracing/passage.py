@@ -118,11 +118,11 @@ def one(identity: str, known: History) -> dict:
 
 def places(identities: Iterable[str]) -> dict[str, list[dict]]:
     """The corpora that hold passages, and which of their tokens these are; of those that are here."""
-    import numpy as np
+    from closedbook.training.reading import Texts
 
     found: dict[str, list[dict]] = {identity: [] for identity in identities}
     for index in [path for path in receipts.results("corpora") if path.name == "passages.jsonl"]:
-        offsets = np.load(index.with_name("offsets.npy"), mmap_mode="r")
+        offsets = Texts.of_corpus(index.parent).offsets
         with open(index, "rb") as rows:
             for row, line in enumerate(rows):
                 identity = line.split(b'"', 4)[3].decode()  # of {"id": "…", …
