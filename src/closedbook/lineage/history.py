@@ -31,6 +31,11 @@ class Job:
         return self.name.partition("/")[0]
 
     @property
+    def arm(self) -> str:
+        """Of a run's job."""
+        return self.name.partition("/")[2].rpartition("-s")[0]
+
+    @property
     def receipt(self) -> str:
         return str(receipts.FOLDER / f"{self.name}.json")
 
@@ -93,7 +98,7 @@ class History:
 
     def arms_of(self, corpus: Job) -> list[str]:
         """The arms whose runs were trained on a corpus."""
-        return list(dict.fromkeys(job.recipe["params"]["name"] for path in corpus.outputs for job in self.readers.get(path, []) if job.step == "runs"))
+        return list(dict.fromkeys(job.arm for path in corpus.outputs for job in self.readers.get(path, []) if job.step == "runs"))
 
     def after(self, paths: Iterable[str]) -> list[Job]:
         """All jobs, near and far, that hold something of these files."""

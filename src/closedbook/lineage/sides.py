@@ -52,12 +52,8 @@ def _named(history: History) -> dict[str, tuple[str, str]]:
     has it, arms.raw, are never a revision's."""
     trained = [job for job in history.jobs.values() if job.step == "runs"]
     runs = {name: ("run", job.name) for job in trained for name in (job.name, job.name.partition("/")[2])}
-    arms = {name: ("arm", f"arms.{arm}") for arm in map(_arm_of, trained) for name in (arm, f"arms.{arm}")}
+    arms = {name: ("arm", f"arms.{arm}") for arm in (job.arm for job in trained) for name in (arm, f"arms.{arm}")}
     return arms | runs
-
-
-def _arm_of(run: Job) -> str:
-    return run.recipe["params"]["name"]
 
 
 def _run(job: str) -> Side:
@@ -70,10 +66,10 @@ def _run(job: str) -> Side:
 def _arm(name: str) -> Side:
     """All runs of an arm; where each seed has documents of its own, each run has a corpus of its own too."""
     history, arm = History.here(), name.removeprefix("arms.")
-    trained = {f"seed {one.recipe['params']['run_seed']}": one for one in history.jobs.values() if one.step == "runs" and _arm_of(one) == arm}
+    trained = {f"seed {one.recipe['params']['run_seed']}": one for one in history.jobs.values() if one.step == "runs" and one.arm == arm}
     runs = {seed: one.name.partition("/")[2] for seed, one in trained.items()}
     jobs = _behind(history, list(runs.values()))
-    corpora = {one.recipe["reads"]["corpus"]: seed for seed, one in trained.items()}
+    corpora = {before.name.partition("/")[2]: seed for seed, one in trained.items() for before in history.before(one) if before.step == "corpora"}
     shared = {run: seed for seed, run in runs.items()} | (corpora if len(corpora) > 1 else {})
     return Side(name=arm, kind="arm", history=history, runs=runs, read=_read_here,
                 jobs={_common(name, shared, jobs): one for name, one in jobs.items()})

@@ -104,7 +104,7 @@ def _mapped(path: Path) -> np.ndarray:
         raise UserError(f"{path}: is not here, and holds tokens of passages: dvc pull brings it, or snakemake --cores all makes it")
     try:
         ids = np.load(path, mmap_mode="r")
-    except ValueError:
+    except (ValueError, EOFError):
         raise UserError(f"{path}: is no array of tokens, or not a whole one: {CHANGED}") from None
     if ids.dtype != np.uint32 or ids.ndim != 1:
         raise UserError(f"{path}: is no list of tokens: {CHANGED}")

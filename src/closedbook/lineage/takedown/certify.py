@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from closedbook import layout
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.digests import Digests
@@ -13,8 +11,8 @@ from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import elsewhere, notes, origin
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.tracing import nearest
+from closedbook.lineage.tracing.passage import offsets_of
 from closedbook.llm import ledger
-from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.workflow import dvc, leftovers
 
@@ -56,14 +54,13 @@ def _redact(record: Record) -> str:
 
 def _in_corpora(record: Record) -> Iterator[tuple[Path, str]]:
     for index in sorted(layout.CORPORA.glob("*/passages.jsonl")):
-        copied = index.parent / "tokens.npy"  # of a corpus made before passages were tokenised once for all corpora
-        offsets = np.load(index.parent / "offsets.npy") if copied.exists() else Texts.of_corpus(index.parent).offsets
+        copied, offsets = index.parent / "tokens.npy", offsets_of(index.parent)
         rows = [row for row, passage in enumerate(files.read_json_lines(index)) if passage["document"] == record.document]
         if rows:
             tokens = sum(int(offsets[row + 1] - offsets[row]) for row in rows)
             ranges = ", ".join(f"{offsets[row]} to {offsets[row + 1] - 1}" for row in rows[:3])
             why = f"{tokens:,} of its tokens are of the document: {ranges}{', …' if len(rows) > 3 else ''}"
-            yield copied if copied.exists() else index.parent / "passages.npy", why
+            yield copied if copied.exists() else index.parent / "passages.npy", why  # older corpora hold tokens of their own
 
 
 def _in_ledger(record: Record) -> Iterator[tuple[Path, str]]:

@@ -9,10 +9,9 @@ from closedbook import layout
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes, origin
-from closedbook.lineage.tracing.passage import here
+from closedbook.lineage.tracing.passage import here, offsets_of
 from closedbook.records import Document, Passages
 from closedbook.training import packing, tracking
-from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import dvc, plan
@@ -97,7 +96,7 @@ def _rows(corpus: Path, document: str) -> np.ndarray:
 def _in_corpus(job: Job, document: str) -> dict:
     corpus = _folder(job, "corpus.json")
     rows = _rows(corpus, document)
-    return {"tokens": int(Texts.of_corpus(corpus).lengths[rows].sum()), "passages": int(rows.sum()),
+    return {"tokens": int(np.diff(offsets_of(corpus))[rows].sum()), "passages": int(rows.sum()),
             "corpus_tokens": files.read_json(corpus / "corpus.json")["corpus_tokens"]}
 
 

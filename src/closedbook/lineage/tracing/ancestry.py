@@ -50,7 +50,7 @@ def _scores(jobs: list[Job]) -> list[dict]:
 
 def _runs(jobs: list[Job]) -> list[dict]:
     counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_rate", "replay_tokens", "padding_tokens", "data_sha256")
-    return [{"run": (run := read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
+    return [{"run": (run := read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run.get(name) for name in counts},
              "model_sha256": _ending(job.outputs, MODEL)} for job in jobs]  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def _replay(jobs: list[Job]) -> list[dict]:
 
 def _corpora(jobs: list[Job]) -> list[dict]:
     counts = ("strategy", "corpus_tokens", "num_passages", "num_passages_left_out", "num_documents", "strategies", "tokens_sha256")
-    return [{"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}} for job in jobs
+    return [{"corpus": job.name.partition("/")[2], **{name: corpus.get(name) for name in counts}} for job in jobs
             if (corpus := read(f"{layout.RESULTS}/{job.name}/corpus.json", job))]
 
 

@@ -118,11 +118,9 @@ def one(identity: str, known: History) -> dict:
 
 def places(identities: Iterable[str]) -> dict[str, list[dict]]:
     """The corpora that hold passages, and which of their tokens these are; of those that are here."""
-    from closedbook.training.reading import Texts
-
     found: dict[str, list[dict]] = {identity: [] for identity in identities}
     for index in [path for path in receipts.results("corpora") if path.name == "passages.jsonl"]:
-        offsets = Texts.of_corpus(index.parent).offsets
+        offsets = offsets_of(index.parent)
         with open(index, "rb") as rows:
             for row, line in enumerate(rows):
                 identity = line.split(b'"', 4)[3].decode()  # of {"id": "…", …
@@ -130,3 +128,13 @@ def places(identities: Iterable[str]) -> dict[str, list[dict]]:
                     first, end = (int(place) for place in offsets[row : row + 2])
                     found[identity].append({"corpus": index.parent.name, "first_token": first, "last_token": end - 1})
     return found
+
+
+def offsets_of(corpus: Path):
+    """Where each passage of a corpus begins in it, and where the last ends."""
+    import numpy as np
+
+    from closedbook.training.reading import Texts
+
+    older = corpus / "offsets.npy"  # of a corpus made before passages were tokenised once for all corpora
+    return np.load(older) if older.exists() else Texts.of_corpus(corpus).offsets
