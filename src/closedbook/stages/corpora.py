@@ -54,36 +54,24 @@ def build(
     learnt, rejected = _sifted(found, _reported(order, f"corpus {folder.name}"), rules)
     files.write_json_lines(folder / "rejected.jsonl", rejected)
     name = next(iter(arms), folder.name)
-    groups = _grouped(name, learnt, found, shares, folder)
-    chosen, lengths, num_cut = _cut(mixing.mixed({group: ((one, found.lengths[one]) for one in its) for group, its in groups.items()}, shares),
-                                    arm.corpus_tokens)
-    strategies = mixing.counts(zip((found.strategy_of(one) for one in chosen), lengths), ((found.strategy_of(one), found.lengths[one]) for one in learnt), shares)
-    if arm.corpus_tokens not in ("all", sum(lengths)):
-        raise mixing.beyond(name, arm, sum(lengths), strategies)
+    chosen = _chosen(found, _grouped(name, learnt, found, shares, folder), shares, arm.corpus_tokens)
+    strategies = mixing.counts(found.strategies(chosen.numbers, chosen.lengths), found.strategies(learnt, [found.lengths[one] for one in learnt]), shares)
+    if arm.corpus_tokens not in ("all", sum(chosen.lengths)):
+        raise mixing.beyond(name, arm, sum(chosen.lengths), strategies)
     for trained, length in arms.items():
-        amounts.train_tokens(trained, length, sum(lengths))
-    files.write_json(folder / "pieces.json", [name_of(path) for path in pieces])
-    arrays.write(folder / "passages.npy", np.array([(found.pieces[one], found.firsts[one], length) for one, length in zip(chosen, lengths)], np.int64))
-    arrays.write_lines(folder / "passages.jsonl", folder / "lines.npy", map(found.row, chosen))
+        amounts.train_tokens(trained, length, sum(chosen.lengths))
+    _write(folder, found, chosen, pieces)
     about = files.read_json(pinned)
     ruled = Counter(row["rule"] for row in rejected)
     files.write_json(folder / "corpus.json", {
         "strategy": arm.strategy,
         "size": arm.corpus_tokens,
-        "corpus_tokens": sum(lengths),
-        "existing_tokens": sum(strategy["existing_tokens"] for strategy in strategies.values()),
-        "num_passages": len(chosen),
-        "num_passages_left_out": len(learnt) - len(chosen),
+        **_counts(found, chosen, len(learnt), strategies),
         "num_rejected": len(rejected),
         "rejected": {rule: ruled[rule] for rule in filtering.names(filters)},
-        "num_documents": len({found.document_of(one) for one in chosen}),
         "strategies": strategies,
-        "kinds": _kinds(found, chosen, lengths),
-        "cut": {"passage": found.ids[chosen[-1]], "tokens_left_out": num_cut} if num_cut else None,
         "tokens_sha256": Texts.of_corpus(folder, pieces).sha256(),
-        "tokenizer_sha256": about["tokenizer_sha256"],
-        "before_text": about["before_text"],
-        "end_of_text_id": about["end_of_text_id"],
+        **{name: about[name] for name in ("tokenizer_sha256", "before_text", "end_of_text_id")},
     })  # fmt: skip
 
 
@@ -106,11 +94,9 @@ class _Found:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def strategy_of(self, number: int) -> str:
-        return self.sources[self.pieces[number]][0]
-
-    def document_of(self, number: int) -> str:
-        return self.sources[self.pieces[number]][1]
+    def strategies(self, numbers: list[int], lengths: list[int]) -> Iterator[tuple[str, int]]:
+        """The strategy of some passages, each with its tokens."""
+        return ((self.sources[self.pieces[number]][0], length) for number, length in zip(numbers, lengths, strict=True))
 
     def row(self, number: int) -> dict:
         """Of passages.jsonl."""
@@ -184,7 +170,7 @@ def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int]
     """The passages of each group, in their order. Raises UserError for a group of the arm `name` that has none."""
     groups = {group: [] for group in shares}
     for number in learnt:
-        groups[mixing.group_of(found.strategy_of(number), found.kinds[number], shares)].append(number)
+        groups[mixing.group_of(found.sources[found.pieces[number]][0], found.kinds[number], shares)].append(number)
     for group, its in groups.items():
         if not its:
             raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says what "
@@ -192,23 +178,48 @@ def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int]
     return groups
 
 
-def _cut(mixed: Iterator[tuple[int, int]], size: int | str) -> tuple[list[int], list[int], int]:
-    """The passages up to a size, how many tokens of each are taken, and how many of the last are not."""
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """The passages of a corpus, in its order."""
+
+    numbers: list[int]
+    lengths: list[int]
+    """the tokens of each that are taken"""
+    num_cut: int
+    """tokens of the last one beyond the size"""
+
+
+def _chosen(found: _Found, groups: dict[str, list[int]], shares: dict[str, int], size: int | str) -> _Chosen:
     size = math.inf if size == "all" else size
-    chosen, lengths, written, num_cut = [], [], 0, 0
-    for number, length in mixed:
+    numbers, lengths, written, num_cut = [], [], 0, 0
+    for number, length in mixing.mixed({group: ((one, found.lengths[one]) for one in its) for group, its in groups.items()}, shares):
         num_cut = max(0, written + length - size)
-        chosen.append(number)
+        numbers.append(number)
         lengths.append(length - num_cut)
         written += length - num_cut
         if written == size:
             break
-    return chosen, lengths, num_cut
+    return _Chosen(numbers=numbers, lengths=lengths, num_cut=num_cut)
 
 
-def _kinds(found: _Found, chosen: list[int], lengths: list[int]) -> dict[str, dict[str, int]]:
+def _write(folder: Path, found: _Found, chosen: _Chosen, pieces: list[Path]) -> None:
+    files.write_json(folder / "pieces.json", [name_of(path) for path in pieces])
+    columns = ([found.pieces[one] for one in chosen.numbers], [found.firsts[one] for one in chosen.numbers], chosen.lengths)
+    arrays.write(folder / "passages.npy", np.array(columns, np.int64).T.copy())
+    arrays.write_lines(folder / "passages.jsonl", folder / "lines.npy", map(found.row, chosen.numbers))
+
+
+def _counts(found: _Found, chosen: _Chosen, num_learnt: int, strategies: dict[str, dict]) -> dict:
     num_passages, num_tokens = Counter(), Counter()
-    for number, length in zip(chosen, lengths, strict=True):
+    for number, length in zip(chosen.numbers, chosen.lengths, strict=True):
         num_passages[found.kinds[number]] += 1
         num_tokens[found.kinds[number]] += length
-    return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
+    return {
+        "corpus_tokens": sum(chosen.lengths),
+        "existing_tokens": sum(strategy["existing_tokens"] for strategy in strategies.values()),
+        "num_passages": len(chosen.numbers),
+        "num_passages_left_out": num_learnt - len(chosen.numbers),
+        "num_documents": len({found.sources[found.pieces[number]][1] for number in chosen.numbers}),
+        "kinds": {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)},
+        "cut": {"passage": found.ids[chosen.numbers[-1]], "tokens_left_out": chosen.num_cut} if chosen.num_cut else None,
+    }

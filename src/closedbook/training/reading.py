@@ -18,6 +18,9 @@ from closedbook.util.errors import UserError
 MOST_OPEN = 256
 """pieces that are mapped at a time: each holds a file open, of which a process may have about a thousand, and there can be many more pieces"""
 
+READ_AT_ONCE = 1024
+"""texts that are read for a digest before their memory is given back"""
+
 
 class Texts:
     def __init__(self, pieces: Sequence[Path], places: np.ndarray):
@@ -80,6 +83,9 @@ class Texts:
         digest = hashlib.sha256()
         for text in range(len(self)):
             digest.update(self.tokens(text).tobytes())
+            if text % READ_AT_ONCE == READ_AT_ONCE - 1:
+                self._open.clear()  # what was read of a map stays in memory as long as the map
+        self._open.clear()
         return digest.hexdigest()
 
     def _piece(self, number: int) -> np.ndarray:

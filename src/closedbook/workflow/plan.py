@@ -82,6 +82,15 @@ def keep(plan: Plan) -> None:
     files.write_json(ARMS, recipes.trained_on(plan.params, plan.documents))
 
 
+def check_lengths(plan: Plan, verdicts: dict[Path, str | None]) -> None:
+    """Raises UserError for a training that is shorter than its corpus, where that is here and fresh; where it must be made, its job does so."""
+    for arm, seed in recipes.arms_and_seeds(plan.params):
+        corpus = plan.jobs[f"corpora/{recipes.corpus_of(plan.params, arm, seed, plan.documents)}"]
+        if verdicts[corpus.receipt] is None:
+            facts = files.read_json(corpus.files.folders["folder"] / "corpus.json")
+            amounts.train_tokens(arm, plan.params.arms[arm], facts["corpus_tokens"])
+
+
 def _check_base(settings: params.Params) -> None:
     """A base that comes with the receipt of its making is not made anew: that params.yaml asks for another would change nothing."""
     receipt = Path(settings.base.model) / base.RECEIPT
