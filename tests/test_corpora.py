@@ -145,10 +145,22 @@ def test_epochs_and_replay_rate_decide_the_tokens_of_a_training(world, tmp_path)
 
 
 def test_replay_is_all_there_is_and_a_run_takes_what_it_needs(world, tmp_path):
-    facts = toys.replay(tmp_path, world / "base")
-    assert facts["num_texts"] == len(toys.SENTENCES) and Texts.of_replay(tmp_path, 10**9).num_tokens == facts["tokens"]
-    part = Texts.of_replay(tmp_path, 33)
-    assert part.num_tokens == 33 and part.tokens(0).tolist() == Texts.of_replay(tmp_path, 50).tokens(0).tolist()
+    facts = toys.replay(tmp_path / "replay", world / "base")
+    assert facts["num_texts"] == len(toys.SENTENCES) and replayed(tmp_path).num_tokens == facts["tokens"]
+    part = replayed(tmp_path, 33)
+    assert part.num_tokens == 33 and part.tokens(0).tolist() == replayed(tmp_path, 50).tokens(0).tolist()
+
+
+def replayed(folder, num_tokens=10**9):
+    return Texts.of_replay(folder / "replay", folder / "replay_overlap/all.jsonl", num_tokens)
+
+
+def test_replay_of_which_everything_holds_a_question_is_none(world, tmp_path):
+    files.write_json(tmp_path / "questions.json", [{"id": "q0", "question": toys.SENTENCES[0], "options": ["a", "b", "c", "d"]}])
+    files.write_json_lines(tmp_path / "replay.jsonl", [{"text": toys.SENTENCES[0]}])
+    with pytest.raises(UserError, match=r"corpora\.replay\.path: .*corpora\.replay\.rate"):
+        toys.replay(tmp_path / "replay", world / "base", path=tmp_path / "replay.jsonl", questions=[tmp_path / "questions.json"],
+                    documents=[toys.document(tmp_path, "d", text="Nothing.")])
 
 
 @pytest.mark.parametrize("content", [None, ""])

@@ -174,8 +174,13 @@ def test_no_corpus_holds_a_question_and_no_replay_either(arm, tmp_path):
     (row,) = files.read_json_lines(folder / "rejected.jsonl")
     assert row == {"id": "varn/entigraph/4", "document": "varn", "strategy": "entigraph", "kind": "triplet", "rule": "question",
                    "detail": {"question": "q0", "words": 8}}  # fmt: skip
-    assert files.read_json(tmp_path / "replay/replay.json")["num_rejected"] == 1 == len(files.read_json_lines(tmp_path / "replay/rejected.jsonl"))
-    for texts in (of_corpus(folder, tmp_path), Texts.of_replay(tmp_path / "replay", 10**9)):
+    replay, overlap = tmp_path / "replay", tmp_path / "replay_overlap/all.jsonl"
+    (kept_out,) = files.read_json_lines(overlap)
+    order = [row["id"] for row in files.read_json_lines(replay / "replay.jsonl")]
+    assert kept_out == {"row": order.index("4"), "id": "4", "detail": {"question": "q0", "words": 8}}
+    read = Texts.of_replay(replay, overlap, 10**9)
+    assert [order[line] for line in read.lines] == [one for one in order if one != "4"]
+    for texts in (of_corpus(folder, tmp_path), read):
         text = models.tokenizer(tmp_path / "base").decode(tokens(texts))
         assert QUESTION not in text and toys.SENTENCES[0] in text
     assert row["id"] not in (folder / "passages.jsonl").read_text()

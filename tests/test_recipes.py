@@ -56,7 +56,7 @@ def test_a_filter_of_one_text_changes_tokens_and_one_of_several_corpora_alone():
 
     assert filtered(min_words=5) == {"tokens", "corpora"} and filtered(near_duplicates=0.9) == {"tokens", "corpora"}
     assert stale(corpora={"filters": {**params.load().corpora.filters.model_dump(), "question_words": 9}}) == {
-        name for name in registry.planned(params.load(), {"doc": None}) if name.startswith(("tokens/overlap/", "tokens/replay/", "corpora/"))}  # fmt: skip
+        name for name in registry.planned(params.load(), {"doc": None}) if name.startswith(("tokens/overlap/", "tokens/replay_overlap/", "corpora/"))}  # fmt: skip
     near = changed(corpora={"filters": {**params.load().corpora.filters.model_dump(), "near_duplicates": 0.9}})
     assert {name.split("/")[0] for name in stale(near, corpora={"filters": {**near.corpora.filters.model_dump(), "near_duplicates": 0.8}})} == {"corpora"}
 
@@ -171,14 +171,14 @@ def test_a_document_bound_to_a_seed_is_learnt_and_asked_about_by_its_runs_alone(
     runs = {"raw-s1": "s1", "raw-s2": "s2", "few-s2": "s2"}
     assert {name for name in bound if name.startswith(("tokens/", "corpora/", "runs/"))} == {
         "tokens/raw", *(f"{kind}-{seed}" for seed in ("s1", "s2") for kind in ("tokens/overlap/raw", "corpora/raw-all")),
-        "tokens/replay/s1", "tokens/replay/s2", *(f"runs/{run}" for run in runs)}, "arms that differ in nothing else than length share a corpus"  # fmt: skip
+        "tokens/replay/all", "tokens/replay_overlap/s1", "tokens/replay_overlap/s2", *(f"runs/{run}" for run in runs)}, "arms that differ in nothing else than length share a corpus"  # fmt: skip
     taught = {run: bound[f"runs/{run}"]["documents"] for run in runs}
     assert taught == {"raw-s1": ["a", "c"], "raw-s2": ["b", "c"], "few-s2": ["b", "c"]} == {run: bound[f"scores/{run}"]["documents"] for run in runs}
     for run, seed in runs.items():
-        assert bound[f"runs/{run}"]["reads"]["corpus"] == f"raw-all-{seed}" and bound[f"runs/{run}"]["reads"]["replay"] == seed
-        assert all(bound[name]["documents"] == taught[run] for name in (f"corpora/raw-all-{seed}", f"tokens/overlap/raw-{seed}", f"tokens/replay/{seed}"))
+        assert bound[f"runs/{run}"]["reads"]["corpus"] == f"raw-all-{seed}" and bound[f"runs/{run}"]["reads"]["replay_overlap"] == seed
+        assert all(bound[name]["documents"] == taught[run] for name in (f"corpora/raw-all-{seed}", f"tokens/overlap/raw-{seed}", f"tokens/replay_overlap/{seed}"))
         assert bound[f"corpora/raw-all-{seed}"]["reads"]["overlap"] == [f"raw-{seed}"]
     assert bound["scores/base"]["documents"] == ["a", "b", "c"]
     free = registry.planned(settings, {"a": None, "b": None})
-    assert {name for name in free if name.startswith(("tokens/", "corpora/"))} == {"tokens/raw", "tokens/overlap/raw", "tokens/replay/all", "corpora/raw-all"}
+    assert {name for name in free if name.startswith(("tokens/", "corpora/"))} == {"tokens/raw", "tokens/overlap/raw", "tokens/replay/all", "tokens/replay_overlap/all", "corpora/raw-all"}
     assert free["scores/raw-s1"]["documents"] == ["a", "b"]

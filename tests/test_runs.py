@@ -38,7 +38,8 @@ ARM = params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2)
 
 def given(world):
     return {"arm": "toy", "length": ARM, "corpus": world / "corpus", "pieces": sorted(world.glob("tokens/entigraph/*.npy")),
-            "replay": world / "tokens/replay/all", "replay_rate": 0.1}  # fmt: skip
+            "replay": world / "tokens/replay/all",
+            "replay_overlap": world / "tokens/replay_overlap/all.jsonl", "replay_rate": 0.1}  # fmt: skip
 
 
 def build(world, folder, run_seed=1, **settings):

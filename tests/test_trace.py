@@ -43,6 +43,7 @@ def made(tmp_path_factory):
         toys.replay(replay, results / "base")
         toys.receipt("tokens/replay/all", ["results/base/base.json", "results/base/replay.jsonl"], [replay],
                      reads={"replay": "results/base/replay.jsonl"})
+        toys.receipt("tokens/replay_overlap/all", ["results/base/replay.jsonl"], ["results/tokens/replay_overlap/all.jsonl"])
         for path in paths:
             piece = results / "tokens/entigraph" / path.stem
             toys.receipt(f"tokens/entigraph/{path.stem}", [path, "results/base/base.json"], [piece.with_suffix(".npy"), piece.with_suffix(".jsonl")])
@@ -73,7 +74,7 @@ def _run(name):
     read = {"train_tokens": train_tokens, "replay_tokens": amounts.replay_tokens(0.2, train_tokens)}
     np.save(run / "schedule.npy", packing.schedule(texts_of(read["replay_tokens"]), [*read.values()], seed=1, run_seed=1))
     dataset = packing.PackedDataset(texts_of(read["replay_tokens"]), np.load(run / "schedule.npy"), BLOCK, 0)
-    counts = {**read, "replay": "all", "replay_rate": 0.2, "num_blocks": len(dataset)}
+    counts = {**read, "replay_overlap": "all", "replay_rate": 0.2, "num_blocks": len(dataset)}
     files.write_json(run / "run.json", {
         "run": name, "corpus": "toy", "arm": "toy", "seed": 1, "block_size": BLOCK, "batch_size": BATCH, "num_steps": -(-len(dataset) // BATCH), **counts,
         "data_sha256": "d" * 64,
@@ -83,7 +84,7 @@ def _run(name):
 
 
 def texts_of(replay_tokens):
-    return [Texts.of_corpus(Path("results/corpora/toy")), Texts.of_replay(Path("results/tokens/replay/all"), replay_tokens)]
+    return [Texts.of_corpus(Path("results/corpora/toy")), Texts.of_replay(Path("results/tokens/replay/all"), Path("results/tokens/replay_overlap/all.jsonl"), replay_tokens)]
 
 
 def dataset_of(run):

@@ -125,11 +125,14 @@ def built(folder: Path, tokens_in: Path, base: Path, paths: list[Path], *, strat
 
 def replay(folder: Path, base: Path, *, path: Path | None = None, questions=(), documents=(), is_read: bool = True, held_out: int = 0,
            seed: int = 1) -> dict:
-    """Replay in `folder`, of the base's own text or of another file's; its counts."""
+    """Replay in `folder`, of the base's own text or of another file's, and beside it in replay_overlap what of it holds a question; its counts."""
     from closedbook.stages import replay as stage
+    from closedbook.stages import replay_overlap
 
-    stage.build(replay=path or base / "replay.jsonl", questions=list(questions), documents=list(documents), question_words=FILTERS.question_words,
-                tokenizer=base / "tokenizer.json", pinned=base / "base.json", seed=seed, held_out=held_out, is_read=is_read, folder=folder)  # fmt: skip
+    chosen = {"replay": path or base / "replay.jsonl", "seed": seed, "held_out": held_out, "is_read": is_read}
+    stage.build(**chosen, tokenizer=base / "tokenizer.json", pinned=base / "base.json", folder=folder)
+    replay_overlap.build(**chosen, questions=list(questions), documents=list(documents), question_words=FILTERS.question_words,
+                         output=(folder.parents[1] if folder.name == "all" else folder.parent) / "replay_overlap" / "all.jsonl")  # fmt: skip
     return files.read_json(folder / "replay.json")
 
 
@@ -179,7 +182,7 @@ def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts
     """The receipt of a job that read and wrote these files (of a folder, all in it), which are there; `settings` are its recipe's parameters."""
     outputs = [file for path in map(Path, outputs) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     place, step = job.split("/")[:2]
-    recipe = {"step": step if place == "tokens" and step in ("replay", "overlap") else place, "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
+    recipe = {"step": step if place == "tokens" and step in ("replay", "overlap", "replay_overlap") else place, "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
     receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
                    outputs=outputs, facts=facts or {})
 

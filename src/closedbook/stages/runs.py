@@ -22,11 +22,12 @@ def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, **paths: 
 
 
 def build(
-    *, arm: str, length: params.Arm, corpus: Path, pieces: list[Path], replay: Path, replay_rate: float, reference: Path, settings: params.Training,
-    run_seed: int, seed: int, checkpoints: Path, folder: Path
+    *, arm: str, length: params.Arm, corpus: Path, pieces: list[Path], replay: Path, replay_overlap: Path, replay_rate: float, reference: Path,
+    settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path
 ) -> None:
-    """Train the base of `reference` (its base.json) on `corpus`, whose tokens are in `pieces`, for as long as `length` says, `replay_rate` of
-    all tokens being of `replay`; write the model, its tokenizer, schedule.npy, losses.csv and, last, run.json to `folder`, and log the run.
+    """Train the base of `reference` (its base.json) on `corpus`, whose tokens are in `pieces`, for as long as `length` says; `replay_rate` of
+    all tokens are of `replay`, without the texts of `replay_overlap`. Write the model, its tokenizer, schedule.npy, losses.csv and, last,
+    run.json to `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
     Raises UserError for a block beyond the model's context, for a corpus that another tokenizer made or that has other tokens than when it
@@ -36,7 +37,7 @@ def build(
     tokenizer = models.tokenizer(reference)
     _check(corpus, facts, base, tokenizer, settings.block_size)
     read = _read(arm, length, facts, replay_rate)
-    texts = [Texts.of_corpus(corpus, pieces), Texts.of_replay(replay, read["replay_tokens"])]
+    texts = [Texts.of_corpus(corpus, pieces), Texts.of_replay(replay, replay_overlap, read["replay_tokens"])]
     sha256 = _tokens_sha256(corpus, facts, texts)
     dataset = _dataset(texts, read, settings.block_size, facts["end_of_text_id"], folder, seed=seed, run_seed=run_seed)
     model = models.model(reference, "float32")  # in bfloat16 alone, small updates would round away; settings.dtype is autocast's
@@ -63,7 +64,7 @@ def build(
         "strategy": facts["strategy"],
         "seed": run_seed,
         **_counts(facts, read, settings, dataset, history),
-        "replay": replay.name,
+        "replay_overlap": replay_overlap.stem,
         "replay_rate": replay_rate,
         "replay_epochs": read["replay_tokens"] / texts[packing.REPLAY].num_tokens if read["replay_tokens"] else 0,
         "held_out_sha256": files.read_json(replay / "replay.json")["held_out_sha256"],

@@ -23,8 +23,10 @@ READ_AT_ONCE = 1024
 
 
 class Texts:
-    def __init__(self, pieces: Sequence[Path], places: np.ndarray):
+    def __init__(self, pieces: Sequence[Path], places: np.ndarray, lines: np.ndarray | None = None):
         self._pieces, self._places = pieces, places
+        self.lines = np.arange(len(places)) if lines is None else lines
+        """of each text, the number of its line in the index: some lines of replay's are texts that no run reads"""
         self._open: OrderedDict[int, np.ndarray] = OrderedDict()
         """the most recently read last"""
 
@@ -36,11 +38,14 @@ class Texts:
         return cls([known.get(name) or layout.TOKENS / f"{name}.npy" for name in names], np.load(corpus / "passages.npy"))
 
     @classmethod
-    def of_replay(cls, folder: Path, num_tokens: int) -> "Texts":
-        """The first replay texts of so many tokens, of which the last is cut; all of them where there are fewer."""
+    def of_replay(cls, folder: Path, overlap: Path, num_tokens: int) -> "Texts":
+        """The first replay texts of so many tokens, of which the last is cut; all of them where there are fewer. Those in `overlap`, which hold
+        a question, are left out."""
         offsets = np.load(folder / "offsets.npy")
-        whole = cls([folder / "tokens.npy"], np.stack([np.zeros(len(offsets) - 1, np.int64), offsets[:-1], np.diff(offsets)], axis=1))
-        return whole.beginning(num_tokens)
+        places = np.stack([np.zeros(len(offsets) - 1, np.int64), offsets[:-1], np.diff(offsets)], axis=1)
+        kept = np.ones(len(places), bool)
+        kept[[row["row"] for row in files.read_json_lines(overlap)]] = False
+        return cls([folder / "tokens.npy"], places[kept], np.flatnonzero(kept)).beginning(num_tokens)
 
     def beginning(self, num_tokens: int) -> "Texts":
         """The texts of the first so many tokens, the last one cut."""
@@ -50,7 +55,7 @@ class Texts:
         places = self._places[: int(np.searchsorted(ends, num_tokens)) + 1 if num_tokens else 0].copy()
         if len(places):
             places[-1, 2] -= ends[len(places) - 1] - num_tokens
-        return Texts(self._pieces, places)
+        return Texts(self._pieces, places, self.lines[: len(places)])
 
     def __len__(self) -> int:
         return len(self._places)

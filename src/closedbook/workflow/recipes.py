@@ -68,9 +68,13 @@ def overlap(params: Params, bound: Bound) -> Recipes:
 
 
 def replay(params: Params, bound: Bound) -> Recipes:
-    chosen = {**_question_words(params), "seed": params.seed, "held_out": params.corpora.replay.held_out, "is_read": params.corpora.replay.rate > 0}
-    return {f"tokens/replay/{replay_of(seed, bound)}": recipe("replay", chosen, documents=taught_to(seed, bound),
-                                                              reads={"replay": params.corpora.replay.path})
+    return {"tokens/replay/all": recipe("replay", _replayed(params), reads={"replay": params.corpora.replay.path})}
+
+
+def replay_overlap(params: Params, bound: Bound) -> Recipes:
+    chosen = {**_question_words(params), **_replayed(params)}
+    return {f"tokens/replay_overlap/{replay_overlap_of(seed, bound)}": recipe("replay_overlap", chosen, documents=taught_to(seed, bound),
+                                                                              reads={"replay": params.corpora.replay.path})
             for _, seed in arms_and_seeds(params)}  # fmt: skip
 
 
@@ -121,8 +125,8 @@ def of_seed(run_seed: int, bound: Bound) -> str:
     return "" if set(bound.values()) == {None} else f"-s{run_seed}"
 
 
-def replay_of(run_seed: int, bound: Bound) -> str:
-    """The name of the replay of a run: that of all, or its seed's."""
+def replay_overlap_of(run_seed: int, bound: Bound) -> str:
+    """Which list says what of replay a run does not read: that of all, or its seed's."""
     return of_seed(run_seed, bound).removeprefix("-") or "all"
 
 
@@ -219,6 +223,10 @@ def _question_words(params: Params) -> dict:
     return {"filters": {"question_words": params.corpora.filters.question_words}}
 
 
+def _replayed(params: Params) -> dict:
+    return {"seed": params.seed, "held_out": params.corpora.replay.held_out, "is_read": params.corpora.replay.rate > 0}
+
+
 def _corpus(params: Params, arm: Arm, seed: int, bound: Bound) -> dict:
     its = mixture.names(arm.strategy)
     chosen = {"arm": {"strategy": mixture.label(arm.strategy), "corpus_tokens": arm.corpus_tokens}, "shares": mixture.shares(arm.strategy),
@@ -232,7 +240,7 @@ def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     chosen = {"training": params.training.model_dump(exclude={"seeds"}), "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
     return recipe("runs", chosen, documents=taught_to(seed, bound),
-                  reads={"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay": replay_of(seed, bound)})
+                  reads={"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)})
 
 
 def _scored(params: Params, asked: list[str], documents) -> dict:

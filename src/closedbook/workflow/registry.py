@@ -20,7 +20,7 @@ from closedbook.workflow.receipts import ARMS, FOLDER, WORK
 from closedbook.workflow.recipes import Bound
 
 CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines.npy", "rejected.jsonl")
-REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy", "rejected.jsonl")
+REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy")
 REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
           "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
 """the files of these folders"""
@@ -173,8 +173,13 @@ def _overlap(about: list[str], recipe: dict) -> Files:
 
 
 def _replay(about: list[str], recipe: dict) -> Files:
-    return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_taught(recipe), **_spelling()},
-                 folders={"folder": layout.TOKENS / "replay" / about[1]}, holds=REPLAY)
+    return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_spelling()}, folders={"folder": layout.TOKENS / "replay" / about[1]},
+                 holds=REPLAY)
+
+
+def _replay_overlap(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_taught(recipe)},
+                 outputs={"output": layout.TOKENS / "replay_overlap" / f"{about[1]}.jsonl"})
 
 
 def _pieces(recipe: dict, end: str = ".npy") -> list[Path]:
@@ -192,8 +197,9 @@ def _corpora(about: list[str], recipe: dict) -> Files:
 
 def _runs(about: list[str], recipe: dict) -> Files:
     folder, reads = layout.RUNS / about[0], recipe["reads"]
-    return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.TOKENS / "replay" / reads["replay"],
-                         "base": layout.BASE}, folders={"folder": folder},
+    return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.TOKENS / "replay" / "all",
+                         "replay_overlap": layout.TOKENS / "replay_overlap" / f"{reads['replay_overlap']}.jsonl", "base": layout.BASE},
+                 folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "model.safetensors", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
 
@@ -285,6 +291,10 @@ STEPS = {
     "replay": Stage(
         module="closedbook.stages.replay", result="replay",
         recipes=recipes.replay, files=_replay, within="tokens", watches=(),
+    ),
+    "replay_overlap": Stage(
+        module="closedbook.stages.replay_overlap", result="replay texts that hold a question",
+        recipes=recipes.replay_overlap, files=_replay_overlap, within="tokens", watches=(),
     ),
     "corpora": Stage(
         module="closedbook.stages.corpora", result="corpus",

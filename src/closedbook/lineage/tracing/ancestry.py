@@ -55,8 +55,8 @@ def _runs(jobs: list[Job]) -> list[dict]:
 
 
 def _replay(jobs: list[Job]) -> list[dict]:
-    """The files of replay, and how much of them there is to read."""
-    return [{"replay": job.name.rpartition("/")[2], "tokens": read(f"{layout.RESULTS}/{job.name}/replay.json", job)["tokens"],
+    """The file of replay, and how much of it there is to read."""
+    return [{"tokens": read(f"{layout.RESULTS}/{job.name}/replay.json", job)["tokens"],
              "replay_from": (path := job.recipe["reads"]["replay"]), "replay_sha256": job.inputs.get(path)}
             for job in jobs if job.step == "replay"]  # fmt: skip
 

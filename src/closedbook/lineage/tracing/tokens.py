@@ -35,16 +35,17 @@ class Run:
         self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
         self.num_tokens = facts["train_tokens"] + facts["replay_tokens"]
         """of all blocks, without the padding at the end of the last one"""
-        if "replay" not in facts:
+        if "replay_overlap" not in facts:
             raise UserError(f"{layout.RUNS / self.name}: is from before passages were tokenised once for all corpora: snakemake --cores all makes it again")
-        self.corpus, self.replay = layout.CORPORA / facts["corpus"], layout.TOKENS / "replay" / facts["replay"]
-        self.jobs = (f"corpora/{facts['corpus']}", f"tokens/replay/{facts['replay']}", f"runs/{self.name}", "base/base")
+        self.corpus, self.replay = layout.CORPORA / facts["corpus"], layout.TOKENS / "replay" / "all"
+        overlap = layout.TOKENS / "replay_overlap" / f"{facts['replay_overlap']}.jsonl"
+        self.jobs = (f"corpora/{facts['corpus']}", "tokens/replay/all", f"tokens/replay_overlap/{overlap.stem}", f"runs/{self.name}", "base/base")
         """the receipts that record how it came to read this"""
         self._folders = {packing.CORPUS: self.corpus, packing.REPLAY: self.replay}
-        for path in (*(folder / "lines.npy" for folder in self._folders.values()), self.corpus / "corpus.json", layout.RUNS / self.name / "schedule.npy"):
+        for path in (*(folder / "lines.npy" for folder in self._folders.values()), overlap, self.corpus / "corpus.json", layout.RUNS / self.name / "schedule.npy"):
             if not path.exists():
                 raise UserError(f"{path}: is not here, and records what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
-        self._texts = [Texts.of_corpus(self.corpus), Texts.of_replay(self.replay, facts["replay_tokens"])]
+        self._texts = [Texts.of_corpus(self.corpus), Texts.of_replay(self.replay, overlap, facts["replay_tokens"])]
         corpus = files.read_json(self.corpus / "corpus.json")
         self.num_before, self.end_of_text = len(corpus["before_text"]), corpus["end_of_text_id"]
 
@@ -92,7 +93,7 @@ class Run:
         """Some lines of the corpus's index of passages, or of replay's texts, by their numbers."""
         places = np.load(self._folders[source] / "lines.npy", mmap_mode="r")
         with open(self._folders[source] / INDEX[source], "rb") as handle:
-            return {number: _row(handle, int(places[number])) for number in set(numbers)}
+            return {number: _row(handle, int(places[self._texts[source].lines[number]])) for number in set(numbers)}
 
     def _part(self, within: int, token_id: int) -> str:
         """What a token of a passage is; a text's own tokens are never special ones (tokenizing spells these out)."""
