@@ -1,7 +1,7 @@
-"""A corpus: the passages of a strategy, or of a mixture, in one seeded order, looked after and cut to a size: a list of places in the tokens.
+"""A corpus: the passages of a strategy, or of a mixture, in one seeded order, without the rejected ones, cut to a size: a list of places.
 
-No tokens are copied and no text is read: what the filters need of each passage stands in the indexes of tokens. A smaller corpus is a prefix
-of a larger one, token by token. How long one trains on it is the run's.
+No tokens are copied and no text is read: what the filters need of each passage stands in the indexes of the stage tokens. A smaller corpus
+is a prefix of a larger one, token by token. How long one trains on it is the run's.
 """
 
 import json
@@ -36,17 +36,17 @@ def build(
     *, arm: params.Arm, arms: dict[str, params.Arm], shares: dict[str, int], filters: params.Filters, index: list[Path], pieces: list[Path],
     sketches: list[Path], overlap: list[Path], pinned: Path, seed: int, folder: Path,
 ) -> None:
-    """Write the corpus of `arm`'s strategy and corpus_tokens to `folder`: pieces.json and passages.npy (see training.reading), passages.jsonl
-    and lines.npy int64 [passages], the byte at which each of its lines begins; rejected.jsonl, what `filters` kept out; and last corpus.json
-    with the counts.
+    """Write the corpus of `arm`'s strategy and corpus_tokens to `folder`: pieces.json and passages.npy (see training.reading);
+    passages.jsonl, and lines.npy int64 [passages], the byte at which each of its lines begins; rejected.jsonl, what `filters` kept out; and
+    last corpus.json with the counts.
 
     `index`, `pieces` and, where near duplicates are looked for, `sketches` are files of the stage tokens, in the same order; `overlap` says
-    which passages hold a question; `pinned` is the base's base.json. `shares` of groups of passages (see mixing) hold in every prefix, as well
-    as whole passages allow; the corpus of "all" ends where a group has no passage left to keep its share. The last passage is cut where the
-    size is reached.
+    which passages hold a question; `pinned` is the base's base.json. `shares` of groups of passages (see mixing) hold in every prefix, as
+    well as whole passages allow; the corpus of "all" ends where a group has no passage left to keep its share. The last passage is cut where
+    the size is reached.
 
-    `arms` are those that train on it, by name, with their lengths: they decide nothing, and are there so that an error names them before any
-    training begins. Raises UserError for a size beyond what exists, a group without passages, and a training that is shorter than the corpus.
+    `arms` are those that train on it, by name, with their lengths: they decide nothing, and are there so that an error names them before
+    any training begins. Raises UserError for a size beyond what exists, a group without passages, and a training shorter than the corpus.
     """
     found = _read(index, overlap)
     order = np.argsort(found.places_in_order(seed), kind="stable").tolist()
@@ -55,7 +55,8 @@ def build(
     files.write_json_lines(folder / "rejected.jsonl", rejected)
     name = next(iter(arms), folder.name)
     chosen = _chosen(found, _grouped(name, learnt, found, shares, folder), shares, arm.corpus_tokens)
-    strategies = mixing.counts(found.strategies(chosen.numbers, chosen.lengths), found.strategies(learnt, [found.lengths[one] for one in learnt]), shares)
+    exist = [found.lengths[number] for number in learnt]
+    strategies = mixing.counts(found.strategies(chosen.numbers, chosen.lengths), found.strategies(learnt, exist), shares)
     if arm.corpus_tokens not in ("all", sum(chosen.lengths)):
         raise mixing.beyond(name, arm, sum(chosen.lengths), strategies)
     for trained, length in arms.items():
