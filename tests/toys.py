@@ -108,9 +108,10 @@ def tokens(folder: Path, base: Path, paths: list[Path], filters: params.Filters 
     return {name: [piece.with_suffix(end) for piece in place.values()] if near or name != "sketches" else [] for name, end in given.items()}
 
 
-def built(folder: Path, tokens_in: Path, base: Path, paths: list[Path], *, strategy="entigraph", corpus_tokens="all", filters: params.Filters = FILTERS,
-          questions=(), documents=(), arms: dict | None = None, seed: int = 1) -> dict:
-    """A corpus of passages files, made from their pieces, which go into tokens_in/tokens; its counts. `arms`: the lengths of those that train on it."""
+def built(folder: Path, tokens_in: Path, base: Path, paths: list[Path], *, strategy="entigraph", corpus_tokens="all",
+          filters: params.Filters = FILTERS, questions=(), documents=(), arms: dict | None = None, seed: int = 1) -> dict:
+    """A corpus of passages files, made from their pieces, which go into tokens_in/tokens; its counts. `arms`: the lengths of those that train
+    on it."""
     from closedbook.generation.strategies import mixture
     from closedbook.stages import corpora, overlap
 
@@ -182,7 +183,8 @@ def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts
     """The receipt of a job that read and wrote these files (of a folder, all in it), which are there; `settings` are its recipe's parameters."""
     outputs = [file for path in map(Path, outputs) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     place, step = job.split("/")[:2]
-    recipe = {"step": step if place == "tokens" and step in ("replay", "overlap", "replay_overlap") else place, "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
+    step = step if place == "tokens" and step in ("replay", "overlap", "replay_overlap") else place
+    recipe = {"step": step, "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
     receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
                    outputs=outputs, facts=facts or {})
 

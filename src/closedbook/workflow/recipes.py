@@ -239,8 +239,8 @@ def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     arm = params.arms[name]
     chosen = {"training": params.training.model_dump(exclude={"seeds"}), "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
-    return recipe("runs", chosen, documents=taught_to(seed, bound),
-                  reads={"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)})
+    reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
+    return recipe("runs", chosen, documents=taught_to(seed, bound), reads=reads)
 
 
 def _scored(params: Params, asked: list[str], documents) -> dict:
