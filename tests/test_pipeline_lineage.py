@@ -81,7 +81,7 @@ def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_
         answers = [json.loads(re.sub(r"^indexing.*\n", "", place.closedbook("trace", *question, "--json"))) for place in (pipeline, clone)]
         assert answers[0] == answers[1]
     found = json.loads(pipeline.closedbook("trace", *questions[0], "--json"))
-    assert {row["commit"] for row in found["code"]} == {head} and len(found["code"]) == 7
+    assert {row["commit"] for row in found["code"]} == {head} and len(found["code"]) == 11
     assert found["runs"][0]["model_sha256"] == found["scores"][0]["model_sha256"] and found["num_documents"] == 3
     runs = pipeline.folder / "src/closedbook/stages/runs.py"
     runs.write_text(runs.read_text() + "\nfor x in ():\n    pass\n")
