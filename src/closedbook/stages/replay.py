@@ -7,10 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from closedbook import params
-from closedbook.sources.replay import Replay
+from closedbook.sources.replay import Replay, without_text
 from closedbook.training import tokenizing
 from closedbook.util import arrays, files
-from closedbook.util.errors import UserError
 
 
 def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
@@ -43,10 +42,3 @@ def _texts(source: Replay, rows: list[dict]) -> Iterator[str]:
     for row, text in source.rows():
         rows.append(row)
         yield text
-
-
-def without_text(path: Path) -> UserError:
-    return UserError(
-        f"params.yaml: corpora.replay.path: {path} holds no text, and corpora.replay.rate asks for some: "
-        'give a file with one row {"text": ...} per line, or corpora.replay.rate: 0'
-    )

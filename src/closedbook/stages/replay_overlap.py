@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 from closedbook import params
 from closedbook.generation.filters import question
-from closedbook.sources.replay import Replay
-from closedbook.stages.replay import without_text
+from closedbook.sources.replay import Replay, without_text
 from closedbook.util import files
 
 
