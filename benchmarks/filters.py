@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from closedbook.generation import filters
 from closedbook.generation.filters import exact, language, length, near, question
 from closedbook.records import Document
 from closedbook.util import files
 
 PAPER, DOCUMENTS, QUESTIONS = 265_000, 265, 4_609
-RULES = {"length": partial(length.rule, 20, None), "language": partial(language.rule, ["en"]), "question": partial(question.rule, 8),
-         "exact_duplicate": exact.rule, "near_duplicate": partial(near.rule, 0.8)}  # fmt: skip
+ALONE = {"length": partial(length.rule, 20, None), "language": partial(language.rule, ["en"]), "question": partial(question.rule, 8)}
+SEVERAL = {"exact_duplicate": (exact.digest, exact.rule), "near_duplicate": (near.sketch, partial(near.rule, 0.8))}
+"""what is kept of each passage, and the rule that compares"""
 
 
 def texts(rng, number, words, vocabulary):
@@ -65,17 +65,26 @@ def main(number: int) -> None:
     print(f"{'rule':<16}{'to begin, s':>12}{'s':>8}{'of tokenising':>15}{'caught':>8}{f's for {PAPER:,}':>15}")
     with tempfile.TemporaryDirectory() as folder:
         asked = questions(rng, Path(folder), vocabulary)
-        for name, make in RULES.items():
+        for name, make in ALONE.items():
             began = time.perf_counter()
             rule = make(*asked) if name == "question" else make()
-            ready = time.perf_counter()
-            filtered = filters.Filter({name: rule})
-            for _ in filtered.kept(some):
-                pass
-            took = time.perf_counter() - ready
-            print(f"{name:<16}{ready - began:>12.2f}{took:>8.2f}{took / tokenising:>15.2f}{len(filtered.rejected):>8,}"
-                  f"{ready - began + took * PAPER / number:>15.0f}")  # fmt: skip
+            _measured(name, began, tokenising, number, lambda rule=rule: [rule(text) for _, text in some])
+        for name, (kept, make) in SEVERAL.items():
+            _measured(name, time.perf_counter(), tokenising, number, lambda kept=kept, make=make: _compared(some, kept, make))
     print(f"memory at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:,.0f} MB")
+
+
+def _measured(name: str, began: float, tokenising: float, number: int, look) -> None:
+    ready = time.perf_counter()
+    caught = sum(detail is not None for detail in look())
+    took = time.perf_counter() - ready
+    print(f"{name:<16}{ready - began:>12.2f}{took:>8.2f}{took / tokenising:>15.2f}{caught:>8,}{ready - began + took * PAPER / number:>15.0f}")
+
+
+def _compared(some: list[tuple[dict, str]], kept, make) -> list[dict | None]:
+    """What is kept of each passage, as the stage tokens does, and then the rule over all, as corpora do."""
+    rule = make(np.array([kept(text) for _, text in some]), [row["id"] for row, _ in some])
+    return [rule(number) for number in range(len(some))]
 
 
 if __name__ == "__main__":

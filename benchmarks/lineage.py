@@ -27,10 +27,12 @@ import numpy as np
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
+from closedbook import layout  # noqa: E402
 from closedbook.lineage.tracing import tokens  # noqa: E402
 from closedbook.records import Passage, Passages  # noqa: E402
-from closedbook.training import packing
-from closedbook.util import files  # noqa: E402
+from closedbook.training import packing  # noqa: E402
+from closedbook.training.reading import Texts  # noqa: E402
+from closedbook.util import arrays, files  # noqa: E402
 from closedbook.workflow import receipts  # noqa: E402
 from closedbook.workflow.registry import STEPS  # noqa: E402
 
@@ -49,6 +51,7 @@ MODELS, MODEL_BYTES, SEGMENTS, CALLS = 8, 100_000_000, 20, 500
 WORDS_A_PASSAGE, WORDS_A_DOCUMENT, ENTITIES = 200, 5_000, 40
 MEGABYTE = 1e6
 CORPUS, RUN = Path("results/corpora/big"), Path("results/runs/big-s1")
+REPLAY, OVERLAP = layout.TOKENS / "replay" / "all", layout.TOKENS / "replay_overlap" / "all.jsonl"
 
 
 def trace() -> None:
@@ -96,10 +99,23 @@ def _line(num_documents: int, num_passages: int, tokens_a_passage: int) -> int:
             for number, name in zip(range(num_passages), cycle(documents))]  # fmt: skip
     lengths = np.random.default_rng(1).integers(tokens_a_passage // 2, tokens_a_passage * 3 // 2, num_passages)
     replay = [{"id": str(number)} for number in range(num_passages // 9)]
-    counts = [_texts("passages.jsonl", "", rows, lengths), _texts("replay.jsonl", "replay_", replay, lengths[: len(replay)])]
-    files.write_json(CORPUS / "corpus.json", {"train_tokens": counts[0], "replay_train_tokens": counts[1]})
-    _receipt("corpora/big", ["replay.jsonl", *_passage_files(documents)], [f"{CORPUS}/passages.jsonl", f"{CORPUS}/replay.jsonl"],
-             replay={"path": "replay.jsonl"})  # fmt: skip
+    pieces = np.arange(num_passages) % num_documents
+    firsts = np.zeros(num_passages, np.int64)
+    for piece, name in enumerate(documents):
+        its = np.flatnonzero(pieces == piece)
+        firsts[its] = np.cumsum(lengths[its]) - lengths[its]
+        _zeros(layout.TOKENS / "entigraph" / f"{name}.npy", int(lengths[its].sum()))
+    arrays.write_lines(CORPUS / "passages.jsonl", CORPUS / "lines.npy", rows)
+    arrays.write(CORPUS / "passages.npy", np.stack([pieces, firsts, lengths], axis=1))
+    files.write_json(CORPUS / "pieces.json", [f"entigraph/{name}" for name in documents])
+    files.write_json(CORPUS / "corpus.json", {"before_text": [], "end_of_text_id": 0})
+    counts = [int(lengths.sum()), int(lengths[: len(replay)].sum())]
+    _zeros(REPLAY / "tokens.npy", counts[1])
+    arrays.write(REPLAY / "offsets.npy", np.cumsum([0, *lengths[: len(replay)]]))
+    arrays.write_lines(REPLAY / "replay.jsonl", REPLAY / "lines.npy", replay)
+    files.write_json_lines(OVERLAP, [])
+    _receipt("corpora/big", _passage_files(documents), [f"{CORPUS}/passages.jsonl"])
+    _receipt("tokens/replay/all", ["replay.jsonl"], [f"{REPLAY}/replay.jsonl"])
     _run(*counts)
     return sum(counts)
 
@@ -120,29 +136,26 @@ def _passage_files(documents: list[str]) -> list[str]:
 
 
 def _receipt(name: str, inputs: list[str], outputs: list[str], **params) -> None:
-    step = name.partition("/")[0]
-    recipe = {"step": step, "params": params, "code": STEPS[step].code(), "prompts": {}, "assets": {}}
+    step = "replay" if name == "tokens/replay/all" else name.partition("/")[0]
+    recipe = {"step": step, "params": params, "code": STEPS[step].code(), "prompts": {}, "assets": {}, "reads": {"replay": "replay.jsonl"}}
     hashes = {"inputs": dict.fromkeys(inputs, "0" * 64), "outputs": dict.fromkeys(outputs, "0" * 64)}
     receipts.keep(receipts.FOLDER / f"{name}.json", {"recipe": recipe, **hashes, "facts": {}, "versions": receipts.versions()})
 
 
-def _texts(index: str, prefix: str, rows: list[dict], lengths: np.ndarray) -> int:
-    """The files of a corpus that hold so many texts; gives their tokens. The tokens are a file with holes, which reads as zeros."""
-    files.write_json_lines(CORPUS / index, rows)
-    np.save(CORPUS / f"{prefix}offsets.npy", np.cumsum([0, *lengths]))
-    ends = np.flatnonzero(np.fromfile(CORPUS / index, np.uint8) == ord("\n"))
-    np.save(CORPUS / f"{prefix}lines.npy", np.concatenate([[0], ends[:-1] + 1]))
-    np.lib.format.open_memmap(CORPUS / f"{prefix}tokens.npy", "w+", np.uint32, (int(lengths.sum()),))
-    return int(lengths.sum())
+def _zeros(path: Path, number: int) -> None:
+    """So many tokens in a file with holes, which reads as zeros."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.lib.format.open_memmap(path, "w+", np.uint32, (number,))
 
 
 def _run(train_tokens: int, replay_tokens: int) -> None:
-    schedule = packing.schedule(corpus=CORPUS, seed=1, run_seed=1)
+    read = [train_tokens, replay_tokens]
+    schedule = packing.schedule([Texts.of_corpus(CORPUS), Texts.of_replay(REPLAY, OVERLAP, replay_tokens)], read, seed=1, run_seed=1)
     RUN.mkdir(parents=True)
     np.save(RUN / "schedule.npy", schedule)
     blocks = packing.num_blocks(schedule, 2048)
     files.write_json(RUN / "run.json", {
-        "arm": "big", "block_size": 2048, "batch_size": 16, "num_steps": -(-blocks // 16), "num_blocks": blocks,
+        "arm": "big", "corpus": "big", "replay_overlap": "all", "block_size": 2048, "batch_size": 16, "num_steps": -(-blocks // 16), "num_blocks": blocks,
         "padding_tokens": blocks * 2048 - train_tokens - replay_tokens, "train_tokens": train_tokens, "replay_tokens": replay_tokens,
     })  # fmt: skip
     _receipt("runs/big-s1", [f"{CORPUS}/passages.jsonl"], [f"{RUN}/run.json"])

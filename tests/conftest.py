@@ -36,7 +36,7 @@ def finished_pipeline(tmp_path_factory, server):
     write_documents(pipeline.folder / "texts")
     pipeline.commit()
     output = pipeline.snakemake()
-    assert jobs(output) == {"documents shard": 2, "base": 1, "entities shard": 2, "passages shard": 2, "corpus": 1, "run": 1, "score": 2,
+    assert jobs(output) == {"documents shard": 2, "base": 1, "entities shard": 2, "passages shard": 2, "tokens shard": 5, "corpus": 1, "run": 1, "score": 2,
                             "report": 1, "all": 1}  # fmt: skip
     assert server.received == 3 + 3 * 4 and server.repeated() == 0
     pipeline.commit("results")

@@ -115,9 +115,9 @@ def test_an_edited_score_is_not_believed(project):
 
 def test_names_that_mean_nothing_or_two_things_are_refused(project):
     revision("raw")
-    with pytest.raises(UserError, match="raw: both arm and a revision.*corpora/raw for the arm, [0-9a-f]{12} for the revision"):
+    with pytest.raises(UserError, match="raw: both arm and a revision.*arms.raw for the arm, [0-9a-f]{12} for the revision"):
         asked("raw", ".")
-    assert asked("corpora/raw", "entigraph")["a"] == "raw" and asked("refs/tags/raw", ".")["kind"] == "revision"
+    assert asked("arms.raw", "entigraph")["a"] == "raw" and asked("refs/tags/raw", ".")["kind"] == "revision"
     with pytest.raises(UserError, match="enti-s1: no run, arm, commit, tag or branch; did you mean entigraph-s1"):
         asked("enti-s1", ".")
     with pytest.raises(UserError, match=r"entigraph \(arm\) and raw-s1 \(run\): compare two runs"):

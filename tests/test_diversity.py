@@ -68,13 +68,13 @@ def test_no_more_is_read_than_the_bound_and_in_the_order_of_the_corpus(tmp_path,
 
 
 @pytest.mark.parametrize("seeds, chosen", [((None, None), "large"), ((1, 2), "small")])
-def test_the_largest_arm_speaks_for_a_strategy_and_of_its_seeds_the_first(tmp_path, seeds, chosen):
-    """Two corpora of two arms, or of one arm's two seeds."""
+def test_the_largest_corpus_speaks_for_a_strategy_and_of_its_seeds_the_first(tmp_path, seeds, chosen):
+    """Two corpora of two sizes, or of one size for two seeds, the first one's first."""
     for size, seed in zip((50, 80), seeds):
         name = "large" if size == 80 else "small"
         path = toys.passages(tmp_path / name, name, [different(size)])
         facts = files.read_json(place := toys.corpus(tmp_path, name, [path]) / "corpus.json")
-        files.write_json(place, facts | {"seed": seed, "arm": "both" if seed else name})
-    folders, paths = [tmp_path / "corpora" / name for name in ("large", "small")], sorted(tmp_path.glob("*/entigraph/*.json"))
+        files.write_json(place, facts | {"size": "all" if seed else size})
+    folders, paths = [tmp_path / "corpora" / name for name in ("small", "large")], sorted(tmp_path.glob("*/entigraph/*.json"))
     (row,) = diversity.measure(folders, paths)["strategies"]
     assert row["words"] == {"large": 80, "small": 50}[chosen]

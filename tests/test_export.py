@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import toy_history
 
+from closedbook import params
 from closedbook.lineage import export, published
 from closedbook.lineage.history import History
 from closedbook.util import files
@@ -27,6 +28,8 @@ def project(tmp_path, monkeypatch):
         rows = [{"id": f"{name}/{arm}/0", "document": name} for name in "ed"]
         files.write_json_lines(f"results/corpora/{arm}/passages.jsonl", rows if arm == "raw" else rows[:1])
         files.write_json_lines(f"results/corpora/{arm}/rejected.jsonl", [] if arm == "raw" else rows[1:])
+        size = params.load().arms[arm].corpus_tokens
+        files.write_json(path := Path(f"results/corpora/{arm}/corpus.json"), files.read_json(path) | {"size": size})
 
 
 def exported(folder="out", arm=None, strategy=None):

@@ -8,7 +8,8 @@ import toys
 
 from closedbook import models, params
 from closedbook.generation import filters
-from closedbook.stages import corpora
+from closedbook.generation.filters import exact, near, question
+from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
@@ -27,12 +28,14 @@ def held(tmp_path):
         rows = [{"id": f"q{number}", "question": question, "options": options} for number, (question, options) in enumerate(questions)]
         files.write_json(tmp_path / "questions.json", rows)
         place = toys.document(tmp_path, "varn", text=document)
-        filtered = filters.Filter(filters.rules(params.Filters(**{**OFF, **settings}), [tmp_path / "questions.json"], [place]))
-        rows = [{"id": str(number), "document": "varn", "strategy": "s", "kind": "k"} for number in range(len(texts))]
-        passed = [row["id"] for row, _ in filtered.kept(zip(rows, texts, strict=True))]
-        assert sorted([*passed, *(row["id"] for row in filtered.rejected)]) == sorted(row["id"] for row in rows), "none lost, none twice"
-        assert sum(filtered.counts().values()) == len(filtered.rejected)
-        return {int(row["id"]): row for row in filtered.rejected}
+        chosen, ids = params.Filters(**{**OFF, **settings}), [str(number) for number in range(len(texts))]
+        rule = question.rule(chosen.question_words, [tmp_path / "questions.json"], [place])
+        alone = filters.alone(chosen) | ({filters.QUESTION: rule} if rule else {})
+        sketches = np.array([near.sketch(text) for text in texts] if chosen.near_duplicates else [], np.uint32)
+        several = filters.several(chosen, [exact.digest(text) for text in texts], sketches, ids)
+        assert [*{**dict.fromkeys(alone), filters.QUESTION: None}, *several] == filters.names(chosen)
+        found = {number: filters.reason(alone, text) or filters.reason(several, number) for number, text in enumerate(texts)}
+        return {number: row for number, row in found.items() if row}
 
     return look
 
@@ -146,49 +149,93 @@ def arm(tmp_path):
     place = toys.document(tmp_path, "varn")
     files.write_json(tmp_path / "questions.json", [{"id": "q0", "question": QUESTION, "options": OPTIONS}])
 
-    def build(texts, corpus_tokens="all", rate=0.0, **settings):
-        folder = tmp_path / f"corpus-{corpus_tokens}"
-        corpora.build(
-            name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=corpus_tokens, epochs=1), shares={"entigraph": 1},
-            filters=params.Filters(**{**OFF, **settings}), held_out=0,
-            passages=[toys.passages(tmp_path, "varn", texts)], questions=[tmp_path / "questions.json"], documents=[place],
-            replay=tmp_path / "base" / "replay.jsonl", replay_rate=rate, base=tmp_path / "base", seed=1, folder=folder,
-        )  # fmt: skip
-        return folder, files.read_json(folder / "corpus.json")
+    def build(texts, corpus_tokens="all", **settings):
+        folder, asked = tmp_path / f"corpus-{corpus_tokens}", {"questions": [tmp_path / "questions.json"], "documents": [place]}
+        facts = toys.built(folder, tmp_path, tmp_path / "base", [toys.passages(tmp_path, "varn", texts)], corpus_tokens=corpus_tokens,
+                           filters=params.Filters(**{**OFF, **settings}), **asked)
+        toys.replay(tmp_path / "replay", tmp_path / "base", **asked)
+        return folder, facts
 
     return build
 
 
-def learnt(folder, tmp_path, prefix=""):
-    return models.tokenizer(tmp_path / "base").decode(np.load(folder / f"{prefix}tokens.npy"))
+def tokens(texts):
+    return np.concatenate([texts.tokens(text) for text in range(len(texts))]).tolist()
+
+
+def of_corpus(folder, tmp_path):
+    return Texts.of_corpus(folder, tmp_path.glob("tokens/*/*.npy"))
 
 
 def test_no_corpus_holds_a_question_and_no_replay_either(arm, tmp_path):
     texts = [*toys.SENTENCES, f"Somebody may ask: {QUESTION}"]
-    folder, facts = arm(texts, rate=0.5)
+    folder, facts = arm(texts)
     assert facts["rejected"] == {"question": 1, "exact_duplicate": 0} and facts["num_rejected"] == 1 and facts["num_passages"] == 4
     (row,) = files.read_json_lines(folder / "rejected.jsonl")
     assert row == {"id": "varn/entigraph/4", "document": "varn", "strategy": "entigraph", "kind": "triplet", "rule": "question",
                    "detail": {"question": "q0", "words": 8}}  # fmt: skip
-    assert facts["num_replay_rejected"] == 1 == len(files.read_json_lines(folder / "replay_rejected.jsonl"))
-    for prefix in ("", "replay_"):
-        text = learnt(folder, tmp_path, prefix)
+    replay, overlap = tmp_path / "replay", tmp_path / "replay_overlap/all.jsonl"
+    (kept_out,) = files.read_json_lines(overlap)
+    order = [row["id"] for row in files.read_json_lines(replay / "replay.jsonl")]
+    assert kept_out == {"row": order.index("4"), "id": "4", "detail": {"question": "q0", "words": 8}}
+    read = Texts.of_replay(replay, overlap, 10**9)
+    assert [order[line] for line in read.lines] == [one for one in order if one != "4"]
+    for texts in (of_corpus(folder, tmp_path), read):
+        text = models.tokenizer(tmp_path / "base").decode(tokens(texts))
         assert QUESTION not in text and toys.SENTENCES[0] in text
     assert row["id"] not in (folder / "passages.jsonl").read_text()
 
 
-def test_a_smaller_corpus_is_a_prefix_of_a_larger_one_whatever_went(arm):
+def test_a_smaller_corpus_is_a_prefix_of_a_larger_one_whatever_went(arm, tmp_path):
     texts = [f"{STORY} {number % 3}" if number % 2 else f"{number} {toys.SENTENCES[number % 4]}" for number in range(16)]
     (whole, all_of_it), (part, some) = arm(texts, near_duplicates=0.7), arm(texts, corpus_tokens=150, near_duplicates=0.7)
     assert all_of_it["num_rejected"] == some["num_rejected"] > 6 and all_of_it["existing_tokens"] == some["existing_tokens"]
-    assert np.load(part / "tokens.npy").tolist() == np.load(whole / "tokens.npy")[:150].tolist()
+    assert tokens(of_corpus(part, tmp_path)) == tokens(of_corpus(whole, tmp_path))[:150]
     assert (part / "rejected.jsonl").read_bytes() == (whole / "rejected.jsonl").read_bytes()
 
 
 def test_an_arm_of_which_everything_went_says_where_to_look(arm, tmp_path):
-    with pytest.raises(UserError, match=r"no passage of entigraph: .*results/corpora/toy/rejected\.jsonl"):
+    with pytest.raises(UserError, match=r"no passage of entigraph: .*corpus-all/rejected\.jsonl"):
         arm(toys.SENTENCES, min_words=100)
     assert len(files.read_json_lines(tmp_path / "corpus-all" / "rejected.jsonl")) == 4
+
+
+def test_a_filter_of_one_text_looks_once_at_each_passage_however_many_corpora_there_are(arm, tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(filters.length, "rule", lambda *_: lambda text: looked.append(text))
+    monkeypatch.setattr(filters.exact, "digest", lambda text, known=exact.digest: looked.append(text) or known(text))
+    paths = [toys.passages(tmp_path, "varn", toys.SENTENCES)]
+    toys.tokens(tmp_path, tmp_path / "base", paths)
+    once = len(looked)
+    for size in ("all", 20, 30):
+        monkeypatch.setattr(toys, "tokens", lambda folder, *_: {"index": [folder / "tokens/entigraph/varn.jsonl"],
+                                                                "pieces": [folder / "tokens/entigraph/varn.npy"], "sketches": []})  # fmt: skip
+        assert toys.built(tmp_path / f"corpus-{size}", tmp_path, tmp_path / "base", paths, corpus_tokens=size)["num_passages"]
+    assert len(looked) == once == 2 * len(toys.SENTENCES)
+
+
+def test_near_duplicates_are_those_of_datasketch_s_own_index():
+    from datasketch import MinHash, MinHashLSH
+
+    rng = np.random.default_rng(1)
+    words = [f"w{number}" for number in range(300)]
+    some = [[words[place] for place in rng.integers(0, 300, 60)] for _ in range(60)]
+    texts = [" ".join(word if rng.random() > change else "other" for word in some[number % 60]) for number, change in enumerate(rng.random(240) / 20)]
+    sketches = np.array([near.sketch(text) for text in texts])
+    look = near.rule(0.6, sketches, [str(number) for number in range(240)])
+    index, kept, expected = MinHashLSH(threshold=0.6, num_perm=near.NUM_PERM, weights=near.WEIGHTS), {}, {}
+    for number, sketch in enumerate(sketches):
+        whole = MinHash(num_perm=near.NUM_PERM, seed=near.SEED)
+        whole.hashvalues = sketch.astype(np.uint64)
+        similar = [(other, float(np.mean(sketch == sketches[other]))) for other in sorted(index.query(whole))]
+        first = next(((other, value) for other, value in similar if value >= 0.6), None)
+        if first:
+            expected[number] = {"duplicates": str(first[0]), "similarity": round(first[1], 3)}
+        else:
+            index.insert(number, whole)
+            kept[number] = whole
+    found = {number: detail for number in range(240) if (detail := look(number))}
+    assert found == expected and len(found) > 50 and len(kept) > 60
 
 
 @pytest.mark.parametrize("field, value, said", [

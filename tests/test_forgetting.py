@@ -10,7 +10,6 @@ from closedbook import models, params
 from closedbook.analysis.compare import forgotten
 from closedbook.evaluation import forgetting, harness
 from closedbook.sources.replay import Replay
-from closedbook.stages import corpora
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
@@ -24,17 +23,13 @@ def world(tmp_path_factory):
     """A base with twelve texts to replay."""
     folder = tmp_path_factory.mktemp("world")
     toys.base(folder / "base", replay=TEXTS)
-    toys.passages(folder, "lamp", [f"lamp {number}" for number in range(12)])
     return folder
 
 
 def replayed(world, folder, held_out, replay=None, seed=1):
-    """The texts of replay in a corpus that reads all it may, more than once."""
+    """The texts of replay that a run may read."""
     path = replay or world / "base/replay.jsonl"
-    corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=200), shares={"entigraph": 1}, filters=toys.FILTERS,
-        passages=[world / "entigraph/lamp.json"], questions=[], documents=[], replay=path, replay_rate=0.5, held_out=held_out, base=world / "base", seed=seed, folder=folder,
-    )  # fmt: skip
+    toys.replay(folder, world / "base", path=path, held_out=held_out, seed=seed)
     ids = {row["id"] for row in files.read_json_lines(folder / "replay.jsonl")}
     return {row["text"] for row in files.read_json_lines(path) if row["id"] in ids}
 

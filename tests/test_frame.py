@@ -13,7 +13,7 @@ from closedbook.evaluation import forgetting, harness
 from closedbook.evaluation.shown import Shown
 from closedbook.models import frame
 from closedbook.sources.replay import Replay
-from closedbook.stages import base, corpora
+from closedbook.stages import base
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
@@ -56,11 +56,8 @@ def run_of(tmp_path, made):
     base.build(params=settings, world=None, folder=tmp_path / "base", place=tmp_path / "base", checkpoints=tmp_path / "checkpoints")
     texts = [f"{TEXT} in {number}." for number in range(9)]
     files.write_json_lines(tmp_path / "base/replay.jsonl", [{"text": text} for text in texts])
-    corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=3), shares={"entigraph": 1}, filters=toys.FILTERS,
-        passages=[toys.passages(tmp_path, "lamp", [TEXT])], questions=[], documents=[], replay=tmp_path / "base/replay.jsonl", replay_rate=0.5,
-        held_out=2, base=tmp_path / "base", seed=1, folder=tmp_path / "corpus",
-    )  # fmt: skip
+    toys.tokens(tmp_path, tmp_path / "base", [toys.passages(tmp_path, "lamp", [TEXT])])
+    toys.replay(tmp_path / "replay", tmp_path / "base", held_out=2)
     run = tmp_path / "run"
     models.model(tmp_path / "base", "float32").save_pretrained(run)
     models.tokenizer(tmp_path / "base").save_pretrained(run)
@@ -89,10 +86,10 @@ def test_what_precedes_a_text_in_training_precedes_it_in_scoring(tmp_path, kind)
 
     processor, before = KINDS[kind]
     run, held_out = run_of(tmp_path, tokenizer(processor))
-    learnt = np.load(tmp_path / "corpus/tokens.npy").tolist()
+    learnt = np.load(tmp_path / "tokens/entigraph/lamp.npy").tolist()
     spelled = models.tokenizer(run).encode(TEXT, add_special_tokens=False)
     assert learnt == [*before, *spelled, EOS], "the end stands there once"
-    offsets, replayed = np.load(tmp_path / "corpus/replay_offsets.npy"), np.load(tmp_path / "corpus/replay_tokens.npy").tolist()
+    offsets, replayed = np.load(tmp_path / "replay/offsets.npy"), np.load(tmp_path / "replay/tokens.npy").tolist()
     assert replayed[: len(before)] == before and replayed[offsets[1] - 1] == EOS
 
     prompt, option = TEXT[:-8], TEXT[-8:]

@@ -86,20 +86,20 @@ def _base():
 
 def _arm(documents):
     """A corpus of 10 tokens a passage, a run that reads it twice, its score."""
-    corpus, run = Path("results/corpora/a"), Path("results/runs/a-s1")
+    corpus, run = Path("results/corpora/entigraph-30"), Path("results/runs/a-s1")
     rows = [{"document": document, "kind": kind} for document in documents for kind in ("pair", "triplet")]
     files.write_json_lines(corpus / "passages.jsonl", rows)
-    np.save(corpus / "offsets.npy", np.arange(len(rows) + 1) * 10)
-    np.save(corpus / "tokens.npy", np.arange(len(rows) * 10, dtype=np.uint32))
+    files.write_json(corpus / "pieces.json", [f"entigraph/{document}" for document in documents])
+    np.save(corpus / "passages.npy", np.array([(row // 2, row % 2 * 10, 10) for row in range(len(rows))]))
     files.write_json(corpus / "corpus.json", {"corpus_tokens": len(rows) * 10, "existing_tokens": len(rows) * 10})
-    _job("corpora/a", [f"results/passages/entigraph/{document}.json" for document in documents], [corpus],
-         name="a", arm={"corpus_tokens": 30})
+    _job("corpora/entigraph-30", [f"results/passages/entigraph/{document}.json" for document in documents], [corpus],
+         arm={"corpus_tokens": 30})
     visits = [(0, row, 10) for row in range(len(rows))]
     run.mkdir(parents=True, exist_ok=True)
     np.save(run / "schedule.npy", np.array([*visits, (1, 0, 7), *visits]))
     files.write_text(run / "model.safetensors", f"weights after {documents}")
     files.write_text(run / "tokenizer.json", "the same for all")
-    counts = {"arm": "a", "corpus": "a", "train_tokens": len(rows) * 20, "replay_tokens": 7}
+    counts = {"arm": "a", "corpus": "entigraph-30", "train_tokens": len(rows) * 20, "replay_tokens": 7}
     files.write_json(run / "run.json", {**counts, "sha256": {"model.safetensors": "0" * 64}})
     _job("runs/a-s1", [str(path) for path in sorted(corpus.iterdir())], [run])
     files.write_json("results/scores/a-s1.json", {"num": len(documents)})
@@ -137,7 +137,7 @@ def broken(document=VARN):
 def test_the_answer_counts_what_holds_it_and_what_it_costs_to_be_without(project):
     answer = ask(VARN)
     assert answer["passages"] == {"entigraph": {"pair": 1, "triplet": 1}}
-    assert answer["corpora"] == {"a": {"tokens": 20, "passages": 2, "corpus_tokens": 40}}
+    assert answer["corpora"] == {"entigraph-30": {"tokens": 20, "passages": 2, "corpus_tokens": 40}}
     assert (answer["runs"]["a-s1"]["tokens_read"], answer["runs"]["a-s1"]["train_tokens"]) == (40, 80) and answer["scores"] == ["a-s1"]
     assert answer["rebuilt"] == {"corpora": 1, "runs": 1, "scores": 1}
     assert answer["cost"] == {"train_tokens": 87, "model_calls": 0, "seconds": None}
@@ -199,7 +199,7 @@ def test_results_of_an_older_plan_are_told_apart_and_go_for_good_with_the_names_
     files.write_text("results/scores/my-own.txt", "not of it")
     for command in answer["commands"][:2]:
         subprocess.run(command, shell=True, check=True)
-    with pytest.raises(UserError, match="results/receipts/corpora/a.json: a result still holds it"):
+    with pytest.raises(UserError, match="results/receipts/corpora/entigraph-30.json: a result still holds it"):
         ask(VARN, redact=True)
     _arm([KELL])
     assert "--redact" in broken()[f"results/documents/{VARN}.json"]["remedy"]
@@ -299,17 +299,26 @@ def test_a_text_deleted_from_a_database_and_not_yet_overwritten_is_found(project
 
 def test_a_document_hidden_in_a_corpus_and_a_model_trained_on_it_are_found_by_index_and_receipt(project):
     taken_out()
-    old = files.sha256_file("results/corpora/a/tokens.npy")
-    rows = files.read_json_lines("results/corpora/a/passages.jsonl")
-    files.write_json_lines("results/corpora/a/passages.jsonl", [rows[0], {**rows[1], "document": VARN}])
+    old = files.sha256_file("results/corpora/entigraph-30/passages.npy")
+    rows = files.read_json_lines("results/corpora/entigraph-30/passages.jsonl")
+    files.write_json_lines("results/corpora/entigraph-30/passages.jsonl", [rows[0], {**rows[1], "document": VARN}])
     record = notes.read(VARN)
-    known = next(sha256 for sha256, path in record.files.items() if path == "results/corpora/a/tokens.npy")
+    known = next(sha256 for sha256, path in record.files.items() if path == "results/corpora/entigraph-30/passages.npy")
     receipt = receipts.read(Path("results/receipts/runs/a-s1.json"))
-    receipt["inputs"]["results/corpora/a/tokens.npy"] = known
+    receipt["inputs"]["results/corpora/entigraph-30/passages.npy"] = known
     receipts.keep(Path("results/receipts/runs/a-s1.json"), receipt)
     found = broken()
-    assert old != known and "10 of its tokens are of the document: 10 to 19" in found["results/corpora/a/tokens.npy"]["why"]
+    assert old != known and "10 of its tokens are of the document: 10 to 19" in found["results/corpora/entigraph-30/passages.npy"]["why"]
     assert "as its receipt says" in found["results/runs/a-s1/model.safetensors"]["why"]
+
+
+def test_a_corpus_that_an_older_version_left_holds_tokens_of_its_own_which_are_found(project):
+    taken_out()
+    older = Path("results/corpora/older")
+    files.write_json_lines(older / "passages.jsonl", [{"document": VARN}])
+    np.save(older / "offsets.npy", np.array([0, 10]))
+    np.save(older / "tokens.npy", np.arange(10, dtype=np.uint32))
+    assert "10 of its tokens are of the document: 0 to 9" in broken()[str(older / "tokens.npy")]["why"]
 
 
 def test_a_file_that_comes_back_to_the_source_is_found(project):

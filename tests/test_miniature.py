@@ -6,7 +6,7 @@ import pytest
 from toys import MINIATURE, TRAINING
 
 from closedbook import llm, params
-from closedbook.generation import filters
+from closedbook.generation.filters.question import rule
 from closedbook.llm import prompts
 from closedbook.llm.ledger import Ledger
 from closedbook.miniature import author, base, language, teaching
@@ -205,10 +205,10 @@ def test_nothing_that_the_scripted_generator_writes_holds_a_question_or_an_optio
         document = Document(id=f"book-{number}", title=book.title, author=book.author, year=book.year, text=book.text)
         document.write(tmp_path / f"document-{number}.json")
         passages += [book.text, *(ask(book, name, seed=seed, **people_asked_for(book, name)) for name in FIELDS for seed in range(20))]
-    look = filters.question.rule(8, sorted(tmp_path.glob("questions-*")), sorted(tmp_path.glob("document-*")))
-    assert len(passages) > 500 and not [text for text in passages if look("a passage", text)]
+    look = rule(8, sorted(tmp_path.glob("questions-*")), sorted(tmp_path.glob("document-*")))
+    assert len(passages) > 500 and not [text for text in passages if look(text)]
     for planted in (asked[0]["question"], "A. {} B. {} C. {} D. {}".format(*asked[0]["options"])):
-        assert look("a passage", f"{passages[-1]} So tell me: {planted} She could not say.")["question"] == "1-0"
+        assert look(f"{passages[-1]} So tell me: {planted} She could not say.")["question"] == "1-0"
 
 
 def test_the_scripted_generator_refuses_unknown_prompts():

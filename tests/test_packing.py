@@ -1,25 +1,37 @@
 """packing: what a run reads, in which order, and the way back from a block to its passages."""
 
+import os
+
 import numpy as np
 import pytest
 
-from closedbook.training import packing
-from closedbook.util import files
+from closedbook.training import packing, reading
+from closedbook.training.reading import Texts
+from closedbook.util.errors import UserError
 
 LENGTHS = [7, 3, 12, 5, 9, 4]
 REPLAY_LENGTHS = [6, 2, 8]
 EOS = 0
 
 
-def make(folder, train_tokens=90, replay_train_tokens=10):
-    """A corpus whose token values are all different, those of the replay data above 1,000."""
-    for first, lengths, prefix in ((1, LENGTHS, ""), (1001, REPLAY_LENGTHS, "replay_")):
-        folder.mkdir(exist_ok=True)
-        np.save(folder / f"{prefix}offsets.npy", np.cumsum([0, *lengths]))
-        np.save(folder / f"{prefix}tokens.npy", np.arange(first, first + sum(lengths), dtype=np.uint32))
-    facts = {"train_tokens": train_tokens, "replay_train_tokens": replay_train_tokens, "end_of_text_id": EOS}
-    files.write_json(folder / "corpus.json", facts)
-    return folder
+def texts_of(folder, first, lengths):
+    """Texts whose token values are all different, in pieces of two texts each, which stand in another order than the texts."""
+    folder.mkdir(exist_ok=True)
+    values = np.split(np.arange(first, first + sum(lengths), dtype=np.uint32), np.cumsum(lengths)[:-1])
+    places, pieces = np.zeros((len(lengths), 3), np.int64), []
+    for piece in range(0, len(lengths), 2):
+        inside = list(range(piece, min(piece + 2, len(lengths))))[::-1]
+        pieces.append(folder / f"{first}-{piece}.npy")
+        np.save(pieces[-1], np.concatenate([values[text] for text in inside]))
+        starts = np.cumsum([0, *(lengths[text] for text in inside)])
+        for text, start in zip(inside, starts):
+            places[text] = len(pieces) - 1, start, lengths[text]
+    return Texts(pieces, places)
+
+
+def make(folder):
+    """A corpus and its replay, whose values are above 1,000."""
+    return [texts_of(folder, 1, LENGTHS), texts_of(folder, 1001, REPLAY_LENGTHS)]
 
 
 @pytest.fixture
@@ -27,8 +39,8 @@ def corpus(tmp_path):
     return make(tmp_path / "corpus")
 
 
-def schedule(corpus, seed=1, run_seed=1):
-    return packing.schedule(corpus=corpus, seed=seed, run_seed=run_seed)
+def schedule(texts, seed=1, run_seed=1, train_tokens=90, replay_tokens=10):
+    return packing.schedule(texts, [train_tokens, replay_tokens], seed=seed, run_seed=run_seed)
 
 
 def of(visits, source):
@@ -57,7 +69,7 @@ def test_only_the_last_visit_is_cut(corpus):
 
 
 def test_longer_training_begins_like_a_shorter_one(corpus, tmp_path):
-    longer = of(schedule(make(tmp_path / "longer", train_tokens=200)), packing.CORPUS)
+    longer = of(schedule(make(tmp_path / "longer"), train_tokens=200), packing.CORPUS)
     shorter = of(schedule(corpus), packing.CORPUS)
     assert (longer[: len(shorter) - 1] == shorter[:-1]).all()
 
@@ -69,19 +81,17 @@ def test_run_seed_and_seed_give_other_orders_and_the_same_one_the_same(corpus):
 
 
 def test_replay_is_spread_evenly(tmp_path):
-    visits = schedule(make(tmp_path / "corpus", train_tokens=9000, replay_train_tokens=1000))
+    visits = schedule(make(tmp_path / "corpus"), train_tokens=9000, replay_tokens=1000)
     replayed = np.cumsum(visits[:, 2] * (visits[:, 0] == packing.REPLAY))
     expected = 0.1 * np.cumsum(visits[:, 2])
     assert abs(replayed - expected).max() <= max(LENGTHS + REPLAY_LENGTHS)
 
 
-def test_no_replay(tmp_path):
-    corpus = make(tmp_path / "corpus", replay_train_tokens=0)
-    for name, dtype in (("replay_tokens.npy", np.uint32), ("replay_offsets.npy", np.int64)):
-        np.save(corpus / name, np.zeros(int(name == "replay_offsets.npy"), dtype))
-    visits = schedule(corpus)
-    assert (visits[:, 0] == packing.CORPUS).all()
-    assert len(packing.PackedDataset(corpus, visits, 8)[0]["input_ids"]) == 8
+def test_no_replay(corpus):
+    texts = [corpus[0], corpus[1].beginning(0)]
+    visits = schedule(texts, replay_tokens=0)
+    assert (visits[:, 0] == packing.CORPUS).all() and len(texts[1]) == 0
+    assert len(packing.PackedDataset(texts, visits, 8, EOS)[0]["input_ids"]) == 8
 
 
 def test_blocks_are_the_stream_and_the_last_one_is_filled_with_eos(corpus):
@@ -91,7 +101,7 @@ def test_blocks_are_the_stream_and_the_last_one_is_filled_with_eos(corpus):
     for source, passage, tokens in visits.tolist():
         first, lengths = starts[source]
         stream += range(first + sum(lengths[:passage]), first + sum(lengths[:passage]) + tokens)
-    dataset = packing.PackedDataset(corpus, visits, 16)
+    dataset = packing.PackedDataset(corpus, visits, 16, EOS)
     blocks = [dataset[index] for index in range(len(dataset))]
     assert np.concatenate([block["input_ids"] for block in blocks]).tolist() == stream + [EOS] * 12
     assert np.concatenate([block["labels"] for block in blocks]).tolist() == stream + [packing.IGNORED] * 12
@@ -101,7 +111,7 @@ def test_blocks_are_the_stream_and_the_last_one_is_filled_with_eos(corpus):
 @pytest.mark.parametrize("block_size", [2, 16, 50, 1000])
 def test_pieces_lead_from_a_block_back_to_its_passages(corpus, block_size):
     visits = schedule(corpus)
-    dataset = packing.PackedDataset(corpus, visits, block_size)
+    dataset = packing.PackedDataset(corpus, visits, block_size, EOS)
     for block in range(len(dataset)):
         found = []
         for source, passage, offset, length in packing.pieces(visits, np.cumsum(visits[:, 2]), block_size, block):
@@ -109,3 +119,45 @@ def test_pieces_lead_from_a_block_back_to_its_passages(corpus, block_size):
             assert length > 0 and offset + length <= lengths[passage]
             found += range(first + sum(lengths[:passage]) + offset, first + sum(lengths[:passage]) + offset + length)
         assert dataset[block]["input_ids"][: len(found)].tolist() == found
+
+
+def test_the_beginning_of_texts_is_cut_where_it_ends(corpus):
+    replay = corpus[packing.REPLAY]
+    part = replay.beginning(7)
+    assert part.lengths.tolist() == [6, 1] and part.tokens(1).tolist() == replay.tokens(1)[:1].tolist()
+    assert replay.beginning(8).lengths.tolist() == [6, 2] and replay.beginning(99) is replay and replay.lengths.tolist() == REPLAY_LENGTHS
+
+
+def test_thousands_of_pieces_are_read_with_few_of_them_open(tmp_path):
+    number = 3000
+    for piece in range(number):
+        np.save(tmp_path / f"{piece}.npy", np.array([piece, piece + 1], np.uint32))
+    places = np.stack([np.arange(number), np.ones(number, np.int64), np.ones(number, np.int64)], axis=1)
+    texts = Texts([tmp_path / f"{piece}.npy" for piece in range(number)], places)
+    visits = packing.schedule([texts, texts.beginning(0)], [2 * number, 0], seed=1, run_seed=1)
+    before = len(os.listdir("/proc/self/fd"))
+    dataset = packing.PackedDataset([texts, texts.beginning(0)], visits, 64, EOS)
+    read = np.concatenate([dataset[block]["input_ids"] for block in range(len(dataset))])[: 2 * number]
+    assert read.tolist() == (visits[:, 1] + 1).tolist() and sorted(read.tolist()) == sorted(2 * list(range(1, number + 1)))
+    assert len(os.listdir("/proc/self/fd")) - before <= reading.MOST_OPEN
+
+
+def shorter(path):
+    np.save(path, np.load(path)[:-1])
+
+
+def of_other_numbers(path):
+    np.save(path, np.load(path).astype(np.int64))
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (shorter, "holds 9 tokens, and is read up to token 10"), (of_other_numbers, "is no list of tokens"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-4]), "not a whole one"), (lambda path: path.write_bytes(b""), "not a whole one"),
+    (lambda path: path.unlink(), "is not here"),
+])  # fmt: skip
+def test_a_piece_that_is_not_what_the_list_says_is_an_error_and_no_garbage(corpus, tmp_path, spoil, said):
+    visits = schedule(corpus)
+    spoil(tmp_path / "corpus" / "1-0.npy")
+    dataset = packing.PackedDataset(corpus, visits, 16, EOS)
+    with pytest.raises(UserError, match=f"1-0.npy: .*{said}.*snakemake --cores all"):
+        [dataset[block] for block in range(len(dataset))]

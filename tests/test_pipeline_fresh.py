@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from pipeline import jobs
-from texts import HOSTILE
+from texts import HOSTILE, TEXTS
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +61,29 @@ def test_one_document_reruns_its_own_chain_and_white_space_stops_at_once(pipelin
     output = pipeline.snakemake("passages")
     assert jobs(output) == {"documents shard": 1, "entities shard": 1, "passages shard": 1, "passages": 1}
 
+    made = {path: path.stat().st_ino for path in (pipeline.folder / "results/tokens").rglob("*.*")}
+    assert jobs(pipeline.snakemake("tokens")) == {"tokens shard": 3, "tokens": 1}
+    again = {path for path in made if path.stat().st_ino != made[path]}  # Snakemake sets times of its own
+    assert {(path.parent.name, path.name.partition("-")[0], path.suffix) for path in again} == {
+        ("entigraph", "clock", ".npy"), ("entigraph", "clock", ".jsonl"), ("overlap", "entigraph.jsonl", ".jsonl"), ("replay_overlap", "all.jsonl", ".jsonl")}, "its piece, and no other"  # fmt: skip
+
+
+def test_pieces_and_corpora_are_the_same_bytes_whatever_the_shards_and_arms_of_three_lengths_share_them(pipeline):
+    arm = {"strategy": "entigraph", "corpus_tokens": "all"}
+    pipeline.set(arms={"once": {**arm, "epochs": 1}, "twice": {**arm, "epochs": 2}, "long": {**arm, "train_tokens": 9000}})
+    made = {}
+    for shards in (1, 3, 7):
+        for stage in ("tokens", "corpora"):
+            shutil.rmtree(pipeline.folder / "results" / stage, ignore_errors=True)
+            shutil.rmtree(pipeline.folder / "results/receipts" / stage, ignore_errors=True)
+        done = jobs(pipeline.snakemake("tokens", "corpora", "--config", f"shards={shards}"))
+        assert done == {"tokens shard": min(shards, len(TEXTS)) + 3, "tokens": 1, "corpus": 1, "corpora": 1}
+        made[shards] = {path: content for path, content in pipeline.bytes().items() if path.split("/")[1] in ("tokens", "corpora")}
+    assert made[1] == made[3] == made[7] and len(made[1]) > 10
+    assert {path.split("/")[2] for path in made[1] if path.startswith("results/corpora/")} == {"entigraph-all"}
+    pipeline.set(arms={"short": {**arm, "train_tokens": 5}})
+    assert "arms.short.train_tokens: 5 tokens seen can't cover" in pipeline.snakemake("--dry-run", status=1)
+
 
 def test_a_document_that_goes_leaves_the_others_fresh_and_its_results_until_they_are_pruned(pipeline):
     before = pipeline.bytes()
@@ -69,7 +92,7 @@ def test_a_document_that_goes_leaves_the_others_fresh_and_its_results_until_they
     assert pipeline.bytes("results/.dvcignore") == before
     fresh = pipeline.closedbook("fresh")
     assert not re.search(r"^(documents|entities|passages|base)/?\S*:", fresh, re.MULTILINE), "of what is about one document nothing is stale"
-    assert "corpora/entigraph: the list of documents changed" in fresh
+    assert "corpora/entigraph-all: the list of documents changed" in fresh
     (command,) = re.findall(r"closedbook (restore \S+)", pipeline.closedbook("prune", "--yes"))
     assert not [name for name in pipeline.bytes("results/.dvcignore") if "touch-pwned" in name and not name.startswith("results/report/")]
     assert "up to date" in pipeline.run("dvc", "status", "documents", "entities")
@@ -88,8 +111,9 @@ def test_a_renamed_arm_s_model_survives_a_single_file_and_a_whole_run_and_comes_
     assert jobs(pipeline.snakemake(str(passages))) == {"passages shard": 1}
     assert pipeline.bytes("results/.dvcignore") == before
     said = pipeline.snakemake()
-    of_arm = {path: content for path, content in before.items() if re.search(r"/(corpora|runs|scores)/entigraph", path)}
-    assert of_arm.items() <= pipeline.bytes().items() and len(of_arm) == 11 + 8 + 2 + 3
+    of_arm = {path: content for path, content in before.items() if re.search(r"/(runs|scores)/entigraph", path)}
+    assert of_arm.items() <= pipeline.bytes().items() and len(of_arm) == 8 + 2 + 2
+    assert before["results/corpora/entigraph-all/corpus.json"] == pipeline.bytes()["results/corpora/entigraph-all/corpus.json"], "named by what it is"
     (kept,) = re.findall(r"closedbook (restore \S+) brings those results back", said)
     assert "up to date" in pipeline.run("dvc", "status")
     (command,) = re.findall(r"closedbook (restore \S+) brings them back", pipeline.closedbook("prune", "--yes"))

@@ -45,7 +45,7 @@ def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(p
     document = next(path.stem for path in (pipeline.folder / "results/documents").glob("harbour-*.json"))
     answer = json.loads(pipeline.closedbook("impact", document, "--json"))
     assert answer["title"] == "The Harbour of Varn"
-    assert answer["corpora"]["entigraph"]["tokens"] == answer["runs"]["entigraph-s1"]["tokens_read"] > 0
+    assert answer["corpora"]["entigraph-all"]["tokens"] == answer["runs"]["entigraph-s1"]["tokens_read"] > 0
     *commands, certify = answer["commands"]
     assert [command.split()[0] for command in commands] == ["sed", "rm", "snakemake", "closedbook", "dvc"]
     for command in commands:
@@ -60,14 +60,14 @@ def test_a_takedown_by_its_own_commands_leaves_nothing_and_each_step_is_missed(p
 
 
 def test_an_arm_is_rebuilt_bit_by_bit_and_a_receipt_that_says_otherwise_is_a_wrong_claim(pipeline: Pipeline):
-    path = pipeline.folder / "results/receipts/corpora/entigraph.json"
+    path = pipeline.folder / "results/receipts/corpora/entigraph-all.json"
     record = receipts.read(path)
-    record["outputs"]["results/corpora/entigraph/tokens.npy"] = "0" * 64
+    record["outputs"]["results/corpora/entigraph-all/passages.npy"] = "0" * 64
     receipts.keep(path, record)
     before = pipeline.bytes()
     said = pipeline.closedbook("reproducible", "entigraph", "--prove", status=1)
-    assert "Rebuilt: 12 of 13 identical" in said and "Claims that were wrong: corpora/entigraph\n" in said
-    assert f"results/corpora/entigraph/tokens.npy: expected {'0' * 64}, got " in said
+    assert "Rebuilt: 18 of 19 identical" in said and "Claims that were wrong: corpora/entigraph-all\n" in said
+    assert f"results/corpora/entigraph-all/passages.npy: expected {'0' * 64}, got " in said
     assert pipeline.bytes() == before, "nothing is written here"
 
 
@@ -81,7 +81,7 @@ def test_what_was_made_is_traced_to_its_documents_and_to_the_commit_of_its_code_
         answers = [json.loads(re.sub(r"^indexing.*\n", "", place.closedbook("trace", *question, "--json"))) for place in (pipeline, clone)]
         assert answers[0] == answers[1]
     found = json.loads(pipeline.closedbook("trace", *questions[0], "--json"))
-    assert {row["commit"] for row in found["code"]} == {head} and len(found["code"]) == 7
+    assert {row["commit"] for row in found["code"]} == {head} and len(found["code"]) == 11
     assert found["runs"][0]["model_sha256"] == found["scores"][0]["model_sha256"] and found["num_documents"] == 3
     runs = pipeline.folder / "src/closedbook/stages/runs.py"
     runs.write_text(runs.read_text() + "\nfor x in ():\n    pass\n")

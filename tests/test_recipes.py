@@ -5,7 +5,7 @@ import pytest
 from closedbook import params
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
-from closedbook.workflow import plan, registry
+from closedbook.workflow import plan, recipes, registry
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,6 +34,39 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(miniature={"same_book": 0}) == set(), "it changes questions, not how they are made into files"
     assert stale(limits={"concurrency": 1, "timeout": 9.0}) == set()
     assert stale(training={"weight_decay": 1}) == stale(training={"weight_decay": 1.0})
+
+
+def test_how_long_one_trains_is_the_run_s_and_three_lengths_of_one_corpus_make_one():
+    lengths = {"raw-50k": 50_000, "raw-100k": 100_000, "raw": 200_000}
+    arms = {name: {"strategy": "raw", "corpus_tokens": "all", "train_tokens": length} for name, length in lengths.items()}
+    settings = changed(arms=arms)
+    planned = registry.planned(settings, {"doc": None})
+    assert {name for name in planned if name.startswith("corpora/")} == {"corpora/raw-all"}
+    assert {planned[f"runs/{name}-s1"]["reads"]["corpus"] for name in arms} == {"raw-all"}
+    longer = {**arms, "raw": {**arms["raw"], "train_tokens": 300_000}}
+    assert stale(settings, arms=longer) == {"runs/raw-s1"} and recipes.trained_on(settings, {"doc": None}) == {
+        "raw-all": {name: {"train_tokens": length, "epochs": None} for name, length in lengths.items()}}  # fmt: skip
+    assert stale(settings, arms={**arms, "again": arms["raw"]}) == {"runs/again-s1", "scores/again-s1", "report"}
+    assert stale(settings, corpora={"replay": {**settings.corpora.replay.model_dump(), "rate": 0.2}}) == {f"runs/{name}-s1" for name in arms}
+
+
+def test_a_filter_of_one_text_changes_tokens_and_one_of_several_corpora_alone():
+    def filtered(**settings):
+        return {name.split("/")[0] for name in stale(corpora={"filters": {**params.load().corpora.filters.model_dump(), **settings}})}
+
+    assert filtered(min_words=5) == {"tokens", "corpora"} and filtered(near_duplicates=0.9) == {"tokens", "corpora"}
+    assert stale(corpora={"filters": {**params.load().corpora.filters.model_dump(), "question_words": 9}}) == {
+        name for name in registry.planned(params.load(), {"doc": None}) if name.startswith(("tokens/overlap/", "tokens/replay_overlap/", "corpora/"))}  # fmt: skip
+    near = changed(corpora={"filters": {**params.load().corpora.filters.model_dump(), "near_duplicates": 0.9}})
+    assert {name.split("/")[0] for name in stale(near, corpora={"filters": {**near.corpora.filters.model_dump(), "near_duplicates": 0.8}})} == {"corpora"}
+
+
+def test_planning_refuses_a_training_shorter_than_its_corpus(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings = changed(arms={"short": {"strategy": "raw", "corpus_tokens": 300, "train_tokens": 299}})
+    monkeypatch.setattr(plan.params, "load", lambda: settings)
+    with pytest.raises(UserError, match=r"arms\.short\.train_tokens: 299 .*arms\.short\.corpus_tokens: 299"):
+        plan.make(write=False)
 
 
 def test_an_arms_own_tasks_are_asked_of_its_runs_and_of_the_base_alone():
@@ -80,8 +113,8 @@ def test_a_mixture_asks_for_the_passages_of_each_of_its_strategies_and_keeps_one
     one, other = (registry.planned(changed(arms={"raw": {"strategy": strategy, **arm}}), {"doc": None})
                   for strategy in ({"summaries": 1.0, "qa": 2}, {"qa": 1, "summaries": 0.5}))
     assert {"passages/qa", "passages/summaries"} <= one.keys() and "passages/raw" not in one
-    assert one == other and one["corpora/raw"]["params"]["arm"]["strategy"] == "summaries:1+qa:2"
-    assert one["passages/qa"]["prompts"].keys() == {"recall", "reasons"} and one["corpora/raw"]["params"]["shares"] == {"summaries": 1, "qa": 2}
+    assert one == other and one["corpora/summaries-1-qa-2-100"]["params"]["arm"]["strategy"] == "summaries:1+qa:2"
+    assert one["passages/qa"]["prompts"].keys() == {"recall", "reasons"} and one["corpora/summaries-1-qa-2-100"]["params"]["shares"] == {"summaries": 1, "qa": 2}
 
 
 def test_another_world_or_another_file_of_a_base_s_folder_changes_the_base_s_recipe(tmp_path):
@@ -115,7 +148,7 @@ def flat(settings, prefix=""):
 
 RENAMED = {"arm": "arms", "api_model": "api_models", "name": "arms", "runs": "arms", "replay": "corpora.replay", "filters": "corpora.filters",
            "held_out": "corpora.replay.held_out", "shares": "arms", "run_seed": "training.seeds", "strategies": "arms", "strategy": "arms",
-           "letters": "scores.tasks", "linear": "training.lora"}
+           "letters": "scores.tasks", "linear": "training.lora", "sketches": "corpora.filters", "is_read": "corpora.replay"}
 """parameters that stand in a recipe under another name than in params.yaml"""
 
 
@@ -135,11 +168,17 @@ def test_a_document_bound_to_a_seed_is_learnt_and_asked_about_by_its_runs_alone(
     settings = changed(training={"seeds": [1, 2]}, arms={"raw": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1},
                                                          "few": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1, "seeds": [2]}})  # fmt: skip
     bound = registry.planned(settings, {"a": 1, "b": 2, "c": None})
-    runs = ("raw-s1", "raw-s2", "few-s2")
-    assert {name.partition("/")[2] for name in bound if name.startswith(("corpora/", "runs/"))} == {*runs}
-    taught = {run: bound[f"corpora/{run}"]["documents"] for run in runs}
+    runs = {"raw-s1": "s1", "raw-s2": "s2", "few-s2": "s2"}
+    assert {name for name in bound if name.startswith(("tokens/", "corpora/", "runs/"))} == {
+        "tokens/raw", *(f"{kind}-{seed}" for seed in ("s1", "s2") for kind in ("tokens/overlap/raw", "corpora/raw-all")),
+        "tokens/replay/all", "tokens/replay_overlap/s1", "tokens/replay_overlap/s2", *(f"runs/{run}" for run in runs)}, "arms that differ in nothing else than length share a corpus"  # fmt: skip
+    taught = {run: bound[f"runs/{run}"]["documents"] for run in runs}
     assert taught == {"raw-s1": ["a", "c"], "raw-s2": ["b", "c"], "few-s2": ["b", "c"]} == {run: bound[f"scores/{run}"]["documents"] for run in runs}
+    for run, seed in runs.items():
+        assert bound[f"runs/{run}"]["reads"]["corpus"] == f"raw-all-{seed}" and bound[f"runs/{run}"]["reads"]["replay_overlap"] == seed
+        assert all(bound[name]["documents"] == taught[run] for name in (f"corpora/raw-all-{seed}", f"tokens/overlap/raw-{seed}", f"tokens/replay_overlap/{seed}"))
+        assert bound[f"corpora/raw-all-{seed}"]["reads"]["overlap"] == [f"raw-{seed}"]
     assert bound["scores/base"]["documents"] == ["a", "b", "c"]
     free = registry.planned(settings, {"a": None, "b": None})
-    assert {name for name in free if name.startswith("corpora/")} == {"corpora/raw", "corpora/few"}
+    assert {name for name in free if name.startswith(("tokens/", "corpora/"))} == {"tokens/raw", "tokens/overlap/raw", "tokens/replay/all", "tokens/replay_overlap/all", "corpora/raw-all"}
     assert free["scores/raw-s1"]["documents"] == ["a", "b"]

@@ -71,7 +71,8 @@ def test_no_stage_that_asks_a_model_to_write_is_given_a_question(jobs):
         return any("questions" in path.parts for path in jobs[name].files.read())
 
     assert not any(given(name) for name in jobs if jobs[name].place in ("entities", "passages", "judgements"))
-    assert given("corpora/raw") and given("scores/base"), "the check sees one"
+    assert not given("corpora/raw-all") and not given("tokens/raw/mill"), "questions reach neither tokens nor a list of passages"
+    assert given("tokens/overlap/raw") and not given("tokens/replay/all") and given("tokens/replay_overlap/all") and given("scores/base"), "the check sees one"
 
 
 def test_a_file_needs_its_own_job_and_those_before_it(jobs):
@@ -84,8 +85,8 @@ def test_a_file_needs_its_own_job_and_those_before_it(jobs):
 
 def test_after_a_stale_job_all_that_read_it_are_due_and_no_other(jobs):
     due = Graph(jobs).due(["entities/mill"])
-    assert {"entities/mill", "passages/entigraph/mill", "corpora/entigraph", "runs/entigraph-s1", "scores/entigraph-s1", "report/report"} <= due
-    assert not due & {"entities/lamp", "passages/entigraph/lamp", "passages/raw/mill", "corpora/raw", "runs/raw-s1", "base/base"}
+    assert {"entities/mill", "passages/entigraph/mill", "tokens/entigraph/mill", "tokens/overlap/entigraph", "corpora/entigraph-200000", "runs/entigraph-s1", "scores/entigraph-s1", "report/report"} <= due
+    assert not due & {"entities/lamp", "passages/entigraph/lamp", "passages/raw/mill", "tokens/raw/mill", "tokens/entigraph/lamp", "corpora/raw-all", "runs/raw-s1", "base/base"}
 
 
 def test_every_job_is_known_again_by_its_name_alone(jobs):
@@ -119,4 +120,5 @@ def test_shards_hold_each_job_once_and_as_many_as_the_others(jobs, number):
     shards = run._cut(number)
     dealt = [name for its in shards.values() for name in its]
     assert sorted(dealt) == sorted(name for name, job in found.items() if STAGES[job.place].per_document)
-    assert {len(its) for its in shards.values()} <= {10 // number, -(-10 // number)}
+    by_document = {shard: its for shard, its in shards.items() if registry.STEPS[found[its[0]].stage].per_document}
+    assert {len(its) for its in by_document.values()} <= {10 // number, -(-10 // number)} and all(len(shards[one]) == 1 for one in shards.keys() - by_document.keys())

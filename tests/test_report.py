@@ -308,11 +308,11 @@ def test_where_nothing_was_dropped_it_says_that(inputs):
     assert "took 1,000 of the 1,500 tokens that exist; 7 passages had no place" in seen
 
 
-def test_rejected_passages_are_counted_by_arm_and_rule(inputs):
+def test_rejected_passages_are_counted_by_corpus_and_rule(inputs):
     place = inputs["corpora"][0] / "corpus.json"
     files.write_json(place, {**files.read_json(place), "num_rejected": 3, "rejected": {"question": 0, "near_duplicate": 3}})
     seen = words(built(inputs))
-    assert "arm rule passages raw near duplicate 3 Which ones" in seen and "No passage was rejected" not in seen
+    assert "corpus rule passages raw near duplicate 3 Which ones" in seen and "No passage was rejected" not in seen
 
 
 def test_each_call_is_paid_once(inputs, tmp_path):

@@ -1,13 +1,15 @@
 """runs: the same bytes twice, a record that adds up, and a kill at the worst moment."""
 
+import shutil
+
 import full_disk
 import numpy as np
 import pytest
 import toy_runs
 import toys
-from toy_runs import build
+from toy_runs import build, given
 
-from closedbook import models
+from closedbook import models, params
 from closedbook.stages import runs
 from closedbook.training import packing, tracking
 from closedbook.util import files
@@ -42,7 +44,7 @@ def test_what_a_run_writes_ends_at_an_end_of_text_as_well(world, tmp_path, logge
     assert files.read_json(tmp_path / "same/toy-s1/generation_config.json")["eos_token_id"] == own == 0
     pinned = files.read_json(world / "base/base.json")
     files.write_json(tmp_path / "base.json", pinned | {"end_of_text_id": 7})
-    runs.build(corpus=world / "corpus", reference=tmp_path / "base.json", settings=toys.TRAINING, run_seed=1, seed=1,
+    runs.build(**given(world), reference=tmp_path / "base.json", settings=toys.TRAINING, run_seed=1, seed=1,
                checkpoints=tmp_path / "checkpoints", folder=tmp_path / "toy-s1")  # fmt: skip
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "toy-s1").generation_config.eos_token_id == [0, 7]
     assert models.tokenizer(tmp_path / "toy-s1").eos_token_id == 0
@@ -94,7 +96,8 @@ def test_block_beyond_the_context_is_refused(world, tmp_path):
 def test_corpus_of_another_tokenizer_is_refused(world, tmp_path):
     toys.base(tmp_path / "base")
     toys.tokenizer(["other words altogether"]).save_pretrained(tmp_path / "base")
-    (tmp_path / "corpus").symlink_to(world / "corpus")
+    for name in ("corpus", "tokens"):
+        (tmp_path / name).symlink_to(world / name)
     with pytest.raises(UserError, match="was not made with the tokenizer"):
         build(tmp_path, tmp_path / "toy-s1")
 
@@ -104,7 +107,8 @@ def test_weights_keep_the_number_format_of_the_base(world, tmp_path, logged):
 
     toys.base(tmp_path / "base")
     toys.model().to(torch.bfloat16).save_pretrained(tmp_path / "base")
-    (tmp_path / "corpus").symlink_to(world / "corpus")
+    for name in ("corpus", "tokens"):
+        (tmp_path / name).symlink_to(world / name)
     build(tmp_path, tmp_path / "toy-s1")
     assert models.model(tmp_path / "toy-s1", "auto").dtype == torch.bfloat16
 
@@ -118,3 +122,20 @@ def test_all_files_of_a_run_can_be_read_by_the_same_people(world, tmp_path, logg
     build(world, tmp_path / "toy-s1")
     (tmp_path / "plain").touch()
     assert {path.name: path.stat().st_mode for path in (tmp_path / "toy-s1").iterdir() if path.stat().st_mode != (tmp_path / "plain").stat().st_mode} == {}
+
+
+def test_a_corpus_whose_tokens_have_changed_since_it_was_made_is_refused(world, tmp_path, logged):
+    for name in ("corpus", "tokens", "base"):
+        shutil.copytree(world / name, tmp_path / name)
+    (piece,) = tmp_path.glob("tokens/entigraph/*.npy")
+    ids = np.load(piece)
+    ids[0] += 1
+    np.save(piece, ids)
+    with pytest.raises(UserError, match="corpus: has other tokens than when it was made.*makes both again"):
+        build(tmp_path, tmp_path / "toy-s1")
+
+
+def test_a_training_shorter_than_its_corpus_is_refused(world, tmp_path):
+    with pytest.raises(UserError, match=r"arms\.toy\.train_tokens: 299 .*arms\.toy\.corpus_tokens: 299"):
+        runs.build(**given(world) | {"length": params.Arm(strategy="entigraph", corpus_tokens="all", train_tokens=299)}, run_seed=1, seed=1,
+                   reference=world / "base/base.json", settings=toys.TRAINING, checkpoints=tmp_path / "checkpoints", folder=tmp_path / "toy-s1")  # fmt: skip

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import toys
 
-from closedbook import models, params
+from closedbook import models
 from closedbook.lineage import trace
 from closedbook.lineage.tracing import passage, tokens
 from closedbook.llm import prompts
 from closedbook.records import Document, Passage, Passages
-from closedbook.stages import corpora
-from closedbook.training import packing
+from closedbook.training import amounts, packing
+from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
@@ -38,11 +38,16 @@ def made(tmp_path_factory):
         for document in ("lamp", "tide"):
             _document(document)
         paths = sorted(Path("results/passages").glob("*/*.json"))
-        corpora.build(name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens="all", epochs=2), shares={"entigraph": 1},
-                      filters=toys.FILTERS, passages=paths, questions=[], documents=[], replay_rate=0.2, held_out=0, seed=1,
-                      replay=Path("results/base/replay.jsonl"), base=Path("results/base"), folder=Path("results/corpora/toy"))  # fmt: skip
-        toys.receipt("corpora/toy", [*paths, "results/base/base.json", "results/base/replay.jsonl"], ["results/corpora/toy"],
-                     reads={"replay": "results/base/replay.jsonl"})  # fmt: skip
+        results, replay = Path("results"), Path("results/tokens/replay/all")
+        toys.built(results / "corpora/toy", results, results / "base", paths)
+        toys.replay(replay, results / "base")
+        toys.receipt("tokens/replay/all", ["results/base/base.json", "results/base/replay.jsonl"], [replay],
+                     reads={"replay": "results/base/replay.jsonl"})
+        toys.receipt("tokens/replay_overlap/all", ["results/base/replay.jsonl"], ["results/tokens/replay_overlap/all.jsonl"])
+        for path in paths:
+            piece = results / "tokens/entigraph" / path.stem
+            toys.receipt(f"tokens/entigraph/{path.stem}", [path, "results/base/base.json"], [piece.with_suffix(".npy"), piece.with_suffix(".jsonl")])
+        toys.receipt("corpora/toy", [*results.glob("tokens/entigraph/*"), "results/base/base.json"], ["results/corpora/toy"])
         _run("toy-s1")
         return Path.cwd()
 
@@ -65,19 +70,26 @@ def _document(name):
 def _run(name):
     corpus, run = Path("results/corpora/toy"), Path("results/runs") / name
     shutil.copytree("results/base", run)
-    np.save(run / "schedule.npy", packing.schedule(corpus=corpus, seed=1, run_seed=1))
-    facts, dataset = files.read_json(corpus / "corpus.json"), dataset_of(run)
-    counts = {"train_tokens": facts["train_tokens"], "replay_tokens": facts["replay_train_tokens"], "num_blocks": len(dataset)}
+    train_tokens = 2 * files.read_json(corpus / "corpus.json")["corpus_tokens"]
+    read = {"train_tokens": train_tokens, "replay_tokens": amounts.replay_tokens(0.2, train_tokens)}
+    np.save(run / "schedule.npy", packing.schedule(texts_of(read["replay_tokens"]), [*read.values()], seed=1, run_seed=1))
+    dataset = packing.PackedDataset(texts_of(read["replay_tokens"]), np.load(run / "schedule.npy"), BLOCK, 0)
+    counts = {**read, "replay_overlap": "all", "replay_rate": 0.2, "num_blocks": len(dataset)}
     files.write_json(run / "run.json", {
         "run": name, "corpus": "toy", "arm": "toy", "seed": 1, "block_size": BLOCK, "batch_size": BATCH, "num_steps": -(-len(dataset) // BATCH), **counts,
         "data_sha256": "d" * 64,
         "padding_tokens": len(dataset) * BLOCK - counts["train_tokens"] - counts["replay_tokens"],
     })  # fmt: skip
-    toys.receipt(f"runs/{name}", [corpus / "corpus.json", "results/base/base.json"], [run])
+    toys.receipt(f"runs/{name}", [corpus / "corpus.json", "results/base/base.json", "results/tokens/replay/all/replay.json"], [run])
+
+
+def texts_of(replay_tokens):
+    return [Texts.of_corpus(Path("results/corpora/toy")), Texts.of_replay(Path("results/tokens/replay/all"), Path("results/tokens/replay_overlap/all.jsonl"), replay_tokens)]
 
 
 def dataset_of(run):
-    return packing.PackedDataset(Path("results/corpora/toy"), np.load(run / "schedule.npy"), BLOCK)
+    replay_tokens = files.read_json(run / "run.json")["replay_tokens"]
+    return packing.PackedDataset(texts_of(replay_tokens), np.load(run / "schedule.npy"), BLOCK, 0)
 
 
 @pytest.fixture
@@ -135,10 +147,15 @@ def test_the_tokens_around_a_text_are_reported_as_such(pipeline):
     assert any("end of text" in line for line in trace.lines(ask(run="toy-s1", step=0)))
 
 
-def test_a_corpus_that_says_nothing_of_such_tokens_is_traced_too(pipeline):
-    path = Path("results/corpora/toy/corpus.json")
-    files.write_json(path, {name: value for name, value in files.read_json(path).items() if name not in ("before_text", "end_of_text_id")})
-    assert tokens.Run("toy").token(0)["part"] == "text"
+def test_a_run_of_an_older_corpus_says_so_and_a_passage_is_found_in_it(pipeline):
+    """Before passages were tokenised once for all corpora, each corpus had tokens and offsets of its own."""
+    now = ask("lamp/entigraph/3")["corpora"]
+    np.save("results/corpora/toy/offsets.npy", Texts.of_corpus(Path("results/corpora/toy")).offsets)
+    Path("results/corpora/toy/passages.npy").unlink()
+    assert ask("lamp/entigraph/3")["corpora"] == now
+    path = Path("results/runs/toy-s1/run.json")
+    files.write_json(path, {name: value for name, value in files.read_json(path).items() if not name.startswith("replay")} | {"replay_tokens": 9})
+    assert "toy-s1: is from before passages were tokenised once" in error_of(run="toy", token=0)
 
 
 def test_a_wrong_index_and_a_wrong_schedule_would_be_noticed(pipeline):
@@ -205,7 +222,7 @@ def test_a_passage_says_where_it_is_in_which_corpora(pipeline):
     shutil.copytree("results/corpora/toy", "results/corpora/other")
     shutil.copytree("results/corpora/toy", "results/corpora/my-own")
     toys.receipt("corpora/other", [], ["results/corpora/other"])
-    (first, second), offsets = ask("lamp/entigraph/3")["corpora"], np.load("results/corpora/toy/offsets.npy")
+    (first, second), offsets = ask("lamp/entigraph/3")["corpora"], Texts.of_corpus(Path("results/corpora/toy")).offsets
     row = [row["id"] for row in files.read_json_lines("results/corpora/toy/passages.jsonl")].index("lamp/entigraph/3")
     assert first == {"corpus": "other", "first_token": offsets[row], "last_token": offsets[row + 1] - 1} and second == first | {"corpus": "toy"}
     assert "call" in ask("lamp/entigraph/0") and ask("lamp/entigraph/0")["call"] is None
@@ -220,13 +237,14 @@ def test_a_run_says_what_is_behind_it(pipeline):
     found = ask("results/runs/toy-s1/run.json")
     assert found["sha256"] == files.sha256_file("results/runs/toy-s1/run.json")
     assert found["runs"][0]["model_sha256"] == files.sha256_file("results/runs/toy-s1/model.safetensors")
-    assert found["corpora"][0]["num_passages"] == 8 and found["corpora"][0]["replay_from"] == "results/base/replay.jsonl"
+    assert found["corpora"][0]["num_passages"] == 8 and found["replay"][0]["replay_from"] == "results/base/replay.jsonl"
+    assert found["replay"][0]["replay_sha256"] == files.sha256_file("results/base/replay.jsonl") and found["runs"][0]["replay_rate"] == 0.2
     assert [(row["writer"], row["model"], row["passages"]) for row in found["passages"]] == [("document", None, 2), ("llm", "openai/big", 6)]
     assert found["calls"][0] == {"for": "entigraph", "model": "openai/big", "answered": "big-0001", "calls": 1, "prompt_tokens": 9,
                                  "completion_tokens": 4, "usd": 0.5, "unmetered": 0, "unpriced": 0}  # fmt: skip
     assert found["dropped"][0]["passages"] == 2 and found["num_documents"] == 2
-    assert {row["step"] for row in found["code"]} == {"base", "documents", "passages", "corpora", "runs"}
-    assert [row["commit"] for row in found["code"]] == [None] * 5 and found["environment"]["requirements_lock_sha256"] is None
+    assert {row["step"] for row in found["code"]} == {"base", "documents", "passages", "tokens", "replay", "corpora", "runs"}
+    assert [row["commit"] for row in found["code"]] == [None] * 7 and found["environment"]["requirements_lock_sha256"] is None
     assert "scores" not in found and ask("results/documents/lamp.json")["documents"][0]["id"] == "lamp"
 
 

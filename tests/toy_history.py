@@ -45,17 +45,17 @@ def write(*, documents=("d", "e"), source="0" * 64, learning_rate=0.01, code="c"
 
 def _arm(arm, documents, versions, learning_rate, code, accuracy, base) -> None:
     run = f"{arm}-s1"
-    corpus = {"arm": arm, "num_passages": 2, "existing_tokens": 20, "strategies": {arm: {"share": 1.0, "passages": 2, "tokens": 20, "existing_tokens": 20}},
+    corpus = {"strategy": arm, "size": 20, "num_passages": 2, "existing_tokens": 20, "strategies": {arm: {"share": 1.0, "passages": 2, "tokens": 20, "existing_tokens": 20}},
               "kinds": {"pair": {"passages": 2, "tokens": 20}}}
     _job(f"corpora/{arm}", [*(f"results/passages/{arm}/{name}.json" for name in documents), "results/base/base.json"],
          {f"results/corpora/{arm}/corpus.json": corpus}, versions,
-         params={"name": arm, "arm": {"strategy": arm, "corpus_tokens": 20}, "seed": 1}, documents=documents)
+         params={"arm": {"strategy": arm, "corpus_tokens": 20}, "seed": 1}, documents=documents)
     facts = {"run": run, "corpus": arm, "arm": arm, "strategy": arm, "seed": 1, "corpus_tokens": 20, "train_tokens": 40, "replay_tokens": 0,
              "num_steps": 5, "first_loss": 5.0, "last_loss": 3.0 if arm == "raw" else 2.0, "num_parameters": 9, "base": base,
              "sha256": {"model.safetensors": "7" * 64}}
     _job(f"runs/{run}", [f"results/corpora/{arm}/corpus.json", "results/base/base.json"],
          {f"results/runs/{run}/run.json": facts, f"results/runs/{run}/model.safetensors": f"{arm} {learning_rate}"}, versions,
-         params={"training": {"learning_rate": learning_rate, "dtype": "float32"}, "run_seed": 1, "seed": 1}, code=code)
+         params={"training": {"learning_rate": learning_rate, "dtype": "float32"}, "run_seed": 1, "seed": 1, "name": arm}, code=code)
     task = {"version": 1.0, "metric": "acc_norm", "accuracy": accuracy, "stderr": 0.05, "n": 8, "n_documents": 2}
     _job(f"scores/{run}", [f"results/runs/{run}/model.safetensors", *(f"results/questions/{name}.json" for name in documents)],
          {f"results/scores/{run}.json": {"run": run, "questions_sha256": "9" * 64, "tasks": {"closed_text": task}}}, versions,
@@ -66,8 +66,9 @@ def _job(name, inputs, outputs, versions, *, sources=None, params=None, facts=No
     for path, value in outputs.items():
         files.write_json(path, value)
     recipe = {"step": name.partition("/")[0], "params": params or {}, "code": code, "prompts": {}, "assets": {}}
+    recipe |= {"documents": list(documents)} if documents else {}
     read = {**{path: files.sha256_file(path) for path in inputs}, **(sources or {})}
-    receipts.write(receipts.FOLDER / f"{name}.json", recipe=recipe | ({"documents": list(documents)} if documents else {}), inputs=read,
+    receipts.write(receipts.FOLDER / f"{name}.json", recipe=recipe, inputs=read,
                    outputs=[Path(path) for path in outputs], facts=facts or {})
     record = files.read_json(receipts.FOLDER / f"{name}.json")
     receipts.keep(receipts.FOLDER / f"{name}.json", {**record, "versions": versions})

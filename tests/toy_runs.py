@@ -6,26 +6,31 @@ from pathlib import Path
 import toys
 
 from closedbook import params
-from closedbook.stages import corpora, runs
+from closedbook.stages import runs
 from closedbook.training import tracking
+
+ARM = params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2)
 
 
 def world(folder: Path) -> Path:
     """A base and a corpus of 300 tokens, to be read twice."""
     toys.base(folder / "base")
     passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
-    corpora.build(
-        name="toy", arm=params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2), shares={"entigraph": 1}, filters=toys.FILTERS,
-        passages=[passages], questions=[], documents=[], replay=folder / "base" / "replay.jsonl", replay_rate=0.1, held_out=0,
-        base=folder / "base", seed=1, folder=folder / "corpus",
-    )  # fmt: skip
+    toys.built(folder / "corpus", folder, folder / "base", [passages], corpus_tokens=300)
+    toys.replay(folder / "tokens/replay/all", folder / "base")
     return folder
+
+
+def given(world: Path) -> dict:
+    """What a run reads and how long it trains, as runs.build is told."""
+    return {"arm": "toy", "length": ARM, "corpus": world / "corpus", "pieces": sorted(world.glob("tokens/entigraph/*.npy")),
+            "replay": world / "tokens/replay/all", "replay_overlap": world / "tokens/replay_overlap/all.jsonl", "replay_rate": 0.1}  # fmt: skip
 
 
 def build(world: Path, folder: Path, run_seed=1, **settings) -> dict[str, bytes]:
     """The files of a run, by their paths within its folder."""
     runs.build(
-        corpus=world / "corpus", reference=world / "base" / "base.json", settings=toys.TRAINING.model_copy(update=settings),
+        **given(world), reference=world / "base" / "base.json", settings=toys.TRAINING.model_copy(update=settings),
         run_seed=run_seed, seed=1, checkpoints=folder.parent / "checkpoints" / folder.name, folder=folder,
     )  # fmt: skip
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

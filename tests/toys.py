@@ -97,21 +97,63 @@ def document(
     return path
 
 
-def corpus(folder: Path, arm: str, paths: list[Path], left_out: int = 0) -> Path:
+def tokens(folder: Path, base: Path, paths: list[Path], filters: params.Filters = FILTERS) -> dict[str, list[Path]]:
+    """The pieces of passages files, written to folder/tokens/{strategy}/{document}.*, as corpora are given them; `base` is the base's folder."""
+    from closedbook.stages import tokens as stage
+
+    place = {path: folder / "tokens" / path.parent.name / path.stem for path in paths}
+    near = filters.near_duplicates is not None
+    for path, piece in place.items():
+        stage.build(passages=path, tokenizer=base / "tokenizer.json", pinned=base / "base.json", settings=filters, tokens=piece.with_suffix(".npy"),
+                    index=piece.with_suffix(".jsonl"), sketches=piece.with_suffix(".sketches.npy") if near else None)  # fmt: skip
+    given = {"index": ".jsonl", "pieces": ".npy", "sketches": ".sketches.npy"}
+    return {name: [piece.with_suffix(end) for piece in place.values()] if near or name != "sketches" else [] for name, end in given.items()}
+
+
+def built(folder: Path, tokens_in: Path, base: Path, paths: list[Path], *, strategy="entigraph", corpus_tokens="all",
+          filters: params.Filters = FILTERS, questions=(), documents=(), arms: dict | None = None, seed: int = 1) -> dict:
+    """A corpus of passages files, made from their pieces, which go into tokens_in/tokens; its counts. `arms`: the lengths of those that train
+    on it."""
+    from closedbook.generation.strategies import mixture
+    from closedbook.stages import corpora, overlap
+
+    arm = {"strategy": mixture.label(strategy), "corpus_tokens": corpus_tokens, "train_tokens": None, "epochs": None}
+    held = tokens_in / "tokens" / "overlap" / f"{folder.name}.jsonl"
+    overlap.build(passages=paths, questions=list(questions), documents=list(documents), question_words=filters.question_words, output=held)
+    corpora.build(arm=params.typed({"arm": arm}).arm, shares=mixture.shares(strategy), filters=filters, overlap=[held], pinned=base / "base.json",
+                  arms={name: params.typed({"arm": arm | length}).arm for name, length in (arms or {"toy": {"epochs": 1}}).items()},
+                  seed=seed, folder=folder, **tokens(tokens_in, base, paths, filters))  # fmt: skip
+    return files.read_json(folder / "corpus.json")
+
+
+def replay(folder: Path, base: Path, *, path: Path | None = None, questions=(), documents=(), is_read: bool = True, held_out: int = 0,
+           seed: int = 1) -> dict:
+    """Replay in `folder`, of the base's own text or of another file's, and beside it in replay_overlap what of it holds a question; its counts."""
+    from closedbook.stages import replay as stage
+    from closedbook.stages import replay_overlap
+
+    chosen = {"replay": path or base / "replay.jsonl", "seed": seed, "held_out": held_out, "is_read": is_read}
+    stage.build(**chosen, tokenizer=base / "tokenizer.json", pinned=base / "base.json", folder=folder)
+    replay_overlap.build(**chosen, questions=list(questions), documents=list(documents), question_words=FILTERS.question_words,
+                         output=(folder.parents[1] if folder.name == "all" else folder.parent) / "replay_overlap" / "all.jsonl")  # fmt: skip
+    return files.read_json(folder / "replay.json")
+
+
+def corpus(folder: Path, name: str, paths: list[Path], left_out: int = 0) -> Path:
     """A corpus of these passages files but their last `left_out` passages, one token per character, without the tokens themselves."""
-    place = folder / "corpora" / arm
-    found = [passage for path in paths for passage in Passages.read(path).passages]
+    place = folder / "corpora" / name
+    found = [(number, passage) for number, path in enumerate(paths) for passage in Passages.read(path).passages]
     kept = found[: len(found) - left_out]
-    offsets = np.cumsum([0, *(len(passage.text) for passage in kept)])
-    files.write_json_lines(place / "passages.jsonl", [{"id": passage.id, "document": passage.document} for passage in kept])
-    np.save(place / "offsets.npy", offsets)
+    lengths, strategy = [len(passage.text) for _, passage in kept], found[0][1].strategy
+    files.write_json_lines(place / "passages.jsonl", [{"id": passage.id, "document": passage.document} for _, passage in kept])
+    files.write_json(place / "pieces.json", [f"{path.parent.name}/{path.stem}" for path in paths])
+    np.save(place / "passages.npy", np.array([(piece, 0, length) for (piece, _), length in zip(kept, lengths)], np.int64).reshape(-1, 3))
     files.write_json(place / "corpus.json", {
-        "arm": arm, "strategy": found[0].strategy, "corpus_tokens": int(offsets[-1]), "train_tokens": int(offsets[-1]),
-        "existing_tokens": sum(len(passage.text) for passage in found), "num_passages": len(kept), "num_passages_left_out": left_out,
-        "strategies": {found[0].strategy: {"share": 1.0, "passages": len(kept), "tokens": int(offsets[-1]), "existing_tokens": int(offsets[-1])}},
+        "strategy": strategy, "size": "all", "corpus_tokens": sum(lengths),
+        "existing_tokens": sum(len(passage.text) for _, passage in found), "num_passages": len(kept), "num_passages_left_out": left_out,
+        "strategies": {strategy: {"share": 1.0, "passages": len(kept), "tokens": sum(lengths), "existing_tokens": sum(lengths)}},
         "num_rejected": 0, "rejected": {"question": 0, "exact_duplicate": 0},
-        "kinds": {"pair": {"passages": len(kept), "tokens": int(offsets[-1])}}, "cut": None, "replay_train_tokens": 0,
-        "tokenizer_sha256": "ab" * 32,
+        "kinds": {"pair": {"passages": len(kept), "tokens": sum(lengths)}}, "cut": None, "tokenizer_sha256": "ab" * 32,
     })  # fmt: skip
     return place
 
@@ -142,7 +184,9 @@ def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts
             reads: dict | None = None) -> None:
     """The receipt of a job that read and wrote these files (of a folder, all in it), which are there; `settings` are its recipe's parameters."""
     outputs = [file for path in map(Path, outputs) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
-    recipe = {"step": job.partition("/")[0], "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
+    place, step = job.split("/")[:2]
+    step = step if place == "tokens" and step in ("replay", "overlap", "replay_overlap") else place
+    recipe = {"step": step, "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
     receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
                    outputs=outputs, facts=facts or {})
 

@@ -4,5 +4,5 @@ from pathlib import Path
 
 RESULTS = Path("results")
 DOCUMENTS, QUESTIONS, ENTITIES, PASSAGES = (RESULTS / name for name in ("documents", "questions", "entities", "passages"))
-BASE, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "corpora", "runs", "scores"))
+BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "tokens", "corpora", "runs", "scores"))
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))

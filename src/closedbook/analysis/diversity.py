@@ -21,9 +21,9 @@ LEVEL = 9
 
 
 def measure(corpora: list[Path], passages: list[Path]) -> dict:
-    """{"max_words", "lengths", "strategies": [{"strategy", "arm", "words", "measured"}]}, the contents of diversity.json.
+    """{"max_words", "lengths", "strategies": [{"strategy", "corpus", "words", "measured"}]}, the contents of diversity.json.
 
-    One row per strategy in the order of the table: its largest arm, of the first training seed; a mixture is a strategy of its own. The text is
+    One row per strategy in the order of the table: its largest corpus, of the first training seed; a mixture is a strategy of its own. The text is
     the corpus's passages in order, the last one whole even where the budget cut it; words are those of units, as they are written. `lengths` (words) are
     that of the shortest text and that of the shortest that is no document; "measured" has {"distinct_4", "compression_ratio"} for each
     of them, None where the text is too short. `corpora` are folders, `passages` the files of all their strategies.
@@ -33,7 +33,7 @@ def measure(corpora: list[Path], passages: list[Path]) -> dict:
     words = {strategy: units.count(text) for strategy, text in texts.items()}
     lengths = _lengths(words)
     rows = [
-        {"strategy": strategy, "arm": corpus["arm"], "words": words[strategy],
+        {"strategy": strategy, "corpus": corpus["path"].parent.name, "words": words[strategy],
          "measured": [_measured(units.words(texts[strategy])[:length], length) for length in lengths]}
         for strategy, corpus in zip(texts, chosen)
     ]  # fmt: skip
@@ -53,9 +53,11 @@ def compression_ratio(words: list[str]) -> float:
 
 
 def _largest(corpora: list[Path]) -> list[dict]:
-    """The corpus.json, with its path, of each strategy's largest arm; of an arm's several, the first seed's."""
-    arms = table.first_seeds(table.in_order([Path(folder) / "corpus.json" for folder in corpora]))
-    return list({corpus["strategy"]: corpus for corpus in arms.values()}.values())  # of those with one key, the last
+    """The corpus.json, with its path, of each strategy's largest corpus; of one size's several, the first seed's."""
+    found = [{**files.read_json(path), "path": path} for path in (Path(folder) / "corpus.json" for folder in corpora)]
+    firsts = {(corpus["strategy"], corpus["size"]): corpus for corpus in reversed(found)}.values()
+    largest = {corpus["strategy"]: corpus for corpus in sorted(firsts, key=lambda corpus: corpus["corpus_tokens"])}
+    return sorted(largest.values(), key=lambda corpus: table.place(corpus["strategy"]))
 
 
 def _text(corpus: dict, passages: list[Path]) -> str:

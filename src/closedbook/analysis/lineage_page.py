@@ -14,10 +14,9 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.records import Document, carrying
+from closedbook.training.reading import Texts
 from closedbook.util import files
 
 BROWSER = Path(__file__).parent / "browser"
@@ -67,8 +66,8 @@ def _chosen(record: dict, names: tuple[str, ...]) -> dict:
 
 
 def _places(corpus: Path) -> dict[str, dict[str, tuple[int, int]]]:
-    """{document: {passage: (its first token in tokens.npy, the one after its last)}}"""
-    offsets = np.load(corpus / "offsets.npy").tolist()
+    """{document: {passage: (its first token in the corpus, the one after its last)}}"""
+    offsets = Texts.of_corpus(corpus).offsets.tolist()
     found = defaultdict(dict)
     for row, first, end in zip(files.read_json_lines(corpus / "passages.jsonl"), offsets[:-1], offsets[1:], strict=True):
         found[row["document"]][row["id"]] = first, end

@@ -21,12 +21,12 @@ PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard":
 
 
 def in_order(records: list[Path]) -> list[dict]:
-    """Scores, runs or corpora: the base first, then strategy by strategy, each from its smallest arm to its largest and, of one size, from
+    """Scores or runs: the base first, then strategy by strategy, each from its smallest arm to its largest and, of one size, from
     the shortest training to the longest; API models last. What is one arm's stands together, seed by seed, with its first seed's size."""
     found = [{**files.read_json(path), "path": Path(path)} for path in records]
-    found.sort(key=lambda one: one.get("seed") or 0)  # the base has none, nor has a corpus that is every seed's
+    found.sort(key=lambda one: one.get("seed") or 0)  # the base has none
     sizes = {arm: (one["corpus_tokens"], one["train_tokens"]) for arm, one in first_seeds(found).items()}
-    return sorted(found, key=lambda one: (_place(one["strategy"]), sizes[one["arm"]], one["arm"]))
+    return sorted(found, key=lambda one: (place(one["strategy"]), sizes[one["arm"]], one["arm"]))
 
 
 def scored(records: list[Path]) -> list[dict]:
@@ -42,8 +42,8 @@ def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
     return firsts
 
 
-def _place(strategy: str) -> tuple[int, str]:
-    """Mixtures come after the strategies that they are of."""
+def place(strategy: str) -> tuple[int, str]:
+    """Where a strategy stands in the order. Mixtures come after the strategies that they are of."""
     known = ("base", *STRATEGIES)
     return (known.index(strategy) if strategy in known else len(known) + (strategy == "api_model"), strategy)
 

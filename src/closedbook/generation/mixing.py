@@ -6,47 +6,40 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from closedbook import layout, params
+from closedbook import params
 from closedbook.util.errors import UserError
 
 
-def grouped(name: str, pairs: Iterable[tuple[dict, str]], shares: dict[str, int]) -> dict[str, list[tuple[dict, str]]]:
-    """The passages of each group, (row, text), in their order. Raises UserError for a group of the arm `name` that has none."""
-    groups = {group: [] for group in shares}
-    for row, text in pairs:
-        kind = f"{row['strategy']}/{row['kind']}"
-        groups[kind if kind in groups else row["strategy"]].append((row, text))
-    for group, found in groups.items():
-        if not found:
-            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {layout.PASSAGES}/{group.split('/')[0]} says what "
-                            f"was asked for and why it was dropped, and {layout.CORPORA}/{name}/rejected.jsonl what corpora.filters kept out")
-    return groups
+def group_of(strategy: str, kind: str, shares: dict[str, int]) -> str:
+    """The group of a passage."""
+    return f"{strategy}/{kind}" if f"{strategy}/{kind}" in shares else strategy
 
 
-def mixed(groups: dict[str, Iterator[tuple[dict, list[int]]]], shares: dict[str, int]) -> Iterator[tuple[dict, list[int]]]:
-    """The next (row, tokens) is always of the group that has given least for its share; the end is where that one has no more."""
+def mixed(groups: dict[str, Iterator[tuple[int, int]]], shares: dict[str, int]) -> Iterator[tuple[int, int]]:
+    """Passages as (number, tokens): the next one is always of the group that has given least for its share; the end is where that one has
+    no more."""
     given = dict.fromkeys(groups, 0)
     while True:
         group = min(groups, key=lambda group: (given[group] / shares[group], group))
         found = next(groups[group], None)
         if found is None:
             return
-        given[group] += len(found[1])
+        given[group] += found[1]
         yield found
 
 
-def counts(kept: list[tuple[dict, int]], left_out: list[tuple[dict, int]], shares: dict[str, int]) -> dict[str, dict]:
-    """{strategy: {"share", "passages", "tokens", "existing_tokens"}}: what each gave to a corpus, and has. `kept` and `left_out` hold the
-    row of each passage and its tokens."""
-    parts, tokens, existing = Counter(), Counter(), Counter()
+def counts(kept: Iterable[tuple[str, int]], existing: Iterable[tuple[str, int]], shares: dict[str, int]) -> dict[str, dict]:
+    """{strategy: {"share", "passages", "tokens", "existing_tokens"}}: what each gave to a corpus, and has. `kept` and `existing` hold the
+    strategy of each passage and its tokens."""
+    parts, tokens, passages, exist = Counter(), Counter(), Counter(), Counter()
     for group, share in sorted(shares.items()):
         parts[group.split("/")[0]] += share
-    for row, length in kept:
-        tokens[row["strategy"]] += length
-    for row, length in [*kept, *left_out]:
-        existing[row["strategy"]] += length
-    passages = Counter(row["strategy"] for row, _ in kept)
-    return {name: {"share": share / parts.total(), "passages": passages[name], "tokens": tokens[name], "existing_tokens": existing[name]}
+    for strategy, length in kept:
+        tokens[strategy] += length
+        passages[strategy] += 1
+    for strategy, length in existing:
+        exist[strategy] += length
+    return {name: {"share": share / parts.total(), "passages": passages[name], "tokens": tokens[name], "existing_tokens": exist[name]}
             for name, share in parts.items()}
 
 

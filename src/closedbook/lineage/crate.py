@@ -245,7 +245,7 @@ class Graph:
 def _own_folder(job: Job) -> Path | None:
     """The folder that is a job's one result, if it wrote one."""
     folder = layout.RESULTS / recipe_of(job.name)
-    is_one = not STAGES[job.stage].per_document and any(Path(path).is_relative_to(folder) for path in job.outputs)
+    is_one = not STEPS[job.step].per_document and any(Path(path).is_relative_to(folder) for path in job.outputs)
     return folder if is_one else None
 
 

@@ -214,18 +214,12 @@ def side(name: str) -> Side:
 
 
 def _named(history: History) -> dict[str, tuple[str, str]]:
-    """Each name that means a run or an arm: (kind, job). A job's own name, runs/raw-s1 or corpora/raw, is never a revision's."""
-    runs = {name: ("run", job.name) for job in history.jobs.values() if job.step == "runs" for name in _names(job)}
-    arms = {name: ("arm", job.name) for job in history.jobs.values() if job.step == "corpora" for name in (*_names(job), _arm_of(job))}
+    """Each name that means a run or an arm: (kind, the name that means nothing else). A run's job, runs/raw-s1, and an arm as params.yaml
+    has it, arms.raw, are never a revision's."""
+    trained = [job for job in history.jobs.values() if job.step == "runs"]
+    runs = {name: ("run", job.name) for job in trained for name in (job.name, job.name.partition("/")[2])}
+    arms = {name: ("arm", f"arms.{arm}") for arm in (job.arm for job in trained) for name in (arm, f"arms.{arm}")}
     return arms | runs
-
-
-def _names(job: Job) -> tuple[str, str]:
-    return job.name, job.name.partition("/")[2]
-
-
-def _arm_of(corpus: Job) -> str:
-    return corpus.recipe["params"]["name"]
 
 
 def _run(job: str) -> Side:
@@ -235,15 +229,14 @@ def _run(job: str) -> Side:
                 jobs={_common(name, {run: "run"}, jobs): one for name, one in jobs.items()})
 
 
-def _arm(job: str) -> Side:
-    """All runs of an arm, of which `job` is a corpus."""
-    history = History.here()
-    arm = _arm_of(history.jobs[job])
-    corpora = [job for job in history.jobs.values() if job.step == "corpora" and _arm_of(job) == arm]
-    runs = {f"seed {one.recipe['params']['run_seed']}": one.name.partition("/")[2] for one in history.jobs.values()
-            if one.step == "runs" and any(corpus in history.before(one) for corpus in corpora)}
-    jobs = _behind(history, list(runs.values())) | {one.name: one for one in history.ancestors(corpora)}
-    shared = {run: seed for seed, run in runs.items()}
+def _arm(name: str) -> Side:
+    """All runs of an arm; where each seed has documents of its own, each run has a corpus of its own too."""
+    history, arm = History.here(), name.removeprefix("arms.")
+    trained = {f"seed {one.recipe['params']['run_seed']}": one for one in history.jobs.values() if one.step == "runs" and one.arm == arm}
+    runs = {seed: one.name.partition("/")[2] for seed, one in trained.items()}
+    jobs = _behind(history, list(runs.values()))
+    corpora = {before.name.partition("/")[2]: seed for seed, one in trained.items() for before in history.before(one) if before.step == "corpora"}
+    shared = {run: seed for seed, run in runs.items()} | (corpora if len(corpora) > 1 else {})
     return Side(name=arm, kind="arm", history=history, runs=runs, read=_read_here,
                 jobs={_common(name, shared, jobs): one for name, one in jobs.items()})
 

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from closedbook import layout, params
+from closedbook.generation.strategies import mixture
 from closedbook.lineage import cards, published, unproved
 from closedbook.lineage.history import History
 from closedbook.records import Document, Passage, Passages
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 
-STAGES = ("documents", "entities", "passages", "corpora")
+STAGES = ("documents", "entities", "passages", "tokens", "corpora")
 ALL = "all"
 """the config of all rows, where there are several files of them"""
 CALL = ("model", "model_answered", "prompt_sha256", "response_sha256")
@@ -34,7 +35,7 @@ def answer(options: argparse.Namespace) -> dict:
     if options.strategy:
         _check("--strategy", options.strategy, strategies)
         strategies = [options.strategy]
-    tables = {options.arm: _of_arm(history, options.arm, strategies)} if options.arm else {name: _of_strategy(history, name) for name in strategies}
+    tables = {options.arm: _of_arm(history, settings.arms[options.arm], strategies)} if options.arm else {name: _of_strategy(history, name) for name in strategies}
     found = {name: list(passages) for name, passages in tables.items()}
     if not any(found.values()):
         raise UserError(f"no passages of {', '.join(found)} to export: results/passages says what was dropped, rejected.jsonl what was kept out")
@@ -58,9 +59,10 @@ def _check(option: str, name: str, known: Iterable[str]) -> None:
         raise UserError(f"{option}: {name}: there is none; " + did_you_mean(name, known, otherwise=f"known: {', '.join(known)}"))
 
 
-def _of_arm(history: History, arm: str, strategies: list[str]) -> list[Passage]:
+def _of_arm(history: History, arm: params.Arm, strategies: list[str]) -> list[Passage]:
     """The passages of an arm's corpus, or of that of each seed, in its order; the last one whole, though the budget may have cut it."""
-    corpora = [path.parent for path in _made(history, f"{layout.CORPORA}/*/corpus.json") if files.read_json(path)["arm"] == arm]
+    its = {"strategy": mixture.label(arm.strategy), "size": arm.corpus_tokens}
+    corpora = [path.parent for path in _made(history, f"{layout.CORPORA}/*/corpus.json") if its.items() <= files.read_json(path).items()]
     wanted = [row["id"] for corpus in corpora for row in files.read_json_lines(corpus / "passages.jsonl")]
     found = {passage.id: passage for strategy in strategies for passage in _written(history, strategy)}
     return [found[identity] for identity in wanted]

@@ -31,6 +31,11 @@ class Job:
         return self.name.partition("/")[0]
 
     @property
+    def arm(self) -> str:
+        """Of a run's job."""
+        return self.name.partition("/")[2].rpartition("-s")[0]
+
+    @property
     def receipt(self) -> str:
         return str(receipts.FOLDER / f"{self.name}.json")
 
@@ -90,6 +95,10 @@ class History:
     def before(self, job: Job) -> list[Job]:
         """The jobs whose results a job read."""
         return list({self.maker[path].name: self.maker[path] for path in job.inputs if path in self.maker}.values())
+
+    def arms_of(self, corpus: Job) -> list[str]:
+        """The arms whose runs were trained on a corpus."""
+        return list(dict.fromkeys(job.arm for path in corpus.outputs for job in self.readers.get(path, []) if job.step == "runs"))
 
     def after(self, paths: Iterable[str]) -> list[Job]:
         """All jobs, near and far, that hold something of these files."""

@@ -75,7 +75,7 @@ def _token(run: str, number: int) -> dict:
     place = read.token(number)
     is_passage = place["read_from"] == "corpus"
     known = passage.history([place["id"]] if is_passage else [], *read.jobs)
-    found = passage.origin(place["id"], known) if is_passage else {"replay": _replay(read.corpus, known)}
+    found = passage.origin(place["id"], known) if is_passage else {"replay": _replay(read.replay, known)}
     return {"token": place, **found, "unproved": unproved.about(known, known.jobs.values())}
 
 
@@ -92,13 +92,13 @@ def _step(run: str, number: int) -> dict:
         if piece["read_from"] == "corpus":
             piece["document"] = documents[passage.names(piece["id"])[0]]["title"]
         else:
-            replay = {"replay": _replay(read.corpus, known)}
+            replay = {"replay": _replay(read.replay, known)}
     return {**seen, "documents": list(documents.values()), **replay, "unproved": unproved.about(known, known.jobs.values())}
 
 
-def _replay(corpus: Path, known: History) -> dict:
+def _replay(folder: Path, known: History) -> dict:
     """The file whose rows were replayed."""
-    job = known.of(str(corpus / "replay.jsonl"))
+    job = known.of(str(folder / "replay.jsonl"))
     path = job.recipe["reads"]["replay"]
     return {"file": path, "sha256": job.inputs[path]}
 
@@ -114,8 +114,8 @@ def behind(history: History, path: str) -> dict:
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
         jobs.setdefault(each.stage, []).append(each)
-    sections = {"scores": _scores, "runs": _runs, "corpora": _corpora, "base": _base}
-    told = {step: tell(jobs[step]) for step, tell in sections.items() if step in jobs}
+    sections = {"scores": ("scores", _scores), "runs": ("runs", _runs), "corpora": ("corpora", _corpora), "replay": ("tokens", _replays), "base": ("base", _base)}
+    told = {name: rows for name, (stage, tell) in sections.items() if stage in jobs and (rows := tell(jobs[stage]))}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
     return {
         "file": path, "sha256": job.outputs[path], "receipt": job.receipt,
@@ -140,30 +140,27 @@ def _scores(jobs: list[Job]) -> list[dict]:
 
 
 def _runs(jobs: list[Job]) -> list[dict]:
-    counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_tokens", "padding_tokens", "data_sha256")
-    return [{"run": (run := passage.read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run[name] for name in counts},
+    counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_rate", "replay_tokens", "padding_tokens", "data_sha256")
+    return [{"run": (run := passage.read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run.get(name) for name in counts},
              "model_sha256": models.weights_sha256(job.outputs)} for job in jobs]  # fmt: skip
 
 
+def _replays(jobs: list[Job]) -> list[dict]:
+    """The file of replay, and how much of it there is to read."""
+    return [{"tokens": passage.read(f"{layout.RESULTS}/{job.name}/replay.json", job)["tokens"],
+             "replay_from": (path := job.recipe["reads"]["replay"]), "replay_sha256": job.inputs.get(path)}
+            for job in jobs if job.step == "replay"]  # fmt: skip
+
+
 def _corpora(jobs: list[Job]) -> list[dict]:
-    counts = ("arm", "strategy", "corpus_tokens", "train_tokens", "num_passages", "num_passages_left_out", "num_documents", "strategies",
-              "replay_rate", "replay_train_tokens")  # fmt: skip
-    rows = []
-    for job in jobs:
-        corpus, replay = passage.read(f"{layout.RESULTS}/{job.name}/corpus.json", job), job.recipe["reads"]["replay"]
-        rows.append({"corpus": job.name.partition("/")[2], **{name: corpus[name] for name in counts}, "replay_from": replay, "replay_sha256": job.inputs.get(replay),
-                     "tokens_sha256": _ending(job.outputs, "/tokens.npy")})  # fmt: skip
-    return rows
+    counts = ("strategy", "corpus_tokens", "num_passages", "num_passages_left_out", "num_documents", "strategies", "tokens_sha256")
+    return [{"corpus": job.name.partition("/")[2], **{name: corpus.get(name) for name in counts}} for job in jobs
+            if (corpus := passage.read(f"{layout.RESULTS}/{job.name}/corpus.json", job))]
 
 
 def _base(jobs: list[Job]) -> dict:
     base = passage.read(f"{layout.BASE}/base.json", jobs[0])
     return {"model": base["model"], "revision": base["revision"], "model_sha256": models.weights_sha256(base["sha256"])}
-
-
-def _ending(hashes: dict[str, str], end: str) -> str | None:
-    """The hash of the one file of this name, if it was one."""
-    return next((sha256 for path, sha256 in hashes.items() if path.endswith(end)), None)
 
 
 def _written(jobs: dict[str, list[Job]]) -> dict:

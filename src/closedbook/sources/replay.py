@@ -72,3 +72,10 @@ def _row(line: bytes, path: Path, number: int) -> tuple[dict, str]:
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise UserError(f'{path}:{number}: no "text" in this row: corpora.replay.path needs one row {{"text": ...}} per line')
     return {"id": str(row.get("id", number))}, row["text"]
+
+
+def without_text(path: Path) -> UserError:
+    return UserError(
+        f"params.yaml: corpora.replay.path: {path} holds no text, and corpora.replay.rate asks for some: "
+        'give a file with one row {"text": ...} per line, or corpora.replay.rate: 0'
+    )

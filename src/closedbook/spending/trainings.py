@@ -83,7 +83,7 @@ def _shape(params: Params) -> tuple[Shape | None, list[str]]:
 
 def _run(planned: Plan, arm: str, seed: int, shape: Shape | None, rate: float | None, written: dict[str, dict], due: set[str]) -> Run:
     params, name = planned.params, f"runs/{arm}-s{seed}"
-    training, corpus = params.training, recipes.corpus_of(arm, seed, planned.documents)
+    training, corpus = params.training, recipes.corpus_of(params, arm, seed, planned.documents)
     tokens, is_bound = _tokens(params.arms[arm], None if f"corpora/{corpus}" in due else layout.CORPORA / corpus, written)
     if tokens is None:
         return Run(is_made=name not in due, is_bound=False, tokens=None, steps=None, disk=None, seconds=None)

@@ -1,9 +1,10 @@
-"""The corpus of an arm: its passages in one seeded order, looked after, tokenised, with replay data and an index from token to passage.
+"""A corpus: the passages of a strategy, or of a mixture, in one seeded order, without the rejected ones, cut to a size: a list of places.
 
-Only passages and replay text come in; questions and documents are read for one rule of `filters`, which keeps questions out. A smaller corpus
-is a prefix of a larger one, token by token.
+No tokens are copied and no text is read: what the filters need of each passage stands in the indexes of the stage tokens. A smaller corpus
+is a prefix of a larger one, token by token. How long one trains on it is the run's.
 """
 
+import json
 import math
 import time
 from collections import Counter
@@ -13,218 +14,213 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from closedbook import params
+from closedbook.generation import filters as filtering
 from closedbook.generation import mixing
-from closedbook.generation.filters import Filter, Rule
-from closedbook.generation.filters import rules as rules_of
-from closedbook.records import Passages
-from closedbook.sources.replay import Replay
-from closedbook.util import files, seeds, terminal
+from closedbook.generation.filters.near import NUM_PERM
+from closedbook.training import amounts
+from closedbook.training.reading import Texts, name_of
+from closedbook.util import arrays, files, seeds, terminal
 from closedbook.util.errors import UserError
 
-CHARACTERS_A_BATCH = 2_000_000
-"""enough to keep all cores busy, little enough to hold as encodings (about 100 bytes a token)"""
 SECONDS_BETWEEN_LINES = 30
-Around = tuple[list[int], list[int]]
-"""ids before and after each text"""
 
 
-def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
-    build(name=params.name, arm=params.arm, shares=params.shares, filters=params.filters, seed=params.seed,
-          replay_rate=params.replay["rate"], held_out=params.replay["held_out"], **paths)
+def job(*, params: SimpleNamespace, limits: params.Limits, arms: Path, folder: Path, **paths) -> None:
+    trained = {name: params.arm.model_copy(update=length) for name, length in files.read_json(arms).get(folder.name, {}).items()}
+    build(arm=params.arm, arms=trained, shares=params.shares, filters=params.filters, seed=params.seed, folder=folder, **paths)
 
 
 def build(
-    *, name: str, arm: params.Arm, shares: dict[str, int], filters: params.Filters, passages: list[Path], questions: list[Path],
-    documents: list[Path], replay: Path, replay_rate: float, held_out: int, base: Path, seed: int, folder: Path,
+    *, arm: params.Arm, arms: dict[str, params.Arm], shares: dict[str, int], filters: params.Filters, index: list[Path], pieces: list[Path],
+    sketches: list[Path], overlap: list[Path], pinned: Path, seed: int, folder: Path,
 ) -> None:
-    """Write the corpus of the arm `name` to `folder`: tokens.npy uint32 [corpus_tokens], offsets.npy int64 [passages + 1],
-    passages.jsonl and lines.npy int64 [passages], the byte at which each of its lines begins; replay_tokens.npy, replay_offsets.npy,
-    replay.jsonl and replay_lines.npy likewise; rejected.jsonl, what `filters` kept out (filters.Filter), and replay_rejected.jsonl, what
-    holds a question; and last corpus.json with the counts.
+    """Write the corpus of `arm`'s strategy and corpus_tokens to `folder`: pieces.json and passages.npy (see training.reading);
+    passages.jsonl, and lines.npy int64 [passages], the byte at which each of its lines begins; rejected.jsonl, what `filters` kept out; and
+    last corpus.json with the counts.
 
-    `questions` and `documents` are the files of the same documents. `base` is the base's folder, of which tokenizer.json and base.json are
-    read. `shares` of groups of passages (see mixing) hold in every prefix, as well as whole passages allow; the corpus of "all" ends where a
-    group has no passage left to keep its share.
+    `index`, `pieces` and, where near duplicates are looked for, `sketches` are files of the stage tokens, in the same order; `overlap` says
+    which passages hold a question; `pinned` is the base's base.json. `shares` of groups of passages (see mixing) hold in every prefix, as
+    well as whole passages allow; the corpus of "all" ends where a group has no passage left to keep its share. The last passage is cut where
+    the size is reached.
 
-    Before each text stands what the base's tokenizer puts there, after it its end of text (base.json says both); these count as tokens of
-    the passage. The last one is cut where the budget ends.
-    `replay_rate` is the share of replay among all tokens of a training; of replay.jsonl no more is tokenised than one training reads, and
-    nothing of the `held_out` texts on which forgetting is measured.
-    Raises UserError for a budget beyond what exists, and for a rate of replay without text to replay or too little to hold some out.
+    `arms` are those that train on it, by name, with their lengths: they decide nothing, and are there so that an error names them before
+    any training begins. Raises UserError for a size beyond what exists, a group without passages, and a training shorter than the corpus.
     """
-    tokenizer, pinned = _tokenizer(base), files.read_json(base / "base.json")
-    around = pinned["before_text"], [pinned["end_of_text_id"]]
-    rules = rules_of(filters, questions, documents)
-    filtered = Filter(rules)
-    learnt = list(filtered.kept(_reported(_ordered(passages, seed), f"corpus {name}")))
-    files.write_json_lines(folder / "rejected.jsonl", filtered.rejected)
-    groups = {group: _tokenised(iter(pairs), tokenizer, around) for group, pairs in mixing.grouped(name, learnt, shares).items()}
-    corpus = _write(folder, "", "passages.jsonl", mixing.mixed(groups, shares), arm.corpus_tokens)
-    left_out = [(row, len(ids)) for pairs in groups.values() for row, ids in pairs]  # what has no place is still counted
-    cut = [(corpus.rows[-1], corpus.num_cut)] if corpus.num_cut else []
-    strategies = mixing.counts([*zip(corpus.rows, corpus.lengths)], left_out + cut, shares)
-    train_tokens = _train_tokens(name, arm, corpus.num_tokens, strategies)
-    facts = {
-        "arm": name,
+    found = _read(index, overlap)
+    order = np.argsort(found.places_in_order(seed), kind="stable").tolist()
+    rules = filtering.several(filters, found.words, _sketches(sketches, len(found)), found.ids)
+    learnt, rejected = _sifted(found, _reported(order, f"corpus {folder.name}"), rules)
+    files.write_json_lines(folder / "rejected.jsonl", rejected)
+    name = next(iter(arms), folder.name)
+    chosen = _chosen(found, _grouped(name, learnt, found, shares, folder), shares, arm.corpus_tokens)
+    exist = [found.lengths[number] for number in learnt]
+    strategies = mixing.counts(found.strategies(chosen.numbers, chosen.lengths), found.strategies(learnt, exist), shares)
+    if arm.corpus_tokens not in ("all", sum(chosen.lengths)):
+        raise mixing.beyond(name, arm, sum(chosen.lengths), strategies)
+    for trained, length in arms.items():
+        amounts.train_tokens(trained, length, sum(chosen.lengths))
+    _write(folder, found, chosen, pieces)
+    about = files.read_json(pinned)
+    ruled = Counter(row["rule"] for row in rejected)
+    files.write_json(folder / "corpus.json", {
         "strategy": arm.strategy,
-        "corpus_tokens": corpus.num_tokens,
-        "train_tokens": train_tokens,
-        "existing_tokens": sum(strategy["existing_tokens"] for strategy in strategies.values()),
-        "num_passages": len(corpus.rows),
-        "num_passages_left_out": len(left_out),
-        "num_rejected": len(filtered.rejected),
-        "rejected": filtered.counts(),
-        "num_documents": len({row["document"] for row in corpus.rows}),
+        "size": arm.corpus_tokens,
+        **_counts(found, chosen, len(learnt), strategies),
+        "num_rejected": len(rejected),
+        "rejected": {rule: ruled[rule] for rule in filtering.names(filters)},
         "strategies": strategies,
-        "kinds": _kinds(corpus),
-        "cut": {"passage": corpus.rows[-1]["id"], "tokens_left_out": corpus.num_cut} if corpus.num_cut else None,
-        **_replay(Replay(replay, seed, held_out), replay_rate, train_tokens, tokenizer, around, folder, rules["question"]),
-        "tokenizer_sha256": pinned["tokenizer_sha256"],
-        "before_text": pinned["before_text"],
-        "end_of_text_id": pinned["end_of_text_id"],
-    }
-    files.write_json(folder / "corpus.json", facts)
-
-
-def _tokenizer(base: Path) -> Tokenizer:
-    """The base's, without transformers, whose import takes longer than most corpora do."""
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # "<eos>" in a document is five letters, not its end
-    return tokenizer
-
-
-def _ordered(paths: list[Path], seed: int) -> list[tuple[dict, str]]:
-    """All passages as (row of passages.jsonl, text). Each one's place is drawn from its id alone, so more passages come in between
-    and the others keep their order."""
-    found = []
-    for path in paths:
-        for passage in Passages.read(path).passages:
-            row = {"id": passage.id, "document": passage.document, "strategy": passage.strategy, "kind": passage.kind}
-            found.append((seeds.derive(seed, "corpus", passage.id), row, passage.text))
-    return [(row, text) for _, row, text in sorted(found, key=lambda item: item[0])]
-
-
-def _reported(pairs: list, label: str) -> Iterator:
-    due = time.monotonic() + SECONDS_BETWEEN_LINES
-    for number, pair in enumerate(pairs):
-        if time.monotonic() >= due:
-            terminal.note(f"{label}: {number:,} of {len(pairs):,} passages")
-            due = time.monotonic() + SECONDS_BETWEEN_LINES
-        yield pair
-
-
-def _tokenised(pairs: Iterable[tuple[dict, str]], tokenizer: Tokenizer, around: Around) -> Iterator[tuple[dict, list[int]]]:
-    """(row, token ids between those `around`), on as many cores as the tokenizers library sees; their number changes no token."""
-    before, after = around
-    for batch in _batches(pairs):
-        encodings = tokenizer.encode_batch_fast([text for _, text in batch], add_special_tokens=False)
-        for (row, _), encoding in zip(batch, encodings, strict=True):
-            yield row, [*before, *encoding.ids, *after]
-
-
-def _batches(pairs: Iterable[tuple[dict, str]]) -> Iterator[list[tuple[dict, str]]]:
-    batch, characters = [], 0
-    for pair in pairs:
-        batch.append(pair)
-        characters += len(pair[1])
-        if characters >= CHARACTERS_A_BATCH:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
+        "tokens_sha256": Texts.of_corpus(folder, pieces).sha256(),
+        **{name: about[name] for name in ("tokenizer_sha256", "before_text", "end_of_text_id")},
+    })  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Written:
-    rows: list[dict]
+class _Found:
+    """All passages, by number: the columns of the indexes, one index after the other."""
+
+    sources: list[tuple[str, str]]
+    """strategy and document of each piece"""
+    ids: list[str]
+    kinds: list[str]
+    words: list[str]
+    pieces: list[int]
+    firsts: list[int]
+    """the place of its first token in its piece"""
     lengths: list[int]
-    """tokens of each row's text"""
+    rejected: dict[int, dict]
+    """{"rule", "detail"} of those that a filter of one text keeps out"""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def strategies(self, numbers: list[int], lengths: list[int]) -> Iterator[tuple[str, int]]:
+        """The strategy of some passages, each with its tokens."""
+        return ((self.sources[self.pieces[number]][0], length) for number, length in zip(numbers, lengths, strict=True))
+
+    def row(self, number: int) -> dict:
+        """Of passages.jsonl."""
+        strategy, document = self.sources[self.pieces[number]]
+        return {"id": self.ids[number], "document": document, "strategy": strategy, "kind": self.kinds[number]}
+
+    def places_in_order(self, seed: int) -> np.ndarray:
+        """Each one's place is drawn from its id alone, so more passages come in between and the others keep their order."""
+        return np.fromiter((seeds.derive(seed, "corpus", identity) for identity in self.ids), np.int64, len(self))
+
+
+def _read(index: list[Path], overlap: list[Path]) -> _Found:
+    asked = {row["id"]: {"rule": filtering.QUESTION, "detail": row["detail"]} for path in overlap for row in _lines(path)}
+    sources = [(path.parent.name, path.stem) for path in index]
+    found = _Found(sources=sources, ids=[], kinds=[], words=[], pieces=[], firsts=[], lengths=[], rejected={})
+    kinds: dict[str, str] = {}
+    for piece, path in enumerate(index):
+        first = 0
+        for row in _lines(path):
+            reason = row["rejected"] or asked.get(row["id"])
+            if reason:
+                found.rejected[len(found)] = reason
+            found.ids.append(row["id"])
+            found.kinds.append(kinds.setdefault(row["kind"], row["kind"]))  # one string for all of a kind
+            found.words.append(row["words"])
+            found.pieces.append(piece)
+            found.firsts.append(first)
+            found.lengths.append(row["tokens"])
+            first += row["tokens"]
+    return found
+
+
+def _lines(path: Path) -> Iterator[dict]:
+    with open(path, encoding="utf-8") as handle:
+        yield from map(json.loads, handle)
+
+
+def _sketches(paths: list[Path], number: int) -> np.ndarray:
+    """Of all passages, filled in file by file; none where no near duplicates are looked for."""
+    found = np.empty((number if paths else 0, NUM_PERM), np.uint32)
+    first = 0
+    for path in paths:
+        its = np.load(path)
+        found[first : first + len(its)] = its
+        first += len(its)
+    return found
+
+
+def _sifted(found: _Found, order: Iterable[int], rules: dict) -> tuple[list[int], list[dict]]:
+    """The passages that stay, in order, and a row of rejected.jsonl for each that does not."""
+    learnt, rejected = [], []
+    for number in order:
+        reason = found.rejected.get(number) or filtering.reason(rules, number)
+        if reason:
+            rejected.append({**found.row(number), **reason})
+        else:
+            learnt.append(number)
+    return learnt, rejected
+
+
+def _reported(order: list[int], label: str) -> Iterator[int]:
+    due = time.monotonic() + SECONDS_BETWEEN_LINES
+    for place, number in enumerate(order):
+        if time.monotonic() >= due:
+            terminal.note(f"{label}: {place:,} of {len(order):,} passages")
+            due = time.monotonic() + SECONDS_BETWEEN_LINES
+        yield number
+
+
+def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int], folder: Path) -> dict[str, list[int]]:
+    """The passages of each group, in their order. Raises UserError for a group of the arm `name` that has none."""
+    groups = {group: [] for group in shares}
+    for number in learnt:
+        groups[mixing.group_of(found.sources[found.pieces[number]][0], found.kinds[number], shares)].append(number)
+    for group, its in groups.items():
+        if not its:
+            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says what "
+                            f"was asked for and why it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out")
+    return groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """The passages of a corpus, in its order."""
+
+    numbers: list[int]
+    lengths: list[int]
+    """the tokens of each that are taken"""
     num_cut: int
-    """tokens of the last text beyond the budget"""
-
-    @property
-    def num_tokens(self) -> int:
-        return sum(self.lengths)
+    """tokens of the last one beyond the size"""
 
 
-def _write(folder: Path, prefix: str, index: str, tokenised: Iterable[tuple[dict, list[int]]], budget: int | str) -> _Written:
-    """Write texts until the budget is full, and leave the rest of `tokenised` where it is. Holds one text's tokens at a time."""
-    budget = math.inf if budget == "all" else budget
-    rows, lengths, written, num_cut = [], [], 0, 0
-    with files.whole_file(folder / f"{prefix}tokens.npy", "wb") as handle:
-        _npy_header(handle, 0)
-        for row, ids in tokenised:
-            num_cut = max(0, written + len(ids) - budget)
-            kept = ids[: len(ids) - num_cut]
-            handle.write(np.array(kept, np.uint32).tobytes())
-            rows.append(row)
-            lengths.append(len(kept))
-            written += len(kept)
-            if written == budget:
-                break
-        handle.seek(0)
-        _npy_header(handle, written)
-    _save(folder / f"{prefix}offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
-    files.write_json_lines(folder / index, rows)
-    breaks = np.flatnonzero(np.fromfile(folder / index, np.uint8) == ord("\n"))
-    _save(folder / f"{prefix}lines.npy", np.concatenate([[0], breaks[:-1] + 1])[: len(rows)])
-    return _Written(rows=rows, lengths=lengths, num_cut=num_cut)
+def _chosen(found: _Found, groups: dict[str, list[int]], shares: dict[str, int], size: int | str) -> _Chosen:
+    size = math.inf if size == "all" else size
+    numbers, lengths, written, num_cut = [], [], 0, 0
+    for number, length in mixing.mixed({group: ((one, found.lengths[one]) for one in its) for group, its in groups.items()}, shares):
+        num_cut = max(0, written + length - size)
+        numbers.append(number)
+        lengths.append(length - num_cut)
+        written += length - num_cut
+        if written == size:
+            break
+    return _Chosen(numbers=numbers, lengths=lengths, num_cut=num_cut)
 
 
-def _save(path: Path, values: np.ndarray) -> None:
-    with files.whole_file(path, "wb") as handle:
-        np.save(handle, values)
+def _write(folder: Path, found: _Found, chosen: _Chosen, pieces: list[Path]) -> None:
+    files.write_json(folder / "pieces.json", [name_of(path) for path in pieces])
+    columns = ([found.pieces[one] for one in chosen.numbers], [found.firsts[one] for one in chosen.numbers], chosen.lengths)
+    arrays.write(folder / "passages.npy", np.array(columns, np.int64).T.copy())
+    arrays.write_lines(folder / "passages.jsonl", folder / "lines.npy", map(found.row, chosen.numbers))
 
 
-def _npy_header(handle, length: int) -> None:
-    """numpy pads a header so that the length can be overwritten when it is known."""
-    np.lib.format.write_array_header_1_0(handle, {"descr": "<u4", "fortran_order": False, "shape": (length,)})
-
-
-def _train_tokens(name: str, arm: params.Arm, corpus_tokens: int, strategies: dict[str, dict]) -> int:
-    """Tokens that a training reads of the corpus, repeats counted."""
-    if arm.corpus_tokens not in ("all", corpus_tokens):
-        raise mixing.beyond(name, arm, corpus_tokens, strategies)
-    train_tokens = arm.train_tokens or arm.epochs * corpus_tokens
-    if train_tokens < corpus_tokens:
-        raise UserError(
-            f"params.yaml: arms.{name}.train_tokens: {train_tokens} tokens seen can't cover the {corpus_tokens} distinct ones of the "
-            f"corpus: give at least as many, or arms.{name}.corpus_tokens: {train_tokens}"
-        )
-    return train_tokens
-
-
-def _kinds(corpus: _Written) -> dict[str, dict[str, int]]:
+def _counts(found: _Found, chosen: _Chosen, num_learnt: int, strategies: dict[str, dict]) -> dict:
     num_passages, num_tokens = Counter(), Counter()
-    for row, length in zip(corpus.rows, corpus.lengths, strict=True):
-        num_passages[row["kind"]] += 1
-        num_tokens[row["kind"]] += length
-    return {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)}
-
-
-def _replay(source: Replay, rate: float, train_tokens: int, tokenizer: Tokenizer, around: Around, folder: Path, rule: Rule) -> dict:
-    """Write the replay data, but what holds a question; its counts for corpus.json."""
-    wanted = round(train_tokens * rate / (1 - rate))
-    filtered = Filter({"question": rule})
-    tokenised = _tokenised(filtered.kept(source.rows()), tokenizer, around) if wanted else ()
-    replay = _write(folder, "replay_", "replay.jsonl", tokenised, wanted)
-    files.write_json_lines(folder / "replay_rejected.jsonl", filtered.rejected)
-    if wanted and not replay.rows:
-        raise UserError(
-            f"params.yaml: corpora.replay.path: {source.path} holds no text, and corpora.replay.rate asks for {rate} of all tokens: "
-            'give a file with one row {"text": ...} per line, or corpora.replay.rate: 0'
-        )
+    for number, length in zip(chosen.numbers, chosen.lengths, strict=True):
+        num_passages[found.kinds[number]] += 1
+        num_tokens[found.kinds[number]] += length
     return {
-        "replay_rate": rate,
-        "replay_tokens": replay.num_tokens,
-        "replay_train_tokens": wanted,
-        "replay_epochs": wanted / replay.num_tokens if wanted else 0,
-        "num_replay_passages": len(replay.rows),
-        "num_replay_rejected": len(filtered.rejected),
-        "held_out_sha256": source.held_out_sha256,
+        "corpus_tokens": sum(chosen.lengths),
+        "existing_tokens": sum(strategy["existing_tokens"] for strategy in strategies.values()),
+        "num_passages": len(chosen.numbers),
+        "num_passages_left_out": num_learnt - len(chosen.numbers),
+        "num_documents": len({found.sources[found.pieces[number]][1] for number in chosen.numbers}),
+        "kinds": {kind: {"passages": num_passages[kind], "tokens": num_tokens[kind]} for kind in sorted(num_passages)},
+        "cut": {"passage": found.ids[chosen.numbers[-1]], "tokens_left_out": chosen.num_cut} if chosen.num_cut else None,
     }

@@ -60,7 +60,7 @@ def build(
         curves=curves,
         tally=tally.take(entities=entities, passages=passages, judged=judged, examples=settings.examples, seed=seed),
         judged=judged,
-        corpora=[files.read_json(Path(folder) / "corpus.json") for folder in corpora],
+        corpora=[{"name": Path(folder).name, **files.read_json(Path(folder) / "corpus.json")} for folder in corpora],
         notes=settings.notes,
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )

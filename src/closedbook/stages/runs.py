@@ -1,6 +1,7 @@
 """A run: continued pretraining of the base on the corpus of an arm, from one seed."""
 
 import csv
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 
 from closedbook import models, params
 from closedbook.models import sound
-from closedbook.training import packing, pretraining, room, tracking
-from closedbook.util import files, seeds
+from closedbook.training import amounts, packing, pretraining, reading, room, tracking
+from closedbook.training.reading import Texts
+from closedbook.util import arrays, files, seeds
 from closedbook.util.errors import UserError
 
 LAUNCHER = "CLOSEDBOOK_LAUNCHER"
@@ -19,31 +21,41 @@ LAUNCHER = "CLOSEDBOOK_LAUNCHER"
 
 
 def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, **paths: Path) -> None:
-    build(settings=params.training, run_seed=params.run_seed, seed=params.seed, reference=base / "base.json", **paths)
+    build(arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=params.training, run_seed=params.run_seed, seed=params.seed,
+          reference=base / "base.json", **paths)
 
 
 def build(
-    *, corpus: Path, reference: Path, settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path
+    *, arm: str, length: params.Arm, corpus: Path, pieces: list[Path], replay: Path, replay_overlap: Path, replay_rate: float, reference: Path,
+    settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path
 ) -> None:
-    """Train the base of `reference` (its base.json) on `corpus`; write the model, its tokenizer, schedule.npy, losses.csv and, last,
+    """Train the base of `reference` (its base.json) on `corpus`, whose tokens are in `pieces`, for as long as `length` says; `replay_rate` of
+    all tokens are of `replay`, without the texts of `replay_overlap`. Write the model, its tokenizer, schedule.npy, losses.csv and, last,
     run.json to `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
     With settings.lora the adapters lie beside the model into which they are merged, in adapter/. LAUNCHER starts a program on each of
     several nodes (distributed.run).
-    Raises UserError for a block beyond the model's context, and for a corpus that another tokenizer made.
+    Raises UserError for a block beyond the model's context, for a corpus that another tokenizer made or that has other tokens than when it
+    was made, and for a training that is shorter than the corpus.
     """
     facts, base = files.read_json(corpus / "corpus.json"), files.read_json(reference)
     tokenizer = models.tokenizer(reference)
     _check(corpus, facts, base, tokenizer, settings.block_size)
-    dataset = _dataset(corpus, packing.schedule(corpus=corpus, seed=seed, run_seed=run_seed), settings.block_size, folder)
-    room.check(folder.name, reference, settings, -(-len(dataset) // settings.batch_size), checkpoints, folder)
-    data_sha256 = _data_sha256(corpus, folder)
+    read = _read(arm, length, facts, replay_rate)
+    source = {"corpus": str(corpus), "pieces": [*map(str, pieces)], "replay": str(replay), "replay_overlap": str(replay_overlap),
+              "replay_tokens": read["replay_tokens"]}  # fmt: skip
+    texts = reading.texts(**source)
+    sha256 = _tokens_sha256(corpus, facts, texts)
+    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed), settings.block_size)
+    num_steps = -(-num_blocks // settings.batch_size)
+    room.check(folder.name, reference, settings, num_steps, checkpoints, folder)
+    data_sha256 = _data_sha256(sha256, texts, folder)
     started = time.monotonic()
     plan = pretraining.Plan(
-        corpus=str(corpus), reference=str(reference), settings=settings.model_dump(), num_steps=-(-len(dataset) // settings.batch_size),
+        source=source, reference=str(reference), settings=settings.model_dump(), num_steps=num_steps,
         seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=data_sha256, folder=str(folder), checkpoints=str(checkpoints),
-        record=_record(facts, base, settings, seed, run_seed, corpus, data_sha256),
+        record=_record(arm, facts, base, settings, seed, run_seed, corpus, data_sha256),
     )  # fmt: skip
     history = pretraining.pretrain(plan, os.environ.get(LAUNCHER, ""))
     seconds = time.monotonic() - started
@@ -51,10 +63,14 @@ def build(
     run = {
         "run": folder.name,
         "corpus": corpus.name,
-        **{name: facts[name] for name in ("arm", "strategy")},
+        "arm": arm,
+        "strategy": facts["strategy"],
         "seed": run_seed,
-        **_counts(facts, settings, dataset, history),
-        "held_out_sha256": facts["held_out_sha256"],
+        **_counts(facts, read, settings, num_blocks, history),
+        "replay_overlap": replay_overlap.stem,
+        "replay_rate": replay_rate,
+        "replay_epochs": read["replay_tokens"] / texts[packing.REPLAY].num_tokens if read["replay_tokens"] else 0,
+        "held_out_sha256": files.read_json(replay / "replay.json")["held_out_sha256"],
         "num_parameters": models.num_parameters(folder),
         "base": base,
         "data_sha256": data_sha256,
@@ -70,17 +86,30 @@ def _check(corpus: Path, facts: dict, base: dict, tokenizer, block_size: int) ->
         raise UserError(f"{corpus}: was not made with the tokenizer of {base['model']} (base.model): make it again")
 
 
-def _dataset(corpus: Path, schedule: np.ndarray, block_size: int, folder: Path) -> packing.PackedDataset:
-    with files.whole_file(folder / "schedule.npy", "wb") as handle:
-        np.save(handle, schedule)
-    return packing.PackedDataset(corpus, np.load(folder / "schedule.npy", mmap_mode="r"), block_size)
+def _read(arm: str, length: params.Arm, facts: dict, replay_rate: float) -> dict[str, int]:
+    """How many tokens it reads of the corpus and of replay."""
+    of_corpus = amounts.train_tokens(arm, length, facts["corpus_tokens"])
+    return {"train_tokens": of_corpus, "replay_tokens": amounts.replay_tokens(replay_rate, of_corpus)}
 
 
-def _data_sha256(corpus: Path, folder: Path) -> str:
-    """Of all that a run reads: tokens, where each passage begins, and the order."""
-    names = ("tokens.npy", "offsets.npy", "replay_tokens.npy", "replay_offsets.npy")
-    paths = [*(corpus / name for name in names), folder / "schedule.npy"]
-    return files.sha256_text("\n".join(files.sha256_file(path) for path in paths))
+def _tokens_sha256(corpus: Path, facts: dict, texts: list[Texts]) -> list[str]:
+    """Of the texts' tokens. Raises UserError where the corpus's are not those of which it was made."""
+    found = [its.sha256() for its in texts]
+    if found[packing.CORPUS] != facts["tokens_sha256"]:
+        raise UserError(f"{corpus}: has other tokens than when it was made: {reading.CHANGED}")
+    return found
+
+
+def _schedule(texts: list[Texts], read: dict, folder: Path, **seeds: int) -> np.ndarray:
+    schedule = packing.schedule(texts, [read["train_tokens"], read["replay_tokens"]], **seeds)
+    arrays.write(folder / "schedule.npy", schedule)
+    return schedule
+
+
+def _data_sha256(tokens_sha256: list[str], texts: list[Texts], folder: Path) -> str:
+    """Of all that a run reads: tokens, where each text begins, and the order."""
+    begins = [hashlib.sha256(its.offsets.tobytes()).hexdigest() for its in texts]
+    return files.sha256_text("\n".join([*tokens_sha256, *begins, files.sha256_file(folder / "schedule.npy")]))
 
 
 def _write_losses(path: Path, history: list[dict]) -> None:
@@ -90,28 +119,26 @@ def _write_losses(path: Path, history: list[dict]) -> None:
         writer.writerows(history)
 
 
-def _counts(corpus: dict, settings: params.Training, dataset: packing.PackedDataset, history: list[dict]) -> dict:
-    num_read = corpus["train_tokens"] + corpus["replay_train_tokens"]
+def _counts(corpus: dict, read: dict, settings: params.Training, num_blocks: int, history: list[dict]) -> dict:
     return {
         "corpus_tokens": corpus["corpus_tokens"],
         "existing_tokens": corpus["existing_tokens"],
         "num_passages_left_out": corpus["num_passages_left_out"],
-        "train_tokens": corpus["train_tokens"],
-        "replay_tokens": corpus["replay_train_tokens"],
-        "padding_tokens": len(dataset) * settings.block_size - num_read,
+        **read,
+        "padding_tokens": num_blocks * settings.block_size - sum(read.values()),
         "block_size": settings.block_size,
         "batch_size": settings.batch_size,
-        "num_blocks": len(dataset),
+        "num_blocks": num_blocks,
         "num_steps": history[-1]["step"],
         "first_loss": history[0]["loss"],
         "last_loss": history[-1]["loss"],
     }
 
 
-def _record(facts: dict, base: dict, settings: params.Training, seed: int, run_seed: int, corpus: Path, data_sha256: str) -> dict:
+def _record(arm: str, facts: dict, base: dict, settings: params.Training, seed: int, run_seed: int, corpus: Path, data_sha256: str) -> dict:
     """What MLflow is told when the training begins."""
     return {
-        "name": facts["arm"],
+        "name": arm,
         "settings": {
             "seed": seed,
             "run_seed": run_seed,
@@ -119,7 +146,7 @@ def _record(facts: dict, base: dict, settings: params.Training, seed: int, run_s
             "base": {name: base[name] for name in ("model", "revision")},
             "training": settings.model_dump(exclude={"seeds"}),
         },
-        "dataset": {"name": facts["arm"], "source": str(corpus), "sha256": data_sha256},
+        "dataset": {"name": arm, "source": str(corpus), "sha256": data_sha256},
     }
 
 

@@ -1,32 +1,30 @@
 """From a corpus to the blocks a run sees, and back from any token of training to its passage.
 
 A schedule is an int64 array [visits, 3] with rows (source, passage, tokens): source 0 is the corpus, 1 the replay data; `passage` is
-a row of the source's offsets; `tokens` is how many of its first tokens are read, all but in a source's last visit. The visits one
+a text of the source (reading.Texts); `tokens` is how many of its first tokens are read, all but in a source's last visit. The visits one
 after the other are the stream, and block b is the stream's tokens [b * block_size, (b + 1) * block_size).
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from closedbook.util import files, seeds
+from closedbook.training.reading import Texts
+from closedbook.util import seeds
 
 CORPUS, REPLAY = 0, 1
 IGNORED = -100
 """label of a position where nothing is to be predicted"""
 
 
-def schedule(*, corpus: Path, seed: int, run_seed: int) -> np.ndarray:
-    """The order in which a run reads its corpus: epoch after epoch, each in an order of its own, exactly `train_tokens` tokens.
+def schedule(texts: Sequence[Texts], num_tokens: Sequence[int], *, seed: int, run_seed: int) -> np.ndarray:
+    """The order in which a run reads so many tokens of its corpus and so many of replay: epoch after epoch, each in an order of its own.
 
-    Replay passages are spread evenly between the corpus's, at `replay_rate` of all tokens.
+    Replay is spread evenly between the corpus's passages.
     """
-    facts = files.read_json(corpus / "corpus.json")
-    wanted = (("offsets.npy", facts["train_tokens"]), ("replay_offsets.npy", facts["replay_train_tokens"]))
     streams = []
-    for source, (name, num_tokens) in enumerate(wanted):
-        lengths = np.diff(np.load(corpus / name))
-        passages, tokens = _visits(lengths, num_tokens, seeds.derive(seed, "schedule", run_seed, source))
+    for source, (its, wanted) in enumerate(zip(texts, num_tokens, strict=True)):
+        passages, tokens = _visits(its.lengths, wanted, seeds.derive(seed, "schedule", run_seed, source))
         streams.append(np.stack([np.full(len(passages), source), passages, tokens], axis=1))
     middles = [(np.cumsum(stream[:, 2]) - stream[:, 2] / 2) / max(1, stream[:, 2].sum()) for stream in streams]
     return np.concatenate(streams)[np.argsort(np.concatenate(middles), kind="stable")]
@@ -72,23 +70,20 @@ class PackedDataset:
     The last block is filled up with end-of-text tokens that are not predicted. Labels are the tokens themselves: the model shifts them.
     """
 
-    def __init__(self, corpus: Path, schedule: np.ndarray, block_size: int):
+    def __init__(self, texts: Sequence[Texts], schedule: np.ndarray, block_size: int, end: int):
+        """`texts`: the corpus's and replay's; `end`: the base's end of text."""
+        self.texts = texts
         self.schedule = schedule
         self.block_size = block_size
         self.ends = np.cumsum(schedule[:, 2])
-        self.end = files.read_json(corpus / "corpus.json")["end_of_text_id"]
-        self.tokens = [np.load(corpus / name, mmap_mode="r") for name in ("tokens.npy", "replay_tokens.npy")]
-        self.offsets = [np.load(corpus / name) for name in ("offsets.npy", "replay_offsets.npy")]
+        self.end = end
 
     def __len__(self) -> int:
         return num_blocks(self.schedule, self.block_size)
 
     def __getitem__(self, block: int) -> dict[str, np.ndarray]:
-        parts = []
-        for source, passage, offset, length in pieces(self.schedule, self.ends, self.block_size, block):
-            start = self.offsets[source][passage] + offset
-            parts.append(self.tokens[source][start : start + length])
-        tokens = np.concatenate(parts).astype(np.int64)
+        parts = pieces(self.schedule, self.ends, self.block_size, block)
+        tokens = np.concatenate([self.texts[source].tokens(text, offset, length) for source, text, offset, length in parts]).astype(np.int64)
         missing = self.block_size - len(tokens)
         return {
             "input_ids": np.pad(tokens, (0, missing), constant_values=self.end),

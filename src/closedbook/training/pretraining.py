@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import models, params
-from closedbook.training import adapters, distributed, loop, packing, tracking
+from closedbook.training import adapters, distributed, loop, packing, reading, tracking
 from closedbook.util import files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    corpus: str
+    source: dict
+    """reading.texts's arguments"""
     reference: str
     """the base's base.json"""
     settings: dict
@@ -59,7 +60,8 @@ def _trained(plan: Plan, settings: params.Training) -> list[dict]:
     base = files.read_json(reference)
     loop.arguments(settings, plan.num_steps, plan.seed, Path(plan.checkpoints))  # connects the processes, so that one may load for all
     model = prepared(models.model(reference, dtype(settings)), settings, seed=plan.seed, label=folder.name)
-    dataset = packing.PackedDataset(Path(plan.corpus), np.load(folder / "schedule.npy", mmap_mode="r"), settings.block_size)
+    schedule = np.load(folder / "schedule.npy", mmap_mode="r")
+    dataset = packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, base["end_of_text_id"])
     with tracking.live(plan.record if distributed.is_first() else None) as record:
         trained = loop.train(
             model=model, dataset=dataset, settings=settings, num_steps=plan.num_steps, seed=plan.seed, folder=Path(plan.checkpoints),

@@ -109,7 +109,8 @@ def _is_due(job: Job, recipe: dict, inputs: dict[str, str]) -> bool:
 
 
 def _arguments(job: Job, recipe: dict) -> dict:
-    return {"params": params.typed(recipe["params"]), "limits": params.limits(LIMITS), **job.files.inputs, **job.files.outputs, **job.files.work}
+    return {"params": params.typed(recipe["params"]), "limits": params.limits(LIMITS), **job.files.inputs, **job.files.outputs, **job.files.work,
+            **job.files.asides}
 
 
 def _drafts(job: Job) -> dict[str, Path]:

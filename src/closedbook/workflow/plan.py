@@ -14,10 +14,11 @@ from closedbook.evaluation import forgetting, tasks
 from closedbook.generation.strategies import mixture
 from closedbook.params import Params
 from closedbook.stages import base
+from closedbook.training import amounts
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
-from closedbook.workflow import receipts, registry
-from closedbook.workflow.receipts import LIMITS, WORK
+from closedbook.workflow import receipts, recipes, registry
+from closedbook.workflow.receipts import ARMS, LIMITS, WORK
 from closedbook.workflow.registry import Job
 
 BASE_REPLAY = f"{layout.BASE}/replay.jsonl"
@@ -72,6 +73,8 @@ def make(write: bool = True, anew: bool = False) -> Plan:
     tasks.check_tasks(settings.scores.tasks)
     for name, arm in settings.arms.items():
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
+        if arm.corpus_tokens != "all":
+            amounts.train_tokens(name, arm, arm.corpus_tokens)
     for name, one in settings.api_models.items():
         tasks.check_tasks(one.tasks, field=f"api_models.{name}.tasks")
         tasks.check_in_words(one.tasks, one.model)
@@ -95,6 +98,16 @@ def keep(plan: Plan) -> None:
     files.write_json(KEPT, {str(path): files.sha256_text(text) for path, text in plan.written.items()})
     plan.articles.keep()
     files.write_json(LIMITS, plan.params.limits.model_dump())
+    files.write_json(ARMS, recipes.trained_on(plan.params, plan.documents))
+
+
+def check_lengths(plan: Plan, verdicts: dict[Path, str | None]) -> None:
+    """Raises UserError for a training that is shorter than its corpus, where that is here and fresh; where it must be made, its job does so."""
+    for arm, seed in recipes.arms_and_seeds(plan.params):
+        corpus = plan.jobs[f"corpora/{recipes.corpus_of(plan.params, arm, seed, plan.documents)}"]
+        if verdicts[corpus.receipt] is None:
+            facts = files.read_json(corpus.files.folders["folder"] / "corpus.json")
+            amounts.train_tokens(arm, plan.params.arms[arm], facts["corpus_tokens"])
 
 
 def _check_base(settings: params.Params) -> None:

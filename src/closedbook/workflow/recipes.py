@@ -4,13 +4,14 @@ A function for each stage gives its recipes by name: a stage ("entities"), or a 
 adds the code.
 """
 
+import re
 from importlib import import_module
 from pathlib import Path
 
 from closedbook.evaluation import tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
-from closedbook.params import API, OWN_MODELS, Params, Scores
+from closedbook.params import API, OWN_MODELS, Arm, Params, Scores
 from closedbook.stages.base import BASES
 from closedbook.util import files, fingerprint
 
@@ -55,15 +56,36 @@ def judgements(params: Params, bound: Bound) -> Recipes:
     return {"judgements": found} if judged else {}
 
 
+def tokens(params: Params, bound: Bound) -> Recipes:
+    filters = params.corpora.filters
+    alone = filters.model_dump(include={"min_words", "max_words", "languages"})
+    found = {"filters": alone, "sketches": filters.near_duplicates is not None}
+    return {f"tokens/{strategy}": recipe("tokens", found) for strategy in strategies(params)}
+
+
+def overlap(params: Params, bound: Bound) -> Recipes:
+    return {f"tokens/overlap/{strategy}{of_seed(seed, bound)}": recipe("overlap", _question_words(params), documents=taught_to(seed, bound),
+                                                                       reads={"strategies": [strategy]})
+            for arm, seed in arms_and_seeds(params) for strategy in mixture.names(params.arms[arm].strategy)}  # fmt: skip
+
+
+def replay(params: Params, bound: Bound) -> Recipes:
+    return {"tokens/replay/all": recipe("replay", _replayed(params), reads={"replay": params.corpora.replay.path})}
+
+
+def replay_overlap(params: Params, bound: Bound) -> Recipes:
+    chosen = {**_question_words(params), **_replayed(params)}
+    return {f"tokens/replay_overlap/{replay_overlap_of(seed, bound)}": recipe("replay_overlap", chosen, documents=taught_to(seed, bound),
+                                                                              reads={"replay": params.corpora.replay.path})
+            for _, seed in arms_and_seeds(params)}  # fmt: skip
+
+
 def corpora(params: Params, bound: Bound) -> Recipes:
-    return {f"corpora/{corpus_of(name, seed, bound)}": _corpus(params, name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+    return {f"corpora/{corpus_of(params, arm, seed, bound)}": _corpus(params, params.arms[arm], seed, bound) for arm, seed in arms_and_seeds(params)}
 
 
 def runs(params: Params, bound: Bound) -> Recipes:
-    training = params.training.model_dump(exclude={"seeds"})
-    return {f"runs/{name}-s{seed}": recipe("runs", {"training": training, "run_seed": seed, "seed": params.seed},
-                                            reads={"corpus": corpus_of(name, seed, bound)})
-            for name, seed in arms_and_seeds(params)}  # fmt: skip
+    return {f"runs/{arm}-s{seed}": _run(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)}
 
 
 def retrieval(params: Params, bound: Bound) -> Recipes:
@@ -100,13 +122,33 @@ def taught_to(run_seed: int, bound: dict[str, int | None]) -> list[str]:
     return [document for document, seed in bound.items() if seed in (None, run_seed)]
 
 
-def corpus_of(arm: str, run_seed: int, bound: dict[str, int | None]) -> str:
-    """The name of the corpus of a run: its arm's, or its own where seeds have documents of their own."""
-    return arm if set(bound.values()) == {None} else f"{arm}-s{run_seed}"
+def of_seed(run_seed: int, bound: Bound) -> str:
+    """What the name of a result ends with where seeds have documents of their own: "-s1"."""
+    return "" if set(bound.values()) == {None} else f"-s{run_seed}"
+
+
+def replay_overlap_of(run_seed: int, bound: Bound) -> str:
+    """Which list says what of replay a run does not read: that of all, or its seed's."""
+    return of_seed(run_seed, bound).removeprefix("-") or "all"
+
+
+def corpus_of(params: Params, arm: str, run_seed: int, bound: Bound) -> str:
+    """The name of the corpus of a run, which says what it is: "raw-all", "entigraph-200000", "qa-2-spa-1-5000"; arms that differ in nothing
+    else than how long they train have one together."""
+    its = params.arms[arm]
+    return re.sub(r"[^a-z0-9]+", "-", f"{mixture.label(its.strategy)}-{its.corpus_tokens}") + of_seed(run_seed, bound)
 
 
 def corpus_names(params: Params, bound: Bound) -> list[str]:
-    return list(dict.fromkeys(corpus_of(arm, seed, bound) for arm, seed in arms_and_seeds(params)))
+    return list(dict.fromkeys(corpus_of(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)))
+
+
+def trained_on(params: Params, bound: Bound) -> dict[str, dict]:
+    """{corpus: {arm that trains on it: how long}}"""
+    found: dict[str, dict] = {}
+    for arm, seed in arms_and_seeds(params):
+        found.setdefault(corpus_of(params, arm, seed, bound), {})[arm] = params.arms[arm].model_dump(include={"train_tokens", "epochs"})
+    return found
 
 
 def base_files(params: Params) -> list[str]:
@@ -179,12 +221,28 @@ def _passages(params: Params, strategy: str) -> dict:
     return recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=fingerprint.EXTRACTIVE)
 
 
-def _corpus(params: Params, name: str, taught: list[str]) -> dict:
+def _question_words(params: Params) -> dict:
+    return {"filters": {"question_words": params.corpora.filters.question_words}}
+
+
+def _replayed(params: Params) -> dict:
+    return {"seed": params.seed, "held_out": params.corpora.replay.held_out, "is_read": params.corpora.replay.rate > 0}
+
+
+def _corpus(params: Params, arm: Arm, seed: int, bound: Bound) -> dict:
+    its = mixture.names(arm.strategy)
+    chosen = {"arm": {"strategy": mixture.label(arm.strategy), "corpus_tokens": arm.corpus_tokens}, "shares": mixture.shares(arm.strategy),
+              "filters": params.corpora.filters.model_dump(), "seed": params.seed}
+    return recipe("corpora", chosen, documents=taught_to(seed, bound),
+                  reads={"strategies": its, "overlap": [f"{name}{of_seed(seed, bound)}" for name in its]})
+
+
+def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     arm = params.arms[name]
-    mixed = {**arm.model_dump(exclude={"seeds", "tasks"}), "strategy": mixture.label(arm.strategy)}
-    chosen = {"name": name, "arm": mixed, "shares": mixture.shares(arm.strategy), **params.corpora.model_dump(exclude={"replay": {"path"}})}
-    return recipe("corpora", chosen | {"seed": params.seed}, documents=taught,
-                   reads={"strategies": mixture.names(arm.strategy), "replay": params.corpora.replay.path})
+    chosen = {"training": params.training.model_dump(exclude={"seeds"}), "run_seed": seed, "seed": params.seed, "name": name,
+              "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
+    reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
+    return recipe("runs", chosen, documents=taught_to(seed, bound), reads=reads)
 
 
 def _scored(params: Params, asked: list[str], documents) -> dict:

@@ -16,11 +16,11 @@ from closedbook.generation.strategies import STRATEGIES
 from closedbook.params import Params
 from closedbook.util import fingerprint
 from closedbook.workflow import recipes
-from closedbook.workflow.receipts import FOLDER, WORK
+from closedbook.workflow.receipts import ARMS, FOLDER, WORK
 from closedbook.workflow.recipes import Bound
 
-CORPUS = ("corpus.json", "tokens.npy", "offsets.npy", "lines.npy", "passages.jsonl", "rejected.jsonl", "replay_tokens.npy",
-          "replay_offsets.npy", "replay_lines.npy", "replay.jsonl", "replay_rejected.jsonl")
+CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines.npy", "rejected.jsonl")
+REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy")
 REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
           "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
 """the files of these folders"""
@@ -41,6 +41,8 @@ class Files:
     """the files that such a folder holds at least, by name"""
     work: dict[str, Path] = field(default_factory=dict)
     """folders for what is half done"""
+    asides: dict[str, Path] = field(default_factory=dict)
+    """files that decide nothing of what is written, as who is to be named in an error: another content is no reason to run"""
 
     @property
     def writes(self) -> list[Path]:
@@ -148,16 +150,56 @@ def _judgements(about: list[str], recipe: dict) -> Files:
                  folders={"folder": folder}, holds=("judgements.json",))
 
 
+def _tokens(about: list[str], recipe: dict) -> Files:
+    strategy, document = about
+    folder = layout.TOKENS / strategy
+    sketches = {"sketches": folder / f"{document}.sketches.npy"} if recipe["params"]["sketches"] else {}
+    return Files(inputs={"passages": _result(f"passages/{strategy}", document), **_spelling()},
+                 outputs={"tokens": folder / f"{document}.npy", "index": folder / f"{document}.jsonl", **sketches})
+
+
+def _spelling() -> Given:
+    """What of the base says how a text is tokenised."""
+    return {"tokenizer": layout.BASE / "tokenizer.json", "pinned": layout.BASE / "base.json"}
+
+
+def _taught(recipe: dict) -> Given:
+    """What is asked about the documents that are taught together, and what they say."""
+    return {name: _each(name, recipe["documents"]) for name in ("questions", "documents")}
+
+
+def _overlap(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"passages": _written(recipe), **_taught(recipe)}, outputs={"output": layout.TOKENS / "overlap" / f"{about[1]}.jsonl"})
+
+
+def _replay(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_spelling()}, folders={"folder": layout.TOKENS / "replay" / about[1]},
+                 holds=REPLAY)
+
+
+def _replay_overlap(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_taught(recipe)},
+                 outputs={"output": layout.TOKENS / "replay_overlap" / f"{about[1]}.jsonl"})
+
+
+def _pieces(recipe: dict, end: str = ".npy") -> list[Path]:
+    """Of all strategies and documents of a recipe."""
+    return [layout.TOKENS / strategy / f"{document}{end}" for strategy in recipe["reads"]["strategies"] for document in recipe["documents"]]
+
+
 def _corpora(about: list[str], recipe: dict) -> Files:
-    folder, documents = layout.CORPORA / about[0], recipe["documents"]
-    return Files(inputs={"passages": _written(recipe), "questions": _each("questions", documents), "documents": _each("documents", documents),
-                         "base": layout.BASE, "replay": Path(recipe["reads"]["replay"])},
-                 folders={"folder": folder}, holds=CORPUS)
+    near = recipe["params"]["filters"]["near_duplicates"] is not None
+    overlap = [layout.TOKENS / "overlap" / f"{name}.jsonl" for name in recipe["reads"]["overlap"]]
+    return Files(inputs={"index": _pieces(recipe, ".jsonl"), "pieces": _pieces(recipe), "sketches": _pieces(recipe, ".sketches.npy") if near else [],
+                         "overlap": overlap, "pinned": layout.BASE / "base.json"},
+                 folders={"folder": layout.CORPORA / about[0]}, holds=CORPUS, asides={"arms": ARMS})
 
 
 def _runs(about: list[str], recipe: dict) -> Files:
-    folder = layout.RUNS / about[0]
-    return Files(inputs={"corpus": layout.CORPORA / recipe["reads"]["corpus"], "base": layout.BASE}, folders={"folder": folder},
+    folder, reads = layout.RUNS / about[0], recipe["reads"]
+    return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.TOKENS / "replay" / "all",
+                         "replay_overlap": layout.TOKENS / "replay_overlap" / f"{reads['replay_overlap']}.jsonl", "base": layout.BASE},
+                 folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
 
@@ -237,15 +279,31 @@ STEPS = {
         reads=("documents", "passages", "base"),
         watches=("seed", "arms", "judge"),
     ),
+    "tokens": Stage(
+        module="closedbook.stages.tokens", result="tokens",
+        recipes=recipes.tokens, files=_tokens, per_document=True, reads=("documents", "questions", "passages", "base"),
+        also_reads=("${corpora.replay.path}",), watches=("seed", "arms", "corpora", "training.seeds"),
+    ),
+    "overlap": Stage(
+        module="closedbook.stages.overlap", result="passages that hold a question",
+        recipes=recipes.overlap, files=_overlap, within="tokens", watches=(),
+    ),
+    "replay": Stage(
+        module="closedbook.stages.replay", result="replay",
+        recipes=recipes.replay, files=_replay, within="tokens", watches=(),
+    ),
+    "replay_overlap": Stage(
+        module="closedbook.stages.replay_overlap", result="replay texts that hold a question",
+        recipes=recipes.replay_overlap, files=_replay_overlap, within="tokens", watches=(),
+    ),
     "corpora": Stage(
         module="closedbook.stages.corpora", result="corpus",
-        recipes=recipes.corpora, files=_corpora, reads=("documents", "questions", "passages", "base"),
-        also_reads=("${corpora.replay.path}",), watches=("seed", "arms", "corpora", "training.seeds"),
+        recipes=recipes.corpora, files=_corpora, reads=("tokens", "base"), watches=("seed", "arms", "corpora", "training.seeds"),
     ),
     "runs": Stage(
         module="closedbook.stages.runs", result="run",
-        recipes=recipes.runs, files=_runs, computed=True, reads=("corpora", "base"),
-        watches=("seed", "arms", "training"),
+        recipes=recipes.runs, files=_runs, computed=True, reads=("tokens", "corpora", "base"),
+        watches=("seed", "arms", "training", "corpora.replay"),
     ),
     "retrieval": Stage(
         module="closedbook.stages.retrieval", result="chunks found for the questions",
@@ -304,9 +362,14 @@ def _named(recipe: str, step: str, documents: list[str]) -> list[str]:
 def recipe_of(job: str) -> str:
     """The name of a job's recipe: of a document its stage's, of a stage's only job ("base/base") the stage."""
     place, _, about = job.partition("/")
-    if place in STAGES and STAGES[place].per_document:
+    if place in STAGES and STAGES[place].per_document and not _is_within(place, about.partition("/")[0]):
         return job.rpartition("/")[0]
     return place if about == place else job
+
+
+def _is_within(place: str, step: str) -> bool:
+    """Whether a job is of a step that has its results among those of a stage: "tokens/overlap/raw"."""
+    return step in STEPS and STEPS[step].within == place
 
 
 def folders(stage: str) -> list[Path]:

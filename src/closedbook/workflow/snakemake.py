@@ -35,6 +35,7 @@ class Run:
         self._stage = stage
         self.plan = planning.make(write=False)
         self._verdicts = upkeep.check(self.plan)
+        planning.check_lengths(self.plan, self._verdicts)
         self._graph = Graph(self.plan.jobs)
         needed = self._graph.needed(targets or [stage or "all"])
         self.jobs = [name for name in needed if stage in (None, self.plan.jobs[name].place)]

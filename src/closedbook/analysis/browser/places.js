@@ -136,8 +136,6 @@ function corpusPlace([name], query) {
         ["tokens that exist", one.existing_tokens],
         ["left out", one.num_passages_left_out ? count(one.num_passages_left_out, "passage") : null],
         ["cut where the budget ends", one.cut && passageLink(one.cut.passage)],
-        ["train tokens", one.train_tokens],
-        ["replay tokens", one.replay_train_tokens],
         ["SHA-256 of the tokenizer", code(one.tokenizer_sha256)],
         ["folder", code(`results/corpora/${name}`)],
       ]),

@@ -1,60 +1,42 @@
 """Filters: rules that keep passages out of every corpus, each with its reason.
 
-A rule is a function that looks at one passage and returns why it is rejected (the detail, plain data), or None where it passes. It sees
-the passages in the corpus's order, so that the earlier of two that are alike stays, whatever comes later.
-To add one: a module with a function `rule` that makes it from its settings (None where it is off), and a line in `rules`.
+A rule of one text is a function of the text that returns why it is rejected (the detail, plain data), or None where it passes: length and
+language look once at each passage of a strategy, `question` once for each set of documents that are taught together. A rule of several
+passages is a function of a passage's number; it is asked in the corpus's order, so that the earlier of two that are alike stays, whatever
+comes later.
+To add one: a module with a function `rule`, and a line in `alone` or `several`, and in `names`.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
-from closedbook.generation.filters import exact, language, length, near, question
+from closedbook.generation.filters import exact, language, length, near
 
-Rule = Callable[[str, str], dict | None]
-"""(a passage's id, its text) -> the detail, or None"""
+QUESTION = "question"
 
 
-def rules(filters, questions: list[Path], documents: list[Path]) -> dict[str, Rule]:
-    """The rules that the settings ask for (see params.Filters), by name and in the order in which they look.
+def names(filters) -> list[str]:
+    """The rules that the settings ask for (see params.Filters), in the order in which they look."""
+    on = {"length": filters.min_words or filters.max_words, "language": filters.languages, QUESTION: True, "exact_duplicate": True,
+          "near_duplicate": filters.near_duplicates}
+    return [name for name, is_on in on.items() if is_on]
 
-    `questions` are those that will be asked, one file per document; a run of words that the document itself holds gives no question away.
-    """
-    found = {
-        "length": length.rule(filters.min_words, filters.max_words),
-        "language": language.rule(filters.languages),
-        "question": question.rule(filters.question_words, questions, documents),
-        "exact_duplicate": exact.rule(),
-        "near_duplicate": near.rule(filters.near_duplicates),
-    }
+
+def alone(filters) -> dict[str, Callable[[str], dict | None]]:
+    """The rules that need nothing but the text, by name."""
+    found = {"length": length.rule(filters.min_words, filters.max_words), "language": language.rule(filters.languages)}
     return {name: rule for name, rule in found.items() if rule}
 
 
-class Filter:
-    """Lets passages through that no rule rejects, and records the others, each with its reason."""
+def several(filters, digests: Sequence[str], sketches, ids: Sequence[str]) -> dict[str, Callable[[int], dict | None]]:
+    """The rules that compare passages, by name, from exact.digest and near.sketch of each, and its id."""
+    found = {"exact_duplicate": exact.rule(digests, ids), "near_duplicate": near.rule(filters.near_duplicates, sketches, ids)}
+    return {name: rule for name, rule in found.items() if rule}
 
-    def __init__(self, rules: dict[str, Rule]):
-        self._rules = rules
-        self.rejected: list[dict] = []
-        """{"id", "document", "strategy", "kind", "rule", "detail"}: the first rule with a reason, in the order of the passages"""
 
-    def kept(self, passages: Iterable[tuple[dict, str]]) -> Iterator[tuple[dict, str]]:
-        """(row, text) of the passages that stay, in their order; a row has the fields above but the last two."""
-        for row, text in passages:
-            reason = self._reason(row["id"], text)
-            if reason is None:
-                yield row, text
-            else:
-                self.rejected.append({**row, **reason})
-
-    def counts(self) -> dict[str, int]:
-        """How many passages each rule that is on has kept out, those that found none among them."""
-        found = Counter(row["rule"] for row in self.rejected)
-        return {name: found[name] for name in self._rules}
-
-    def _reason(self, identity: str, text: str) -> dict | None:
-        for name, rule in self._rules.items():
-            detail = rule(identity, text)
-            if detail is not None:
-                return {"rule": name, "detail": detail}
-        return None
+def reason(rules: Mapping[str, Callable], about) -> dict | None:
+    """{"rule", "detail"} of the first rule that rejects a text, or the passage of a number."""
+    for name, rule in rules.items():
+        detail = rule(about)
+        if detail is not None:
+            return {"rule": name, "detail": detail}
+    return None

@@ -8,7 +8,7 @@ def rule(min_words: int | None, max_words: int | None):
     if min_words is None and max_words is None:
         return None
 
-    def look(identity: str, text: str) -> dict | None:
+    def look(text: str) -> dict | None:
         words = units.count(text)
         is_fit = (min_words or 0) <= words and (max_words is None or words <= max_words)
         return None if is_fit else {"words": words}

@@ -19,11 +19,13 @@ def rule(size: int, questions: list[Path], documents: list[Path]):
     """Looks for `size` words in a row of a question or of its options, whatever their case and punctuation; a shorter question counts whole.
 
     What the question's document says itself does not count, for questions quote their documents, unless it is the whole question with its
-    mark. `questions` and `documents` are files of the same documents.
+    mark. `questions` and `documents` are files of the same documents. None where there is no question.
     """
     wanted = sorted(_wanted(size, questions, documents).items())
+    if not wanted:
+        return None
 
-    def look(identity: str, text: str) -> dict | None:
+    def look(text: str) -> dict | None:
         codes = _codes(text)
         for length, holders in wanted:
             held = next((run for run in shingles.runs(codes, length).tolist() if run in holders), None)

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from closedbook import layout
 from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Digests
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import held, notes
 from closedbook.lineage.takedown.notes import Record
-from closedbook.lineage.tracing.passage import INDEXES
+from closedbook.lineage.tracing.passage import INDEXES, offsets_of
 from closedbook.llm import ledger
 from closedbook.util import files, shingles
 from closedbook.util.git import git
@@ -60,13 +58,13 @@ def _redact(record: Record) -> str:
 
 def _in_corpora(record: Record) -> Iterator[tuple[Path, str]]:
     for index in sorted(layout.CORPORA.glob("*/passages.jsonl")):
-        offsets = np.load(index.parent / "offsets.npy")
+        copied, offsets = index.parent / "tokens.npy", offsets_of(index.parent)
         rows = [row for row, passage in enumerate(files.read_json_lines(index)) if passage["document"] == record.document]
         if rows:
             tokens = sum(int(offsets[row + 1] - offsets[row]) for row in rows)
             ranges = ", ".join(f"{offsets[row]} to {offsets[row + 1] - 1}" for row in rows[:3])
             why = f"{tokens:,} of its tokens are of the document: {ranges}{', …' if len(rows) > 3 else ''}"
-            yield index.parent / "tokens.npy", why
+            yield copied if copied.exists() else index.parent / "passages.npy", why  # older corpora hold tokens of their own
 
 
 def _in_ledger(record: Record) -> Iterator[tuple[Path, str]]:

@@ -11,7 +11,7 @@ from closedbook import layout, models, params, sources
 from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import notes
-from closedbook.lineage.tracing.passage import here
+from closedbook.lineage.tracing.passage import here, offsets_of
 from closedbook.records import Document, Passages
 from closedbook.training import packing, tracking
 from closedbook.util import files
@@ -86,7 +86,7 @@ def question(history: History, document: str) -> dict:
         "unplanned": [job.name for job in shared if job not in rebuilt],
         "kept": notes.naming(note),
         "cost": _cost({name: run for name, run in runs.items() if f"runs/{name}" in again}),
-        "consequences": [*(found.consequences() if found else []), *_too_small(rebuilt, corpora)],
+        "consequences": [*(found.consequences() if found else []), *_too_small(history, rebuilt, corpora)],
         "commands": _commands(document, found),
         "note": str(notes.place(note.document)),
         "unproved": unproved.about(history, [made, *after]),
@@ -137,7 +137,7 @@ def _rows(corpus: Path, document: str) -> np.ndarray:
 def _in_corpus(job: Job, document: str) -> dict:
     corpus = _folder(job, "corpus.json")
     rows = _rows(corpus, document)
-    return {"tokens": int(np.diff(np.load(corpus / "offsets.npy"))[rows].sum()), "passages": int(rows.sum()),
+    return {"tokens": int(np.diff(offsets_of(corpus))[rows].sum()), "passages": int(rows.sum()),
             "corpus_tokens": files.read_json(corpus / "corpus.json")["corpus_tokens"]}
 
 
@@ -163,16 +163,16 @@ def _cost(runs: dict[str, dict]) -> dict:
             "seconds": None if None in seconds else sum(seconds)}
 
 
-def _too_small(rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
+def _too_small(history: History, rebuilt: list[Job], corpora: dict[str, dict]) -> list[str]:
     """Arms whose budget the other documents' passages can't fill."""
     lines = []
     for job in (job for job in rebuilt if job.step == "corpora"):
-        name, budget = job.recipe["params"]["name"], job.recipe["params"]["arm"]["corpus_tokens"]
+        budget = job.recipe["params"]["arm"]["corpus_tokens"]
         corpus = _folder(job, "corpus.json")
         left = files.read_json(corpus / "corpus.json")["existing_tokens"] - corpora[corpus.name]["tokens"]
         if budget != "all" and left < budget:
-            lines.append(f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: "
-                         "lower it in params.yaml")
+            lines += [f"arms.{name}.corpus_tokens: {budget:,} is more than the {left:,} tokens or fewer that are left: "
+                      "lower it in params.yaml" for name in history.arms_of(job)]
     return lines
 
 

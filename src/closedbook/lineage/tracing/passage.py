@@ -123,11 +123,9 @@ def one(identity: str, known: History) -> dict:
 
 def places(identities: Iterable[str]) -> dict[str, list[dict]]:
     """The corpora that hold passages, and which of their tokens these are; of those that are here."""
-    import numpy as np
-
     found: dict[str, list[dict]] = {identity: [] for identity in identities}
     for index in [path for path in receipts.results("corpora") if path.name == "passages.jsonl"]:
-        offsets = np.load(index.with_name("offsets.npy"), mmap_mode="r")
+        offsets = offsets_of(index.parent)
         with open(index, "rb") as rows:
             for row, line in enumerate(rows):
                 identity = line.split(b'"', 4)[3].decode()  # of {"id": "…", …
@@ -190,3 +188,13 @@ def _write(folder: Path, paths: list[Path]) -> None:
     index.index(bm25s.tokenize([units.pairs(text) for _, text in passages], stopwords="en", show_progress=False), show_progress=False)
     index.save(folder)
     files.write_json(folder / "passages.json", [identity for identity, _ in passages])
+
+
+def offsets_of(corpus: Path):
+    """Where each passage of a corpus begins in it, and where the last ends."""
+    import numpy as np
+
+    from closedbook.training.reading import Texts
+
+    older = corpus / "offsets.npy"  # of a corpus made before passages were tokenised once for all corpora
+    return np.load(older) if older.exists() else Texts.of_corpus(corpus).offsets

@@ -9,6 +9,7 @@ import numpy as np
 
 from closedbook import layout
 from closedbook.training import packing
+from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 from closedbook.workflow import receipts
@@ -21,7 +22,6 @@ BEFORE, TEXT, END = "before the text", "text", "end of text"
 """what a token of a passage is: set there by the base's tokenizer, the passage's own, or the base's end of text"""
 KIND = {packing.CORPUS: "corpus", packing.REPLAY: "replay"}
 INDEX = {packing.CORPUS: "passages.jsonl", packing.REPLAY: "replay.jsonl"}
-PREFIX = {packing.CORPUS: "", packing.REPLAY: "replay_"}
 
 
 class Run:
@@ -35,27 +35,30 @@ class Run:
         self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
         self.num_tokens = facts["train_tokens"] + facts["replay_tokens"]
         """of all blocks, without the padding at the end of the last one"""
-        self.corpus = layout.CORPORA / facts["corpus"]
-        self.jobs = (f"corpora/{facts['corpus']}", f"runs/{self.name}", "base/base")
+        if "replay_overlap" not in facts:
+            raise UserError(f"{layout.RUNS / self.name}: is from before passages were tokenised once for all corpora: snakemake --cores all makes it again")
+        self.corpus, self.replay = layout.CORPORA / facts["corpus"], layout.TOKENS / "replay" / "all"
+        overlap = layout.TOKENS / "replay_overlap" / f"{facts['replay_overlap']}.jsonl"
+        self.jobs = (f"corpora/{facts['corpus']}", "tokens/replay/all", f"tokens/replay_overlap/{overlap.stem}", f"runs/{self.name}", "base/base")
         """the receipts that record how it came to read this"""
-        for path in (self.corpus / "lines.npy", self.corpus / "corpus.json", layout.RUNS / self.name / "schedule.npy"):
+        self._folders = {packing.CORPUS: self.corpus, packing.REPLAY: self.replay}
+        for path in (*(folder / "lines.npy" for folder in self._folders.values()), overlap, self.corpus / "corpus.json", layout.RUNS / self.name / "schedule.npy"):
             if not path.exists():
                 raise UserError(f"{path}: is not here, and records what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
+        self._texts = [Texts.of_corpus(self.corpus), Texts.of_replay(self.replay, overlap, facts["replay_tokens"])]
         corpus = files.read_json(self.corpus / "corpus.json")
-        self.num_before, self.end_of_text = len(corpus.get("before_text", [])), corpus.get("end_of_text_id")  # older corpora say neither
+        self.num_before, self.end_of_text = len(corpus["before_text"]), corpus["end_of_text_id"]
 
     def token(self, number: int) -> dict:
         """Where a token stands: step, block and text, and what it is among its neighbours."""
         self._check("token", number, self.num_tokens)
         block, offset = divmod(number, self.block_size)
         source, row, within = _at(self._pieces(block, block + 1)[block], offset)
-        offsets = np.load(self.corpus / f"{PREFIX[source]}offsets.npy", mmap_mode="r")
-        first, end = (int(place) for place in offsets[row : row + 2])
-        ids = np.load(self.corpus / f"{PREFIX[source]}tokens.npy", mmap_mode="r")[first:end]
+        ids = self._texts[source].tokens(row)
         return {
             "run": self.name, "arm": self.arm, "token": number, "step": block // self.batch_size, "block": block, "offset_in_block": offset,
-            "read_from": KIND[source], "id": _rows(self.corpus, source, [row])[row]["id"], "row": row,
-            "offset_in_text": within, "tokens_of_text": end - first, "token_id": int(ids[within]), "part": self._part(within, int(ids[within])),
+            "read_from": KIND[source], "id": self._rows(source, [row])[row]["id"], "row": row,
+            "offset_in_text": within, "tokens_of_text": len(ids), "token_id": int(ids[within]), "part": self._part(within, int(ids[within])),
             **self._spelled(ids[max(0, within - AROUND) : within], ids[within : within + 1], ids[within + 1 : within + 1 + AROUND]),
         }  # fmt: skip
 
@@ -64,7 +67,7 @@ class Run:
         self._check("step", number, self.num_steps)
         first, end = number * self.batch_size, min((number + 1) * self.batch_size, self.num_blocks)
         blocks = self._pieces(first, end)
-        rows = {source: _rows(self.corpus, source, [row for pieces in blocks.values() for kind, row, _, _ in pieces if kind == source])
+        rows = {source: self._rows(source, [row for pieces in blocks.values() for kind, row, _, _ in pieces if kind == source])
                 for source in INDEX}  # fmt: skip
         read = [
             {"block": block, "read_from": KIND[source], "id": rows[source][row]["id"], "row": row, "offset_in_text": offset, "tokens": length,
@@ -86,15 +89,20 @@ class Run:
         schedule, ends = _visits(layout.RUNS / self.name / "schedule.npy", *tokens)
         return {block: packing.pieces(schedule, ends, self.block_size, block) for block in range(first, end)}
 
+    def _rows(self, source: int, numbers: Iterable[int]) -> dict[int, dict]:
+        """Some lines of the corpus's index of passages, or of replay's texts, by their numbers."""
+        places = np.load(self._folders[source] / "lines.npy", mmap_mode="r")
+        with open(self._folders[source] / INDEX[source], "rb") as handle:
+            return {number: _row(handle, int(places[self._texts[source].lines[number]])) for number in set(numbers)}
+
     def _part(self, within: int, token_id: int) -> str:
-        """What a token of a passage is; a text's own tokens are never special ones (corpora spells these out)."""
+        """What a token of a passage is; a text's own tokens are never special ones (tokenizing spells these out)."""
         return BEFORE if within < self.num_before else END if token_id == self.end_of_text else TEXT
 
     def _around(self, source: int, row: int, offset: int, length: int) -> list[str]:
         """Which of the tokens around a text are in a piece of it."""
-        last = int(np.load(self.corpus / f"{PREFIX[source]}offsets.npy", mmap_mode="r")[row]) + offset + length - 1
-        token_id = int(np.load(self.corpus / f"{PREFIX[source]}tokens.npy", mmap_mode="r")[last])
-        parts = (self._part(offset, -1), self._part(offset + length - 1, token_id))
+        last = offset + length - 1
+        parts = (self._part(offset, -1), self._part(last, int(self._texts[source].tokens(row, last, 1)[0])))
         return [part for part in (BEFORE, END) if part in parts]
 
     def _spelled(self, before: np.ndarray, token: np.ndarray, after: np.ndarray) -> dict:
@@ -146,13 +154,6 @@ def _visits(path: Path, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
                 ends.append(read + np.cumsum(rows[:, 2]))
             read = until
     return np.concatenate(kept), np.concatenate(ends)
-
-
-def _rows(corpus: Path, source: int, numbers: Iterable[int]) -> dict[int, dict]:
-    """Some lines of a corpus's index of passages, or of replayed rows, by their numbers."""
-    places = np.load(corpus / f"{PREFIX[source]}lines.npy", mmap_mode="r")
-    with open(corpus / INDEX[source], "rb") as handle:
-        return {number: _row(handle, int(places[number])) for number in set(numbers)}
 
 
 def _row(handle: BinaryIO, place: int) -> dict:
