@@ -44,6 +44,7 @@ def run(folder, arm, strategy, losses, seed=1):
     files.write_json(path, {**facts, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1]})
     rows = "".join(f"{step},{loss}\n" for step, loss in enumerate(losses, 1))
     files.write_text(path.parent / "losses.csv", "step,loss\n" + rows)
+    files.write_text(path.parent / "held_out.csv", "step,passages,replay\n" + "".join(f"{step},{2 - step / 10},\n" for step in (0, 5)))
     return path
 
 

@@ -12,12 +12,12 @@ from closedbook.training import tracking
 ARM = params.Arm(strategy="entigraph", corpus_tokens=300, epochs=2)
 
 
-def world(folder: Path) -> Path:
+def world(folder: Path, held_out: int = 0) -> Path:
     """A base and a corpus of 300 tokens, to be read twice."""
     toys.base(folder / "base")
     passages = toys.passages(folder, "lamp", [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(20)])
-    toys.built(folder / "corpus", folder, folder / "base", [passages], corpus_tokens=300)
-    toys.replay(folder / "tokens/replay/all", folder / "base")
+    toys.built(folder / "corpus", folder, folder / "base", [passages], corpus_tokens=300, held_out=held_out)
+    toys.replay(folder / "tokens/replay/all", folder / "base", held_out=held_out)
     return folder
 
 

@@ -111,7 +111,7 @@ def tokens(folder: Path, base: Path, paths: list[Path], filters: params.Filters 
 
 
 def built(folder: Path, tokens_in: Path, base: Path, paths: list[Path], *, strategy="entigraph", corpus_tokens="all",
-          filters: params.Filters = FILTERS, questions=(), documents=(), arms: dict | None = None, seed: int = 1) -> dict:
+          filters: params.Filters = FILTERS, questions=(), documents=(), arms: dict | None = None, held_out: int = 0, seed: int = 1) -> dict:
     """A corpus of passages files, made from their pieces, which go into tokens_in/tokens; its counts. `arms`: the lengths of those that train
     on it."""
     from closedbook.generation.strategies import mixture
@@ -122,7 +122,7 @@ def built(folder: Path, tokens_in: Path, base: Path, paths: list[Path], *, strat
     overlap.build(passages=paths, questions=list(questions), documents=list(documents), question_words=filters.question_words, output=held)
     corpora.build(arm=params.typed({"arm": arm}).arm, shares=mixture.shares(strategy), filters=filters, overlap=[held], pinned=base / "base.json",
                   arms={name: params.typed({"arm": arm | length}).arm for name, length in (arms or {"toy": {"epochs": 1}}).items()},
-                  seed=seed, folder=folder, **tokens(tokens_in, base, paths, filters))  # fmt: skip
+                  num_held_out=held_out, seed=seed, folder=folder, **tokens(tokens_in, base, paths, filters))  # fmt: skip
     return files.read_json(folder / "corpus.json")
 
 

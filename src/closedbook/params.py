@@ -208,6 +208,7 @@ class Filters(Settings):
 
 class Corpora(Settings):
     filters: Filters
+    held_out: NonNegativeInt
     replay: Replay
 
 
@@ -430,6 +431,13 @@ class Params(Settings):
             if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in ("base", "corpora") or name.startswith(API):
                 raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base' or 'corpora', and not {API!r} at the beginning")
         return arms
+
+    @model_validator(mode="after")
+    def _something_held_out(self):
+        if self.training.evaluate_steps and not (self.corpora.held_out or self.corpora.replay.held_out):
+            raise ValueError("training.evaluate_steps measures the loss on what no training reads, and nothing is held out: give "
+                             "corpora.held_out or corpora.replay.held_out a number, or training.evaluate_steps: null")  # fmt: skip
+        return self
 
     @field_validator("arms")
     @classmethod

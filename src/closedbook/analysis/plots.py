@@ -6,6 +6,8 @@ from closedbook.analysis import certainty, curve, table
 from closedbook.analysis.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
 CHANCE = 0.25
+HELD_OUT = {"passages": ("o--", "circles"), "replay": ("s:", "squares")}
+"""how the losses on what no training reads are drawn, and what that is called"""
 NARROW = 0.4
 """width of the panel of epochs, of that beside it"""
 
@@ -44,7 +46,7 @@ def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
 def losses(path: Path, *, curves: list[dict]) -> None:
     """Training loss against step: each step faint, its running mean clear, one colour per strategy, its smaller arms lighter.
 
-    Curves: {"arm", "strategy", "steps": [int], "losses": [float]}, one a run, a strategy's largest arm last.
+    Curves: {"arm", "strategy", "steps": [int], "losses": [float], "held_out": {name: ([step], [loss])}}, one a run, a strategy's largest arm last.
     """
     import numpy as np
 
@@ -62,9 +64,13 @@ def losses(path: Path, *, curves: list[dict]) -> None:
             steps = curve["steps"][(width - 1) // 2 :][: len(mean)]
             axes.plot(curve["steps"], curve["losses"], color=colour, alpha=0.18 * shade, linewidth=0.8)
             axes.plot(steps, mean, color=colour, alpha=shade, linewidth=1.8)
+            for name, measured in curve["held_out"].items():
+                axes.plot(*measured, HELD_OUT[name][0], color=colour, alpha=shade, linewidth=1.2, markersize=3)
             ends[curve["strategy"]] = (curve["steps"][-1], mean[-1], curve["strategy"], colour)
         axes.set_xlabel("training step")
-        title(axes, "training loss, nats a token")
+        measured = sorted({name for curve in curves for name in curve["held_out"]})
+        told = ", ".join(f"{HELD_OUT[name][1]}: {name}" for name in measured)
+        title(axes, "training loss, nats a token", f"on what is held out, {told}" if told else None)
         axes.margins(x=0.02)
         keep_apart([label(axes, *end) for end in ends.values()])
 

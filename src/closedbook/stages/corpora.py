@@ -19,6 +19,7 @@ from closedbook import params
 from closedbook.generation import filters as filtering
 from closedbook.generation import mixing
 from closedbook.generation.filters.near import NUM_PERM
+from closedbook.generation.strategies import STRATEGIES
 from closedbook.training import amounts
 from closedbook.training.reading import Texts, name_of
 from closedbook.util import arrays, files, seeds, terminal
@@ -29,16 +30,18 @@ SECONDS_BETWEEN_LINES = 30
 
 def job(*, params: SimpleNamespace, limits: params.Limits, arms: Path, folder: Path, **paths) -> None:
     trained = {name: params.arm.model_copy(update=length) for name, length in files.read_json(arms).get(folder.name, {}).items()}
-    build(arm=params.arm, arms=trained, shares=params.shares, filters=params.filters, seed=params.seed, folder=folder, **paths)
+    build(arm=params.arm, arms=trained, shares=params.shares, filters=params.filters, num_held_out=params.held_out, seed=params.seed,
+          folder=folder, **paths)  # fmt: skip
 
 
 def build(
-    *, arm: params.Arm, arms: dict[str, params.Arm], shares: dict[str, int], filters: params.Filters, index: list[Path], pieces: list[Path],
+    *, arm: params.Arm, arms: dict[str, params.Arm], shares: dict[str, int], filters: params.Filters, num_held_out: int, index: list[Path], pieces: list[Path],
     sketches: list[Path], overlap: list[Path], pinned: Path, seed: int, folder: Path,
 ) -> None:
     """Write the corpus of `arm`'s strategy and corpus_tokens to `folder`: pieces.json and passages.npy (see training.reading);
-    passages.jsonl, and lines.npy int64 [passages], the byte at which each of its lines begins; rejected.jsonl, what `filters` kept out; and
-    last corpus.json with the counts.
+    passages.jsonl, and lines.npy int64 [passages], the byte at which each of its lines begins; held_out.npy, as passages.npy, the first
+    `num_held_out` passages of each strategy that writes some, which no corpus has; rejected.jsonl, what `filters` kept out; and last corpus.json with the
+    counts.
 
     `index`, `pieces` and, where near duplicates are looked for, `sketches` are files of the stage tokens, in the same order; `overlap` says
     which passages hold a question; `pinned` is the base's base.json. `shares` of groups of passages (see mixing) hold in every prefix, as
@@ -53,6 +56,7 @@ def build(
     rules = filtering.several(filters, found.words, _sketches(sketches, len(found)), found.ids)
     learnt, rejected = _sifted(found, _reported(order, f"corpus {folder.name}"), rules)
     files.write_json_lines(folder / "rejected.jsonl", rejected)
+    learnt, held_out = found.without_first(learnt, num_held_out)
     name = next(iter(arms), folder.name)
     chosen = _chosen(found, _grouped(name, learnt, found, shares, folder), shares, arm.corpus_tokens)
     exist = [found.lengths[number] for number in learnt]
@@ -62,12 +66,14 @@ def build(
     for trained, length in arms.items():
         amounts.train_tokens(trained, length, sum(chosen.lengths))
     _write(folder, found, chosen, pieces)
+    arrays.write(folder / "held_out.npy", found.places(held_out, [found.lengths[number] for number in held_out]))
     about = files.read_json(pinned)
     ruled = Counter(row["rule"] for row in rejected)
     files.write_json(folder / "corpus.json", {
         "strategy": arm.strategy,
         "size": arm.corpus_tokens,
         **_counts(found, chosen, len(learnt), strategies),
+        "num_held_out": len(held_out),
         "num_rejected": len(rejected),
         "rejected": {rule: ruled[rule] for rule in filtering.names(filters)},
         "strategies": strategies,
@@ -103,6 +109,20 @@ class _Found:
         """Of passages.jsonl."""
         strategy, document = self.sources[self.pieces[number]]
         return {"id": self.ids[number], "document": document, "strategy": strategy, "kind": self.kinds[number]}
+
+    def without_first(self, order: list[int], number: int) -> tuple[list[int], list[int]]:
+        """The passages but the first so many of each strategy, and these. Documents as they stand are all taught: each is one passage."""
+        rest, first, seen = [], [], Counter()
+        for one in order:
+            strategy = self.sources[self.pieces[one]][0]
+            seen[strategy] += 1
+            is_first = seen[strategy] <= number and STRATEGIES[strategy].PROMPTS
+            (first if is_first else rest).append(one)
+        return rest, first
+
+    def places(self, numbers: list[int], lengths: list[int]) -> np.ndarray:
+        """Where some passages are, as passages.npy has them."""
+        return np.array(([self.pieces[one] for one in numbers], [self.firsts[one] for one in numbers], lengths), np.int64).T.copy()
 
     def places_in_order(self, seed: int) -> np.ndarray:
         """Each one's place is drawn from its id alone, so more passages come in between and the others keep their order."""
@@ -175,7 +195,8 @@ def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int]
     for group, its in groups.items():
         if not its:
             raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says what "
-                            f"was asked for and why it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out")
+                            f"was asked for and why it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out "
+                            "keeps out more")  # fmt: skip
     return groups
 
 
@@ -205,8 +226,7 @@ def _chosen(found: _Found, groups: dict[str, list[int]], shares: dict[str, int],
 
 def _write(folder: Path, found: _Found, chosen: _Chosen, pieces: list[Path]) -> None:
     files.write_json(folder / "pieces.json", [name_of(path) for path in pieces])
-    columns = ([found.pieces[one] for one in chosen.numbers], [found.firsts[one] for one in chosen.numbers], chosen.lengths)
-    arrays.write(folder / "passages.npy", np.array(columns, np.int64).T.copy())
+    arrays.write(folder / "passages.npy", found.places(chosen.numbers, chosen.lengths))
     arrays.write_lines(folder / "passages.jsonl", folder / "lines.npy", map(found.row, chosen.numbers))
 
 

@@ -21,15 +21,20 @@ def build(*, replay: Path, tokenizer: Path, pinned: Path, seed: int, held_out: i
     int64 [texts + 1]; replay.jsonl with the id of each, and lines.npy int64 [texts], the byte at which each of its lines begins; and last
     replay.json with the counts.
 
-    Nothing of the `held_out` texts on which forgetting is measured is among them; what holds a question is (see replay_overlap), and is read
+    held_out.npy and held_out_offsets.npy are the same of the `held_out` texts on which forgetting and the loss are measured.
+
+    Nothing of the `held_out` texts is among the others; what holds a question is (see replay_overlap), and is read
     by no run. Raises UserError for a file without text to replay, or too little to hold some out.
     """
     source, rows = Replay(replay, seed, held_out), []
     texts = _texts(source, rows) if is_read else ()
-    lengths = tokenizing.write(folder / "tokens.npy", tokenizing.Spelling(tokenizer, pinned).tokens(texts))
+    spelling = tokenizing.Spelling(tokenizer, pinned)
+    lengths = tokenizing.write(folder / "tokens.npy", spelling.tokens(texts))
     if is_read and not rows:
         raise without_text(source.path)
     arrays.write(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
+    apart = tokenizing.write(folder / "held_out.npy", spelling.tokens(text for _, text in source.held_out))
+    arrays.write(folder / "held_out_offsets.npy", np.cumsum([0, *apart], dtype=np.int64))
     arrays.write_lines(folder / "replay.jsonl", folder / "lines.npy", rows)
     files.write_json(folder / "replay.json", {
         "tokens": sum(lengths), "num_texts": len(rows), "held_out_sha256": source.held_out_sha256,

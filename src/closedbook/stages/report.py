@@ -113,9 +113,15 @@ def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: li
 
 
 def _with_losses(run: dict) -> dict:
-    with open(run["path"].parent / "losses.csv", encoding="utf-8", newline="") as handle:
-        rows = list(csv.DictReader(handle))
-    return {**run, "steps": [int(row["step"]) for row in rows], "losses": [float(row["loss"]) for row in rows]}
+    rows, measured = (_csv(run["path"].parent / name) for name in ("losses.csv", "held_out.csv"))
+    steps = [int(row["step"]) for row in measured]
+    held_out = {name: (steps, [float(row[name]) for row in measured]) for name in ("passages", "replay") if measured and measured[0][name]}
+    return {**run, "steps": [int(row["step"]) for row in rows], "losses": [float(row["loss"]) for row in rows], "held_out": held_out}
+
+
+def _csv(path: Path) -> list[dict]:
+    with open(path, encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
 
 
 def _loss_rows(curves: list[dict]):

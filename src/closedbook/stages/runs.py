@@ -30,8 +30,8 @@ def build(
     settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path
 ) -> None:
     """Train the base of `reference` (its base.json) on `corpus`, whose tokens are in `pieces`, for as long as `length` says; `replay_rate` of
-    all tokens are of `replay`, without the texts of `replay_overlap`. Write the model, its tokenizer, schedule.npy, losses.csv and, last,
-    run.json to `folder`, and log the run.
+    all tokens are of `replay`, without the texts of `replay_overlap`. Write the model, its tokenizer, schedule.npy, losses.csv, held_out.csv (the
+    losses on what is held out, where settings.evaluate_steps asks for them) and, last, run.json to `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
     With settings.lora the adapters lie beside the model into which they are merged, in adapter/. LAUNCHER starts a program on each of
@@ -57,9 +57,10 @@ def build(
         seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=data_sha256, folder=str(folder), checkpoints=str(checkpoints),
         record=_record(arm, facts, base, settings, seed, run_seed, corpus, data_sha256),
     )  # fmt: skip
-    history = pretraining.pretrain(plan, os.environ.get(LAUNCHER, ""))
+    history, measured = pretraining.pretrain(plan, os.environ.get(LAUNCHER, ""))
     seconds = time.monotonic() - started
-    _write_losses(folder / "losses.csv", history)
+    _write(folder / "losses.csv", ["step", "loss", "learning_rate"], history)
+    _write(folder / "held_out.csv", ["step", "passages", "replay"], measured)
     run = {
         "run": folder.name,
         "corpus": corpus.name,
@@ -112,11 +113,11 @@ def _data_sha256(tokens_sha256: list[str], texts: list[Texts], folder: Path) -> 
     return files.sha256_text("\n".join([*tokens_sha256, *begins, files.sha256_file(folder / "schedule.npy")]))
 
 
-def _write_losses(path: Path, history: list[dict]) -> None:
+def _write(path: Path, columns: list[str], rows: list[dict]) -> None:
     with files.whole_file(path) as handle:
-        writer = csv.DictWriter(handle, ["step", "loss", "learning_rate"], extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(handle, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(history)
+        writer.writerows(rows)
 
 
 def _counts(corpus: dict, read: dict, settings: params.Training, num_blocks: int, history: list[dict]) -> dict:

@@ -64,6 +64,11 @@ def pieces(schedule: np.ndarray, ends: np.ndarray, block_size: int, block: int) 
     return found
 
 
+def once(texts: Texts) -> np.ndarray:
+    """The schedule that reads each text of one source once."""
+    return np.stack([np.zeros(len(texts), np.int64), np.arange(len(texts)), texts.lengths], axis=1)
+
+
 class PackedDataset:
     """The blocks of a schedule as training examples (int64 arrays of block_size), read from disk as they are asked for.
 

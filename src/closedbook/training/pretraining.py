@@ -30,8 +30,9 @@ class Plan:
     """tracking.Live's arguments"""
 
 
-def pretrain(plan: Plan, launcher: str) -> list[dict]:
-    """Train as planned, write the model and its tokenizer to plan.folder, and return the history."""
+def pretrain(plan: Plan, launcher: str) -> tuple[list[dict], list[dict]]:
+    """Train as planned, write the model and its tokenizer to plan.folder, and return the history and the losses on what is held out (see
+    loop.Trained)."""
     settings = _settings(plan)
     if settings.world == 1:
         return _trained(plan, settings)
@@ -40,32 +41,35 @@ def pretrain(plan: Plan, launcher: str) -> list[dict]:
     done.unlink(missing_ok=True)
     files.write_json(path, asdict(plan))
     distributed.run(path, settings, launcher)
-    return files.read_json(done)
+    return tuple(files.read_json(done))
 
 
 def as_planned(path: Path) -> None:
     """What each of several processes does."""
     plan = Plan(**files.read_json(path))
-    history = _trained(plan, _settings(plan))
+    found = _trained(plan, _settings(plan))
     if distributed.is_first():
-        files.write_json(path.parent / "done.json", history)
+        files.write_json(path.parent / "done.json", found)
 
 
 def _settings(plan: Plan) -> params.Training:
     return params.typed({"training": plan.settings}).training
 
 
-def _trained(plan: Plan, settings: params.Training) -> list[dict]:
+def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[dict]]:
     reference, folder = Path(plan.reference), Path(plan.folder)
     base = files.read_json(reference)
     loop.arguments(settings, plan.num_steps, plan.seed, Path(plan.checkpoints))  # connects the processes, so that one may load for all
     model = prepared(models.model(reference, dtype(settings)), settings, seed=plan.seed, label=folder.name)
     schedule = np.load(folder / "schedule.npy", mmap_mode="r")
     dataset = packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, base["end_of_text_id"])
+    apart = reading.held_out(**plan.source) if settings.evaluate_steps else {}
+    blocks = {name: packing.PackedDataset([its], packing.once(its), settings.block_size, base["end_of_text_id"]) for name, its in apart.items()}
     with tracking.live(plan.record if distributed.is_first() else None) as record:
         trained = loop.train(
             model=model, dataset=dataset, settings=settings, num_steps=plan.num_steps, seed=plan.seed, folder=Path(plan.checkpoints),
             label=folder.name, fingerprint=plan.fingerprint, record=record,
+            held_out=blocks or None,
         )  # fmt: skip
     if distributed.is_first():
         whole = model if trained.weights is None else _filled(reference, settings, trained.weights)
@@ -73,7 +77,7 @@ def _trained(plan: Plan, settings: params.Training) -> list[dict]:
         _also_stop_at(base["end_of_text_id"], whole)
         models.save(whole.to(models.stored_dtype(reference)), models.tokenizer(reference), folder)
     distributed.wait_for_all()
-    return trained.history
+    return trained.history, trained.held_out
 
 
 def dtype(settings: params.Training) -> str:

@@ -38,6 +38,16 @@ class Texts:
         return cls([known.get(name) or layout.TOKENS / f"{name}.npy" for name in names], np.load(corpus / "passages.npy"))
 
     @classmethod
+    def held_out_of(cls, corpus: Path, pieces: Iterable[Path] | None = None) -> "Texts":
+        """The passages that are kept out of a corpus, as of_corpus has its own."""
+        return cls(cls.of_corpus(corpus, pieces)._pieces, np.load(corpus / "held_out.npy"))
+
+    @classmethod
+    def held_out_of_replay(cls, folder: Path) -> "Texts":
+        offsets = np.load(folder / "held_out_offsets.npy")
+        return cls([folder / "held_out.npy"], np.stack([np.zeros(len(offsets) - 1, np.int64), offsets[:-1], np.diff(offsets)], axis=1))
+
+    @classmethod
     def of_replay(cls, folder: Path, overlap: Path, num_tokens: int) -> "Texts":
         """The first replay texts of so many tokens, of which the last is cut; all of them where there are fewer. Those in `overlap`, which hold
         a question, are left out."""
@@ -105,6 +115,12 @@ class Texts:
 def texts(*, corpus: str, pieces: list[str], replay: str, replay_overlap: str, replay_tokens: int) -> list[Texts]:
     """The two sources of a run, by their paths: its corpus, and as much of replay as it reads."""
     return [Texts.of_corpus(Path(corpus), map(Path, pieces)), Texts.of_replay(Path(replay), Path(replay_overlap), replay_tokens)]
+
+
+def held_out(*, corpus: str, pieces: list[str], replay: str, **_) -> dict[str, Texts]:
+    """What no run reads, of the same, by name; nothing of what has none."""
+    found = {"passages": Texts.held_out_of(Path(corpus), map(Path, pieces)), "replay": Texts.held_out_of_replay(Path(replay))}
+    return {name: texts for name, texts in found.items() if len(texts)}
 
 
 CHANGED = "it is not what the list of passages was made from: snakemake --cores all makes both again"

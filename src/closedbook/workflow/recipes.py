@@ -232,7 +232,7 @@ def _replayed(params: Params) -> dict:
 def _corpus(params: Params, arm: Arm, seed: int, bound: Bound) -> dict:
     its = mixture.names(arm.strategy)
     chosen = {"arm": {"strategy": mixture.label(arm.strategy), "corpus_tokens": arm.corpus_tokens}, "shares": mixture.shares(arm.strategy),
-              "filters": params.corpora.filters.model_dump(), "seed": params.seed}
+              "filters": params.corpora.filters.model_dump(), "held_out": params.corpora.held_out, "seed": params.seed}
     return recipe("corpora", chosen, documents=taught_to(seed, bound),
                   reads={"strategies": its, "overlap": [f"{name}{of_seed(seed, bound)}" for name in its]})
 

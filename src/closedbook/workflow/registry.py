@@ -19,8 +19,8 @@ from closedbook.workflow import recipes
 from closedbook.workflow.receipts import ARMS, FOLDER, WORK
 from closedbook.workflow.recipes import Bound
 
-CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines.npy", "rejected.jsonl")
-REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy")
+CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines.npy", "held_out.npy", "rejected.jsonl")
+REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy", "held_out.npy", "held_out_offsets.npy")
 REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
           "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
 """the files of these folders"""
@@ -200,7 +200,7 @@ def _runs(about: list[str], recipe: dict) -> Files:
     return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.TOKENS / "replay" / "all",
                          "replay_overlap": layout.TOKENS / "replay_overlap" / f"{reads['replay_overlap']}.jsonl", "base": layout.BASE},
                  folders={"folder": folder},
-                 holds=("run.json", "schedule.npy", "losses.csv", "config.json", "tokenizer.json"),
+                 holds=("run.json", "schedule.npy", "losses.csv", "held_out.csv", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
 
 
