@@ -12,7 +12,7 @@ from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
-from closedbook.training import libraries
+from closedbook.training import libraries, room
 from closedbook.util import terminal
 from closedbook.util.errors import UserError, writing
 from closedbook.workflow import devices
@@ -66,6 +66,7 @@ PARAMS = RUN.plan.params
 TRAINS = any(name.startswith("runs/") for name in RUN.due)
 if TRAINS:
     told(libraries.check, PARAMS.training)
+    told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
 if workflow.local_exec:
     if TRAINS:
         told(devices.check, PARAMS.training)

@@ -127,6 +127,14 @@ def test_a_run_on_two_nodes_is_one_of_two_processes(tmp_path, monkeypatch):
     assert two["model.safetensors"] == one["model.safetensors"] and two["losses.csv"] == one["losses.csv"]
 
 
+def test_the_base_is_the_same_in_all_processes_of_which_one_reads_it(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    world = toy_runs.world(tmp_path / "world")
+    found = {shape: toy_runs.build(world, tmp_path / shape / "toy-s1", **settings)["losses.csv"] for shape, settings in SHAPES.items()}
+    first = {shape: float(losses.decode().splitlines()[1].split(",")[1]) for shape, losses in found.items()}
+    assert first["ddp"] == pytest.approx(first["one"], abs=1e-4) and first["fsdp"] == pytest.approx(first["one"], abs=1e-4)
+
+
 def test_a_node_that_does_not_answer_is_told(tmp_path, monkeypatch):
     toy_runs.unlogged(monkeypatch)
     monkeypatch.setattr(distributed, "NODE_SECONDS", 5)

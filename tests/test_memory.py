@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import toys
 
-from closedbook import params, presets
+from closedbook import models, params, presets
 from closedbook.training import memory, room
 from closedbook.util.errors import UserError
 
@@ -173,6 +173,25 @@ def test_a_disk_too_small_for_what_is_to_come_is_refused_with_the_facts(tmp_path
     (tmp_path / "a/checkpoints/checkpoint-2/optimizer.pt").write_bytes(bytes(2000))
     room.check("toy-s1", **begin)  # what a resumed run has written need not be found again
     room.check("toy-s1", **begin | {"steps": 1})
+
+
+def test_a_disk_too_small_for_the_checkpoints_of_a_plan_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    toys.base(tmp_path / "base")
+    settings = params.load().model_dump()
+    settings["base"]["model"] = str(tmp_path / "base")
+    weights = 4 * models.num_parameters(tmp_path / "base")
+
+    def check(free, **training):
+        monkeypatch.setattr(shutil, "disk_usage", lambda place: namedtuple("usage", "free")(free))
+        room.check_plan(params.of({**settings, "training": {**settings["training"], **training}}, "params.yaml"), tmp_path / "checkpoints")
+
+    check(weights, checkpoint_steps=50)  # 200,000 tokens are 97 steps, and one checkpoint is written
+    for free, training in ((weights - 1, {"checkpoint_steps": 50}), (3 * weights - 1, {"checkpoint_steps": 10})):
+        with pytest.raises(UserError, match="checkpoints: this training still needs about .* make room"):
+            check(free, **training)
+    check(3 * weights, checkpoint_steps=10)
+    check(0, checkpoint_steps=1000)
+    check(0, lora={"r": 4, "alpha": 8, "dropout": 0.0})
 
 
 def test_a_run_that_is_too_large_says_so_and_goes_on(tmp_path, monkeypatch, capsys):

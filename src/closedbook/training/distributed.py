@@ -29,8 +29,17 @@ def world() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
+def local_rank() -> int:
+    """Which of the processes of its node this is."""
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
 def is_first() -> bool:
     return rank() == 0
+
+
+def is_first_here() -> bool:
+    return local_rank() == 0
 
 
 def wait_for_all() -> None:

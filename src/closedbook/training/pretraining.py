@@ -60,7 +60,7 @@ def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[di
     reference, folder = Path(plan.reference), Path(plan.folder)
     base = files.read_json(reference)
     loop.arguments(settings, plan.num_steps, plan.seed, Path(plan.checkpoints))  # connects the processes, so that one may load for all
-    model = prepared(models.model(reference, dtype(settings)), settings, seed=plan.seed, label=folder.name)
+    model = prepared(_loaded(reference, settings), settings, seed=plan.seed, label=folder.name)
     schedule = np.load(folder / "schedule.npy", mmap_mode="r")
     dataset = packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, base["end_of_text_id"])
     apart = reading.held_out(**plan.source) if settings.evaluate_steps else {}
@@ -78,6 +78,16 @@ def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[di
         models.save(whole.to(models.stored_dtype(reference)), models.tokenizer(reference), folder)
     distributed.wait_for_all()
     return trained.history, trained.held_out
+
+
+def _loaded(reference: Path, settings: params.Training):
+    """The base. One process of a node reads its weights: the Trainer brings the first one's to all, so the others' hold nothing yet."""
+    if distributed.is_first_here() or settings.sharding == "fsdp":  # under FSDP transformers reads them once
+        return models.model(reference, dtype(settings))
+    import torch
+
+    device = f"cuda:{distributed.local_rank()}" if settings.device == "cuda" else "cpu"
+    return models.empty(*models.source(reference)).to(getattr(torch, dtype(settings))).to_empty(device=device)
 
 
 def dtype(settings: params.Training) -> str:

@@ -1,5 +1,7 @@
 """Whether a training has room: what would make it fit is told before it starts, and a disk that can't hold its checkpoints is an error."""
 
+import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,26 @@ def check(name: str, reference: Path, settings: params.Training, steps: int, che
     else:
         check_disk(checkpoints, to_come)
         check_disk(folder, needed.result)
+
+
+def check_plan(wanted: params.Params, checkpoints: Path) -> None:
+    """Before anything is asked or trained: raises UserError where the disk of `checkpoints`, the folder of all trainings', can't hold the weights alone of the checkpoints of the
+    longest training. Of a base that is not a folder here, and of a length that depends on a corpus to be made, nothing is known yet: each run
+    looks again (check)."""
+    settings = wanted.training
+    tokens = [arm.train_tokens or arm.epochs * arm.corpus_tokens for arm in wanted.arms.values() if arm.train_tokens or arm.corpus_tokens != "all"]
+    steps = max(tokens, default=0) // (settings.block_size * settings.batch_size)
+    parameters = sum(map(_parameters, Path(wanted.base.model).glob("*.safetensors")))
+    if settings.lora is None:
+        needed = min(KEPT_CHECKPOINTS + 1, steps // settings.checkpoint_steps) * parameters * 4 / GIB
+        check_disk(checkpoints, max(0.0, needed - _size(checkpoints)))
+
+
+def _parameters(path: Path) -> int:
+    """Of a safetensors file, by its header: eight bytes of its length, and JSON with the shape of each tensor."""
+    with open(path, "rb") as handle:
+        header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 
 def device_gib(settings: params.Training) -> float | None:
