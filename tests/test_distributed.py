@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import ranks
 import toy_runs
+from safetensors.torch import load_file
 
 from closedbook.stages import runs
 from closedbook.training import checkpoints, distributed
@@ -131,6 +132,8 @@ def test_the_base_is_the_same_in_all_processes_of_which_one_reads_it(tmp_path, m
     toy_runs.unlogged(monkeypatch)
     world = toy_runs.world(tmp_path / "world")
     found = {shape: toy_runs.build(world, tmp_path / shape / "toy-s1", **settings)["losses.csv"] for shape, settings in SHAPES.items()}
+    names = {shape: sorted(load_file(tmp_path / shape / "toy-s1/model.safetensors")) for shape in SHAPES}
+    assert names["one"] == names["ddp"] == names["fsdp"], "tied weights are saved once"
     first = {shape: float(losses.decode().splitlines()[1].split(",")[1]) for shape, losses in found.items()}
     assert first["ddp"] == pytest.approx(first["one"], abs=1e-4) and first["fsdp"] == pytest.approx(first["one"], abs=1e-4)
 

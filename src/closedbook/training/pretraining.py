@@ -87,7 +87,9 @@ def _loaded(reference: Path, settings: params.Training):
     import torch
 
     device = f"cuda:{distributed.local_rank()}" if settings.device == "cuda" else "cpu"
-    return models.empty(*models.source(reference)).to(getattr(torch, dtype(settings))).to_empty(device=device)
+    model = models.empty(*models.source(reference)).to(getattr(torch, dtype(settings))).to_empty(device=device)
+    model.tie_weights()  # which to_empty parts
+    return model
 
 
 def dtype(settings: params.Training) -> str:
@@ -110,9 +112,11 @@ def _filled(reference: Path, settings: params.Training, weights: dict):
     """The model that was trained in parts, whole."""
     import torch
 
+    whole = models.empty(*models.source(reference))
     with torch.device("meta"):
-        model = adapters.added(models.empty(*models.source(reference)), settings.lora)
+        model = adapters.added(whole, settings.lora)
     model.load_state_dict(weights, assign=True)
+    whole.tie_weights()  # which the assignment parts
     return model
 
 
