@@ -63,15 +63,13 @@ if "RUN" not in globals():  # each rule file includes this one, so that each can
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
-TRAINS = any(name.startswith("runs/") for name in RUN.due)
-if TRAINS:
+if workflow.is_main_process and not workflow.dryrun and any(name.startswith("runs/") for name in RUN.due):
     told(libraries.check, PARAMS.training)
     told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
-if workflow.local_exec:
-    if TRAINS:
+    if workflow.local_exec:
         told(devices.check, PARAMS.training)
-    if "gpu" not in workflow.global_resources:  # --resources gpu=N leaves some of them to others
-        workflow.register_resource("gpu", max(1, len(devices.visible())))
+if "gpu" not in workflow.global_resources:  # --resources gpu=N leaves some of them to others
+    workflow.register_resource("gpu", max(1, len(devices.visible())))
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
 KEEPING_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 "

@@ -18,8 +18,8 @@ from texts import write_documents
 pytestmark = pytest.mark.slow
 
 CONCURRENCY = 2
-INSTANTS = [(0, 0), (0, 1), (3, 2), (5, 4), (6, 6), (6, 9), (9, 12), (10, 13), (12, 15), (13, 15)]
-"""(receipts, calls) of 15 and 15, from which on a seeded time runs"""
+INSTANTS = [(0, 0), (0, 1), (3, 2), (5, 4), (8, 6), (8, 9), (11, 12), (16, 15), (17, 15), (19, 15)]
+"""(receipts, calls) of 21 and 15, from which on a seeded time runs"""
 ON_ITS_WAY = 1.0
 """seconds that an answer may take from the server to the ledger"""
 
