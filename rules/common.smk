@@ -63,11 +63,6 @@ if "RUN" not in globals():  # each rule file includes this one, so that each can
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
-if workflow.is_main_process and not workflow.dryrun and any(name.startswith("runs/") for name in RUN.due):
-    told(libraries.check, PARAMS.training)
-    told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
-    if workflow.local_exec:
-        told(devices.check, PARAMS.training)
 if "gpu" not in workflow.global_resources:  # --resources gpu=N leaves some of them to others
     workflow.register_resource("gpu", max(1, len(devices.visible())))
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
@@ -109,7 +104,17 @@ def end():
             thread.cancel()
 
 
+def check_trainings():
+    """Refuse trainings that can't be had here, before anything is asked or trained. A dry run plans them all the same."""
+    if any(name.startswith("runs/") for name in RUN.due):
+        told(libraries.check, PARAMS.training)
+        told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
+        if workflow.local_exec:  # else the devices are elsewhere
+            told(devices.check, PARAMS.training)
+
+
 onstart:
+    check_trainings()
     told(RUN.begin, "snakemake " + " ".join(sys.argv[1:]))
 
 

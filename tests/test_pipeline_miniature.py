@@ -70,3 +70,12 @@ def test_a_preset_is_whole_and_plans_the_whole_pipeline(tmp_path, name):
     planned = pipeline.snakemake("--dry-run")
     for job, jobs in {"run": len(preset.arms), "score": len(preset.arms) + 1, "report": 1}.items():
         assert f"{job} {jobs}" in " ".join(planned.split()), planned
+
+
+def test_a_training_that_can_not_be_had_here_is_refused_before_anything_is_made(tmp_path):
+    pipeline = Pipeline(tmp_path / "pipeline")
+    for training, said in (({"processes": 64, "batch_size": 64}, "training.processes: 64 processes on a node, and this machine has"),
+                           ({"optimizer": "adamw_8bit"}, "training.optimizer: adamw_8bit needs the library bitsandbytes")):  # fmt: skip
+        pipeline.set(training={"processes": 1, "optimizer": "adamw_torch_fused"} | training)
+        assert said in pipeline.snakemake(status=1) and not list((pipeline.folder / "results").glob("**/*.json"))
+        pipeline.snakemake("--dry-run")
