@@ -1,6 +1,6 @@
 """The Trainer of closedbook against a bare PyTorch loop over the same model and blocks, in turns in one process.
 
-    PYTHONPATH=src:tests python benchmarks/training.py [--steps 60] [--rounds 3]
+    PYTHONPATH=src python benchmarks/training.py [--steps 60] [--rounds 3]
 
 Prints tokens per second of each round and the ratio of the best ones.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from closedbook import models, params
-from closedbook.training import loop
+from closedbook.training import loop, pretraining
 
 BASE = Path("src/closedbook/miniature/trained")
 
@@ -25,52 +25,62 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     settings = params.load().training
-    blocks = made_up(options.steps * settings.batch_size, settings.block_size)
-    tokens = options.steps * settings.batch_size * settings.block_size
+    blocks = made_up(options.steps, settings, 2000)
     found = {"bare": [], "closedbook": []}
     for number in range(options.rounds):
         for name, run in (("bare", bare), ("closedbook", ours)):
-            found[name].append(tokens / run(settings, blocks, options.steps))
+            found[name].append(run(models.model(BASE, "float32"), settings, blocks))
             print(f"round {number + 1}: {name} {found[name][-1]:,.0f} tokens/s", flush=True)
     print(f"ratio of the best rounds: {max(found['closedbook']) / max(found['bare']):.3f}")
 
 
-def made_up(number: int, size: int) -> list[dict]:
-    drawn = np.random.default_rng(1).integers(1, 2000, (number, size))
+def made_up(steps: int, settings: params.Training, vocabulary: int) -> list[dict]:
+    """Blocks of random tokens for so many steps."""
+    drawn = np.random.default_rng(1).integers(1, vocabulary, (steps * settings.batch_size, settings.block_size))
     return [{"input_ids": row, "labels": row} for row in drawn]
 
 
-def ours(settings: params.Training, blocks: list[dict], steps: int) -> float:
-    """Seconds of the steps alone, by the times at which the first and the last one end."""
+def ours(model, settings: params.Training, blocks: list[dict]) -> float:
+    """Tokens per second, by the times at which the first and the last step end."""
     times = []
 
     class Times:
         def step(self, row):
             times.append(time.monotonic())
 
+    steps = len(blocks) // settings.batch_size
     with tempfile.TemporaryDirectory() as folder:
-        loop.train(model=models.model(BASE, "float32"), dataset=blocks, settings=settings.model_copy(update={"checkpoint_steps": 10**6}),
-                   num_steps=steps, seed=1, folder=Path(folder), label="benchmark", fingerprint="", record=Times())  # fmt: skip
-    return (times[-1] - times[0]) * steps / (steps - 1)
+        given = settings.model_copy(update={"checkpoint_steps": 10**6})
+        loop.arguments(given, steps, 1, Path(folder))
+        loop.train(model=pretraining.prepared(model, settings, seed=1, label="benchmark"), dataset=blocks, settings=given, num_steps=steps, seed=1,
+                   folder=Path(folder), label="benchmark", fingerprint="", record=Times())  # fmt: skip
+    return rate(times, settings)
 
 
-def bare(settings: params.Training, blocks: list[dict], steps: int) -> float:
+def bare(model, settings: params.Training, blocks: list[dict]) -> float:
+    """The same of a loop of ten lines."""
     torch.set_num_threads(settings.threads)
-    model = models.model(BASE, "float32")
     model.set_attn_implementation(settings.attention)
-    model.train()
+    model.to(settings.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, settings.beta2), fused=True)
-    times = []
-    for step in range(steps):
-        ids = torch.from_numpy(np.stack([block["input_ids"] for block in blocks[step * settings.batch_size : (step + 1) * settings.batch_size]]))
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.dtype == "bfloat16"):
-            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
-        loss.backward()
+    size, times = settings.batch_size // settings.accumulation, []
+    for first in range(0, len(blocks), settings.batch_size):
+        for start in range(first, first + settings.batch_size, size):
+            ids = torch.from_numpy(np.stack([block["input_ids"] for block in blocks[start : start + size]])).to(settings.device)
+            with torch.autocast(settings.device, torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+                loss = model(input_ids=ids, labels=ids, use_cache=False).loss / settings.accumulation
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
+        if settings.device == "cuda":
+            torch.cuda.synchronize()
         times.append(time.monotonic())
-    return (times[-1] - times[0]) * steps / (steps - 1)
+    return rate(times, settings)
+
+
+def rate(times: list[float], settings: params.Training) -> float:
+    return (len(times) - 1) * settings.batch_size * settings.block_size / (times[-1] - times[0])
 
 
 if __name__ == "__main__":
