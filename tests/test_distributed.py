@@ -134,6 +134,7 @@ def test_the_base_is_the_same_in_all_processes_of_which_one_reads_it(tmp_path, m
     found = {shape: toy_runs.build(world, tmp_path / shape / "toy-s1", **settings)["losses.csv"] for shape, settings in SHAPES.items()}
     names = {shape: sorted(load_file(tmp_path / shape / "toy-s1/model.safetensors")) for shape in SHAPES}
     assert names["one"] == names["ddp"] == names["fsdp"], "tied weights are saved once"
+    assert not [*tmp_path.glob("**/*.plan")], "what a training was told is gone when it is done"
     first = {shape: float(losses.decode().splitlines()[1].split(",")[1]) for shape, losses in found.items()}
     assert first["ddp"] == pytest.approx(first["one"], abs=1e-4) and first["fsdp"] == pytest.approx(first["one"], abs=1e-4)
 
@@ -144,6 +145,16 @@ def test_a_node_that_does_not_answer_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv(runs.LAUNCHER, launcher(tmp_path, ":"))
     with pytest.raises(UserError, match=rf"training.nodes: 2: 1 of 2 nodes did not answer within 5 seconds; {socket.gethostname()}.* did: .*launcher"):
         toy_runs.build(toy_runs.world(tmp_path / "world"), tmp_path / "toy-s1", nodes=2)
+
+
+def test_what_a_process_can_not_do_is_told_without_a_traceback(tmp_path, monkeypatch, capfd):
+    toy_runs.unlogged(monkeypatch)
+    world = toy_runs.world(tmp_path / "world")
+    (world / "base/model.safetensors").unlink()
+    with pytest.raises(UserError, match="the processes of the training ended with exit status 1: what went wrong stands above"):
+        toy_runs.build(world, tmp_path / "toy-s1", processes=2)
+    said = capfd.readouterr().err
+    assert "params.yaml: base.model: " in said and "closedbook/models/__init__.py" not in said
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):

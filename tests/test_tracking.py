@@ -1,7 +1,17 @@
 """tracking: MLflow's record of a run, logged once, by several processes, into one store."""
 
 import multiprocessing
+import os
+import re
+import shlex
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +19,8 @@ from closedbook.training import tracking
 from closedbook.util.errors import UserError
 
 pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
 
 RUN = {
     "name": "raw",
@@ -142,3 +154,31 @@ def test_a_store_that_is_no_database_is_named(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_ROOT", str(tmp_path))
         assert tracking.seconds("a" * 64) is None
+
+
+def test_the_runs_are_shown_by_the_command_of_readme(store, tmp_path):
+    """MLflow's server loads LiteLLM, which would wait for a list of prices where there is no network."""
+    words = shlex.split(re.search("`([^`]*mlflow ui[^`]*)`", (ROOT / "README.md").read_text())[1])
+    variables = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("-"))
+    command = [str(Path(sys.prefix) / "bin/mlflow"), *words[words.index("mlflow") + 1 :]]
+    place = shutil.copytree(store, tmp_path / "store")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("LITELLM")}
+    server = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)], cwd=place, env=bare | variables, start_new_session=True,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)  # fmt: skip
+    try:
+        assert any(answers(port) for _ in range(240)), "no answer within two minutes"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as found:
+            return found.status == 200
+    except OSError:
+        time.sleep(0.5)
+        return False

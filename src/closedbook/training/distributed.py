@@ -54,7 +54,7 @@ def run(plan: Path, settings: params.Training, launcher: str) -> None:
     """Run the training that `plan` (a JSON file, see worker) describes in settings.processes processes on each of settings.nodes nodes.
 
     `launcher` is put before torchrun's command and starts it on each node, as "srun"; on one node it may be empty. What the processes say
-    goes to stderr. Raises UserError where a node does not answer, and RuntimeError where a process fails.
+    goes to stderr. Raises UserError where a node does not answer or a process fails.
     """
     answered = plan.parent / ANSWERED
     answered.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def run(plan: Path, settings: params.Training, launcher: str) -> None:
         raise
     if status:
         _explain(sorted(path.name for path in answered.iterdir()), settings)
-        raise RuntimeError(f"the processes of the training ended with {status}: their messages stand above")
+        raise UserError(f"the processes of the training ended with exit status {status}: what went wrong stands above")
 
 
 def _rendezvous(settings: params.Training) -> list[str]:

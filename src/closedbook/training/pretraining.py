@@ -1,5 +1,6 @@
 """Continued pretraining from files to files, in this process or in each of several that torchrun started."""
 
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def pretrain(plan: Plan, launcher: str) -> tuple[list[dict], list[dict]]:
     done.unlink(missing_ok=True)
     files.write_json(path, asdict(plan))
     distributed.run(path, settings, launcher)
-    return tuple(files.read_json(done))
+    found = files.read_json(done)
+    shutil.rmtree(place)
+    return tuple(found)
 
 
 def as_planned(path: Path) -> None:

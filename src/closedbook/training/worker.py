@@ -3,10 +3,13 @@
 PLAN is a JSON file of pretraining.pretrain's arguments; the first process writes what it returns to the same path with ".done".
 """
 
+import os
 import sys
 from pathlib import Path
 
 from closedbook.training import distributed
+from closedbook.util import terminal
+from closedbook.util.errors import UserError
 
 
 def node(arguments: list[str]) -> None:
@@ -22,12 +25,14 @@ def process(plan: Path) -> None:
     """Be one of the processes."""
     from closedbook.training import pretraining
 
-    pretraining.as_planned(plan)
+    try:
+        pretraining.as_planned(plan)
+    except UserError as error:
+        terminal.note(*str(error).splitlines())
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":
-    import os
-
     distributed.die_with_parent()
     if "RANK" in os.environ:
         process(Path(sys.argv[1]))
