@@ -43,14 +43,18 @@ def told(function, *arguments):
         raise WorkflowError("interrupted while planning: no job was begun") from None
 
 
-def targets():
-    """What the command line asks for: Snakemake tells rule files no more than their configuration before they are read."""
+def asked():
+    """The command line, None where there is none: Snakemake tells rule files no more than their configuration before they are read."""
     from snakemake.cli import parse_args
 
     if Path(sys.argv[0]).name not in ("snakemake", "__main__.py"):
-        return []
+        return None
     with redirect_stderr(StringIO()):  # it says once more which profile it takes
-        return parse_args(sys.argv[1:])[1].targets
+        return parse_args(sys.argv[1:])[1]
+
+
+def targets():
+    return ASKED.targets if ASKED else []
 
 
 def processes(shard):
@@ -59,11 +63,13 @@ def processes(shard):
 
 
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
+    ASKED = asked()
     STAGE = Path(workflow.main_snakefile).stem
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
-if "gpu" not in workflow.global_resources:  # --resources gpu=N leaves some of them to others
+# Jobs that run here share this machine's GPUs; --resources gpu=N leaves some of them to others.
+if ASKED and ASKED.executor in (None, "local") and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, len(devices.visible())))
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.

@@ -24,7 +24,6 @@ with devices.held(int(sys.argv[1]), Path(sys.argv[2])):
 @pytest.fixture
 def hold(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
-    monkeypatch.delenv(devices.GIVEN, raising=False)
     started = []
 
     def start(count: int):
@@ -48,11 +47,15 @@ def test_jobs_side_by_side_see_gpus_of_their_own_and_a_killed_one_gives_them_bac
     assert third.stdout.readline().strip() == seen[1], "it waited until there were two"
 
 
-def test_what_a_scheduler_gave_is_left_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    monkeypatch.setenv(devices.GIVEN, "17")
-    with devices.held(1, tmp_path):
-        assert os.environ["CUDA_VISIBLE_DEVICES"] == "3" and not list(tmp_path.iterdir())
+def test_jobs_of_a_scheduler_that_call_their_gpus_alike_do_not_wait_for_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv(devices.SLURM, "17")
+    with devices.held(1):
+        monkeypatch.setenv(devices.SLURM, "18")
+        monkeypatch.setattr(devices.time, "sleep", lambda seconds: pytest.fail("it waits"))
+        with devices.held(1):
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
 
 
 def test_a_recipe_needs_as_many_as_its_processes():

@@ -14,6 +14,7 @@ import ranks
 import toy_runs
 from safetensors.torch import load_file
 
+from closedbook import params
 from closedbook.stages import runs
 from closedbook.training import checkpoints, distributed
 from closedbook.util.errors import UserError
@@ -143,8 +144,34 @@ def test_a_node_that_does_not_answer_is_told(tmp_path, monkeypatch):
     toy_runs.unlogged(monkeypatch)
     monkeypatch.setattr(distributed, "NODE_SECONDS", 5)
     monkeypatch.setenv(runs.LAUNCHER, launcher(tmp_path, ":"))
-    with pytest.raises(UserError, match=rf"training.nodes: 2: 1 of 2 nodes did not answer within 5 seconds; {socket.gethostname()}.* did: .*launcher"):
+    with pytest.raises(UserError, match=rf"training.nodes: 2: 1 of 2 nodes did not answer within \d+ seconds; {socket.gethostname()}.* did: .*launcher"):
         toy_runs.build(toy_runs.world(tmp_path / "world"), tmp_path / "toy-s1", nodes=2)
+
+
+def test_losses_on_what_is_held_out_are_those_of_one_process(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    world, found = toy_runs.world(tmp_path / "world", held_out=2), {}
+    for shape, settings in SHAPES.items():
+        rows = toy_runs.build(world, tmp_path / shape / "toy-s1", evaluate_steps=4, **settings)["held_out.csv"].decode().splitlines()[1:]
+        found[shape] = [float(value) for row in rows for value in row.split(",")]
+    assert found["ddp"] == pytest.approx(found["one"], abs=1e-4) and found["fsdp"] == pytest.approx(found["one"], abs=1e-4)
+
+
+def test_adapters_over_bfloat16_are_trained_in_several_processes(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    world, lora = toy_runs.world(tmp_path / "world"), params.Lora(r=4, alpha=8, dropout=0.0)
+    found = {shape: toy_runs.build(world, tmp_path / shape / "toy-s1", dtype="bfloat16", lora=lora, **settings) for shape, settings in SHAPES.items()}
+    last = {shape: float(made["losses.csv"].decode().splitlines()[-1].split(",")[1]) for shape, made in found.items()}
+    assert last["ddp"] == pytest.approx(last["one"], abs=2e-2) and last["fsdp"] == pytest.approx(last["one"], abs=2e-2)
+
+
+def test_a_launcher_that_is_not_there_is_named(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    world = toy_runs.world(tmp_path / "world")
+    for command in ("no-such-launcher --nodes 2", 'launcher "without an end'):
+        monkeypatch.setenv(runs.LAUNCHER, command)
+        with pytest.raises(UserError, match=f"config: launcher: {command}: can't be started"):
+            toy_runs.build(world, tmp_path / "toy-s1", nodes=2)
 
 
 def test_what_a_process_can_not_do_is_told_without_a_traceback(tmp_path, monkeypatch, capfd):

@@ -139,11 +139,11 @@ def test_history_has_every_step_with_warmup_and_smallest_rate(uninterrupted):
 
 
 def test_held_out_data_are_measured_as_the_training_goes_and_change_nothing(tmp_path):
-    def trained(name, **settings):
+    def trained(name, none=False, **settings):
         model = toys.model()
         found = loop.train(
             model=model, dataset=Examples(), settings=toys.TRAINING.model_copy(update=settings), num_steps=STEPS, seed=3, label="toy",
-            fingerprint="", folder=tmp_path / name, held_out={"seen": Examples(8), "strange": [Examples()[40]]} if settings else None,
+            fingerprint="", folder=tmp_path / name, held_out={"seen": Examples(8), "strange": [Examples()[40]]} if settings and not none else {},
         )  # fmt: skip
         return found, model.state_dict()
 
@@ -151,7 +151,19 @@ def test_held_out_data_are_measured_as_the_training_goes_and_change_nothing(tmp_
     assert plain.held_out == [] and plain.history == measured.history and all((weights[name] == same[name]).all() for name in weights)
     assert [row["step"] for row in measured.held_out] == [0, 3, 6, 7] and all({*row} == {"step", "seen", "strange"} for row in measured.held_out)
     assert measured.held_out[0]["seen"] == pytest.approx(plain.history[0]["loss"], rel=0.02)
+    assert trained("none held out", evaluate_steps=3, none=True)[0].held_out == []
     assert measured.held_out[-1]["seen"] < measured.held_out[0]["seen"]
+
+
+@pytest.mark.slow
+def test_a_resumed_training_measures_what_an_uninterrupted_one_does(tmp_path):
+    def trained(name, **stop):
+        return loop.train(model=toys.model(dropout=0.1), dataset=Examples(**stop), settings=toys.TRAINING.model_copy(update={"evaluate_steps": 3}),
+                          num_steps=STEPS, seed=3, label="toy", fingerprint="", folder=tmp_path / name, held_out={"seen": Examples(8)})  # fmt: skip
+
+    with pytest.raises(Killed):
+        trained("killed", fail_at=4 * 5 + 2)
+    assert trained("killed").held_out == trained("whole").held_out
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ def measured(source: tuple[str, str | None], settings: params.Training) -> float
         raise UserError(f"closedbook forecast --measure times one process, and params.yaml asks for {settings.world}: leave it out; "
                         "earlier runs say how quick they were")
     models.check_device(settings.device, "training.device")
-    settings = settings.model_copy(update={"checkpoint_steps": STEPS})
+    settings = settings.model_copy(update={"checkpoint_steps": STEPS, "evaluate_steps": None})
     shape = memory.shape(models.config(*source, local_files_only=True))
     WORK.mkdir(exist_ok=True)
     room.check_disk(WORK, memory.disk(shape, settings, STEPS, loop.KEPT_CHECKPOINTS).checkpoints)

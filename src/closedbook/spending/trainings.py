@@ -15,7 +15,7 @@ from closedbook.training.loop import KEPT_CHECKPOINTS
 from closedbook.training.memory import Shape
 from closedbook.util import files, tables
 from closedbook.util.errors import UserError
-from closedbook.workflow import recipes, upkeep
+from closedbook.workflow import devices, recipes, upkeep
 from closedbook.workflow.plan import Plan
 from closedbook.workflow.snakemake import Graph
 
@@ -115,8 +115,10 @@ def _shares(arm: Arm) -> dict[str, int]:
 
 
 def _side_by_side(settings: Training) -> int:
-    """Trainings that Snakemake runs at a time: on GPUs they take turns, and the processor's cores are shared."""
-    return 1 if settings.device == "cuda" else max(1, len(os.sched_getaffinity(0)) // settings.threads)
+    """Trainings that Snakemake runs at a time: each has GPUs, or cores, of its own."""
+    if settings.device == "cuda":
+        return max(1, len(devices.visible()) // settings.processes)
+    return max(1, len(os.sched_getaffinity(0)) // (settings.threads * settings.processes))
 
 
 def _seconds(each: Sequence[float | None], side: int) -> float | None:

@@ -51,10 +51,11 @@ def build(
     num_steps = -(-num_blocks // settings.batch_size)
     room.check(folder.name, reference, settings, num_steps, checkpoints, folder)
     data_sha256 = _data_sha256(sha256, texts, folder)
+    apart = [its.sha256() for its in reading.held_out(**source).values()] if settings.evaluate_steps else []
     started = time.monotonic()
     plan = pretraining.Plan(
         source=source, reference=str(reference), settings=settings.model_dump(), num_steps=num_steps,
-        seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=data_sha256, folder=str(folder), checkpoints=str(checkpoints),
+        seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=files.sha256_text("\n".join([data_sha256, *apart])), folder=str(folder), checkpoints=str(checkpoints),
         record=_record(arm, facts, base, settings, seed, run_seed, corpus, data_sha256),
     )  # fmt: skip
     history, measured = pretraining.pretrain(plan, os.environ.get(LAUNCHER, ""))
@@ -77,7 +78,7 @@ def build(
         "data_sha256": data_sha256,
         "sha256": {str(path.relative_to(folder)): files.sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()},
     }
-    _log(run, plan.record, history, folder, seconds)
+    _log(run, plan.record, [*history, *map(tracking.held_out, measured)], folder, seconds)
     files.write_json(folder / "run.json", run)
 
 

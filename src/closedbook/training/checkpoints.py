@@ -21,18 +21,23 @@ def claim(folder: Path, identity: dict[str, str], label: str) -> None:
         if before and before["processes"] != identity["processes"]:
             terminal.note(f"{label}: its checkpoints are of {before['processes']} processes, and this training has {identity['processes']}: "
                           "it starts afresh")  # fmt: skip
+        elif before:
+            terminal.note(f"{label}: its checkpoints are of other data, settings, weights or libraries: it starts afresh")
         shutil.rmtree(folder)
     files.write_json(known, identity)
 
 
 def newest_whole(folder: Path) -> str | None:
-    """The newest checkpoint that lacks nothing; the first process deletes broken ones, which a kill leaves and the Trainer would resume."""
+    """The newest checkpoint that lacks nothing. Broken ones, which a kill leaves and the Trainer would resume, are deleted. The first process
+    looks, for all: on several machines a shared folder need not look the same at once."""
+    return distributed.from_first(lambda: _newest_whole(folder))
+
+
+def _newest_whole(folder: Path) -> str | None:
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     whole = [path for path in checkpoints if _is_whole(path)]
-    distributed.wait_for_all()
-    if distributed.is_first():
-        for path in set(checkpoints) - set(whole):
-            shutil.rmtree(path)
+    for path in set(checkpoints) - set(whole):
+        shutil.rmtree(path)
     return str(whole[-1]) if whole else None
 
 

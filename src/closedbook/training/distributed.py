@@ -1,5 +1,6 @@
 """Several processes for one training. torchrun starts them on each node; each holds one device, and the first alone writes and deletes."""
 
+import ctypes
 import os
 import shlex
 import signal
@@ -8,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from shutil import which
 
 from closedbook import params
 from closedbook.util import files
@@ -50,6 +53,16 @@ def wait_for_all() -> None:
         torch.distributed.barrier()
 
 
+def from_first(function: Callable):
+    """What the first process gets from a function, in every process."""
+    found = [function() if is_first() else None]
+    if world() > 1:
+        import torch
+
+        torch.distributed.broadcast_object_list(found, src=0)
+    return found[0]
+
+
 def run(plan: Path, settings: params.Training, launcher: str) -> None:
     """Run the training that `plan` (a JSON file, see worker) describes in settings.processes processes on each of settings.nodes nodes.
 
@@ -60,9 +73,12 @@ def run(plan: Path, settings: params.Training, launcher: str) -> None:
     answered.mkdir(parents=True, exist_ok=True)
     for left in answered.iterdir():
         left.unlink()
-    command = [*shlex.split(launcher), sys.executable, "-m", WORKER, *_rendezvous(settings), str(plan)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(settings.threads)}
-    process = subprocess.Popen(command, env=environment, stdout=sys.stderr)
+    environment, begun = os.environ | {"OMP_NUM_THREADS": str(settings.threads)}, time.monotonic()
+    try:
+        command = [*shlex.split(launcher), sys.executable, "-m", WORKER, *_rendezvous(settings), str(plan)]
+        process = subprocess.Popen(command, env=environment, stdout=sys.stderr, preexec_fn=_end_with_parent)
+    except (OSError, ValueError) as error:
+        raise UserError(f"the profile's config: launcher: {launcher}: can't be started ({error})") from None
     try:
         status = process.wait()
     except BaseException:
@@ -70,7 +86,7 @@ def run(plan: Path, settings: params.Training, launcher: str) -> None:
         process.wait()
         raise
     if status:
-        _explain(sorted(path.name for path in answered.iterdir()), settings)
+        _explain(sorted(path.name for path in answered.iterdir()), settings, time.monotonic() - begun)
         raise UserError(f"the processes of the training ended with exit status {status}: what went wrong stands above")
 
 
@@ -86,19 +102,20 @@ def _rendezvous(settings: params.Training) -> list[str]:
     return [*per_node, "--rdzv-backend", "c10d", "--rdzv-endpoint", f"{socket.gethostname()}:{port}", "--rdzv-id", str(port), "--rdzv-conf", conf]
 
 
-def _explain(answered: list[str], settings: params.Training) -> None:
+def _explain(answered: list[str], settings: params.Training, seconds: float) -> None:
     """Raises UserError where fewer nodes than planned have started."""
     if len(answered) < settings.nodes:
-        expected = _nodes_of_slurm()
-        missing = [name for name in expected if name not in answered] or [f"{settings.nodes - len(answered)} of {settings.nodes} nodes"]
-        raise UserError(f"training.nodes: {settings.nodes}: {', '.join(missing)} did not answer within {NODE_SECONDS} seconds; "
+        missing = [name for name in _nodes_of_slurm() if name not in answered] or [f"{settings.nodes - len(answered)} of {settings.nodes} nodes"]
+        raise UserError(f"training.nodes: {settings.nodes}: {', '.join(missing)} did not answer within {seconds:.0f} seconds; "
                         f"{', '.join(answered) or 'none'} did: see that the launcher (the profile's config: launcher) starts on every node")  # fmt: skip
 
 
 def _nodes_of_slurm() -> list[str]:
     """The names of the nodes of this job of Slurm's; none elsewhere."""
     listed = os.environ.get("SLURM_JOB_NODELIST")
-    return subprocess.run(["scontrol", "show", "hostnames", listed], capture_output=True, text=True, check=True).stdout.split() if listed else []
+    if not listed or not which("scontrol"):
+        return []
+    return subprocess.run(["scontrol", "show", "hostnames", listed], capture_output=True, text=True).stdout.split()
 
 
 def answer(plan: Path) -> None:
@@ -107,9 +124,17 @@ def answer(plan: Path) -> None:
     files.write_text(plan.parent / ANSWERED / node, "")
 
 
+def _end_with_parent() -> None:
+    """Have the kernel end a process that is started here when this one dies, a launcher too, which would live on. On Linux alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 def die_with_parent() -> None:
     """End this process when the one that started it ends, in whatever way: one that lived on would write beside its successor."""
     parent = os.getppid()
+    if parent == 1 and "RANK" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)  # it has ended already
 
     def watch():
         while os.getppid() == parent:

@@ -40,7 +40,8 @@ def train(
     Checkpoints go to `folder`, and a second call takes up the newest whole one. `fingerprint` stands for the data: checkpoints of
     other data, another model, other settings or another number of processes are deleted. The folder is the caller's to delete once the
     trained model is in place. `record` is a tracking.Live, which is told of each step.
-    `held_out` are further datasets by name, whose mean loss per block is measured before the first step and every settings.evaluate_steps.
+    `held_out` are further datasets by name, whose mean loss per token is measured before the first step, every settings.evaluate_steps and
+    after the last one.
     In several processes each calls this once torchrun has started it; `arguments` is to be called before the model is loaded.
     """
     import torch
@@ -61,11 +62,13 @@ def train(
     model.config.use_cache = use_cache  # the Trainer switches it off, and it would be saved so
     rows = [row for row in trainer.state.log_history if "loss" in row]
     history = [{name: row[name] for name in ("step", "loss", "learning_rate", "grad_norm")} for row in rows]
-    return Trained(history, _measured(trainer.state.log_history), _gathered(trainer) if settings.sharding == "fsdp" else None)
+    return Trained(history, [row["held_out"] for row in trainer.state.log_history if "held_out" in row], _gathered(trainer) if settings.sharding == "fsdp" else None)
 
 
 def identity(model, settings: params.Training, **others) -> dict:
     """"sha256" of all that decides the bits of a training, the libraries and the kind of device among it, and its "processes"."""
+    import accelerate
+    import peft
     import torch
     import transformers
 
@@ -75,18 +78,9 @@ def identity(model, settings: params.Training, **others) -> dict:
         weights.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     what = settings.model_dump(exclude={"seeds", "checkpoint_steps"}) | others
     what |= {"config": model.config.to_json_string(), "weights": weights.hexdigest(), "device": settings.device}
-    what |= {"torch": torch.__version__, "transformers": transformers.__version__}
+    what |= {"gpu": torch.cuda.get_device_name() if settings.device == "cuda" else None}
+    what |= {library.__name__: library.__version__ for library in (accelerate, peft, torch, transformers)}
     return {"sha256": files.sha256_text(files.canonical(what)), "processes": settings.world}
-
-
-def _measured(log: list[dict]) -> list[dict]:
-    """The losses on held-out data: the Trainer logs each dataset's in a row of its own, eval_NAME_loss."""
-    found: dict[int, dict] = {}
-    for row in log:
-        for key in row:
-            if key.startswith("eval_") and key.endswith("_loss"):
-                found.setdefault(row["step"], {"step": row["step"]})[key.removeprefix("eval_").removesuffix("_loss")] = row[key]
-    return [*found.values()]
 
 
 def _gathered(trainer) -> dict | None:
@@ -125,11 +119,6 @@ def arguments(settings: params.Training, num_steps: int, seed: int, folder: Path
         save_strategy="steps",
         save_steps=settings.checkpoint_steps,
         save_total_limit=KEPT_CHECKPOINTS,
-        eval_strategy="steps" if settings.evaluate_steps else "no",
-        eval_steps=settings.evaluate_steps,
-        eval_on_start=settings.evaluate_steps is not None,
-        per_device_eval_batch_size=settings.batch_size // (settings.accumulation * settings.world),
-        prediction_loss_only=True,
         logging_steps=1,
         logging_nan_inf_filter=False,
         include_num_input_tokens_seen="all",
@@ -172,8 +161,9 @@ def _trainer(model, dataset, given, settings: params.Training, label: str, recor
     kind = trainer.WeightedTrainer if "weights" in dataset[0] else Trainer
     if settings.world > 1:
         dataset = trainer.WholeSteps(dataset, settings.batch_size)
-    callbacks = [trainer.Progress(label), trainer.Mark(), *([trainer.Recording(record)] if record else [])]
-    result = kind(model=model, args=given, train_dataset=dataset, eval_dataset=held_out, callbacks=callbacks)
+    measuring = [trainer.Measuring(held_out, settings.evaluate_steps, record)] if held_out and settings.evaluate_steps else []
+    recording = [trainer.Recording(record)] if record else []
+    result = kind(model=model, args=given, train_dataset=dataset, callbacks=[trainer.Progress(label), trainer.Mark(), *recording, *measuring])
     result.remove_callback(PrinterCallback)
     if settings.sharding == "fsdp" and settings.dtype == "bfloat16":
         _reduce_in_float32(result.accelerator)

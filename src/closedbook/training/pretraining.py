@@ -35,11 +35,11 @@ def pretrain(plan: Plan, launcher: str) -> tuple[list[dict], list[dict]]:
     """Train as planned, write the model and its tokenizer to plan.folder, and return the history and the losses on what is held out (see
     loop.Trained)."""
     settings = _settings(plan)
+    place = Path(f"{plan.checkpoints}.plan")
+    shutil.rmtree(place, ignore_errors=True)  # of a training that failed
     if settings.world == 1:
         return _trained(plan, settings)
-    place = Path(f"{plan.checkpoints}.plan")
     path, done = place / "plan.json", place / "done.json"
-    done.unlink(missing_ok=True)
     files.write_json(path, asdict(plan))
     distributed.run(path, settings, launcher)
     found = files.read_json(done)
@@ -90,7 +90,10 @@ def _loaded(reference: Path, settings: params.Training):
     import torch
 
     device = f"cuda:{distributed.local_rank()}" if settings.device == "cuda" else "cpu"
-    model = models.empty(*models.source(reference)).to(getattr(torch, dtype(settings))).to_empty(device=device)
+    model = models.empty(*models.source(reference))
+    for weights in model.parameters():  # and no buffers: they keep their own precision
+        weights.data = weights.data.to(getattr(torch, dtype(settings)))
+    model = model.to_empty(device=device)
     model.tie_weights()  # which to_empty parts
     return model
 

@@ -49,7 +49,10 @@ def check_plan(wanted: params.Params, checkpoints: Path) -> None:
 def _parameters(path: Path) -> int:
     """Of a safetensors file, by its header: eight bytes of its length, and JSON with the shape of each tensor."""
     with open(path, "rb") as handle:
-        header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
+        length = int.from_bytes(handle.read(8), "little")
+        if length > path.stat().st_size:
+            return 0  # no such file, as a pointer of Git LFS: the stage base names it
+        header = json.loads(handle.read(length))
     return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 

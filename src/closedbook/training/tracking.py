@@ -48,9 +48,8 @@ def log_run(
             return
         end = int(time.time() * 1000)
         run_id = begun or _begin(client, experiment, name, settings, dataset, end - int(seconds * 1000))
-        last = _last_step(client, run_id)
-        rows = [*(row for row in history if row["step"] > last), {"step": history[-1]["step"], **metrics}]
-        for batch in _batches(rows, end):
+        rows = [*history, {"step": max(row["step"] for row in history), **metrics}]
+        for batch in _batches(rows, end, _known(client, run_id)):
             client.log_batch(run_id, metrics=batch)
         for key, value in tags.items():
             client.set_tag(run_id, key, value)
@@ -77,18 +76,17 @@ class Live:
         with _store() as (client, experiment):
             begun = _begun(client, experiment, name, settings, dataset)
             self.run_id = begun or _begin(client, experiment, name, settings, dataset, int(time.time() * 1000))
-            self.last, self.rows, self.sent = _last_step(client, self.run_id), [], time.monotonic()
+            self.known, self.rows, self.sent = _known(client, self.run_id), [], time.monotonic()
 
     def step(self, row: dict) -> None:
         """Note a row {"step", metric: value, …}. It is sent with others: each call to MLflow takes its time."""
-        if row["step"] > self.last:
-            self.rows.append(row)
+        self.rows.append(row)
         if time.monotonic() - self.sent >= SECONDS_BETWEEN_CALLS:
             self.send()
 
     def send(self) -> None:
         with _store() as (client, _):
-            for batch in _batches(self.rows, int(time.time() * 1000)):
+            for batch in _batches(self.rows, int(time.time() * 1000), self.known):
                 client.log_batch(self.run_id, metrics=batch)
         self.rows, self.sent = [], time.monotonic()
 
@@ -125,26 +123,34 @@ def _machine(run_id: str) -> Iterator[None]:
 
 def _begun(client, experiment: str, name: str, settings: dict, dataset: dict[str, str]) -> str | None:
     """The id of the record that a training of these began and has not finished."""
-    same = f"attributes.run_name = '{name}' and attributes.status = 'RUNNING' and tags.plan = '{_plan(settings, dataset)}'"
+    same = f"attributes.run_name = '{name}' and attributes.status = 'RUNNING' and tags.`training` = '{_plan(settings, dataset)}'"
     found = client.search_runs([experiment], same)
     return found[0].info.run_id if found else None
 
 
 def _plan(settings: dict, dataset: dict[str, str]) -> str:
-    return files.sha256_text(files.canonical([settings, dataset["sha256"]]))
+    """Of this very training: one of the same in another folder, as an experiment of DVC's, may be at work at the same time."""
+    return files.sha256_text(files.canonical([settings, dataset["sha256"], os.getcwd()]))
 
 
 def _begin(client, experiment: str, name: str, settings: dict, dataset: dict[str, str], start: int) -> str:
-    tags = {"dataset.sha256": dataset["sha256"], "plan": _plan(settings, dataset)}
+    tags = {"dataset.sha256": dataset["sha256"]}
     run_id = client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
     client.log_inputs(run_id, [_dataset(dataset)])
     for batch in _params(settings):
         client.log_batch(run_id, params=batch)
+    client.set_tag(run_id, "training", _plan(settings, dataset))  # last: a record that a kill left without the rest is not gone on with
     return run_id
 
 
-def _last_step(client, run_id: str) -> int:
-    return max((metric.step for metric in client.get_metric_history(run_id, "loss")), default=0)
+def _known(client, run_id: str) -> dict[str, set[int]]:
+    """The steps that a record has of each metric."""
+    return {name: {metric.step for metric in client.get_metric_history(run_id, name)} for name in client.get_run(run_id).data.metrics}
+
+
+def held_out(row: dict) -> dict:
+    """A row of losses on held-out data under MLflow's names."""
+    return {"step": row["step"], **{f"held_out.{name}": value for name, value in row.items() if name != "step"}}
 
 
 def seconds(model_sha256: str) -> float | None:
@@ -199,10 +205,12 @@ def _params(settings: dict) -> Iterator[list]:
     yield from (found[start : start + PARAMS_A_CALL] for start in range(0, len(found), PARAMS_A_CALL))
 
 
-def _batches(rows: list[dict], timestamp: int) -> Iterator[list]:
+def _batches(rows: list[dict], timestamp: int, known: dict[str, set[int]]) -> Iterator[list]:
+    """The metrics of some rows, without those that are `known`."""
     from mlflow.entities import Metric
 
-    found = [Metric(key, value, timestamp, row["step"]) for row in rows for key, value in row.items() if key != "step"]
+    found = [Metric(key, value, timestamp, row["step"]) for row in rows for key, value in row.items()
+             if key != "step" and row["step"] not in known.get(key, ())]  # fmt: skip
     yield from (found[start : start + METRICS_A_CALL] for start in range(0, len(found), METRICS_A_CALL))
 
 

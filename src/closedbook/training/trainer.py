@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import Trainer, TrainerCallback
 
-from closedbook.training import checkpoints
+from closedbook.training import checkpoints, distributed, tracking
 from closedbook.util import tables, terminal
 
 SECONDS_BETWEEN_LINES = 30
@@ -82,6 +82,49 @@ class Progress(TrainerCallback):
         self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()
 
 
+class Measuring(TrainerCallback):
+    """The mean loss per token of held-out datasets, before the first step, every `steps` steps and after the last. Each process takes its share
+    of the blocks. Nothing is drawn at random, so no weight depends on it; what was measured is in the Trainer's log, and so in checkpoints."""
+
+    def __init__(self, held_out: dict, steps: int, record):
+        self.held_out, self.steps, self.record = held_out, steps, record
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        if not state.global_step:
+            self._measure(state, model)
+
+    def on_step_end(self, args, state, control, model=None, **kwargs):
+        if state.global_step % self.steps == 0 or state.global_step == state.max_steps:
+            self._measure(state, model)
+
+    def _measure(self, state, model) -> None:
+        model.eval()
+        row = {"step": state.global_step, **{name: _mean_loss(model, blocks) for name, blocks in self.held_out.items()}}
+        model.train()
+        state.log_history.append({"step": state.global_step, "held_out": row})
+        if self.record:
+            self.record.step(tracking.held_out(row))
+
+
+def _mean_loss(model, blocks) -> float:
+    """Over all predicted tokens. A process whose share is smaller runs its last block once more, without counting it: weights that are shared
+    out are gathered by all together."""
+    device = next(model.parameters()).device
+    sums = torch.zeros(2, dtype=torch.float64, device=device)
+    for first in range(0, len(blocks), distributed.world()):
+        number = first + distributed.rank()
+        block = blocks[min(number, len(blocks) - 1)]
+        ids, labels = (torch.as_tensor(block[name], device=device)[None] for name in ("input_ids", "labels"))
+        with torch.no_grad():
+            loss = model(input_ids=ids, labels=labels).loss
+        predicted = (labels[:, 1:] != -100).sum()
+        if number < len(blocks):
+            sums += torch.stack([loss.double() * predicted, predicted])
+    if distributed.world() > 1:
+        torch.distributed.all_reduce(sums)
+    return (sums[0] / sums[1]).item()
+
+
 class Recording(TrainerCallback):
     """Tells a tracking.Live of each step: loss, learning rate, gradient norm, tokens a second, and the most memory used so far."""
 
@@ -92,9 +135,6 @@ class Recording(TrainerCallback):
         self.tokens, self.time = state.num_input_tokens_seen, time.monotonic()
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        measured = {name: value for name, value in logs.items() if name.startswith("eval_") and name.endswith("_loss")}
-        if measured:
-            self.record.step({"step": state.global_step, **{f"held_out.{name[5:-5]}": value for name, value in measured.items()}})
         if "loss" not in logs:
             return
         now = time.monotonic()

@@ -1,6 +1,6 @@
 """What torchrun runs: `python -m closedbook.training.worker TORCHRUN'S-OPTIONS PLAN` on each node, and this module again in each process.
 
-PLAN is a JSON file of pretraining.pretrain's arguments; the first process writes what it returns to the same path with ".done".
+PLAN is a JSON file of a pretraining.Plan; the first process writes what came of it to done.json beside that.
 """
 
 import os

@@ -14,8 +14,8 @@ from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-GIVEN = "SLURM_JOB_ID"
-"""in the environment where a scheduler gave this job its devices"""
+SLURM = "SLURM_JOB_ID"
+"""in the environment of what runs within a job of Slurm's, which has GPUs of its own"""
 
 
 def visible() -> list[str]:
@@ -47,15 +47,16 @@ def check(settings) -> None:
 def held(count: int, folder: Path | None = None) -> Iterator[None]:
     """Let this process and those that it starts see `count` GPUs that no other job of this user's here holds. Waits until there are as many.
 
-    The kernel lets go of them when the process ends, in whatever way. Of a scheduler's job they are its own already. `folder`: for the locks.
+    The kernel lets go of them when the process ends, in whatever way. `folder`: for the locks.
     """
     names = visible()
-    if not count or GIVEN in os.environ or not names:
+    if not count or not names:
         yield
         return
     if count > len(names):
         raise UserError(f"params.yaml: training.processes: {count} processes on a node, and this machine has {len(names)} GPUs")
-    folder = folder or Path(tempfile.gettempdir()) / f"closedbook-gpus-{os.getuid()}"
+    within = os.environ.get(SLURM, "here")  # jobs of Slurm's may each call theirs "0"
+    folder = folder or Path(tempfile.gettempdir()) / f"closedbook-gpus-{os.getuid()}-{within}"
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as locks:
         taken = _take(names, count, folder, locks)
