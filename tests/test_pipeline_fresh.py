@@ -112,7 +112,7 @@ def test_a_renamed_arm_s_model_survives_a_single_file_and_a_whole_run_and_comes_
     assert pipeline.bytes("results/.dvcignore") == before
     said = pipeline.snakemake()
     of_arm = {path: content for path, content in before.items() if re.search(r"/(runs|scores)/entigraph", path)}
-    assert of_arm.items() <= pipeline.bytes().items() and len(of_arm) == 8 + 2 + 2
+    assert of_arm.items() <= pipeline.bytes().items() and len(of_arm) == 9 + 2 + 2
     assert before["results/corpora/entigraph-all/corpus.json"] == pipeline.bytes()["results/corpora/entigraph-all/corpus.json"], "named by what it is"
     (kept,) = re.findall(r"closedbook (restore \S+) brings those results back", said)
     assert "up to date" in pipeline.run("dvc", "status")
