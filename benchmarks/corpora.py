@@ -99,7 +99,8 @@ def looked(folder: Path, near: bool) -> dict:
 def listed(folder: Path, near: bool) -> dict:
     started, index = time.perf_counter(), sorted(folder.glob("tokens/entigraph/*.jsonl"))
     arm = params.Arm(strategy="entigraph", corpus_tokens="all", epochs=1)
-    corpora.build(arm=arm, arms={"toy": arm}, shares={"entigraph": 1}, filters=settings(near), index=index, pieces=[path.with_suffix(".npy") for path in index],
+    corpora.build(arm=arm, arms={"toy": arm}, shares={"entigraph": 1}, filters=settings(near), num_held_out=0, index=index,
+                  pieces=[path.with_suffix(".npy") for path in index],
                   sketches=[path.with_suffix(".sketches.npy") for path in index] if near else [], overlap=[folder / "overlap.jsonl"],
                   pinned=folder / "base.json", seed=1, folder=folder / "corpus")  # fmt: skip
     facts = files.read_json(folder / "corpus" / "corpus.json")
