@@ -1,26 +1,33 @@
 """Training on one GPU: tokens per second and the share of the GPU's arithmetic that is used (MFU), within ten minutes.
 
-    PYTHONPATH=src python benchmarks/gpu.py [--device cpu --small]
+    PYTHONPATH=src python benchmarks/gpu.py [--device cpu --small] [--quality FOLDER --base MODEL]
 
 Random weights in the shape of Llama 3 8B, blocks of 2,048 tokens, bfloat16: all weights of as many layers as fit, adapters in all layers, each
 beside a bare loop over the same model, and all weights shared out (FSDP2) to one process. Each part runs in a process of its own and has its
-share of the time; one that fails says why, and the others go on. `--device cpu --small` tries the script itself.
+share of the time; one that fails says why, and the others go on. `--device cpu --small` tries the script itself. With a folder of QuALITY's files
+and a base, `quality-trial` is run on the GPU from documents to report, with rule-based entities and the extractive generator.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 import training
+from ruamel.yaml import YAML
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from closedbook import params
+from closedbook import params, presets
 from closedbook.training import memory
 
-PARTS = ("full", "full bare", "lora", "lora bare", "fsdp")
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from pipeline import copy_project  # noqa: E402  tests/pipeline.py
+
+PARTS = ("full", "full bare", "lora", "lora bare", "fsdp", "trial")
 SECONDS = 560
 """in all"""
 STEPS = 8
@@ -40,9 +47,11 @@ def main() -> None:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--part", choices=PARTS)
+    parser.add_argument("--quality", type=Path)
+    parser.add_argument("--base")
     options = parser.parse_args()
     if options.part:
-        measure(options)
+        (trial if options.part == "trial" else measure)(options)
         return
     begun = time.monotonic()
     for number, part in enumerate(PARTS):
@@ -52,6 +61,25 @@ def main() -> None:
             subprocess.run([sys.executable, *launcher, __file__, *sys.argv[1:], "--part", part], timeout=left, check=True)
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             print(f"{part}: {error}", flush=True)
+
+
+def trial(options: argparse.Namespace) -> None:
+    if not (options.quality and options.base):
+        print("trial: left out: it needs --quality and --base", flush=True)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "project"
+        copy_project(folder)
+        yaml = YAML(typ="safe", pure=True)
+        settings = yaml.load(presets.text("quality-trial"))
+        settings["documents"]["path"], settings["base"]["model"], settings["llm"]["model"] = str(options.quality.resolve()), options.base, None
+        for section in ("training", "scores"):
+            settings[section]["device"] = options.device
+        yaml.dump(settings, folder / "params.yaml")
+        begun = time.monotonic()
+        subprocess.run([Path(sys.prefix) / "bin/snakemake", "--cores", "all", "--quiet", "all"], cwd=folder, check=True)
+        print(f"trial: documents to report in {time.monotonic() - begun:.0f} s", flush=True)
+        subprocess.run([sys.executable, "-m", "closedbook", "table"], cwd=folder, check=True)
 
 
 def measure(options: argparse.Namespace) -> None:

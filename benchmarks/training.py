@@ -62,6 +62,8 @@ def bare(model, settings: params.Training, blocks: list[dict]) -> float:
     torch.set_num_threads(settings.threads)
     model.set_attn_implementation(settings.attention)
     model.to(settings.device).train()
+    if settings.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, settings.beta2), fused=True)
     size, times = settings.batch_size // settings.accumulation, []
     for first in range(0, len(blocks), settings.batch_size):

@@ -12,7 +12,7 @@ from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
-from closedbook.training import libraries, room
+from closedbook.training import distributed, libraries, room
 from closedbook.util import terminal
 from closedbook.util.errors import UserError, writing
 from closedbook.workflow import devices
@@ -68,6 +68,7 @@ if "RUN" not in globals():  # each rule file includes this one, so that each can
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
+LAUNCHER = config.get("launcher", "")  # starts torchrun on each of several nodes
 # Jobs that run here share this machine's GPUs; --resources gpu=N leaves some of them to others.
 if ASKED and ASKED.executor in (None, "local") and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, len(devices.visible())))
@@ -112,11 +113,14 @@ def end():
 
 def check_trainings():
     """Refuse trainings that can't be had here, before anything is asked or trained. A dry run plans them all the same."""
-    if any(name.startswith("runs/") for name in RUN.due):
-        told(libraries.check, PARAMS.training)
+    if not RUN.trains:
+        return
+    told(libraries.check, PARAMS.training)
+    told(distributed.check, PARAMS.training, LAUNCHER)
+    if workflow.local_exec and not LAUNCHER:  # else the devices are elsewhere
+        told(devices.check, PARAMS.training)
+    if RUN.pays:  # it loads for seconds, and each run looks at the disk as well
         told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
-        if workflow.local_exec:  # else the devices are elsewhere
-            told(devices.check, PARAMS.training)
 
 
 onstart:

@@ -18,6 +18,6 @@ rule run:
         gpu=PARAMS.training.processes if PARAMS.training.device == "cuda" else 0,
     priority: 5  # the longest jobs first, so that no core waits for the last of them
     params:
-        launcher=config.get("launcher", ""),  # starts torchrun on each of several nodes
+        launcher=LAUNCHER,
     shell:
         "CLOSEDBOOK_LAUNCHER={params.launcher:q} " + KEEPING_MEMORY + JOB + "runs/{wildcards.run}" + INTO_LOG_AND_TERMINAL

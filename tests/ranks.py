@@ -9,10 +9,21 @@ import numpy as np
 import torch
 import toys
 
-from closedbook.training import distributed, loop
+from closedbook.training import checkpoints, distributed, loop, loss, pretraining
 
 STEPS, BLOCKS = 12, 46
 """the last step has two blocks of four"""
+
+
+def kill_at(step: int, mark):
+    """Kill this process in the middle of writing the checkpoint of a step: its files are there, and not its mark."""
+
+    def marked(checkpoint: Path) -> None:
+        if checkpoint.name == f"checkpoint-{step}":
+            os.kill(os.getpid(), 9)
+        mark(checkpoint)
+
+    return marked
 
 
 def pattern(index: int) -> np.ndarray:
@@ -46,9 +57,13 @@ def accuracy(weights: dict) -> float:
 
 def main(folder: Path, settings: dict) -> None:
     distributed.die_with_parent()
+    examples, model = Examples(), toys.model(dropout=settings.pop("dropout", 0.0))
+    loss.MOST_LOGITS = settings.pop("most_logits", loss.MOST_LOGITS)
     chosen = toys.TRAINING.model_copy(update=settings)
     loop.arguments(chosen, STEPS, 3, folder / "checkpoints")
-    examples, model = Examples(), toys.model(dropout=settings.pop("dropout", 0.0))
+    model = pretraining.prepared(model, chosen, seed=3, label="toy")
+    if "KILL_MARK" in os.environ:
+        checkpoints.mark = kill_at(int(os.environ["KILL_MARK"]), checkpoints.mark)
     trained = loop.train(model=model, dataset=examples, settings=chosen, num_steps=STEPS, seed=3, folder=folder / "checkpoints", label="toy",
                          fingerprint="data")  # fmt: skip
     (folder / f"read-{distributed.rank()}.json").write_text(json.dumps(examples.read))

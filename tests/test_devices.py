@@ -7,7 +7,8 @@ import sys
 import pytest
 import toys
 
-from closedbook.training import libraries
+from closedbook import params
+from closedbook.training import distributed, libraries
 from closedbook.util.errors import UserError
 from closedbook.workflow import devices
 
@@ -72,6 +73,28 @@ def test_more_processes_than_devices_are_refused(monkeypatch, tmp_path):
     devices.check(settings.model_copy(update={"processes": 2}))
     with pytest.raises(UserError, match="3 processes on a node, and this machine has 2 GPUs"), devices.held(3, tmp_path):
         pass
+
+
+def test_nodes_that_nothing_starts_are_refused():
+    settings = toys.TRAINING.model_copy(update={"nodes": 2})
+    with pytest.raises(UserError, match="training.nodes: 2 nodes, and nothing starts them: .*--config launcher="):
+        distributed.check(settings, "")
+    distributed.check(settings, "srun")
+    distributed.check(toys.TRAINING, "")
+
+
+def test_every_optimizer_needs_a_library_but_those_of_torch_and_transformers(monkeypatch):
+    """transformers.trainer_optimizer says which."""
+    from transformers.training_args import OptimizerNames
+
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    own = {"adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop"}
+    for name in {one.value for one in OptimizerNames} - own:
+        settings = toys.TRAINING.model_dump() | {"optimizer": name}
+        with pytest.raises((UserError, ValueError), match="needs the library|must be one of transformers' optimizers"):
+            libraries.check(params.Training(**settings))
+    for name in own:
+        libraries.check(params.Training(**toys.TRAINING.model_dump() | {"optimizer": name}))
 
 
 @pytest.mark.parametrize("field, value, library", [

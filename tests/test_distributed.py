@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import ranks
 import toy_runs
+import toys
 from safetensors.torch import load_file
 
-from closedbook import params
-from closedbook.stages import runs
-from closedbook.training import checkpoints, distributed
+from closedbook import models, params
+from closedbook.training import checkpoints, distributed, pretraining
+from closedbook.util import files
 from closedbook.util.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -61,6 +62,13 @@ def test_two_processes_lose_what_one_does(trained, shape):
     assert found["fsdp"]["kind"] == "DTensor", "the weights were shared out"
 
 
+@pytest.mark.parametrize("shape", ["ddp", "fsdp"])
+def test_passes_and_pieces_of_the_loss_change_nothing_in_two_processes(trained, tmp_path, shape):
+    again = train(tmp_path, SHAPES[shape] | {"accumulation": 2, "most_logits": 350 * 7})
+    assert losses(again) == pytest.approx(losses(trained[1]["one"]), abs=1e-4)
+    assert again["weights"] == pytest.approx(trained[1]["one"]["weights"], abs=1e-3)
+
+
 def test_the_loss_of_shared_out_weights_is_as_exact_in_bfloat16(tmp_path):
     found = {name: losses(train(tmp_path / name, SHAPES[name] | {"dtype": "bfloat16"})) for name in ("ddp", "fsdp")}
     assert found["fsdp"] == pytest.approx(found["ddp"], abs=2e-2) and found["fsdp"][0] * 2**6 % 1, "more digits than bfloat16 has"
@@ -78,14 +86,13 @@ def test_what_the_processes_are_given_is_together_what_one_is(trained, shape):
 
 @pytest.mark.parametrize("shape", ["ddp", "fsdp"])
 def test_a_training_killed_between_checkpoints_or_in_one_ends_in_the_same_weights(trained, tmp_path, shape):
-    settings = SHAPES[shape] | {"checkpoint_steps": 1, "dropout": 0.1}
+    settings = SHAPES[shape] | {"checkpoint_steps": 3, "dropout": 0.1}
     whole = train(tmp_path / "whole", settings)
-    train(tmp_path / "killed", settings, fails=True, KILL_AT="45")
-    before, newest = sorted((tmp_path / "killed/checkpoints").glob("checkpoint-*"))
-    (newest / "rng_state_1.pth").unlink()  # as a kill in the middle of writing leaves it
-    again = train(tmp_path / "killed", settings)
-    assert f"resumes after step {before.name.rpartition('-')[2]} of {ranks.STEPS}" in again["said"]
-    assert again["weights"] == whole["weights"] and losses(again) == losses(whole)
+    for name, kill in (("between", {"KILL_AT": "45"}), ("in one", {"KILL_MARK": "9"})):
+        train(tmp_path / name, settings, fails=True, **kill)
+        again = train(tmp_path / name, settings)
+        assert f"resumes after step {9 if name == 'between' else 6} of {ranks.STEPS}" in again["said"]
+        assert again["weights"] == whole["weights"] and losses(again) == losses(whole)
 
 
 def test_checkpoints_of_another_number_of_processes_are_not_resumed(trained, tmp_path):
@@ -122,11 +129,16 @@ def launcher(folder: Path, second: str) -> str:
 def test_a_run_on_two_nodes_is_one_of_two_processes(tmp_path, monkeypatch):
     toy_runs.unlogged(monkeypatch)
     world = toy_runs.world(tmp_path / "world")
-    monkeypatch.setenv(runs.LAUNCHER, launcher(tmp_path, '"$@" & second=$!; wait $second || exit 1'))
+    monkeypatch.setenv(distributed.LAUNCHER, launcher(tmp_path, '"$@" & second=$!; wait $second || exit 1'))
     two = toy_runs.build(world, tmp_path / "two/toy-s1", nodes=2)
-    monkeypatch.delenv(runs.LAUNCHER)
+    shared = toy_runs.build(world, tmp_path / "shared/toy-s1", nodes=2, sharding="fsdp")
+    monkeypatch.delenv(distributed.LAUNCHER)
     one = toy_runs.build(world, tmp_path / "one/toy-s1", processes=2)
     assert two["model.safetensors"] == one["model.safetensors"] and two["losses.csv"] == one["losses.csv"]
+    assert [row.split(b",")[0] for row in shared["losses.csv"].splitlines()] == [row.split(b",")[0] for row in one["losses.csv"].splitlines()]
+    assert files.read_json(tmp_path / "shared/toy-s1/run.json")["last_loss"] == pytest.approx(
+        files.read_json(tmp_path / "one/toy-s1/run.json")["last_loss"], abs=1e-4
+    )
 
 
 def test_the_base_is_the_same_in_all_processes_of_which_one_reads_it(tmp_path, monkeypatch):
@@ -143,7 +155,7 @@ def test_the_base_is_the_same_in_all_processes_of_which_one_reads_it(tmp_path, m
 def test_a_node_that_does_not_answer_is_told(tmp_path, monkeypatch):
     toy_runs.unlogged(monkeypatch)
     monkeypatch.setattr(distributed, "NODE_SECONDS", 5)
-    monkeypatch.setenv(runs.LAUNCHER, launcher(tmp_path, ":"))
+    monkeypatch.setenv(distributed.LAUNCHER, launcher(tmp_path, ":"))
     with pytest.raises(UserError, match=rf"training.nodes: 2: 1 of 2 nodes did not answer within \d+ seconds; {socket.gethostname()}.* did: .*launcher"):
         toy_runs.build(toy_runs.world(tmp_path / "world"), tmp_path / "toy-s1", nodes=2)
 
@@ -169,7 +181,7 @@ def test_a_launcher_that_is_not_there_is_named(tmp_path, monkeypatch):
     toy_runs.unlogged(monkeypatch)
     world = toy_runs.world(tmp_path / "world")
     for command in ("no-such-launcher --nodes 2", 'launcher "without an end'):
-        monkeypatch.setenv(runs.LAUNCHER, command)
+        monkeypatch.setenv(distributed.LAUNCHER, command)
         with pytest.raises(UserError, match=f"config: launcher: {command}: can't be started"):
             toy_runs.build(world, tmp_path / "toy-s1", nodes=2)
 
@@ -182,6 +194,31 @@ def test_what_a_process_can_not_do_is_told_without_a_traceback(tmp_path, monkeyp
         toy_runs.build(world, tmp_path / "toy-s1", processes=2)
     said = capfd.readouterr().err
     assert "params.yaml: base.model: " in said and "closedbook/models/__init__.py" not in said
+
+
+def test_a_node_of_slurm_s_that_does_not_answer_is_named(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text('#!/bin/sh\n[ "$*" = "show hostnames n[1-2]" ] && printf "n1\\nn2\\n"\n')
+    scontrol.chmod(0o755)
+    for name, value in (("PATH", f"{tmp_path}:{os.environ['PATH']}"), ("SLURM_JOB_NODELIST", "n[1-2]"), ("SLURMD_NODENAME", "n1"),
+                        (distributed.LAUNCHER, launcher(tmp_path, ":"))):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "NODE_SECONDS", 5)
+    with pytest.raises(UserError, match=r"training.nodes: 2: n2 did not answer within \d+ seconds; n1 did"):
+        toy_runs.build(toy_runs.world(tmp_path / "world"), tmp_path / "toy-s1", nodes=2)
+
+
+def test_only_the_first_process_of_a_node_reads_the_weights(tmp_path, monkeypatch):
+    source = (str(toy_runs.world(tmp_path) / "base"), None)
+    settings = toys.TRAINING.model_copy(update={"processes": 2})
+    read = pretraining.loaded(source, settings)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(models, "pretrained_model", lambda *_, **__: pytest.fail("it reads them too"))
+    empty = pretraining.loaded(source, settings)
+    assert {name: (tensor.shape, tensor.dtype) for name, tensor in empty.state_dict().items()} == {
+        name: (tensor.shape, tensor.dtype) for name, tensor in read.state_dict().items()
+    }
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path):

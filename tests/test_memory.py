@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import toys
 
-from closedbook import models, params, presets
+from closedbook import params, presets
 from closedbook.training import memory, room
 from closedbook.util.errors import UserError
 
@@ -175,23 +175,30 @@ def test_a_disk_too_small_for_what_is_to_come_is_refused_with_the_facts(tmp_path
     room.check("toy-s1", **begin | {"steps": 1})
 
 
-def test_a_disk_too_small_for_the_checkpoints_of_a_plan_is_refused_before_anything_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("training, arm, steps", [
+    ({"checkpoint_steps": 50}, {"corpus_tokens": 200_000, "train_tokens": 200_000}, 97),
+    ({"checkpoint_steps": 10}, {"corpus_tokens": 100_000, "epochs": 2}, 97),
+    ({"lora": {"r": 4, "alpha": 8, "dropout": 0.0}}, {"corpus_tokens": "all", "epochs": 2}, 1),
+    ({"optimizer": "adafactor"}, {"corpus_tokens": "all", "epochs": 2}, 1),
+])  # fmt: skip
+def test_a_disk_too_small_for_a_plan_is_refused_before_a_model_is_paid_for(tmp_path, monkeypatch, training, arm, steps):
     toys.base(tmp_path / "base")
     settings = params.load().model_dump()
-    settings["base"]["model"] = str(tmp_path / "base")
-    weights = 4 * models.num_parameters(tmp_path / "base")
+    settings |= {"base": settings["base"] | {"model": str(tmp_path / "base")}, "training": settings["training"] | training,
+                 "arms": {"some": {"strategy": "entigraph", **arm}}}  # fmt: skip
+    wanted = params.of(settings, "params.yaml")
+    needed = sum(memory.disk(memory.shape(toys.model().config), wanted.training, steps, 2)) * memory.GIB
 
-    def check(free, **training):
+    def check(free):
         monkeypatch.setattr(shutil, "disk_usage", lambda place: namedtuple("usage", "free")(free))
-        room.check_plan(params.of({**settings, "training": {**settings["training"], **training}}, "params.yaml"), tmp_path / "checkpoints")
+        room.check_plan(wanted, tmp_path / "checkpoints")
 
-    check(weights, checkpoint_steps=50)  # 200,000 tokens are 97 steps, and one checkpoint is written
-    for free, training in ((weights - 1, {"checkpoint_steps": 50}), (3 * weights - 1, {"checkpoint_steps": 10})):
-        with pytest.raises(UserError, match="checkpoints: this training still needs about .* make room"):
-            check(free, **training)
-    check(3 * weights, checkpoint_steps=10)
-    check(0, checkpoint_steps=1000)
-    check(0, lora={"r": 4, "alpha": 8, "dropout": 0.0})
+    check(needed + 1)
+    with pytest.raises(UserError, match="checkpoints: this training still needs about .* make room"):
+        check(needed - 1000)
+    (tmp_path / "checkpoints/some-s1").mkdir(parents=True)
+    (tmp_path / "checkpoints/some-s1/optimizer.pt").write_bytes(bytes(2000))
+    check(needed - 1000)  # what a resumed run has written need not be found again
 
 
 def test_a_run_that_is_too_large_says_so_and_goes_on(tmp_path, monkeypatch, capsys):

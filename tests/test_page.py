@@ -83,7 +83,7 @@ def test_the_index_says_what_there_is_and_holds_no_text(tmp_path):
     report = built(tmp_path)
     index = data(report, "index")
     assert [score["run"] for score in index["scores"]] == ["base", "raw-s1", "entigraph-s1"]
-    assert [run["sha256"]["model.safetensors"] for run in index["runs"]] == ["5a" * 32] * 2
+    assert [run["model_sha256"] for run in index["runs"]] == ["5a" * 32] * 2
     first, other = index["documents"]
     assert (first["title"], other["author"], other["num_entities"]) == (HOSTILE, None, 2)
     assert first["sha256"] == files.sha256_file(tmp_path / "documents" / f"{FIRST}.json")

@@ -30,6 +30,7 @@ def test_the_shipped_file_is_right():
 
 @pytest.mark.parametrize("path, value, words", [
     ("training.learningrate", 0.1, ["training.learningrate", "unknown key", "learning_rate"]),
+    ("training.lora", {"r": 1, "alpha": 2, "dropout": 0.0, "alfa": 1}, ["training.lora.alfa", "did you mean alpha"]),
     ("seeed", 1, ["seeed", "did you mean seed"]),
     ("readers", {}, ["readers", "unknown key", "did you mean api_models"]),
     ("arms", {"api-gpt": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}}, ["arms", "'api-gpt'", "'api-'"]),

@@ -1,6 +1,8 @@
 """The embedded default in small: from no document to a report, twice, with the scripted generator in a language model's place."""
 
 
+import os
+
 import pytest
 from pipeline import ROOT, Pipeline
 
@@ -74,8 +76,15 @@ def test_a_preset_is_whole_and_plans_the_whole_pipeline(tmp_path, name):
 
 def test_a_training_that_can_not_be_had_here_is_refused_before_anything_is_made(tmp_path):
     pipeline = Pipeline(tmp_path / "pipeline")
+    gpus = tmp_path / "bin/nvidia-smi"
+    gpus.parent.mkdir()
+    gpus.write_text("#!/bin/sh\nprintf '0\\n1\\n2\\n'\n")
+    gpus.chmod(0o755)
     for training, said in (({"processes": 64, "batch_size": 64}, "training.processes: 64 processes on a node, and this machine has"),
+                           ({"nodes": 2}, "training.nodes: 2 nodes, and nothing starts them"),
                            ({"optimizer": "adamw_8bit"}, "training.optimizer: adamw_8bit needs the library bitsandbytes")):  # fmt: skip
-        pipeline.set(training={"processes": 1, "optimizer": "adamw_torch_fused"} | training)
-        assert said in pipeline.snakemake(status=1) and not list((pipeline.folder / "results").glob("**/*.json"))
+        pipeline.set(training={"processes": 1, "nodes": 1, "optimizer": "adamw_torch_fused"} | training)
+        refused = pipeline.snakemake(status=1, PATH=f"{gpus.parent}:{os.environ['PATH']}")
+        assert said in refused and not list((pipeline.folder / "results").glob("**/*.json"))
+        assert 'gpu=Resource("gpu", 3)' in refused, "as many GPU jobs at a time as there are GPUs"
         pipeline.snakemake("--dry-run")

@@ -65,6 +65,23 @@ def test_record_adds_up(world, tmp_path, logged):
         assert files.sha256_file(tmp_path / "toy-s1" / name) == sha256
 
 
+def test_a_model_in_shards_is_one_model(world, tmp_path, logged, monkeypatch):
+    from transformers import PreTrainedModel
+
+    whole = build(world, tmp_path / "whole/toy-s1")
+    save = PreTrainedModel.save_pretrained
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", lambda self, folder, **options: save(self, folder, **options | {"max_shard_size": "50KB"}))
+    parts = build(world, tmp_path / "shards/toy-s1", checkpoint_steps=4)
+    assert "model.safetensors.index.json" in parts and "model.safetensors" not in parts and len([name for name in parts if "-of-" in name]) > 1
+    expected, found = (models.model(tmp_path / name / "toy-s1", "float32").state_dict() for name in ("whole", "shards"))
+    assert all((expected[name] == found[name]).all() for name in expected)
+    first, second = (files.read_json(tmp_path / name / "toy-s1/run.json")["sha256"] for name in ("whole", "shards"))
+    assert models.weights_sha256(first) == first["model.safetensors"] and logged[1]["model_sha256"] == models.weights_sha256(second)
+    changed = second | {next(name for name in second if "-of-" in name): "0" * 64}
+    assert models.weights_sha256(changed) != models.weights_sha256(second), "every shard counts"
+    assert "model.safetensors" in whole
+
+
 def test_trained_model_loads_like_a_base(world, tmp_path, logged):
     build(world, tmp_path / "toy-s1")
     assert models.model(tmp_path / "toy-s1", "auto").config.use_cache

@@ -136,6 +136,21 @@ def test_a_training_is_seen_while_it_runs_and_goes_on_in_its_record_after_a_kill
     assert run.info.status == "FINISHED" and run.data.tags["model.sha256"] == "b" * 64
 
 
+def test_the_machine_s_own_figures_are_there_where_asked(store, tmp_path, monkeypatch):
+    place = shutil.copytree(store, tmp_path / "store")
+    for name, value in (("DVC_ROOT", str(place)), ("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true"), ("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2"),
+                        ("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    begun = {name: RUN[name] for name in ("settings", "dataset")}
+    with tracking.live(begun | {"name": "asked"}):
+        time.sleep(2)
+    monkeypatch.delenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING")
+    with tracking.live(begun | {"name": "not asked"}):
+        time.sleep(1)
+    told = {run.info.run_name: [name for name in run.data.metrics if name.startswith("system/")] for run in found(place)[1]}
+    assert "system/cpu_utilization_percentage" in told["asked"] and not told["not asked"]
+
+
 def test_another_training_does_not_go_on_in_that_record(store, tmp_path, monkeypatch):
     place = shutil.copytree(store, tmp_path / "store")
     monkeypatch.setenv("DVC_ROOT", str(place))

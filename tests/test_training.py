@@ -180,6 +180,18 @@ def test_accumulation_and_gradient_checkpointing_change_memory_not_results(tmp_p
         assert losses(weights) == pytest.approx(losses(weights, gradient_checkpointing=True), rel=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler here: g++ is absent")
+def test_compiled_steps_lose_what_others_do_and_the_saved_model_has_the_same_names(tmp_path):
+    found = {}
+    for compiled in (False, True):
+        model = toys.model()
+        trained = loop.train(model=model, dataset=Examples(), settings=toys.TRAINING.model_copy(update={"compile": compiled}), num_steps=3, seed=3,
+                             label="toy", fingerprint="", folder=tmp_path / str(compiled))  # fmt: skip
+        found[compiled] = [row["loss"] for row in trained.history], [*model.state_dict()]
+    assert found[True][0] == pytest.approx(found[False][0], rel=1e-4) and found[True][1] == found[False][1]
+
+
 def test_attention_is_computed_as_asked_and_the_saved_model_is_the_same(tmp_path):
     losses = {}
     for attention in ("sdpa", "eager"):

@@ -4,7 +4,7 @@ import re
 import reprlib
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -266,7 +266,7 @@ class Training(Settings):
         if value != "adamw_torch_fused":
             from transformers.training_args import OptimizerNames  # it loads for a second, and few name another one
 
-            known = [name.value for name in OptimizerNames]
+            known = [name.value for name in OptimizerNames if not name.value.startswith(("galore_", "apollo_"))]  # these need further settings
             if value not in known:
                 raise ValueError(f"must be one of transformers' optimizers, as adamw_torch_fused: {did_you_mean(value, known, ', '.join(known))}")
         return value
@@ -493,10 +493,15 @@ def typed(sections: dict) -> SimpleNamespace:
 
 
 def _only(kind, value):
-    kind = next((each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Settings)), None)  # Lora | None: Lora
+    kind = _class_of(kind)
     if kind is None or not isinstance(value, dict):
         return value
     return kind.model_construct(**{name: _only(kind.model_fields[name].annotation, item) for name, item in value.items()})
+
+
+def _class_of(kind) -> type[Settings] | None:
+    """The settings class that a field holds: of Lora | None, Lora; of dict[str, Arm], Arm."""
+    return next((each for each in (kind, *get_args(kind)) if isinstance(each, type) and issubclass(each, Settings)), None)
 
 
 def _explain(path, problem, kind: type[Settings]) -> str:
@@ -524,6 +529,5 @@ def _settings_at(location, current: type[Settings]) -> type[Settings]:
     """The settings class that a path of keys leads to, from `current`."""
     for key in location:
         if key in current.model_fields:
-            current = current.model_fields[key].annotation
-            current = get_args(current)[1] if get_origin(current) is dict else current
+            current = _class_of(current.model_fields[key].annotation)
     return current

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
+from closedbook import models
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.records import Document, carrying
 from closedbook.training.reading import Texts
@@ -49,11 +50,16 @@ def build(
     _write(data, "entities", sorted(naming.items()))
     _write(data, "index", {
         "scores": [_chosen(files.read_json(path), SCORE) for path in scores],
-        "runs": [files.read_json(path) for path in runs],
+        "runs": [_run(path) for path in runs],
         "corpora": [_corpus(corpus, places[corpus.name]) for corpus in corpora],
         "strategies": [{"name": name, "needs_entities": module.NEEDS_ENTITIES} for name, module in STRATEGIES.items()],
         "documents": index,
     })  # fmt: skip
+
+
+def _run(path: Path) -> dict:
+    run = files.read_json(path)
+    return run | {"model_sha256": models.weights_sha256(run["sha256"])}
 
 
 def _write(data: Path, name: str, value) -> None:

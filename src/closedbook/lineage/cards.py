@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from closedbook import layout
+from closedbook import layout, models
 from closedbook.analysis import tally
 from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History, Job
@@ -57,7 +57,7 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
         datasets=[f"passages-{strategy}" for strategy in corpus["strategies"]], eval_results=results or None,
     )  # fmt: skip
     last = [job, *(history.jobs[f"scores/{name}"] for name in scores)]
-    return _rendered("model_card.md.j2", heading, history, last, project, notes=_notes(history), run=run, scores=scores,
+    return _rendered("model_card.md.j2", heading, history, last, project, notes=_notes(history), run=run, model_sha256=models.weights_sha256(run["sha256"]), scores=scores,
                      corpus=corpus, settings=_settings(job), versions=job.versions)
 
 

@@ -1,21 +1,16 @@
 """Tokens per second of a training: of earlier runs, or of ten steps that are timed."""
 
+import os
 import statistics
 import tempfile
-import time
-from pathlib import Path
-
-import numpy as np
 
 from closedbook import layout, models, params
-from closedbook.training import loop, memory, pretraining, room, tracking
+from closedbook.training import distributed, loop, measuring, memory, room, tracking
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import machine, receipts
+from closedbook.workflow import devices, machine, receipts
 from closedbook.workflow.receipts import WORK
 
-STEPS, FIRST, LAST = 10, 3, 9
-"""of a measurement; what lies between the beginnings of the last two counts: neither warming up nor the end"""
 ALIKE = {"seeds", "learning_rate", "min_learning_rate", "warmup", "weight_decay", "beta2", "checkpoint_steps"}
 """settings that leave a training as quick as it is"""
 
@@ -56,36 +51,16 @@ def _quick(settings: params.Training | dict) -> str:
 def measured(source: tuple[str, str | None], settings: params.Training) -> float:
     """Of ten steps of this base on made blocks, whose checkpoint goes to a temporary folder.
 
-    Raises UserError where the disk has no room for it, the weights or the device are not here, or the training is one of several processes.
+    Raises UserError where the disk has no room for it, or the weights or the devices are not here.
     """
-    if settings.world > 1:
-        raise UserError(f"closedbook forecast --measure times one process, and params.yaml asks for {settings.world}: leave it out; "
-                        "earlier runs say how quick they were")
+    launcher = os.environ.get(distributed.LAUNCHER, "")
     models.check_device(settings.device, "training.device")
-    settings = settings.model_copy(update={"checkpoint_steps": STEPS, "evaluate_steps": None})
+    devices.check(settings)
+    distributed.check(settings, launcher)
+    settings = settings.model_copy(update={"checkpoint_steps": measuring.STEPS, "evaluate_steps": None})
     shape = memory.shape(models.config(*source, local_files_only=True))
     WORK.mkdir(exist_ok=True)
-    room.check_disk(WORK, memory.disk(shape, settings, STEPS, loop.KEPT_CHECKPOINTS).checkpoints)
+    room.check_disk(WORK, memory.disk(shape, settings, measuring.STEPS, loop.KEPT_CHECKPOINTS).checkpoints)
     with tempfile.TemporaryDirectory(dir=WORK, prefix="measured-") as folder:
-        model = models.pretrained_model(*source, dtype=pretraining.dtype(settings), local_files_only=True)
-        model = pretraining.prepared(model, settings, seed=1, label="measuring")
-        blocks = _Blocks(shape.vocabulary, settings)
-        loop.train(model=model, dataset=blocks, settings=settings, num_steps=STEPS, seed=1, folder=Path(folder) / "checkpoints",
-                   label="measuring", fingerprint="made up")
-    return (LAST - FIRST) * settings.batch_size * settings.block_size / (blocks.begun[LAST] - blocks.begun[FIRST])
-
-
-class _Blocks:
-    """Blocks of random tokens, and when the first one of each step was asked for."""
-
-    def __init__(self, vocabulary: int, settings: params.Training):
-        self._vocabulary, self._settings = vocabulary, settings
-        self.begun: dict[int, float] = {}
-
-    def __len__(self) -> int:
-        return STEPS * self._settings.batch_size
-
-    def __getitem__(self, block: int) -> dict[str, np.ndarray]:
-        self.begun.setdefault(block // self._settings.batch_size, time.monotonic())
-        tokens = np.random.default_rng(block).integers(self._vocabulary, size=self._settings.block_size)
-        return {"input_ids": tokens, "labels": tokens}
+        plan = measuring.Plan(name=source[0], revision=source[1], settings=settings.model_dump(), vocabulary=shape.vocabulary, folder=folder)
+        return measuring.measured(plan, launcher)

@@ -11,18 +11,15 @@ import numpy as np
 
 from closedbook import models, params
 from closedbook.models import sound
-from closedbook.training import amounts, packing, pretraining, reading, room, tracking
+from closedbook.training import amounts, distributed, packing, pretraining, reading, room, tracking
 from closedbook.training.reading import Texts
 from closedbook.util import arrays, files, seeds
 from closedbook.util.errors import UserError
 
-LAUNCHER = "CLOSEDBOOK_LAUNCHER"
-"""in the environment: what starts a program on each node, which the profile says"""
-
 
 def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, **paths: Path) -> None:
-    build(arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=params.training, run_seed=params.run_seed, seed=params.seed,
-          reference=base / "base.json", **paths)
+    build(arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=params.training, run_seed=params.run_seed,
+          seed=params.seed, reference=base / "base.json", **paths)  # fmt: skip
 
 
 def build(
@@ -34,8 +31,8 @@ def build(
     losses on what is held out, where settings.evaluate_steps asks for them) and, last, run.json to `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
-    With settings.lora the adapters lie beside the model into which they are merged, in adapter/. LAUNCHER starts a program on each of
-    several nodes (distributed.run).
+    With settings.lora the adapters lie beside the model into which they are merged, in adapter/. distributed.LAUNCHER starts a
+    program on each of several nodes.
     Raises UserError for a block beyond the model's context, for a corpus that another tokenizer made or that has other tokens than when it
     was made, and for a training that is shorter than the corpus.
     """
@@ -55,10 +52,11 @@ def build(
     started = time.monotonic()
     plan = pretraining.Plan(
         source=source, reference=str(reference), settings=settings.model_dump(), num_steps=num_steps,
-        seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=files.sha256_text("\n".join([data_sha256, *apart])), folder=str(folder), checkpoints=str(checkpoints),
+        seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=files.sha256_text("\n".join([data_sha256, *apart])),
+        folder=str(folder), checkpoints=str(checkpoints),
         record=_record(arm, facts, base, settings, seed, run_seed, corpus, data_sha256),
     )  # fmt: skip
-    history, measured = pretraining.pretrain(plan, os.environ.get(LAUNCHER, ""))
+    history, measured = pretraining.pretrain(plan, os.environ.get(distributed.LAUNCHER, ""))
     seconds = time.monotonic() - started
     _write(folder / "losses.csv", ["step", "loss", "learning_rate"], history)
     _write(folder / "held_out.csv", ["step", "passages", "replay"], measured)

@@ -20,6 +20,10 @@ from closedbook.util.errors import UserError
 WORKER = "closedbook.training.worker"
 NODE_SECONDS = 300
 """for which a node waits for the others"""
+DONE = "done.json"
+"""beside a plan: what came of it"""
+LAUNCHER = "CLOSEDBOOK_LAUNCHER"
+"""in the environment: what starts a program on each node, which the profile says"""
 ANSWERED = "answered"
 """folder beside a plan in which each node that has started leaves a file of its name"""
 
@@ -63,16 +67,22 @@ def from_first(function: Callable):
     return found[0]
 
 
+def check(settings: params.Training, launcher: str) -> None:
+    """Raises UserError where nothing starts the processes of further nodes."""
+    if settings.nodes > 1 and not launcher.strip():
+        raise UserError(f"params.yaml: training.nodes: {settings.nodes} nodes, and nothing starts them: give the profile's config a launcher, as "
+                        'in --config launcher="srun --nodes 2 --ntasks-per-node 1" (docs/training.md), or training.nodes: 1')  # fmt: skip
+
+
 def run(plan: Path, settings: params.Training, launcher: str) -> None:
-    """Run the training that `plan` (a JSON file, see worker) describes in settings.processes processes on each of settings.nodes nodes.
+    """Run what `plan` (a JSON file, see worker) describes in settings.processes processes on each of settings.nodes nodes.
 
     `launcher` is put before torchrun's command and starts it on each node, as "srun"; on one node it may be empty. What the processes say
     goes to stderr. Raises UserError where a node does not answer or a process fails.
     """
+    check(settings, launcher)
     answered = plan.parent / ANSWERED
-    answered.mkdir(parents=True, exist_ok=True)
-    for left in answered.iterdir():
-        left.unlink()
+    answered.mkdir()
     environment, begun = os.environ | {"OMP_NUM_THREADS": str(settings.threads)}, time.monotonic()
     try:
         command = [*shlex.split(launcher), sys.executable, "-m", WORKER, *_rendezvous(settings), str(plan)]

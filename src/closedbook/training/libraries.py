@@ -6,10 +6,10 @@ from closedbook import params
 from closedbook.util.errors import UserError
 
 OPTIMIZERS = {
-    "bitsandbytes": ("_8bit", "paged_", "_bnb", "lion_32bit"),
+    "bitsandbytes": ("_8bit", "paged_", "_bnb", "lion_32bit", "ademamix"),
     "torchao": ("adamw_torch_8bit", "adamw_torch_4bit"),
-    "galore_torch": ("galore_",),
-    "apollo_torch": ("apollo_",),
+    "torch_xla": ("adamw_torch_xla",),
+    "torch_npu": ("adamw_torch_npu",),
     "lomo_optim": ("lomo", "adalomo"),
     "grokadamw": ("grokadamw",),
     "schedulefree": ("schedule_free_",),

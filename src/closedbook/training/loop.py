@@ -62,7 +62,8 @@ def train(
     model.config.use_cache = use_cache  # the Trainer switches it off, and it would be saved so
     rows = [row for row in trainer.state.log_history if "loss" in row]
     history = [{name: row[name] for name in ("step", "loss", "learning_rate", "grad_norm")} for row in rows]
-    return Trained(history, [row["held_out"] for row in trainer.state.log_history if "held_out" in row], _gathered(trainer) if settings.sharding == "fsdp" else None)
+    measured = [row["held_out"] for row in trainer.state.log_history if "held_out" in row]
+    return Trained(history, measured, _gathered(trainer) if settings.sharding == "fsdp" else None)
 
 
 def identity(model, settings: params.Training, **others) -> dict:
@@ -77,7 +78,7 @@ def identity(model, settings: params.Training, **others) -> dict:
         weights.update(name.encode())
         weights.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     what = settings.model_dump(exclude={"seeds", "checkpoint_steps"}) | others
-    what |= {"config": model.config.to_json_string(), "weights": weights.hexdigest(), "device": settings.device}
+    what |= {"config": model.config.to_json_string(), "weights": weights.hexdigest()}
     what |= {"gpu": torch.cuda.get_device_name() if settings.device == "cuda" else None}
     what |= {library.__name__: library.__version__ for library in (accelerate, peft, torch, transformers)}
     return {"sha256": files.sha256_text(files.canonical(what)), "processes": settings.world}

@@ -36,18 +36,18 @@ def _gib(tokens: int, model) -> float:
 
 
 def _same(model, own) -> bool:
-    """Whether both ways give one loss. The first process compares, for it alone holds weights where they are shared out later."""
-    same = [None]
-    if distributed.is_first():
-        training = model.training
-        ids = torch.arange(PROBE, device=model.device)[None] + 1
-        with torch.no_grad():
-            model.eval()
-            same = [torch.allclose(model.forward(input_ids=ids, labels=ids).loss.float(), own(input_ids=ids, labels=ids).loss.float(), rtol=1e-3)]
-        model.train(training)
-    if distributed.world() > 1:
-        torch.distributed.broadcast_object_list(same, src=0)
-    return same[0]
+    """Whether both ways give one loss. The first process compares, for the others may hold no weights yet."""
+    return distributed.from_first(lambda: _compared(model, own))
+
+
+def _compared(model, own) -> bool:
+    training = model.training
+    ids = torch.arange(PROBE, device=model.device)[None] + 1
+    model.eval()
+    with torch.no_grad():
+        found, expected = (way(input_ids=ids, labels=ids).loss.float() for way in (model.forward, own))
+    model.train(training)
+    return torch.allclose(found, expected, rtol=1e-3)
 
 
 def _forward(own):

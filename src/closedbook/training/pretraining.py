@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import models, params
-from closedbook.training import adapters, distributed, loop, packing, reading, tracking
+from closedbook.training import adapters, distributed, loop, memory, packing, reading, tracking
 from closedbook.util import files
 
 
@@ -34,28 +34,27 @@ class Plan:
 def pretrain(plan: Plan, launcher: str) -> tuple[list[dict], list[dict]]:
     """Train as planned, write the model and its tokenizer to plan.folder, and return the history and the losses on what is held out (see
     loop.Trained)."""
-    settings = _settings(plan)
+    settings = settings_of(plan)
     place = Path(f"{plan.checkpoints}.plan")
     shutil.rmtree(place, ignore_errors=True)  # of a training that failed
     if settings.world == 1:
         return _trained(plan, settings)
-    path, done = place / "plan.json", place / "done.json"
+    path = place / "pretraining.json"
     files.write_json(path, asdict(plan))
     distributed.run(path, settings, launcher)
-    found = files.read_json(done)
+    found = files.read_json(place / distributed.DONE)
     shutil.rmtree(place)
     return tuple(found)
 
 
-def as_planned(path: Path) -> None:
+def as_planned(path: Path) -> tuple[list[dict], list[dict]]:
     """What each of several processes does."""
     plan = Plan(**files.read_json(path))
-    found = _trained(plan, _settings(plan))
-    if distributed.is_first():
-        files.write_json(path.parent / "done.json", found)
+    return _trained(plan, settings_of(plan))
 
 
-def _settings(plan: Plan) -> params.Training:
+def settings_of(plan) -> params.Training:
+    """Of a plan that holds them as a recipe does."""
     return params.typed({"training": plan.settings}).training
 
 
@@ -63,7 +62,7 @@ def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[di
     reference, folder = Path(plan.reference), Path(plan.folder)
     base = files.read_json(reference)
     loop.arguments(settings, plan.num_steps, plan.seed, Path(plan.checkpoints))  # connects the processes, so that one may load for all
-    model = prepared(_loaded(reference, settings), settings, seed=plan.seed, label=folder.name)
+    model = prepared(loaded(models.source(reference), settings), settings, seed=plan.seed, label=folder.name)
     schedule = np.load(folder / "schedule.npy", mmap_mode="r")
     dataset = packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, base["end_of_text_id"])
     apart = reading.held_out(**plan.source) if settings.evaluate_steps else {}
@@ -83,14 +82,14 @@ def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[di
     return trained.history, trained.held_out
 
 
-def _loaded(reference: Path, settings: params.Training):
+def loaded(source: tuple[str, str | None], settings: params.Training, **options):
     """The base. One process of a node reads its weights: the Trainer brings the first one's to all, so the others' hold nothing yet."""
     if distributed.is_first_here() or settings.sharding == "fsdp":  # under FSDP transformers reads them once
-        return models.model(reference, dtype(settings))
+        return models.pretrained_model(*source, dtype=dtype(settings), **options)
     import torch
 
     device = f"cuda:{distributed.local_rank()}" if settings.device == "cuda" else "cpu"
-    model = models.empty(*models.source(reference))
+    model = models.empty(*source)
     for weights in model.parameters():  # and no buffers: they keep their own precision
         weights.data = weights.data.to(getattr(torch, dtype(settings)))
     model = model.to_empty(device=device)
@@ -109,7 +108,7 @@ def prepared(model, settings: params.Training, *, seed: int, label: str):
 
     from closedbook.training import loss
 
-    loss.in_pieces(model, settings.block_size * settings.batch_size // (settings.accumulation * settings.world), label)
+    loss.in_pieces(model, memory.tokens(settings), label)
     torch.manual_seed(seed)  # the adapters' first weights are drawn
     return adapters.added(model, settings.lora)
 

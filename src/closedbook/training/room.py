@@ -1,7 +1,5 @@
 """Whether a training has room: what would make it fit is told before it starts, and a disk that can't hold its checkpoints is an error."""
 
-import json
-import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,26 +32,19 @@ def check(name: str, reference: Path, settings: params.Training, steps: int, che
 
 
 def check_plan(wanted: params.Params, checkpoints: Path) -> None:
-    """Before anything is asked or trained: raises UserError where the disk of `checkpoints`, the folder of all trainings', can't hold the weights alone of the checkpoints of the
-    longest training. Of a base that is not a folder here, and of a length that depends on a corpus to be made, nothing is known yet: each run
-    looks again (check)."""
-    settings = wanted.training
-    tokens = [arm.train_tokens or arm.epochs * arm.corpus_tokens for arm in wanted.arms.values() if arm.train_tokens or arm.corpus_tokens != "all"]
-    steps = max(tokens, default=0) // (settings.block_size * settings.batch_size)
-    parameters = sum(map(_parameters, Path(wanted.base.model).glob("*.safetensors")))
-    if settings.lora is None:
-        needed = min(KEPT_CHECKPOINTS + 1, steps // settings.checkpoint_steps) * parameters * 4 / GIB
-        check_disk(checkpoints, max(0.0, needed - _size(checkpoints)))
+    """Before a model is paid for: raises UserError where the disk of `checkpoints` has no room for the longest training, as far as its length
+    is known. Of a corpus that is to be made, and of the base that is trained here, nothing is known yet: each run looks again (check)."""
+    if wanted.base.model == "miniature":
+        return
+    settings, shape = wanted.training, memory.shape(models.config(wanted.base.model, wanted.base.revision))
+    steps = [_known_tokens(arm) // (settings.block_size * settings.batch_size) for arm in wanted.arms.values()]
+    needed = memory.disk(shape, settings, max(1, *steps), KEPT_CHECKPOINTS)
+    check_disk(checkpoints, max(0.0, needed.checkpoints - _size(checkpoints)) + needed.result)
 
 
-def _parameters(path: Path) -> int:
-    """Of a safetensors file, by its header: eight bytes of its length, and JSON with the shape of each tensor."""
-    with open(path, "rb") as handle:
-        length = int.from_bytes(handle.read(8), "little")
-        if length > path.stat().st_size:
-            return 0  # no such file, as a pointer of Git LFS: the stage base names it
-        header = json.loads(handle.read(length))
-    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+def _known_tokens(arm: params.Arm) -> int:
+    """That an arm reads of its corpus, 0 where that depends on what will be written."""
+    return arm.train_tokens or (0 if arm.corpus_tokens == "all" else arm.epochs * arm.corpus_tokens)
 
 
 def device_gib(settings: params.Training) -> float | None:

@@ -1,14 +1,16 @@
 """What torchrun runs: `python -m closedbook.training.worker TORCHRUN'S-OPTIONS PLAN` on each node, and this module again in each process.
 
-PLAN is a JSON file of a pretraining.Plan; the first process writes what came of it to done.json beside that.
+PLAN is a JSON file that is named after the module beside this one whose `as_planned` takes it; the first process writes what that returns to
+distributed.DONE beside it.
 """
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from closedbook.training import distributed
-from closedbook.util import terminal
+from closedbook.util import files, terminal
 from closedbook.util.errors import UserError
 
 
@@ -23,10 +25,10 @@ def node(arguments: list[str]) -> None:
 
 def process(plan: Path) -> None:
     """Be one of the processes."""
-    from closedbook.training import pretraining
-
     try:
-        pretraining.as_planned(plan)
+        found = import_module(f"closedbook.training.{plan.stem}").as_planned(plan)
+        if distributed.is_first():
+            files.write_json(plan.with_name(distributed.DONE), found)
     except UserError as error:
         terminal.note(*str(error).splitlines())
         raise SystemExit(1) from None

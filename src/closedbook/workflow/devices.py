@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shutil import which
 
+from closedbook import params
 from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
@@ -34,12 +35,17 @@ def needed(recipe: dict) -> int:
     return max((section.get("processes", 1) for section in sections), default=0)
 
 
-def check(settings) -> None:
-    """Raises UserError where trainings (params.Training) want more processes on a node than this machine has devices."""
-    devices = len(visible()) if settings.device == "cuda" else os.cpu_count()
-    kind = {"cuda": "GPUs", "cpu": "processors"}[settings.device]
-    if settings.processes > max(1, devices):
-        raise UserError(f"params.yaml: training.processes: {settings.processes} processes on a node, and this machine has {devices} {kind}: give "
+def check(settings: params.Training) -> None:
+    """Raises UserError where trainings want more processes on a node than this machine has devices."""
+    if settings.device == "cuda":
+        _enough(settings.processes, len(visible()), "GPUs")
+    else:
+        _enough(settings.processes, len(os.sched_getaffinity(0)), "processors")
+
+
+def _enough(processes: int, devices: int, kind: str) -> None:
+    if processes > max(1, devices):
+        raise UserError(f"params.yaml: training.processes: {processes} processes on a node, and this machine has {devices} {kind}: give "
                         f"{max(1, devices)} or less, or run on a machine that has more")  # fmt: skip
 
 
@@ -53,8 +59,7 @@ def held(count: int, folder: Path | None = None) -> Iterator[None]:
     if not count or not names:
         yield
         return
-    if count > len(names):
-        raise UserError(f"params.yaml: training.processes: {count} processes on a node, and this machine has {len(names)} GPUs")
+    _enough(count, len(names), "GPUs")
     within = os.environ.get(SLURM, "here")  # jobs of Slurm's may each call theirs "0"
     folder = folder or Path(tempfile.gettempdir()) / f"closedbook-gpus-{os.getuid()}-{within}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -52,6 +52,15 @@ class Run:
         asked = STEPS[self.plan.jobs[name].stage].asks(self.recipe(name)["params"])
         return any(model not in OWN_MODELS for model in asked)
 
+    @property
+    def trains(self) -> bool:
+        return any(name.startswith("runs/") for name in self.due)
+
+    @property
+    def pays(self) -> bool:
+        """Whether a provider is to be asked."""
+        return any(map(self._asks_a_provider, self.due))
+
     def begin(self, command: str) -> None:
         """Take the lock, and write what the jobs read. Raises UserError where another run is, or has just been, at work here."""
         self._lock = upkeep.hold(command)

@@ -85,7 +85,7 @@ function modelPlace([name]) {
     near: {here: "model", corpora: [one.corpus], run: name},
     content: [
       facts([
-        ["SHA-256", code(one.sha256["model.safetensors"])],
+        ["SHA-256", code(one.model_sha256)],
         ["base", link(place("base"), one.base.model)],
         ["corpus", corpusLink(one.corpus)],
         ["score", link(place("score", name), name)],
