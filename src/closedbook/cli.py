@@ -149,7 +149,7 @@ def _table(options) -> None:
     from closedbook.workflow import recipes
 
     settings = params.load()
-    scores = [path for name in recipes.score_names(settings) if (path := Path(f"{layout.SCORES}/{name}.json")).is_file()]
+    scores = [path for name in recipes.score_names(settings) if (path := layout.score(name)).is_file()]
     if not scores:
         raise UserError(f"{layout.SCORES}: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
     terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", f"report: {layout.REPORT}/report.html")

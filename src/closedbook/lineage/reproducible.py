@@ -98,7 +98,7 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
     """The key of each answer that it takes to make a list or a passage file again under its own parameters and the prompts of here:
     those that it holds, and before them those that were of no use."""
     settings = params.typed(job.recipe["params"])
-    document = Document.read(layout.DOCUMENTS / f"{Path(job.name).name}.json")
+    document = Document.read(layout.document(Path(job.name).name))
     attempts = (settings.entities if job.step == "entities" else settings.passages).attempts
     shown = sections.split(document, job.recipe["params"]["llm"].get("sections"))
     refused = Refusals(ledger.root(), settings.llm).known()
@@ -196,7 +196,7 @@ def _checkout(place: Path) -> None:
         raise UserError("no git repository here, so which files are the project's is not known: git init, and add them")
     settings = params.load()
     for path in [*tracked, settings.documents.path, settings.corpora.replay.path, settings.base.model]:
-        if path and Path(path).exists() and not Path(path).is_relative_to("results") and not Path(path).is_absolute():
+        if path and Path(path).exists() and not Path(path).is_relative_to(layout.RESULTS) and not Path(path).is_absolute():
             _copy(Path(path), place / path)
     if ledger.root().is_dir():
         _copy(ledger.root(), place / "ledger")

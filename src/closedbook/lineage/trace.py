@@ -159,7 +159,7 @@ def _corpora(jobs: list[Job]) -> list[dict]:
 
 
 def _base(jobs: list[Job]) -> dict:
-    base = passage.read(f"{layout.BASE}/base.json", jobs[0])
+    base = passage.read(layout.BASE_FACTS, jobs[0])
     return {"model": base["model"], "revision": base["revision"], "model_sha256": models.weights_sha256(base["sha256"])}
 
 

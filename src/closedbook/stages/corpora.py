@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from closedbook import params
+from closedbook import layout, params
 from closedbook.generation import filters as filtering
 from closedbook.generation import mixing
 from closedbook.generation.filters.near import NUM_PERM
@@ -194,7 +194,7 @@ def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int]
         groups[mixing.group_of(found.sources[found.pieces[number]][0], found.kinds[number], shares)].append(number)
     for group, its in groups.items():
         if not its:
-            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says what "
+            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {layout.PASSAGES}/{group.split('/')[0]} says what "
                             f"was asked for and why it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out "
                             "keeps out more")  # fmt: skip
     return groups
