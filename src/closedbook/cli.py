@@ -132,10 +132,10 @@ def _fresh(options) -> None:
 
 def _init(options) -> None:
     from closedbook import presets
-    from closedbook.util import terminal
+    from closedbook.util import tables, terminal
 
     if options.preset is None:
-        terminal.show(*(f"{name:<20} {presets.summary(name)}" for name in presets.names()))
+        terminal.show(*tables.aligned([(name, presets.summary(name)) for name in presets.names()], left=(0, 1)))
         return
     kept = presets.write(options.preset, force=options.force)
     terminal.show(f"params.yaml holds the preset {options.preset}", *([f"what was there is kept as {kept}"] if kept else []))

@@ -40,7 +40,8 @@ def lines(answer: dict) -> list[str]:
 def _path(document: str) -> Path:
     known = sorted(path.stem for path in layout.DOCUMENTS.glob("*.json"))
     if document not in known:
-        raise UserError(f"no document {document}: " + did_you_mean(document, known, otherwise=f"the ids are the names of the files in {layout.DOCUMENTS}"))
+        hint = did_you_mean(document, known, otherwise=f"the ids are the names of the files in {layout.DOCUMENTS}")
+        raise UserError(f"no document {document}: {hint}")
     return layout.document(document)
 
 

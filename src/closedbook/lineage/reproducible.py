@@ -26,6 +26,7 @@ from closedbook.stages.entities import Answer
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 from closedbook.util.git import git
+from closedbook.util.tables import aligned
 from closedbook.workflow import machine, receipts
 from closedbook.workflow import plan as planning
 from closedbook.workflow.receipts import WORK
@@ -164,12 +165,11 @@ def _computed(job: Job) -> Iterator[str]:
 def lines(answer: dict) -> list[str]:
     artefacts = answer["artefacts"]
     counted = Counter((artefact["job"].partition("/")[0], artefact["by"], bool(artefact["against"])) for artefact in artefacts)
-    told = [f"{count:>6} {step:<10} {CLAIMS[by]}{', but see below' if against else ''}"
-            for (step, by, against), count in counted.items()]
+    rows = [(str(count), step, CLAIMS[by] + (", but see below" if against else "")) for (step, by, against), count in counted.items()]
     missing = sum(artefact["calls_missing"] for artefact in artefacts)
     against = Counter(reason for artefact in artefacts for reason in artefact["against"])
     return [
-        f"{answer['arm']}: {len(artefacts)} artefacts behind its scores", *told,
+        f"{answer['arm']}: {len(artefacts)} artefacts behind its scores", *(f"  {line}" for line in aligned(rows, left=(1, 2))),
         *([f"{missing:,} calls are not in the ledger: a provider must answer them again, and may answer otherwise"] if missing else []),
         *(f"against it: {reason} ({count} artefact{'s' * (count > 1)})" for reason, count in against.items()),
         *(_proof_lines(answer) if "broken" in answer else []),

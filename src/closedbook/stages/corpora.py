@@ -194,8 +194,8 @@ def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int]
         groups[mixing.group_of(found.sources[found.pieces[number]][0], found.kinds[number], shares)].append(number)
     for group, its in groups.items():
         if not its:
-            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {layout.PASSAGES}/{group.split('/')[0]} says what "
-                            f"was asked for and why it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out "
+            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {layout.PASSAGES}/{group.split('/')[0]} says "
+                            f"what was asked for and why it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out "
                             "keeps out more")  # fmt: skip
     return groups
 

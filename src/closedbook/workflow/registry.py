@@ -202,8 +202,8 @@ def _runs(about: list[str], recipe: dict) -> Files:
 
 def _retrieval(about: list[str], recipe: dict) -> Files:
     folder = layout.RETRIEVAL
-    return Files(inputs={"documents": _each(layout.document, recipe), "questions": _each(layout.questions, recipe)}, folders={"folder": folder},
-                 holds=("chunks.jsonl", "retrieval.json"))
+    return Files(inputs={"documents": _each(layout.document, recipe), "questions": _each(layout.questions, recipe)},
+                 folders={"folder": folder}, holds=("chunks.jsonl", "retrieval.json"))
 
 
 def _asked(about: list[str], recipe: dict) -> Files:
