@@ -99,8 +99,8 @@ def accept(plan: Plan, what: str, why: str) -> list[Path]:
     """
     chosen = [(job.receipt, plan.recipes[job.recipe]) for job in _chosen(plan, what)]
     if not chosen:
-        raise UserError(f"{what}: not a result of this plan: give a file under {layout.RESULTS}/, a stage, or a pattern of jobs as closedbook "
-                        "fresh names them")
+        raise UserError(f"{what}: not a result of this plan: give a file under {layout.RESULTS}/, a stage, or a pattern of jobs as "
+                        "closedbook fresh names them")
     changed = {receipt: known for receipt, recipe in chosen if (known := _accepted(receipt, recipe, why))}
     if not changed:
         raise UserError(f"{what}: the code of its stage has not changed; closedbook fresh says what else may be stale")
