@@ -53,6 +53,14 @@ def replay_overlap(name: str) -> Path:
     return TOKENS / "replay_overlap" / f"{name}.jsonl"
 
 
+def run_name(arm: str, seed: int) -> str:
+    return f"{arm}-s{seed}"
+
+
+def arm_of(run: str) -> str:
+    return run.rpartition("-s")[0]
+
+
 def run_facts(run: str) -> Path:
     return RUNS / run / "run.json"
 

@@ -256,7 +256,7 @@ def _common(name: str, runs: dict[str, str], jobs: dict[str, Job]) -> str:
 
 
 def _revision(name: str, history: History, read: Callable) -> Side:
-    runs = {job.name.partition("/")[2]: job.name.partition("/")[2] for job in history.jobs.values() if job.stage == "scores"}
+    runs = {job.name.partition("/")[2]: job.name.partition("/")[2] for job in history.jobs.values() if job.place == "scores"}
     return Side(name=name, kind="revision", history=history, jobs=history.jobs, runs=runs, read=read)
 
 

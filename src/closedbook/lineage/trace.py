@@ -113,7 +113,7 @@ def behind(history: History, path: str) -> dict:
         passage.here(path, job)
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
-        jobs.setdefault(each.stage, []).append(each)
+        jobs.setdefault(each.place, []).append(each)
     sections = {"scores": ("scores", _scores), "runs": ("runs", _runs), "corpora": ("corpora", _corpora), "replay": ("tokens", _replays), "base": ("base", _base)}
     told = {name: rows for name, (stage, tell) in sections.items() if stage in jobs and (rows := tell(jobs[stage]))}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}

@@ -189,8 +189,8 @@ def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int]
     for group, its in groups.items():
         if not its:
             place = layout.PASSAGES / group.split("/")[0]
-            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {place} says what was asked for and why it "
-                            f"was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out keeps out more")
+            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {place} says what was asked for and why "
+                            f"it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out keeps out more")
     return groups
 
 

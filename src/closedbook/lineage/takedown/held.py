@@ -80,7 +80,7 @@ def question(history: History, document: str) -> dict:
         "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
         "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
-        "scores": [job.name.partition("/")[2] for job in shared if job.stage == "scores"],
+        "scores": [job.name.partition("/")[2] for job in shared if job.place == "scores"],
         "rebuilt": dict(Counter(job.step for job in rebuilt)),
         "removed": dict(Counter(job.step for job in [made, *own])),
         "unplanned": [job.name for job in shared if job not in rebuilt],

@@ -121,7 +121,7 @@ def _run_name(name: str) -> str:
     known = [path.parent.name for path in receipts.results("runs") if path.name == "run.json"]
     if name in known:
         return name
-    of_arm = [run for run in known if run.rpartition("-s")[0] == name]
+    of_arm = [run for run in known if layout.arm_of(run) == name]
     if len(of_arm) > 1:
         raise UserError(f"--run {name}: has several runs: name one of {', '.join(of_arm)}")
     if not of_arm:
