@@ -55,7 +55,7 @@ def tokenised(folder: Path, near: bool) -> dict:
     """All documents in one process, as a shard's; seconds of all, of tokenising, and of both ways where they are compared."""
     plain = tokenizing._tokenizer(folder / "tokenizer.json", (folder / "tokenizer.json").stat().st_mtime_ns)
     spent = dict.fromkeys(("tokenising", "ours", "plain", "ours_cpu", "plain_cpu"), 0.0)
-    write, is_compared = tokenizing.write, False
+    write, is_compared = arrays.write_joined, False
 
     def timed(path, ids):
         begun, used = time.perf_counter(), time.process_time()
@@ -72,7 +72,7 @@ def tokenised(folder: Path, near: bool) -> dict:
         spent["plain"] += time.perf_counter() - begun
         spent["plain_cpu"] += time.process_time() - used
 
-    tokenizing.write = timed
+    arrays.write_joined = timed
     started, aside = time.perf_counter(), 0.0
     for number, path in enumerate(sorted(folder.glob("passages/entigraph/*.json"))):
         is_compared, piece = number % EVERY == 0, folder / "tokens" / "entigraph" / path.stem

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from closedbook import params, sources
+from closedbook import layout, params, sources
 from closedbook.sources import folder
 from closedbook.util.errors import UserError
 from closedbook.workflow import jobs, plan, receipts, upkeep
@@ -51,9 +51,9 @@ def test_nothing_is_read_twice(readings):
     lambda: edit("texts/mill.txt", "The mill of Orla."),
     lambda: edit("texts/clock.txt", "The clock of Varn."),
     lambda: Path("texts/mill.txt").unlink(),
-    lambda: edit(next(plan.SOURCES.glob("mill*")), "{}"),
-    lambda: next(plan.SOURCES.glob("mill*")).write_bytes(b"\xff"),
-    lambda: next(plan.SOURCES.glob("mill*")).unlink(),
+    lambda: edit(next(layout.SOURCES.glob("mill*")), "{}"),
+    lambda: next(layout.SOURCES.glob("mill*")).write_bytes(b"\xff"),
+    lambda: next(layout.SOURCES.glob("mill*")).unlink(),
     lambda: save({**YAML(typ="safe", pure=True).load(Path("params.yaml")), "documents": {"source": "folder", "path": "texts", "limit": 1}}),
 ], ids=["a text", "a new file", "a file less", "an edited article", "a broken article", "a lost article", "a parameter"])  # fmt: skip
 def test_what_changed_is_read(readings, change):
@@ -87,7 +87,7 @@ def test_a_file_whose_name_is_no_text_is_named(readings):
 
 def test_documents_are_shared_out_among_processes_and_one_that_fails_leaves_the_others(readings):
     names = [job.name for job in plan.make().jobs.values() if job.place == "documents"]
-    broken = plan.SOURCES / f"{names[0].partition('/')[2]}.json"
+    broken = layout.source(names[0].partition("/")[2])
     whole = broken.read_text()
     edit(broken, "{")
     with pytest.raises(UserError, match=broken.name):

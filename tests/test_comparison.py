@@ -162,7 +162,7 @@ def test_a_difference_of_one_seed_says_that_it_is_over_questions_only(tmp_path):
     scored(tmp_path, "base", [0, 0, 0, 1], seed=None)
     scored(tmp_path, "raw", [1, 0, 0, 1])
     shown = "\n".join(words.lines(compare(tmp_path, "base", "raw")))
-    assert "difference +0.250 ± 0.250 over questions only  95% interval -0.546 to +1.046" in shown  # t of 3 degrees: 3.182
+    assert "difference  +0.250 ± 0.250 over questions only  95% interval -0.546 to +1.046" in shown  # t of 3 degrees: 3.182
 
 
 def test_the_base_is_compared_with_each_seed(tmp_path):
@@ -318,7 +318,7 @@ def test_the_command_prints_what_no_terminal_obeys_and_json(tmp_path, monkeypatc
     files.write_text(tmp_path / "results/scores/mine.json", "my own")
     assert cli.main(["compare", "raw", "entigraph"]) == 0
     shown = capsys.readouterr().out
-    assert "difference +1.000 ± 0.000" in shown and "and 2 more: --json lists all" in shown
+    assert "difference  +1.000 ± 0.000" in shown and "and 2 more: --json lists all" in shown
     assert "\x1b" not in shown and "\\x1b[31m" in shown
     assert cli.main(["compare", "raw", "entigraph", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["seeds"][0]["won"]) == 12

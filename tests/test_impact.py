@@ -1,6 +1,7 @@
 """A takedown on a hand-made project of two documents: what it would cost, and that each kind of left-over is found."""
 
 import json
+import re
 import sqlite3
 import subprocess
 from argparse import Namespace
@@ -397,7 +398,19 @@ def test_no_note_is_taken_from_an_edited_passage_and_all_broken_receipts_are_cou
         ask(VARN)
 
 
-def test_what_dvc_gc_drops_beside_the_document_is_said():
-    said = " ".join(impact._meaning(["dvc gc --workspace"]))
+def test_what_dvc_gc_drops_beside_the_document_is_said(project):
+    answer = ask(VARN)
+    assert "--redact also removes for good" in "\n".join(impact.lines(answer)) and "dvc gc" not in "\n".join(impact.lines(answer))
+    said = "\n".join(impact.lines({**answer, "commands": [*answer["commands"], "dvc gc --workspace"]}))
     assert "every older version of every result" in said and "those of other documents" in said and "restore" in said
-    assert "dvc gc" not in " ".join(impact._meaning([]))
+
+
+def test_columns_stay_apart_whatever_the_names(project):
+    answer, name = ask(VARN), "r" * 40
+    told = impact.lines({**answer, "corpora": {name: answer["corpora"]["entigraph-30"]}, "runs": {name: answer["runs"]["a-s1"]}})
+    rows = [re.split(" {2,}", line) for line in told]
+    assert ["corpus", "its passages", "its tokens", "of"] in rows and [name, "2", "20", "40"] in rows
+    assert ["run", "tokens read of it", "of", "model (SHA-256)"] in rows
+    assert [name, "40", "80", answer["runs"]["a-s1"]["model_sha256"]] in rows
+    heading, row = (next(line for line in told if line.startswith(first)) for first in ("corpus ", name))
+    assert heading.index("its passages") + len("its passages") == row.index("2") + 1, "figures end below the heading"

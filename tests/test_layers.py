@@ -1,5 +1,6 @@
 """The layers that pyproject.toml says are those of the code, and a package is where a newcomer looks for it."""
 
+import ast
 import os
 import re
 import shutil
@@ -68,3 +69,33 @@ def test_one_word_for_one_thing():
     paths = [path for pattern in ("*.md", "docs/*.md", "presets/*.yaml", "src/**/*.py", "rules/*.smk") for path in ROOT.glob(pattern)]
     texts = {path: path.read_text(encoding="utf-8") for path in paths if path.name not in ("CHANGELOG.md", "experiments.md")}
     assert len(texts) > 200 and {str(path): found[0] for path, text in texts.items() if (found := before.search(text))} == {}
+
+
+def test_only_layout_says_where_results_lie():
+    paths = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "layout.py"]
+    found = [f"{path.relative_to(ROOT)}:{line}" for path in paths for line in results_named(path.read_text(encoding="utf-8"))]
+    assert len(paths) > 100 and found == []
+
+
+@pytest.mark.parametrize("planted", ['Path("results")', 'PATH = "results/runs/a.json"', 'f"results/{name}.json"', 'folder / "results"'])
+def test_a_path_of_results_that_is_written_out_is_found(planted):
+    assert results_named(planted) == [1]
+
+
+@pytest.mark.parametrize("other", [
+    '"""results/ in words"""', 'raise UserError("results/x: is gone")', '{"results": 1}["results"]', '"in results/x"',
+])  # fmt: skip
+def test_what_only_tells_of_results_is_none(other):
+    assert results_named(other) == []
+
+
+def results_named(code: str) -> list[int]:
+    """The lines of strings that are a path of results. Docstrings, the words of a UserError and the keys of a dict are none."""
+    tree = ast.parse(code)
+    told = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    told += [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UserError"]
+    told += [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+    told += [key for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys if isinstance(key, ast.Constant)]
+    excepted = {id(within) for node in told for within in ast.walk(node)}
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in excepted
+            and isinstance(node.value, str) and (node.value == "results" or node.value.startswith("results/"))]

@@ -132,10 +132,10 @@ def _fresh(options) -> None:
 
 def _init(options) -> None:
     from closedbook import presets
-    from closedbook.util import terminal
+    from closedbook.util import tables, terminal
 
     if options.preset is None:
-        terminal.show(*(f"{name:<20} {presets.summary(name)}" for name in presets.names()))
+        terminal.show(*tables.aligned([(name, presets.summary(name)) for name in presets.names()], left=(0, 1)))
         return
     kept = presets.write(options.preset, force=options.force)
     terminal.show(f"params.yaml holds the preset {options.preset}", *([f"what was there is kept as {kept}"] if kept else []))
@@ -149,7 +149,7 @@ def _table(options) -> None:
     from closedbook.workflow import recipes
 
     settings = params.load()
-    scores = [path for name in recipes.score_names(settings) if (path := Path(f"{layout.SCORES}/{name}.json")).is_file()]
+    scores = [path for name in recipes.score_names(settings) if (path := layout.score(name)).is_file()]
     if not scores:
         raise UserError(f"{layout.SCORES}: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
     terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", f"report: {layout.REPORT}/report.html")

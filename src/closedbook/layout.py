@@ -1,8 +1,74 @@
-"""Where results lie in a project: one folder per stage, named after it."""
+"""Where results lie in a project: one folder per stage, named after it; and where the files of one of them do, by its name."""
 
 from pathlib import Path
 
+WORK = Path(".closedbook")
+"""what is half done, remembered or said: no result"""
+SOURCES = WORK / "sources"
 RESULTS = Path("results")
 DOCUMENTS, QUESTIONS, ENTITIES, PASSAGES = (RESULTS / name for name in ("documents", "questions", "entities", "passages"))
 BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "tokens", "corpora", "runs", "scores"))
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))
+BASE_FACTS = BASE / "base.json"
+JUDGED = JUDGEMENTS / "judgements.json"
+
+
+def source(document: str) -> Path:
+    """A document as its source has it: what planning writes."""
+    return SOURCES / f"{document}.json"
+
+
+def document(identity: str) -> Path:
+    return DOCUMENTS / f"{identity}.json"
+
+
+def questions(document: str) -> Path:
+    return QUESTIONS / f"{document}.json"
+
+
+def entities(document: str) -> Path:
+    return ENTITIES / f"{document}.json"
+
+
+def passages(strategy: str, document: str) -> Path:
+    return PASSAGES / strategy / f"{document}.json"
+
+
+def tokens(strategy: str, document: str, end: str = ".npy") -> Path:
+    """A piece, and by other ends what lies beside it."""
+    return TOKENS / strategy / f"{document}{end}"
+
+
+def overlap(name: str) -> Path:
+    """Which passages hold a question, of documents that are taught together."""
+    return TOKENS / "overlap" / f"{name}.jsonl"
+
+
+def replay(name: str = "all") -> Path:
+    return TOKENS / "replay" / name
+
+
+def replay_overlap(name: str) -> Path:
+    """Which replay texts hold a question, of documents that are taught together."""
+    return TOKENS / "replay_overlap" / f"{name}.jsonl"
+
+
+def run_name(arm: str, seed: int) -> str:
+    return f"{arm}-s{seed}"
+
+
+def arm_of(run: str) -> str:
+    return run.rpartition("-s")[0]
+
+
+def run_facts(run: str) -> Path:
+    return RUNS / run / "run.json"
+
+
+def score(name: str) -> Path:
+    """Of a run, of the base, or of an API model."""
+    return SCORES / f"{name}.json"
+
+
+def samples(score: str) -> Path:
+    return SCORES / f"{score}.samples.jsonl"

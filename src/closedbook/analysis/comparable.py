@@ -21,5 +21,5 @@ def _same(values: dict, differ: str) -> None:
     """`values` by run."""
     if len(set(values.values())) > 1:
         shown = ", ".join(f"{run}: {str(value)[:12]}" for run, value in values.items())
-        raise UserError(f"{layout.SCORES}: the runs {differ} ({shown}), so their scores are not comparable: delete results/scores and run"
+        raise UserError(f"{layout.SCORES}: the runs {differ} ({shown}), so their scores are not comparable: delete {layout.SCORES} and run"
                         " snakemake --cores all")

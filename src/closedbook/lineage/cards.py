@@ -39,8 +39,8 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
     """The card of a run, with its scores and the base's."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    run = files.read_json(f"{layout.RUNS}/{_name(job)}/run.json")
-    scores = {name: files.read_json(path) for name in ("base", _name(job)) if (path := f"{layout.SCORES}/{name}.json") in history.maker}
+    run = files.read_json(layout.run_facts(_name(job)))
+    scores = {name: files.read_json(path) for name in ("base", _name(job)) if (path := str(layout.score(name))) in history.maker}
     score = scores.get(_name(job), {"tasks": {}})
     results = [
         EvalResult(task_type="multiple-choice", task_name=task, dataset_type="questions", dataset_config=task,
@@ -50,7 +50,7 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
         for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
     ]  # fmt: skip
     behind = next(before for before in history.before(job) if before.step == "corpora")
-    corpus = files.read_json(f"{layout.CORPORA}/{_name(behind)}/corpus.json")
+    corpus = files.read_json(layout.CORPORA / _name(behind) / "corpus.json")
     heading = ModelCardData(
         **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=run["run"],
         base_model=run["base"]["model"] if run["base"]["revision"] else None,  # the Hub's: a folder's name means nothing there

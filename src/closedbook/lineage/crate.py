@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from closedbook import layout
-from closedbook.lineage import published, unproved
+from closedbook.lineage import published, unproved, versioned
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document
 from closedbook.training import tracking
@@ -25,7 +25,7 @@ WFRUN = "https://w3id.org/ro/wfrun"
 PROFILES = {f"{WFRUN}/process/0.5": "Process Run Crate", f"{WFRUN}/workflow/0.5": "Workflow Run Crate",
             f"{WFRUN}/provenance/0.5": "Provenance Run Crate", "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate"}
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
-OWN = ("Snakefile", "params.yaml", "dvc.yaml", "dvc.lock", "requirements.lock")
+OWN = ("Snakefile", "params.yaml", "dvc.yaml", versioned.LOCK, "requirements.lock")
 """small files of the project that the crate holds itself, beside rules/"""
 DONE = "http://schema.org/CompletedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"
@@ -64,8 +64,8 @@ def write(folder: Path, history: History, project: published.Project, open_quest
     for path in own:
         (folder / path).parent.mkdir(exist_ok=True)
         shutil.copyfile(path, folder / path)
-    if not (folder / "results").is_symlink():
-        (folder / "results").symlink_to(os.path.relpath("results", folder))
+    if not (folder / layout.RESULTS).is_symlink():
+        (folder / layout.RESULTS).symlink_to(os.path.relpath(layout.RESULTS, folder))
     files.write_json(folder / METADATA, crate.metadata.generate())
     sums = (f"{files.sha256_file(folder / path)}  {path}\n" for path in [METADATA, *own])
     files.write_text(folder / SUMS, "".join(sums))
@@ -121,7 +121,7 @@ def _check(folder: Path, project: published.Project) -> None:
     if root.get("identifier") != project.root:
         raise UserError(f"{folder}: the crate of another project (first commit {root.get('identifier') or 'not named'}, here "
                         f"{project.root}): give another folder (--folder)")
-    if (folder / "results").exists() and not (folder / "results").is_symlink():
+    if (folder / layout.RESULTS).exists() and not (folder / layout.RESULTS).is_symlink():
         raise UserError(f"{folder}: a crate with results of its own, which stays as it is: give another folder (--folder)")
 
 

@@ -128,12 +128,12 @@ def _answers(result: dict | None) -> dict[str, str]:
 def _results(a: Side, b: Side, one: str, other: str) -> Iterator[dict]:
     """Accuracy a task, and the numbers of the trainings; None for what is not to be had."""
     pair = {"run_a": one, "run_b": other}
-    scores = [(record(from_, f"{layout.SCORES}/{run}.json") or {}).get("tasks", {}) for from_, run in ((a, one), (b, other))]
+    scores = [(record(from_, str(layout.score(run))) or {}).get("tasks", {}) for from_, run in ((a, one), (b, other))]
     told = ("accuracy", "stderr", "n", "version")
     for task in dict.fromkeys([*scores[0], *scores[1]]):
         yield {**pair, "what": task, **{label: {name: score[task][name] for name in told} if task in score else None
                                         for label, score in zip(("a", "b"), scores)}}
-    runs = [record(from_, f"{layout.RUNS}/{run}/run.json") or {} for from_, run in ((a, one), (b, other))]
+    runs = [record(from_, str(layout.run_facts(run))) or {} for from_, run in ((a, one), (b, other))]
     if any(runs):
         yield from ({**pair, "what": name, "a": runs[0].get(name), "b": runs[1].get(name)} for name in NUMBERS)
 
@@ -256,7 +256,7 @@ def _common(name: str, runs: dict[str, str], jobs: dict[str, Job]) -> str:
 
 
 def _revision(name: str, history: History, read: Callable) -> Side:
-    runs = {job.name.partition("/")[2]: job.name.partition("/")[2] for job in history.jobs.values() if job.stage == "scores"}
+    runs = {job.name.partition("/")[2]: job.name.partition("/")[2] for job in history.jobs.values() if job.place == "scores"}
     return Side(name=name, kind="revision", history=history, jobs=history.jobs, runs=runs, read=read)
 
 

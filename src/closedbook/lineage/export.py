@@ -38,7 +38,8 @@ def answer(options: argparse.Namespace) -> dict:
     tables = {options.arm: _of_arm(history, settings.arms[options.arm], strategies)} if options.arm else {name: _of_strategy(history, name) for name in strategies}
     found = {name: list(passages) for name, passages in tables.items()}
     if not any(found.values()):
-        raise UserError(f"no passages of {', '.join(found)} to export: results/passages says what was dropped, rejected.jsonl what was kept out")
+        raise UserError(f"no passages of {', '.join(found)} to export: {layout.PASSAGES} says what was dropped, rejected.jsonl what was "
+                        "kept out")
     used = sorted({passage.strategy for passages in found.values() for passage in passages})
     about = _documents(history)
     for name, passages in found.items():

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
 
@@ -26,14 +27,14 @@ class Job:
         return self.recipe["step"]
 
     @property
-    def stage(self) -> str:
-        """The step whose results its own are among: an API model's score is one of the scores."""
+    def place(self) -> str:
+        """The stage among whose results its own are: an API model's score is one of the scores."""
         return self.name.partition("/")[0]
 
     @property
     def arm(self) -> str:
         """Of a run's job."""
-        return self.name.partition("/")[2].rpartition("-s")[0]
+        return layout.arm_of(self.name.partition("/")[2])
 
     @property
     def receipt(self) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from closedbook.lineage.history import History
 from closedbook.lineage.takedown import certify, held, notes
+from closedbook.util import tables
 from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
 
@@ -86,10 +87,9 @@ def _told(answer: dict) -> list[str]:
         f"source   {_source(answer['source'])}",
         *(f"passages {strategy}: {_counts(kinds)}" for strategy, kinds in answer["passages"].items()),
         f"calls    {calls['calls']:,}{' to ' + ', '.join(calls['models']) if calls['calls'] else ''}{dollars}",
-        "", f"{'corpus':<24}{'its passages':>14}{'its tokens':>14}{'of':>14}",
-        *(f"{name:<24}{one['passages']:>14,}{one['tokens']:>14,}{one['corpus_tokens']:>14,}" for name, one in answer["corpora"].items()),
-        "", f"{'run':<24}{'tokens read of it':>28}{'of':>14}  model (SHA-256)",
-        *(f"{name:<24}{run['tokens_read']:>28,}{run['train_tokens']:>14,}  {run['model_sha256']}" for name, run in answer["runs"].items()),
+        "", *tables.aligned([("corpus", "its passages", "its tokens", "of"), *(_in_corpus(*one) for one in answer["corpora"].items())]),
+        "", *tables.aligned([("run", "tokens read of it", "of", "model (SHA-256)"), *(_in_run(*one) for one in answer["runs"].items())],
+                            left=(0, 3)),
         "", f"scores   {', '.join(answer['scores'])}",
         "", f"To be made again: {rebuilt}",
         *([f"To be removed, not planned any more: {', '.join(answer['unplanned'])}"] if answer["unplanned"] else []),
@@ -108,6 +108,14 @@ def _source(source: dict | None) -> str:
         return "not here"
     places = [f"{file}{':' + ','.join(map(str, lines)) if lines else ''}" for file, lines in source["places"].items()]
     return f"{source['kind']}: {', '.join(places) or source['path']}, document {source['number']} of {source['documents']}"
+
+
+def _in_corpus(name: str, one: dict) -> tuple[str, ...]:
+    return name, f"{one['passages']:,}", f"{one['tokens']:,}", f"{one['corpus_tokens']:,}"
+
+
+def _in_run(name: str, run: dict) -> tuple[str, ...]:
+    return name, f"{run['tokens_read']:,}", f"{run['train_tokens']:,}", tables.text(run["model_sha256"])
 
 
 def _counts(kinds: dict[str, int]) -> str:

@@ -38,11 +38,11 @@ def lines(answer: dict) -> list[str]:
 
 
 def _path(document: str) -> Path:
-    place = layout.DOCUMENTS
-    known = sorted(path.stem for path in place.glob("*.json"))
+    known = sorted(path.stem for path in layout.DOCUMENTS.glob("*.json"))
     if document not in known:
-        raise UserError(f"no document {document}: " + did_you_mean(document, known, otherwise=f"the ids are the names of the files in {place}"))
-    return place / f"{document}.json"
+        hint = did_you_mean(document, known, otherwise=f"the ids are the names of the files in {layout.DOCUMENTS}")
+        raise UserError(f"no document {document}: {hint}")
+    return layout.document(document)
 
 
 def _written(document: str, strategy: str | None) -> list[Path]:

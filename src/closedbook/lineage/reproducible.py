@@ -26,6 +26,7 @@ from closedbook.stages.entities import Answer
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 from closedbook.util.git import git
+from closedbook.util.tables import aligned
 from closedbook.workflow import machine, receipts
 from closedbook.workflow import plan as planning
 from closedbook.workflow.receipts import WORK
@@ -98,7 +99,7 @@ def _keys(job: Job, known: dict[str, dict]) -> Iterator[str]:
     """The key of each answer that it takes to make a list or a passage file again under its own parameters and the prompts of here:
     those that it holds, and before them those that were of no use."""
     settings = params.typed(job.recipe["params"])
-    document = Document.read(layout.DOCUMENTS / f"{Path(job.name).name}.json")
+    document = Document.read(layout.document(Path(job.name).name))
     attempts = (settings.entities if job.step == "entities" else settings.passages).attempts
     shown = sections.split(document, job.recipe["params"]["llm"].get("sections"))
     refused = Refusals(ledger.root(), settings.llm).known()
@@ -164,12 +165,11 @@ def _computed(job: Job) -> Iterator[str]:
 def lines(answer: dict) -> list[str]:
     artefacts = answer["artefacts"]
     counted = Counter((artefact["job"].partition("/")[0], artefact["by"], bool(artefact["against"])) for artefact in artefacts)
-    told = [f"{count:>6} {step:<10} {CLAIMS[by]}{', but see below' if against else ''}"
-            for (step, by, against), count in counted.items()]
+    rows = [(str(count), step, CLAIMS[by] + (", but see below" if against else "")) for (step, by, against), count in counted.items()]
     missing = sum(artefact["calls_missing"] for artefact in artefacts)
     against = Counter(reason for artefact in artefacts for reason in artefact["against"])
     return [
-        f"{answer['arm']}: {len(artefacts)} artefacts behind its scores", *told,
+        f"{answer['arm']}: {len(artefacts)} artefacts behind its scores", *(f"  {line}" for line in aligned(rows, left=(1, 2))),
         *([f"{missing:,} calls are not in the ledger: a provider must answer them again, and may answer otherwise"] if missing else []),
         *(f"against it: {reason} ({count} artefact{'s' * (count > 1)})" for reason, count in against.items()),
         *(_proof_lines(answer) if "broken" in answer else []),
@@ -196,7 +196,7 @@ def _checkout(place: Path) -> None:
         raise UserError("no git repository here, so which files are the project's is not known: git init, and add them")
     settings = params.load()
     for path in [*tracked, settings.documents.path, settings.corpora.replay.path, settings.base.model]:
-        if path and Path(path).exists() and not Path(path).is_relative_to("results") and not Path(path).is_absolute():
+        if path and Path(path).exists() and not Path(path).is_relative_to(layout.RESULTS) and not Path(path).is_absolute():
             _copy(Path(path), place / path)
     if ledger.root().is_dir():
         _copy(ledger.root(), place / "ledger")

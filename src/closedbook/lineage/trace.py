@@ -113,7 +113,7 @@ def behind(history: History, path: str) -> dict:
         passage.here(path, job)
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
-        jobs.setdefault(each.stage, []).append(each)
+        jobs.setdefault(each.place, []).append(each)
     sections = {"scores": ("scores", _scores), "runs": ("runs", _runs), "corpora": ("corpora", _corpora), "replay": ("tokens", _replays), "base": ("base", _base)}
     told = {name: rows for name, (stage, tell) in sections.items() if stage in jobs and (rows := tell(jobs[stage]))}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
@@ -159,7 +159,7 @@ def _corpora(jobs: list[Job]) -> list[dict]:
 
 
 def _base(jobs: list[Job]) -> dict:
-    base = passage.read(f"{layout.BASE}/base.json", jobs[0])
+    base = passage.read(layout.BASE_FACTS, jobs[0])
     return {"model": base["model"], "revision": base["revision"], "model_sha256": models.weights_sha256(base["sha256"])}
 
 

@@ -24,7 +24,7 @@ def reopen(plan: Plan, documents: list[str]) -> list[str]:
         for step, output, reason in _failures(plan, document):
             with Ledger(step, document) as ledger:
                 ledger.reopen()
-            (FOLDER / output.relative_to("results")).unlink(missing_ok=True)
+            (FOLDER / output.relative_to(layout.RESULTS)).unlink(missing_ok=True)
             output.unlink(missing_ok=True)
             lines.append(f"{output}: {reason}")
     return [*lines, "run snakemake --cores all to ask again" if lines else "nothing fell back and nothing was dropped"]
@@ -33,7 +33,7 @@ def reopen(plan: Plan, documents: list[str]) -> list[str]:
 def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     """(step, its result, why) for what a model should have made of a document and did not."""
     failures = []
-    entities = layout.ENTITIES / f"{document}.json"
+    entities = layout.entities(document)
     if plan.params.llm.model is None:
         return []
     found = EntityList.read(entities) if entities.exists() else None
@@ -43,7 +43,7 @@ def _failures(plan: Plan, document: str) -> list[tuple[str, Path, str]]:
     if not found and segment.exists() and any(decided(record) for _, record, _ in verified(segment)):
         failures.append(("entities", entities, "asked, and no valid list given"))
     for strategy in recipes.strategies(plan.params):
-        path = layout.PASSAGES / strategy / f"{document}.json"
+        path = layout.passages(strategy, document)
         dropped = Passages.read(path).dropped if path.exists() else []
         if dropped:
             failures.append((strategy, path, f"{len(dropped)} dropped: {dropped[0]['reason']}"))

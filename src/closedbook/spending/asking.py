@@ -21,7 +21,7 @@ from closedbook.stages import entities, passages
 from closedbook.stages.documents import document_of
 from closedbook.workflow import recipes, upkeep
 from closedbook.workflow.plan import Plan
-from closedbook.workflow.receipts import FOLDER, WORK
+from closedbook.workflow.receipts import FOLDER
 
 AT_HAND = ("document", "summary")
 """kinds of passages that need no call"""
@@ -97,17 +97,13 @@ class Job:
 def jobs(planned: Plan) -> list[Job]:
     """Every job of the plan that may ask."""
     stale = {receipt for stage in ("documents", "entities", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
-    tasks = [(planned.written[_source(name)], planned.params, _steps_to_make(planned, name, stale)) for name in planned.documents]
+    tasks = [(planned.written[layout.source(name)], planned.params, _steps_to_make(planned, name, stale)) for name in planned.documents]
     return [job for found in calls.over(_of_document, tasks) for job in found]
-
-
-def _source(document: str) -> Path:
-    return WORK / "sources" / f"{document}.json"
 
 
 def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
     """The steps whose results for a document are not there, not fresh, or made from something that is not."""
-    strategies, source = recipes.strategies(planned.params), _source(document)
+    strategies, source = recipes.strategies(planned.params), layout.source(document)
     folders = {name: FOLDER / name for name in ("documents", "entities")} | {name: FOLDER / "passages" / name for name in strategies}
     its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
     if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
@@ -128,7 +124,7 @@ def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job
     shown = sections.split(document, params.llm.sections)
     if is_made:
         job.known["entities"] += len(shown)
-        return job, EntityList.read(layout.ENTITIES / f"{document.id}.json")
+        return job, EntityList.read(layout.entities(document.id))
     clients = _clients(params, Kept("entities", document.id), shown)
     try:
         names = asyncio.run(entities.asked_of(list(clients.values()), list(shown.values()), params))

@@ -90,7 +90,7 @@ class Estimates:
     @cached_property
     def base_scale(self) -> float | None:
         """The base model's tokens for one of the generator's; None where its tokenizer is not here."""
-        if not (layout.BASE / "base.json").exists():
+        if not layout.BASE_FACTS.exists():
             return None
         sample = list(self.documents)[:SAMPLED]
         encoded = models.tokenizer(layout.BASE).backend_tokenizer.encode_batch([self.documents[name].text for name in sample])

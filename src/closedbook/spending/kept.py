@@ -123,7 +123,7 @@ def show_lines(answer: dict) -> list[str]:
     record = answer["record"]
     told = [f"{answer['file']}:{answer['line']}, {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(record['time']))} UTC", ""]
     plain = {name: value for name, value in _flat(record).items() if name not in ("messages", "text")}
-    told += [f"{name:<35}{json.dumps(value, ensure_ascii=False)}" for name, value in plain.items()]
+    told += tables.aligned([(name, json.dumps(value, ensure_ascii=False)) for name, value in plain.items()], left=(0, 1))
     if answer["is_redacted"]:
         return [*told, "", "its texts were struck out: what was sent and answered is gone, but for its hashes"]
     for message in record["messages"]:

@@ -4,7 +4,6 @@ No tokens are copied and no text is read: what the filters need of each passage 
 is a prefix of a larger one, token by token. How long one trains on it is the run's.
 """
 
-import json
 import math
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from closedbook import params
+from closedbook import layout, params
 from closedbook.generation import filters as filtering
 from closedbook.generation import mixing
 from closedbook.generation.filters.near import NUM_PERM
@@ -130,13 +129,13 @@ class _Found:
 
 
 def _read(index: list[Path], overlap: list[Path]) -> _Found:
-    asked = {row["id"]: {"rule": filtering.QUESTION, "detail": row["detail"]} for path in overlap for row in _lines(path)}
+    asked = {row["id"]: {"rule": filtering.QUESTION, "detail": row["detail"]} for path in overlap for row in files.each_json_line(path)}
     sources = [(path.parent.name, path.stem) for path in index]
     found = _Found(sources=sources, ids=[], kinds=[], words=[], pieces=[], firsts=[], lengths=[], rejected={})
     kinds: dict[str, str] = {}
     for piece, path in enumerate(index):
         first = 0
-        for row in _lines(path):
+        for row in files.each_json_line(path):
             reason = row["rejected"] or asked.get(row["id"])
             if reason:
                 found.rejected[len(found)] = reason
@@ -148,11 +147,6 @@ def _read(index: list[Path], overlap: list[Path]) -> _Found:
             found.lengths.append(row["tokens"])
             first += row["tokens"]
     return found
-
-
-def _lines(path: Path) -> Iterator[dict]:
-    with open(path, encoding="utf-8") as handle:
-        yield from map(json.loads, handle)
 
 
 def _sketches(paths: list[Path], number: int) -> np.ndarray:
@@ -194,9 +188,9 @@ def _grouped(name: str, learnt: list[int], found: _Found, shares: dict[str, int]
         groups[mixing.group_of(found.sources[found.pieces[number]][0], found.kinds[number], shares)].append(number)
     for group, its in groups.items():
         if not its:
-            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: results/passages/{group.split('/')[0]} says what "
-                            f"was asked for and why it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out "
-                            "keeps out more")  # fmt: skip
+            place = layout.PASSAGES / group.split("/")[0]
+            raise UserError(f"params.yaml: arms.{name}.strategy: there is no passage of {group}: {place} says what was asked for and why "
+                            f"it was dropped, and {folder}/rejected.jsonl what corpora.filters kept out; corpora.held_out keeps out more")
     return groups
 
 

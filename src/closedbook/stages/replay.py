@@ -29,11 +29,11 @@ def build(*, replay: Path, tokenizer: Path, pinned: Path, seed: int, held_out: i
     source, rows = Replay(replay, seed, held_out), []
     texts = _texts(source, rows) if is_read else ()
     spelling = tokenizing.Spelling(tokenizer, pinned)
-    lengths = tokenizing.write(folder / "tokens.npy", spelling.tokens(texts))
+    lengths = arrays.write_joined(folder / "tokens.npy", spelling.tokens(texts))
     if is_read and not rows:
         raise without_text(source.path)
     arrays.write(folder / "offsets.npy", np.cumsum([0, *lengths], dtype=np.int64))
-    apart = tokenizing.write(folder / "held_out.npy", spelling.tokens(text for _, text in source.held_out))
+    apart = arrays.write_joined(folder / "held_out.npy", spelling.tokens(text for _, text in source.held_out))
     arrays.write(folder / "held_out_offsets.npy", np.cumsum([0, *apart], dtype=np.int64))
     arrays.write_lines(folder / "replay.jsonl", folder / "lines.npy", rows)
     files.write_json(folder / "replay.json", {

@@ -30,7 +30,7 @@ def build(
     """
     found = Passages.read(passages).passages
     spelling = tokenizing.Spelling(tokenizer, pinned)
-    lengths = tokenizing.write(tokens, spelling.tokens(passage.text for passage in found))
+    lengths = arrays.write_joined(tokens, spelling.tokens(passage.text for passage in found))
     files.write_json_lines(index, _rows(found, lengths, settings))
     if sketches:
         rows = [near.sketch(passage.text) for passage in found]

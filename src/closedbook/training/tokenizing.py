@@ -62,21 +62,3 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def write(path: Path, tokens: Iterable[np.ndarray]) -> list[int]:
-    """Write the tokens of texts one after the other as one array, uint32; returns how many each has."""
-    lengths = []
-    with files.whole_file(path, "wb") as handle:
-        _header(handle, 0)
-        for ids in tokens:
-            handle.write(ids.data)
-            lengths.append(len(ids))
-        handle.seek(0)
-        _header(handle, sum(lengths))
-    return lengths
-
-
-def _header(handle, length: int) -> None:
-    """numpy pads a header so that the length can be overwritten when it is known."""
-    np.lib.format.write_array_header_1_0(handle, {"descr": "<u4", "fortran_order": False, "shape": (length,)})

@@ -17,6 +17,7 @@ from closedbook.util import files
 from closedbook.util.errors import UserError, writing
 
 EXPERIMENT = "closedbook"
+DATABASE = "mlflow.db"
 PARAMS_A_CALL, METRICS_A_CALL = 100, 1000
 """MLflow's limits"""
 SECONDS_BETWEEN_CALLS = 10
@@ -112,7 +113,7 @@ def _machine(run_id: str) -> Iterator[None]:
     import mlflow
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    mlflow.set_tracking_uri(f"sqlite:///{root() / 'mlflow.db'}")
+    mlflow.set_tracking_uri(f"sqlite:///{root() / DATABASE}")
     monitor = SystemMetricsMonitor(run_id, resume_logging=True)
     monitor.start()
     try:
@@ -155,7 +156,7 @@ def held_out(row: dict) -> dict:
 
 def seconds(model_sha256: str) -> float | None:
     """How long the training of a model took, by the store; None where there is no store, or it knows no such model."""
-    database = root() / "mlflow.db"
+    database = root() / DATABASE
     if not database.exists() or not files.is_database(database):
         return None
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as store:  # a question changes nothing
@@ -171,8 +172,8 @@ def _store() -> Iterator[tuple]:
 
     for noisy in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    database = root() / "mlflow.db"
-    with writing(database), open(root() / "mlflow.db.lock", "w") as lock:
+    database = root() / DATABASE
+    with writing(database), open(root() / f"{DATABASE}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not files.is_database(database):
             raise UserError(f"{database}: not a database: move it away; MLflow then lists the runs from here on, and no result depends on it")
@@ -186,7 +187,7 @@ def _store() -> Iterator[tuple]:
 
 def _follow_the_folder(artifacts: str) -> None:
     """In a project that was moved or copied, MLflow would go on writing to the old place, and offers no call to change that."""
-    with closing(sqlite3.connect(root() / "mlflow.db")) as database, database:
+    with closing(sqlite3.connect(root() / DATABASE)) as database, database:
         database.execute("UPDATE experiments SET artifact_location = ? WHERE name = ?", (artifacts, EXPERIMENT))
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,10 +105,13 @@ def write_json(path: Path, value) -> None:
     write_text(path, json_text(value))
 
 
+def json_line(row) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
 def write_json_lines(path: Path, rows) -> None:
     with whole_file(path) as handle:
-        for row in rows:
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+        handle.writelines(map(json_line, rows))
 
 
 def read_json(path: Path):
@@ -118,6 +122,11 @@ def read_json(path: Path):
         raise UserError(f"{path}: not JSON ({error}): it was changed since it was written: bring it back, or delete it and run again") from None
 
 
-def read_json_lines(path: Path) -> list:
+def each_json_line(path: Path) -> Iterator:
+    """The rows one by one: a file of lines may be larger than memory."""
     with open(path, encoding="utf-8") as handle:
-        return [json.loads(line) for line in handle]
+        yield from map(json.loads, handle)
+
+
+def read_json_lines(path: Path) -> list:
+    return list(each_json_line(path))

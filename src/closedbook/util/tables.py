@@ -1,7 +1,7 @@
 """Plain data as lines of text for a person: rows of cells, figures, and names to the left with values beside them."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from closedbook.util import terminal
 
@@ -11,11 +11,11 @@ LONGEST = 60
 """characters of a cell"""
 
 
-def aligned(rows: Sequence[Sequence[str]], figures: bool = True) -> list[str]:
-    """The first column to the left and the others, where they hold `figures`, to the right; two spaces apart."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    put = str.rjust if figures else str.ljust
-    return ["  ".join([row[0].ljust(widths[0]), *map(put, row[1:], widths[1:])]).rstrip() for row in rows]
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
+    """Columns two spaces apart: those of the numbers `left`, which hold words, to the left, and figures to the right."""
+    columns = [[(str.ljust if number in left else str.rjust)(cell, max(map(len, column))) for cell in column]
+               for number, column in enumerate(zip(*rows))]
+    return ["  ".join(row).rstrip() for row in zip(*columns)]
 
 
 def lines(rows: list[dict], headings: dict[str, str]) -> list[str]:
@@ -67,7 +67,7 @@ def table(rows: list[dict], most: int | None = None) -> list[str]:
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if any(row.get(name) not in (None, {}, []) for row in rows)]
     cells = [[_label(name) for name in names], *([_cell(name, row.get(name)) for name in names] for row in rows[:most])]
     more = [f"and {len(rows) - most} more: --json lists all"] if most and len(rows) > most else []
-    return aligned(cells, figures=False) + more
+    return aligned(cells, left=range(len(names))) + more
 
 
 def _cell(name: str, item) -> str:

@@ -24,9 +24,8 @@ from closedbook.workflow.registry import Job
 BASE_REPLAY = f"{layout.BASE}/replay.jsonl"
 KEPT = WORK / "planned.json"
 """the hash of each file that the last plan wrote: the plan of an older state stays where its results are brought back, and nothing must run"""
-SOURCES = WORK / "sources"
 SOURCES_READ = WORK / "sources.json"
-"""what the files in SOURCES were made from, and the hash of each"""
+"""what the files in layout.SOURCES were made from, and the hash of each"""
 
 
 class Articles(NamedTuple):
@@ -138,7 +137,7 @@ def _keep(wanted: dict[Path, str]) -> None:
     for path, text in wanted.items():
         if not path.exists() or files.sha256_file(path) != files.sha256_text(text):
             files.write_text(path, text)
-    for path in [*(WORK / "recipes").rglob("*.json"), *(WORK / "sources").rglob("*.json")]:
+    for path in [*(WORK / "recipes").rglob("*.json"), *layout.SOURCES.rglob("*.json")]:
         if path not in wanted:
             path.unlink()
 
@@ -154,14 +153,14 @@ def read_articles(params: Params, anew: bool) -> Articles:
 
 def _read_source(params: Params, made_from: str) -> Articles:
     found = sources.articles(params.documents, params.miniature, params.seed, params.training.seeds)
-    texts = {SOURCES / f"{article.id}.json": files.canonical(article.as_dict()) + "\n" for article in found}
+    texts = {layout.source(article.id): files.canonical(article.as_dict()) + "\n" for article in found}
     return Articles({article.id: article.seed for article in found}, texts, made_from)
 
 
 def _remembered(made_from: str) -> Articles | None:
     """What the last plan wrote, where it was made from the same and every file is as it was."""
     known = files.read_json(SOURCES_READ) if SOURCES_READ.is_file() else {}
-    hashes = {SOURCES / name: sha256 for name, sha256 in known.get("sha256", {}).items()}
+    hashes = {layout.SOURCES / name: sha256 for name, sha256 in known.get("sha256", {}).items()}
     if known.get("made_from") != made_from or not all(path.is_file() and files.sha256_file(path) == sha256 for path, sha256 in hashes.items()):
         return None
     return Articles(known["documents"], {path: path.read_text(encoding="utf-8") for path in hashes}, made_from)

@@ -14,8 +14,7 @@ from closedbook import layout
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
-FOLDER = layout.RECEIPTS
-WORK = Path(".closedbook")
+FOLDER, WORK = layout.RECEIPTS, layout.WORK
 CACHE = WORK / "hashes.db"
 UNFINISHED = ".unfinished"
 """folder, beside those of results, of what a job is at work on"""

@@ -8,6 +8,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.evaluation import tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
@@ -85,7 +86,7 @@ def corpora(params: Params, bound: Bound) -> Recipes:
 
 
 def runs(params: Params, bound: Bound) -> Recipes:
-    return {f"runs/{arm}-s{seed}": _run(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)}
+    return {f"runs/{layout.run_name(arm, seed)}": _run(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)}
 
 
 def retrieval(params: Params, bound: Bound) -> Recipes:
@@ -96,7 +97,7 @@ def retrieval(params: Params, bound: Bound) -> Recipes:
 
 def scores(params: Params, bound: Bound) -> Recipes:
     asked = {"base": (tasks_of(params), bound)}
-    asked |= {f"{name}-s{seed}": (tasks_of(params, name), taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+    asked |= {layout.run_name(name, seed): (tasks_of(params, name), taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
     return {f"scores/{run}": _scored(params, its_tasks, documents) for run, (its_tasks, documents) in asked.items()}
 
 
@@ -182,7 +183,7 @@ def all_tasks(params: Params) -> list[str]:
 
 
 def run_names(params: Params) -> list[str]:
-    return [f"{arm}-s{seed}" for arm, seed in arms_and_seeds(params)]
+    return [layout.run_name(arm, seed) for arm, seed in arms_and_seeds(params)]
 
 
 def score_names(params: Params) -> list[str]:

@@ -108,18 +108,15 @@ class Job:
         return self.name.partition("/")[0]
 
 
-def _result(folder: str, document: str) -> Path:
-    return layout.RESULTS / folder / f"{document}.json"
-
-
-def _each(folder: str, documents: list[str]) -> list[Path]:
-    return [_result(folder, document) for document in documents]
+def _each(place: Callable[[str], Path], recipe: dict) -> list[Path]:
+    """Of all documents of a recipe."""
+    return [*map(place, recipe["documents"])]
 
 
 def _documents(about: list[str], recipe: dict) -> Files:
     (document,) = about
-    return Files(inputs={"source": WORK / "sources" / f"{document}.json"},
-                 outputs={"document": _result("documents", document), "questions": _result("questions", document)})
+    return Files(inputs={"source": layout.source(document)},
+                 outputs={"document": layout.document(document), "questions": layout.questions(document)})
 
 
 def _base(about: list[str], recipe: dict) -> Files:
@@ -129,76 +126,75 @@ def _base(about: list[str], recipe: dict) -> Files:
 
 
 def _entities(about: list[str], recipe: dict) -> Files:
-    return Files(inputs={"document": _result("documents", about[0])}, outputs={"output": _result("entities", about[0])})
+    return Files(inputs={"document": layout.document(about[0])}, outputs={"output": layout.entities(about[0])})
 
 
 def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
-    listed = [_result("entities", document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
-    return Files(inputs={"document": _result("documents", document), "entities": listed},
-                 outputs={"output": _result(f"passages/{strategy}", document)})
+    listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
+    return Files(inputs={"document": layout.document(document), "entities": listed},
+                 outputs={"output": layout.passages(strategy, document)})
 
 
 def _written(recipe: dict) -> list[Path]:
     """The passages of all strategies and documents of a recipe."""
-    return [path for strategy in recipe["reads"]["strategies"] for path in _each(f"passages/{strategy}", recipe["documents"])]
+    return [layout.passages(strategy, document) for strategy in recipe["reads"]["strategies"] for document in recipe["documents"]]
 
 
 def _judgements(about: list[str], recipe: dict) -> Files:
     folder = layout.JUDGEMENTS
-    return Files(inputs={"documents": _each("documents", recipe["documents"]), "passages": _written(recipe)},
+    return Files(inputs={"documents": _each(layout.document, recipe), "passages": _written(recipe)},
                  folders={"folder": folder}, holds=("judgements.json",))
 
 
 def _tokens(about: list[str], recipe: dict) -> Files:
     strategy, document = about
-    folder = layout.TOKENS / strategy
-    sketches = {"sketches": folder / f"{document}.sketches.npy"} if recipe["params"]["sketches"] else {}
-    return Files(inputs={"passages": _result(f"passages/{strategy}", document), **_spelling()},
-                 outputs={"tokens": folder / f"{document}.npy", "index": folder / f"{document}.jsonl", **sketches})
+    sketches = {"sketches": layout.tokens(strategy, document, ".sketches.npy")} if recipe["params"]["sketches"] else {}
+    return Files(inputs={"passages": layout.passages(strategy, document), **_spelling()},
+                 outputs={"tokens": layout.tokens(strategy, document), "index": layout.tokens(strategy, document, ".jsonl"), **sketches})
 
 
 def _spelling() -> Given:
     """What of the base says how a text is tokenised."""
-    return {"tokenizer": layout.BASE / "tokenizer.json", "pinned": layout.BASE / "base.json"}
+    return {"tokenizer": layout.BASE / "tokenizer.json", "pinned": layout.BASE_FACTS}
 
 
 def _taught(recipe: dict) -> Given:
     """What is asked about the documents that are taught together, and what they say."""
-    return {name: _each(name, recipe["documents"]) for name in ("questions", "documents")}
+    return {"questions": _each(layout.questions, recipe), "documents": _each(layout.document, recipe)}
 
 
 def _overlap(about: list[str], recipe: dict) -> Files:
-    return Files(inputs={"passages": _written(recipe), **_taught(recipe)}, outputs={"output": layout.TOKENS / "overlap" / f"{about[1]}.jsonl"})
+    return Files(inputs={"passages": _written(recipe), **_taught(recipe)}, outputs={"output": layout.overlap(about[1])})
 
 
 def _replay(about: list[str], recipe: dict) -> Files:
-    return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_spelling()}, folders={"folder": layout.TOKENS / "replay" / about[1]},
+    return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_spelling()}, folders={"folder": layout.replay(about[1])},
                  holds=REPLAY)
 
 
 def _replay_overlap(about: list[str], recipe: dict) -> Files:
     return Files(inputs={"replay": Path(recipe["reads"]["replay"]), **_taught(recipe)},
-                 outputs={"output": layout.TOKENS / "replay_overlap" / f"{about[1]}.jsonl"})
+                 outputs={"output": layout.replay_overlap(about[1])})
 
 
 def _pieces(recipe: dict, end: str = ".npy") -> list[Path]:
     """Of all strategies and documents of a recipe."""
-    return [layout.TOKENS / strategy / f"{document}{end}" for strategy in recipe["reads"]["strategies"] for document in recipe["documents"]]
+    return [layout.tokens(strategy, document, end) for strategy in recipe["reads"]["strategies"] for document in recipe["documents"]]
 
 
 def _corpora(about: list[str], recipe: dict) -> Files:
     near = recipe["params"]["filters"]["near_duplicates"] is not None
-    overlap = [layout.TOKENS / "overlap" / f"{name}.jsonl" for name in recipe["reads"]["overlap"]]
+    overlap = [*map(layout.overlap, recipe["reads"]["overlap"])]
     return Files(inputs={"index": _pieces(recipe, ".jsonl"), "pieces": _pieces(recipe), "sketches": _pieces(recipe, ".sketches.npy") if near else [],
-                         "overlap": overlap, "pinned": layout.BASE / "base.json"},
+                         "overlap": overlap, "pinned": layout.BASE_FACTS},
                  folders={"folder": layout.CORPORA / about[0]}, holds=CORPUS, asides={"arms": ARMS})
 
 
 def _runs(about: list[str], recipe: dict) -> Files:
     folder, reads = layout.RUNS / about[0], recipe["reads"]
-    return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.TOKENS / "replay" / "all",
-                         "replay_overlap": layout.TOKENS / "replay_overlap" / f"{reads['replay_overlap']}.jsonl", "base": layout.BASE},
+    return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.replay(),
+                         "replay_overlap": layout.replay_overlap(reads["replay_overlap"]), "base": layout.BASE},
                  folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "held_out.csv", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
@@ -206,18 +202,18 @@ def _runs(about: list[str], recipe: dict) -> Files:
 
 def _retrieval(about: list[str], recipe: dict) -> Files:
     folder = layout.RETRIEVAL
-    return Files(inputs={name: _each(name, recipe["documents"]) for name in ("documents", "questions")}, folders={"folder": folder},
-                 holds=("chunks.jsonl", "retrieval.json"))
+    return Files(inputs={"documents": _each(layout.document, recipe), "questions": _each(layout.questions, recipe)},
+                 folders={"folder": folder}, holds=("chunks.jsonl", "retrieval.json"))
 
 
 def _asked(about: list[str], recipe: dict) -> Files:
     """What both kinds of scores read and write."""
     asked = recipe["params"]["scores"]["tasks"]
     return Files(inputs={
-        "questions": _each("questions", recipe["documents"]),
-        "documents": _each("documents", recipe["documents"]) if recipe["reads"]["documents"] else [],
+        "questions": _each(layout.questions, recipe),
+        "documents": _each(layout.document, recipe) if recipe["reads"]["documents"] else [],
         "retrieved": [layout.RETRIEVAL / "chunks.jsonl"] if any(map(tasks.shows_chunks, asked)) else [],
-    }, outputs={"output": layout.SCORES / f"{about[0]}.json", "samples": layout.SCORES / f"{about[0]}.samples.jsonl"})
+    }, outputs={"output": layout.score(about[0]), "samples": layout.samples(about[0])})
 
 
 def _scores(about: list[str], recipe: dict) -> Files:
@@ -229,11 +225,11 @@ def _scores(about: list[str], recipe: dict) -> Files:
 def _report(about: list[str], recipe: dict) -> Files:
     folder, scores = layout.REPORT, recipe["reads"]["scores"]
     return Files(inputs={
-        "documents": _each("documents", recipe["documents"]), "entities": _each("entities", recipe["documents"]), "passages": _written(recipe),
+        "documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe), "passages": _written(recipe),
         "corpora": [layout.CORPORA / name for name in recipe["reads"]["corpora"]],
-        "scores": _each("scores", scores), "samples": [layout.SCORES / f"{name}.samples.jsonl" for name in scores],
-        "runs": [layout.RUNS / f"{name}/run.json" for name in recipe["reads"]["runs"]],
-        "judgements": [layout.JUDGEMENTS / "judgements.json"] if recipe["reads"]["judged"] else [],
+        "scores": [*map(layout.score, scores)], "samples": [*map(layout.samples, scores)],
+        "runs": [*map(layout.run_facts, recipe["reads"]["runs"])],
+        "judgements": [layout.JUDGED] if recipe["reads"]["judged"] else [],
     }, folders={"folder": folder}, holds=REPORT)
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
@@ -98,7 +99,8 @@ def accept(plan: Plan, what: str, why: str) -> list[Path]:
     """
     chosen = [(job.receipt, plan.recipes[job.recipe]) for job in _chosen(plan, what)]
     if not chosen:
-        raise UserError(f"{what}: not a result of this plan: give a file under results/, a stage, or a pattern of jobs as closedbook fresh names them")
+        raise UserError(f"{what}: not a result of this plan: give a file under {layout.RESULTS}/, a stage, or a pattern of jobs as "
+                        "closedbook fresh names them")
     changed = {receipt: known for receipt, recipe in chosen if (known := _accepted(receipt, recipe, why))}
     if not changed:
         raise UserError(f"{what}: the code of its stage has not changed; closedbook fresh says what else may be stale")
@@ -111,7 +113,7 @@ def _chosen(plan: Plan, what: str) -> list[Job]:
     made = {str(job.receipt): job for job in plan.jobs.values() if job.receipt.exists()}
     if what in made:
         return [made[what]]
-    if Path(what).is_relative_to("results"):
+    if Path(what).is_relative_to(layout.RESULTS):
         return [job for job in made.values() if what in receipts.outputs(job.receipt)]
     return [job for job in made.values() if job.place == what or fnmatchcase(job.name, what)]
 

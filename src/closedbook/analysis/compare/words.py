@@ -16,11 +16,11 @@ SHOWN = 10
 def lines(found: dict) -> list[str]:
     """The comparison for a person."""
     a, b = found["a"], found["b"]
-    width = max(len(a), len(b), len("difference"))
     about = f"{found['n']:,} questions about {found['n_documents']:,} documents"
     shown = [f"{found['task']} ({found['metric']}), {about}{'' if found['split'] == 'all' else ' of the ' + found['split'] + ' split'}", ""]
-    shown += [f"{arm.ljust(width)}  {found[f'accuracy_{side}']:.3f}" for arm, side in ((a, "a"), (b, "b"))]
-    shown += [f"{'difference'.ljust(width)} {found['difference']:+.3f}{_error(found)}", *_seeds(found), ""]
+    accuracies = [(arm, f"{found[f'accuracy_{side}']:.3f}") for arm, side in ((a, "a"), (b, "b"))]
+    *arms, difference = aligned([*accuracies, ("difference", f"{found['difference']:+.3f}")])
+    shown += [*arms, difference + _error(found), *_seeds(found), ""]
     for pair in found["seeds"]:
         of = "" if pair["seed_a"] is pair["seed_b"] is None else f"  seed {pair['seed_b'] if pair['seed_a'] is None else pair['seed_a']}: "
         shown += [f"{of}questions that {b} won: {len(pair['won'])}, and lost: {len(pair['lost'])}; {_p_in_words(pair)}"]

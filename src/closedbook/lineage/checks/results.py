@@ -15,8 +15,7 @@ from closedbook.workflow import leftovers, receipts, registry
 from closedbook.workflow.plan import KEPT, Plan
 from closedbook.workflow.receipts import WORK
 
-JUDGEMENTS = f"{layout.JUDGEMENTS}/judgements.json"
-CARRYING = (f"{layout.ENTITIES}/*.json", f"{layout.PASSAGES}/*/*.json", JUDGEMENTS)
+CARRYING = (f"{layout.ENTITIES}/*.json", f"{layout.PASSAGES}/*/*.json", str(layout.JUDGED))
 """results that carry calls"""
 
 
@@ -56,7 +55,7 @@ def of_inputs(state: State) -> Iterator[Break]:
 
 def of_runs(state: State, digests: Digests) -> Iterator[Break]:
     """The hashes that run.json and base.json hold of the files beside them."""
-    for path in [*state.results(f"{layout.RUNS}/*/run.json"), *state.results(f"{layout.BASE}/base.json")]:
+    for path in [*state.results(f"{layout.RUNS}/*/run.json"), *state.results(str(layout.BASE_FACTS))]:
         record = state.read(path, digests) or {"sha256": {}}
         folder = record.get("load", str(Path(path).parent))  # a base of one's own stays where it is
         for beside, sha256 in {f"{folder}/{name}": sha256 for name, sha256 in record["sha256"].items()}.items():
@@ -81,7 +80,7 @@ def of_plan(state: State, plan: Plan, digests: Digests) -> Iterator[Break]:
 
 
 def planned_files() -> list[Path]:
-    return sorted(path for folder in ("recipes", "sources") for path in (WORK / folder).rglob("*.json"))
+    return sorted(path for folder in (WORK / "recipes", layout.SOURCES) for path in folder.rglob("*.json"))
 
 
 def _followers(state: State, plan: Plan, path: Path) -> list[str]:
@@ -153,9 +152,9 @@ def _result(segment: Path) -> str:
     """What a segment's calls were made for."""
     step = segment.parent.name
     if step.startswith(ledger.API_MODELS):
-        return f"{layout.SCORES}/{API}{step.removeprefix(ledger.API_MODELS)}.json"
-    of_all = {"judgements": JUDGEMENTS, "retrieval": f"{layout.RETRIEVAL}/retrieval.json"}
-    return of_all.get(step) or f"{layout.RESULTS}/{step if step == 'entities' else f'passages/{step}'}/{segment.stem}.json"
+        return str(layout.score(f"{API}{step.removeprefix(ledger.API_MODELS)}"))
+    made_for = {"judgements": layout.JUDGED, "retrieval": layout.RETRIEVAL / "retrieval.json", "entities": layout.entities(segment.stem)}
+    return str(made_for.get(step) or layout.passages(step, segment.stem))
 
 
 def _segment(state: State, segment: Path, answers: dict[str, set[str]]) -> Iterator[Break]:

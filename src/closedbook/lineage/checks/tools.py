@@ -89,9 +89,9 @@ def _object(place: Path, name: str, found: str, what: str, untrusted: list[str])
 
 def of_mlflow(state: State, digests: Digests) -> Iterator[Break | str]:
     """Read with sqlite3: MLflow's own client takes seconds to load."""
-    database = tracking.root() / "mlflow.db"
+    database = tracking.root() / tracking.DATABASE
     if not database.exists():
-        yield "no mlflow.db here: MLflow was not asked"
+        yield f"no {tracking.DATABASE} here: MLflow was not asked"
         return
     try:
         logged = _logged(database)
@@ -154,7 +154,7 @@ def _logged_run(run: dict, logged: dict[str, dict[str, str]]) -> Iterator[Break 
 
 
 def _tag(run_id: str, tag: str, expected: str | None, tags: dict[str, str]) -> Break:
-    return Break(file=f"{os.path.relpath(tracking.root() / 'mlflow.db')}: run {run_id}: {tag}", expected=str(expected),
+    return Break(file=f"{os.path.relpath(tracking.root() / tracking.DATABASE)}: run {run_id}: {tag}", expected=str(expected),
                  found=str(tags.get(tag)), untrusted=[])
 
 

@@ -14,6 +14,7 @@ from closedbook.lineage.takedown import held, notes
 from closedbook.lineage.takedown.notes import Record
 from closedbook.lineage.tracing.passage import INDEXES, offsets_of
 from closedbook.llm import ledger
+from closedbook.training import tracking
 from closedbook.util import files, shingles
 from closedbook.util.git import git
 from closedbook.workflow import dvc, leftovers
@@ -120,15 +121,15 @@ def _remedy(record: Record, path: Path, results: set[str]) -> str:
     top, *rest = path.parts
     if str(path) in results:
         return f"snakemake --cores all && {_redact(record)}"
-    if top in (".closedbook", ".snakemake", "ledger") or path == leftovers.IGNORED or leftovers.is_unfinished(path):
+    if top in ("ledger", *map(str, notes.MACHINE)) or path == leftovers.IGNORED or leftovers.is_unfinished(path):
         return _redact(record)
     if ".dvc" in path.parts and "tmp" not in rest or path.is_absolute():
         return "dvc gc --workspace"
     if top == "mlartifacts" and len(rest) > 1:
-        store = "--tracking-uri sqlite:///mlflow.db --backend-store-uri sqlite:///mlflow.db"
+        store = " ".join(f"--{option}-uri sqlite:///{tracking.DATABASE}" for option in ("tracking", "backend-store"))
         return f"mlflow runs delete --run-id {rest[0]} && mlflow gc {store} --run-ids {rest[0]}"
-    if top == "mlflow.db":
-        vacuum = "import sqlite3; sqlite3.connect('mlflow.db').execute('VACUUM')"
+    if top == tracking.DATABASE:
+        vacuum = f"import sqlite3; sqlite3.connect('{tracking.DATABASE}').execute('VACUUM')"
         return f'delete the run that holds it (mlflow ui), then: python -c "{vacuum}"'
     return held.remove(path, [])
 
@@ -141,7 +142,7 @@ def unreachable(record: Record) -> list[str]:
         *_remotes(),
         *_sent(record.calls),
         *(f"copies of {path}, as published or shared, by SHA-256 {sha256}" for path, sha256 in sorted(models.items())),
-        "MLflow: figures of the runs that were trained on it (no text) stay in mlflow.db, and in any store they were copied to",
+        f"MLflow: figures of the runs that were trained on it (no text) stay in {tracking.DATABASE}, and in any store they were copied to",
         *([f"what others say too: {record.shared:,} of its {record.shared + len(record.shingles):,} shingles of eight words are in results made "
            "without it (a quotation, a second copy, a set phrase), and were not looked for"] if record.shared else []),
         "backups, other checkouts, and caches outside this folder",
@@ -153,10 +154,10 @@ def _history(record: Record) -> Iterator[str]:
     if not git("rev-parse", "--git-dir"):
         yield "git: no repository here, so no history was looked into"
         return
-    by_hash = [commit for commit in git("log", "--all", "--format=%h", "--", "dvc.lock").split()
-               if any(md5 in git("show", f"{commit}:./dvc.lock") for md5 in record.folders)]
+    by_hash = [commit for commit in git("log", "--all", "--format=%h", "--", versioned.LOCK).split()
+               if any(md5 in git("show", f"{commit}:./{versioned.LOCK}") for md5 in record.folders)]
     if by_hash:
-        yield f"git's history: {_commits(by_hash)} its results in dvc.lock, by hashes only"
+        yield f"git's history: {_commits(by_hash)} its results in {versioned.LOCK}, by hashes only"
     wanted = record.wanted()
     texts = [name for name, content in _blobs() if shingles.is_text(content) and shingles.in_bytes(content, wanted).size]
     for name in texts:

@@ -67,7 +67,7 @@ def question(history: History, document: str) -> dict:
     after = history.after(made.outputs)
     _all_here([made, *after])
     note = notes.note(history, document)
-    text = Document.read(Path(f"{layout.DOCUMENTS}/{document}.json"))
+    text = Document.read(layout.document(document))
     own = [job for job in after if Path(job.name).name == document]
     shared = sorted((job for job in after if job not in own), key=lambda job: (list(STEPS).index(job.step), job.name))
     corpora = {job.name.partition("/")[2]: _in_corpus(job, document) for job in shared if job.step == "corpora"}
@@ -80,7 +80,7 @@ def question(history: History, document: str) -> dict:
         "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
         "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
-        "scores": [job.name.partition("/")[2] for job in shared if job.stage == "scores"],
+        "scores": [job.name.partition("/")[2] for job in shared if job.place == "scores"],
         "rebuilt": dict(Counter(job.step for job in rebuilt)),
         "removed": dict(Counter(job.step for job in [made, *own])),
         "unplanned": [job.name for job in shared if job not in rebuilt],

@@ -44,7 +44,7 @@ def history(identities: Iterable[str], *others: str) -> History:
 def origin(identity: str, known: History) -> dict:
     """All that made a passage. Raises UserError for an unknown one, and where a receipt or a result behind it is missing."""
     document, strategy = names(identity)
-    path, passage = str(layout.PASSAGES / strategy / f"{document}.json"), one(identity, known)
+    path, passage = str(layout.passages(strategy, document)), one(identity, known)
     job = known.of(path)
     listed = [before for before in known.before(job) if before.step == "entities"]
     return {
@@ -62,7 +62,7 @@ def origin(identity: str, known: History) -> dict:
 
 def about_document(document: str, known: History) -> dict:
     """What names a document, and the hashes of its file and of what its source had: the text as it was, and its questions."""
-    path = f"{layout.DOCUMENTS}/{document}.json"
+    path = str(layout.document(document))
     job = known.of(path)
     record = read(path, job)
     (source_sha256,) = job.inputs.values()
@@ -84,7 +84,7 @@ def here(path: str | Path, job: Job) -> Path:
 
 
 def _about_list(document: str, job: Job) -> dict:
-    path = f"{layout.ENTITIES}/{document}.json"
+    path = str(layout.entities(document))
     record = read(path, job)
     keys = [one["call"]["key"] for one in carrying(record) if one["call"]]
     return {"file": path, "sha256": job.outputs[path], "made_by": record["made_by"], "maker": record["maker"], "why": record["why"],
@@ -108,7 +108,7 @@ def one(identity: str, known: History) -> dict:
     unknown one, and for a file that was edited.
     """
     document, strategy = names(identity)
-    path = layout.PASSAGES / strategy / f"{document}.json"
+    path = layout.passages(strategy, document)
     if str(path) not in known.maker and not path.exists():
         beside = [f"{other.parent.name}/{other.stem}" for other in receipts.results("passages")]
         hint = did_you_mean(f"{strategy}/{document}", beside, otherwise="closedbook passages DOCUMENT shows some")

@@ -30,15 +30,15 @@ class Run:
     def __init__(self, name: str):
         """`name`: a run, or an arm that has just one. Raises UserError for another one, and where its run or corpus is not here."""
         self.name = _run_name(name)
-        facts = files.read_json(layout.RUNS / self.name / "run.json")
+        facts = files.read_json(layout.run_facts(self.name))
         self.arm, self.block_size, self.batch_size = facts["arm"], facts["block_size"], facts["batch_size"]
         self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
         self.num_tokens = facts["train_tokens"] + facts["replay_tokens"]
         """of all blocks, without the padding at the end of the last one"""
         if "replay_overlap" not in facts:
             raise UserError(f"{layout.RUNS / self.name}: is from before passages were tokenised once for all corpora: snakemake --cores all makes it again")
-        self.corpus, self.replay = layout.CORPORA / facts["corpus"], layout.TOKENS / "replay" / "all"
-        overlap = layout.TOKENS / "replay_overlap" / f"{facts['replay_overlap']}.jsonl"
+        self.corpus, self.replay = layout.CORPORA / facts["corpus"], layout.replay()
+        overlap = layout.replay_overlap(facts["replay_overlap"])
         self.jobs = (f"corpora/{facts['corpus']}", "tokens/replay/all", f"tokens/replay_overlap/{overlap.stem}", f"runs/{self.name}", "base/base")
         """the receipts that record how it came to read this"""
         self._folders = {packing.CORPUS: self.corpus, packing.REPLAY: self.replay}
@@ -121,7 +121,7 @@ def _run_name(name: str) -> str:
     known = [path.parent.name for path in receipts.results("runs") if path.name == "run.json"]
     if name in known:
         return name
-    of_arm = [run for run in known if run.rpartition("-s")[0] == name]
+    of_arm = [run for run in known if layout.arm_of(run) == name]
     if len(of_arm) > 1:
         raise UserError(f"--run {name}: has several runs: name one of {', '.join(of_arm)}")
     if not of_arm:

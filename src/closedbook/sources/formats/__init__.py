@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from closedbook import layout
 from closedbook.sources.formats import common as common
 from closedbook.sources.formats import conversion
 from closedbook.sources.formats.common import Converted
@@ -19,7 +20,7 @@ from closedbook.util.errors import UserError
 
 LIBRARIES = {".pdf": "pdfminer.six", ".docx": "mammoth"}
 """those of the extra `formats`"""
-KEPT = Path(".closedbook/converted")
+KEPT = layout.WORK / "converted"
 
 
 def read(file: Path, document: str) -> Converted:
