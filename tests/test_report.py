@@ -41,7 +41,7 @@ def run(folder, arm, strategy, losses, seed=1):
     path = folder / "runs" / f"{arm}-s{seed}" / "run.json"
     facts = {"run": f"{arm}-s{seed}", "corpus": arm, "arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222,
              "existing_tokens": 1500, "num_passages_left_out": 7}
-    files.write_json(path, {**facts, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1]})
+    files.write_json(path, {**facts, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1], "sha256": {"model.safetensors": "5a" * 32}})
     rows = "".join(f"{step},{loss}\n" for step, loss in enumerate(losses, 1))
     files.write_text(path.parent / "losses.csv", "step,loss\n" + rows)
     files.write_text(path.parent / "held_out.csv", "step,passages,replay\n" + "".join(f"{step},{2 - step / 10},\n" for step in (0, 5)))

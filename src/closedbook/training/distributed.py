@@ -86,7 +86,7 @@ def run(plan: Path, settings: params.Training, launcher: str) -> None:
     environment, begun = os.environ | {"OMP_NUM_THREADS": str(settings.threads)}, time.monotonic()
     try:
         command = [*shlex.split(launcher), sys.executable, "-m", WORKER, *_rendezvous(settings), str(plan)]
-        process = subprocess.Popen(command, env=environment, stdout=sys.stderr, preexec_fn=_end_with_parent)
+        process = subprocess.Popen(command, env=environment, stdout=2, preexec_fn=_end_with_parent)
     except (OSError, ValueError) as error:
         raise UserError(f"the profile's config: launcher: {launcher}: can't be started ({error})") from None
     try:
