@@ -18,21 +18,23 @@ FIELDS = ("title", "author", "year", "license")
 OPENING = re.compile(r"---[ \t]*\n")
 BLOCK = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
 FIELD = re.compile(rf"^(?:{'|'.join(FIELDS)})[ \t]*:(?:\s|$)", re.MULTILINE)
+VERSION = re.compile(r"(?:(?<=\d{4})|[ _.-])v\d+(?:\.\d+)*(?=\.pdf$)|[ _]?\(\d{1,2}\)(?=\.pdf$)", re.IGNORECASE)
+"""at the end of a paper's name"""
 KEY = re.compile(r"[\w-]+[ \t]*:(?:\s|$)")
 
 log = logging.getLogger(__name__)
 
 
-def articles(path: Path) -> list[Article]:
+def articles(path: Path, papers: bool = False) -> list[Article]:
     """Each file is a document, known by its relative path; questions.jsonl in the folder itself holds the questions, if any.
 
-    A single file has no questions.
+    A single file has no questions. With `papers`, PDFs are read as papers and known by their name without its version.
     """
-    found, questions = _read(named(path)), {}
+    found, questions = _read(named(path, papers), papers), {}
     formats.forget({article.id for article in found.values()})
     rows = path / listing.QUESTIONS
     for row in read_rows(rows) if rows.is_file() else []:
-        name = document_named(row)
+        name = document_named(row, papers)
         if name not in found:
             hint = did_you_mean(name, found)
             raise row.wrong("document", f"must be the relative path of a document{f' ({hint})' if hint else ''}")
@@ -40,31 +42,46 @@ def articles(path: Path) -> list[Article]:
     return with_questions(found, questions)
 
 
-def named(path: Path) -> dict[str, Path]:
-    """The files of a folder of texts by what each is known by. Raises UserError for two names that are one in Unicode's composed form."""
+def named(path: Path, papers: bool) -> dict[str, Path]:
+    """The files of a folder of texts by what each is known by. Raises UserError for two names that are one in Unicode's composed form, and for
+    two versions of a paper."""
     root, found = path if path.is_dir() else path.parent, {}
     for file in listing.files(path, "folder"):
-        name = unicodedata.normalize("NFC", file.relative_to(root).as_posix())
+        name = known_as(file.relative_to(root).as_posix(), papers)
         if name in found:
             other = found[name].relative_to(root).as_posix()
+            if known_as(other) != known_as(file.relative_to(root).as_posix()):
+                raise UserError(f"{file}: looks like another version of {found[name]}, for both are known as {name}: keep one of them, or "
+                                "rename one if they are two papers")
             raise UserError(f"{file}: {name}: the same name as another file's, in Unicode's composed and decomposed form "
                             f"({ascii(other)}, {ascii(file.relative_to(root).as_posix())}): rename one of them")
         found[name] = file
     return found
 
 
-def document_named(row: Row) -> str:
-    """The relative path by which a question names its document."""
-    return unicodedata.normalize("NFC", row.text("document", is_name=True))
+def known_as(name: str, papers: bool = False) -> str:
+    """By what a file of a relative path is known: this, and of a paper without its version (2409.07431v2.pdf, lamps-v3.pdf, lamps (1).pdf)."""
+    name = unicodedata.normalize("NFC", name)
+    return VERSION.sub("", name) if papers else name
 
 
-def _read(named: dict[str, Path]) -> dict[str, Article]:
+def document_named(row: Row, papers: bool) -> str:
+    """What a document is known by whose relative path, in whichever version, a question gives."""
+    return known_as(row.text("document", is_name=True), papers)
+
+
+def identifier(name: str) -> str:
+    """The id of the document that is known by a name."""
+    return document_id(Path(name).stem, name)
+
+
+def _read(named: dict[str, Path], papers: bool) -> dict[str, Article]:
     """Raises UserError that names every file that gives no text, not only the first."""
     found, unreadable, unused = {}, [], defaultdict(list)
     for name, file in named.items():
         try:
             formats.common.check_file(file)
-            found[name] = _converted(file, name) if file.suffix.lower() in formats.CONVERTERS else _text(file, name, unused)
+            found[name] = _converted(file, name, papers) if file.suffix.lower() in formats.CONVERTERS else _text(file, name, unused)
             formats.common.check_length(len(found[name].text))
         except formats.Unreadable as problem:
             unreadable.append(f"{file}: {problem}")
@@ -79,13 +96,12 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
     return found
 
 
-def _converted(file: Path, name: str) -> Article:
+def _converted(file: Path, name: str, papers: bool) -> Article:
     """A file of another format. Its own date is not taken for the text's year: it is mostly that of the file."""
-    identifier = document_id(file.stem, name)
-    read = formats.read(file, identifier)
+    read = formats.read(file, identifier(name), papers and file.suffix.lower() == ".pdf")
     if read.left_out:
         log.warning("%s: left out: %s", file, "; ".join(read.left_out))
-    return Article(id=identifier, title=one_line(read.title or "") or _by_name(file), author=author_in_prose(read.author), year=None,
+    return Article(id=identifier(name), title=one_line(read.title or "") or _by_name(file), author=author_in_prose(read.author), year=read.year,
                    text=read.text, is_html=read.is_html, license=one_line(read.license or "") or None, questions=[])
 
 
@@ -99,7 +115,7 @@ def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:
     heading = HEADING.search(text) if file.suffix.lower() == ".md" else None
     title = front.optional_text("title") or (heading and one_line(heading[1])) or _by_name(file)
     author = author_in_prose(front.optional_text("author"))
-    return Article(id=document_id(file.stem, name), title=one_line(title), author=author, year=front.year(),
+    return Article(id=identifier(name), title=one_line(title), author=author, year=front.year(),
                    text=text, is_html=False, license=front.license(), questions=[])
 
 

@@ -5,10 +5,11 @@ Where letters stand decides, and nothing of what they say. `sources.formats.pdf`
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 from math import ceil
+from statistics import median
 
 SAME = 2
 """points: how far base lines may lie apart and be one"""
@@ -24,6 +25,12 @@ FULL = 0.6
 """of a column's width: a row of running text is longer, but for the last one of a paragraph"""
 CLOSE = 1.5
 """of a letter's size: base lines that are farther apart are of two blocks"""
+SMALL, RAISED = 0.85, 0.6
+"""of the size of a row's letters: those raised or lowered in it are smaller, and nearer to its base line"""
+SPACE, TAB = 0.15, 1.5
+"""of a letter's size: room for a space, and for more than one"""
+APART = 1.3
+"""of the usual step between two base lines: a larger one parts two blocks"""
 CELLS = 3
 """rows that show a table"""
 LABEL = re.compile(r"[^\w\s]|[(\[]?\w{1,3}[.)\]]")
@@ -65,7 +72,11 @@ def rows(letters: Iterable) -> list[Row]:
 
 
 def _row(letters: list) -> Row:
-    size, segments = max(letter.size for letter in letters), []
+    return Row(letters=letters, baseline=baseline(letters[0]), size=max(letter.size for letter in letters), segments=_segments(letters))
+
+
+def _segments(letters: list) -> list[tuple[float, float]]:
+    segments = []
     for letter in letters:
         if not letter.get_text().strip():
             continue
@@ -73,7 +84,7 @@ def _row(letters: list) -> Row:
             segments[-1] = (segments[-1][0], max(segments[-1][1], letter.x1))
         else:
             segments.append((letter.x0, letter.x1))
-    return Row(letters=letters, baseline=baseline(letters[0]), size=size, segments=segments)
+    return segments
 
 
 def columns(page: list[Row]) -> list[list] | None:
@@ -196,13 +207,52 @@ def _shared(gaps: list[tuple[float, float]], others: list[tuple[float, float]]) 
 
 
 def cells(row: Row) -> list[str]:
-    return [_text([letter for letter in row.letters if left <= letter.x0 <= right]) for left, right in row.segments]
+    return [written([letter for letter in row.letters if left <= letter.x0 <= right]) for left, right in row.segments]
 
 
-def _text(letters: list) -> str:
-    parts = []
+def written(letters: list, mark: Callable = lambda letter: "") -> str:
+    """Letters of one row as they are read: a space where there is room for one, a tab where there is room for several; and what `mark` says of
+    a letter before the first of those of which it says the same."""
+    parts, last = [], ""
     for before, letter in zip([None, *letters], letters):
-        if before is not None and letter.x0 - before.x1 > 0.15 * letter.size:
-            parts.append(" ")
+        room = 0 if before is None else (letter.x0 - before.x1) / letter.size
+        parts.append("\t" if room > TAB else " " if room > SPACE else "")
+        said = mark(letter) if letter.get_text().strip() else last
+        parts.append(said if said != last else "")
         parts.append(letter.get_text())
-    return " ".join("".join(parts).split())
+        last = said
+    return "\t".join(" ".join(part.split()) for part in "".join(parts).split("\t"))
+
+
+def whole(stretch: list[Row]) -> list[Row]:
+    """The rows with what stands raised or lowered in them, which has base lines of its own."""
+    found: list[Row] = []
+    for row in stretch:
+        if found and (both := _with_raised(found[-1], row)):
+            found[-1] = both
+        else:
+            found.append(row)
+    return found
+
+
+def _with_raised(above: Row, below: Row) -> Row | None:
+    large, small = (above, below) if above.size >= below.size else (below, above)
+    left, right = large.segments[0][0] - large.size, large.segments[-1][1] + large.size
+    within = left <= small.segments[0][0] and small.segments[-1][1] <= right
+    if small.size > SMALL * large.size or above.baseline - below.baseline > RAISED * large.size or not within:
+        return None
+    letters = sorted(above.letters + below.letters, key=lambda letter: letter.x0)
+    return Row(letters=letters, baseline=large.baseline, size=large.size, segments=_segments(letters))
+
+
+def boxes(stretch: list[Row]) -> Iterator[list[Row]]:
+    """The rows in blocks that stand apart."""
+    steps = [above.baseline - below.baseline for above, below in pairwise(stretch)]
+    usual = median(steps) if steps else 0
+    box = stretch[:1]
+    for row, step in zip(stretch[1:], steps):
+        if step > APART * max(usual, row.size):
+            yield box
+            box = []
+        box.append(row)
+    yield box

@@ -27,11 +27,17 @@ class Line:
     bottom: float
     height: float
     size: float = 0
-    """of its type, and the font's name; told apart in papers alone, like `kind`"""
+    """of its type; it and what follows are told in papers alone"""
     font: str = ""
+    place: tuple[int, int] = (0, 0)
+    """page and box"""
     kind: Literal["text", "body", "heading", "inserted"] = "text"
-    """body: in the type of a paper's running text, where a paragraph goes on until a sentence ends; inserted: a caption or a table's row, after which
-    the paragraph before it may go on"""
+    """body: in the type of the running text, where a paragraph goes on until a sentence ends; inserted: a caption or a table's row, after which the
+    paragraph before it goes on"""
+
+    @property
+    def type(self) -> tuple[str, float]:
+        return self.font, round(self.size, 1)
 
 
 def paragraphs(boxes: list[list[Line]]) -> list[str]:
@@ -39,14 +45,15 @@ def paragraphs(boxes: list[list[Line]]) -> list[str]:
 
     The lines of a box are of one kind."""
     found: list[list[str]] = []
-    last: list[str] = []
+    last, before = [], "text"
     for kind, texts in ((box[0].kind, texts) for box in boxes for texts in _of_box(box)):
-        if last and kind != "inserted" and (kind == "body" or texts[0][0].islower()) and not units.PARAGRAPH_END.search(last[-1]):
+        goes_on = kind in ("text", "body") and (texts[0][0].islower() or kind == before == "body")
+        if last and goes_on and not units.PARAGRAPH_END.search(last[-1]):
             last += texts
             continue
         found.append(texts)
         if kind != "inserted":
-            last = [] if kind == "heading" else texts
+            last, before = ([] if kind == "heading" else texts), kind
     known = _words(found)
     return [LIGATURES.sub(lambda one: unicodedata.normalize("NFKC", one[0]), _joined(texts, known)) for texts in found]
 

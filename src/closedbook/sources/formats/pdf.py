@@ -30,6 +30,8 @@ NUMBER = re.compile(r"(?:page )?[-–—(\[ ]*(\d{1,4}|[ivxlc]{1,8})[-–—)\] 
 ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 PAGES = 3
 """on fewer, that something comes back is no proof"""
+PAGES_OF_A_PAPER = 2
+"""the same of papers, which are short, and where odd and even pages may differ"""
 NEAR = 4
 """points: how far two lines may stand apart and be at one height"""
 
@@ -65,7 +67,7 @@ def _converted(data: bytes, is_paper: bool) -> Converted:
     boxes = [page.boxes for page in pages]
     if not any(boxes):
         raise Unreadable(f"no text on any of its {len(pages)} pages: a scan needs OCR first (ocrmypdf, for one)")
-    kept, repeated = _without_edges(boxes)
+    kept, repeated = _without_edges(boxes, PAGES_OF_A_PAPER if is_paper else PAGES)
     flow, said = [box for page in kept for box in page], []
     if is_paper:
         read = paper.read(kept, [line for box in boxes[0] for line in box], pages[0].aside, about)
@@ -141,7 +143,7 @@ def _pages(document, is_paper: bool) -> Iterator[Page]:
             page.rotate = (page.rotate + turn) % 360
         letters = list(_letters(found))[::-1]
         upright = _upright(found)
-        boxes = _in_columns(found.bbox, upright, is_paper)
+        boxes = _in_columns(upright, is_paper)
         read = (letter.get_text() for letter in upright)
         if not boxes:
             boxes = _boxes(found)
@@ -183,30 +185,29 @@ def _upright(page) -> list:
     return [letter for letter in own or within if not _turn(letter)]
 
 
-def _in_columns(bounds: tuple, letters: list, is_paper: bool) -> list[list[Line]]:
+def _in_columns(letters: list, is_paper: bool) -> list[list[Line]]:
     """The blocks of lines of a page of two columns, and of each page of a paper; nothing of another page."""
     stretches = columns.columns(columns.rows(letters))
     if not is_paper:
-        return [box for stretch in stretches or [] for box in _stretch(bounds, stretch, is_paper)]
+        return [box for stretch in stretches or [] for box in _blocks(columns.rows(stretch), is_paper)]
     return [box for stretch in stretches or [letters] for is_table, rows in columns.tables(columns.rows(stretch))
-            for box in (map(_row, rows) if is_table else _stretch(bounds, [letter for row in rows for letter in row.letters], is_paper))]
+            for box in (map(_cells, rows) if is_table else _blocks(rows, is_paper))]
 
 
-def _row(row: columns.Row) -> list[Line]:
+def _blocks(rows: list[columns.Row], is_paper: bool) -> list[list[Line]]:
+    return [[_of_row(row, is_paper) for row in box] for box in columns.boxes(columns.whole(rows))]
+
+
+def _of_row(row: columns.Row, is_paper: bool) -> Line:
+    text = columns.written(row.letters, paper.raised(row) if is_paper else lambda letter: "")
+    font = Counter(letter.fontname for letter in row.letters).most_common(1)[0][0]
+    return Line(text=text, left=row.segments[0][0], right=row.segments[-1][1], bottom=row.baseline, height=row.size,
+                size=median(letter.size for letter in row.letters), font=font)
+
+
+def _cells(row: columns.Row) -> list[Line]:
     """A row of a table, as in Markdown."""
-    (left, _), (_, right) = row.segments[0], row.segments[-1]
-    return [Line(text=f"| {' | '.join(columns.cells(row))} |", left=left, right=right, bottom=row.baseline, height=row.size, size=row.size,
-                 kind="inserted")]
-
-
-def _stretch(bounds: tuple, letters: list, is_paper: bool) -> list[list[Line]]:
-    """The blocks of letters that are read from the top down."""
-    from pdfminer.layout import LAParams, LTLayoutContainer
-
-    container = LTLayoutContainer(bounds)
-    container.extend(letters)
-    container.analyze(LAParams(boxes_flow=None))
-    return _lines(container, is_paper)
+    return [replace(_of_row(row, is_paper=True), text=f"| {' | '.join(columns.cells(row))} |", kind="inserted")]
 
 
 def _boxes(page) -> list[list[Line]]:
@@ -219,48 +220,45 @@ def _boxes(page) -> list[list[Line]]:
     return [box for figure in page if isinstance(figure, LTFigure) for box in _lines(figure)]
 
 
-def _lines(container, is_paper: bool = False) -> list[list[Line]]:
+def _lines(container) -> list[list[Line]]:
     from pdfminer.layout import LTTextBox
 
-    found = [[line for item in box if (line := _line(item, is_paper))] for box in container if isinstance(box, LTTextBox)]
+    found = [[line for item in box if (line := _line(item))] for box in container if isinstance(box, LTTextBox)]
     return [box for box in found if box]
 
 
-def _line(item, is_paper: bool) -> Line | None:
+def _line(item) -> Line | None:
     """None for an empty line and for one that does not stand upright on the page, as a stamp on its side."""
     from pdfminer.layout import LTChar
 
-    letters = [letter for letter in item if isinstance(letter, LTChar)]
-    text = " ".join((paper.written(item) if is_paper else item.get_text()).split())
+    text, letters = " ".join(item.get_text().split()), [letter for letter in item if isinstance(letter, LTChar)]
     if not text or not letters or _turn(letters[0]):
         return None
-    line = Line(text=text, left=item.x0, right=item.x1, bottom=item.y0, height=item.height)
-    return replace(line, size=median(letter.size for letter in letters), font=Counter(letter.fontname for letter in letters).most_common(1)[0][0]
-                   ) if is_paper else line
+    return Line(text=text, left=item.x0, right=item.x1, bottom=item.y0, height=item.height)
 
 
-def _without_edges(pages: list[list[list[Line]]]) -> tuple[list[list[list[Line]]], int]:
+def _without_edges(pages: list[list[list[Line]]], enough: int = PAGES) -> tuple[list[list[list[Line]]], int]:
     """The pages without what stands at the edge of page after page and is no part of the text, page numbers and running heads; and how many
-    lines that are. Edge by edge: a head may stand above a number."""
+    lines that are. Edge by edge: a head may stand above a number. What comes back on `enough` pages repeats."""
     gone = 0
-    while repeated := _repeated(pages):
+    while repeated := _repeated(pages, enough):
         pages = [[kept for box in page if (kept := [line for line in box if (number, line) not in repeated])]
                  for number, page in enumerate(pages)]
         gone += len(repeated)
     return pages, gone
 
 
-def _repeated(pages: list[list[list[Line]]]) -> set[tuple[int, Line]]:
+def _repeated(pages: list[list[list[Line]]], enough: int) -> set[tuple[int, Line]]:
     """(page, line) of the outermost lines: page numbers, what stands at a page number's height, and what is the same on several pages."""
     edges = [(number, line) for number, page in enumerate(pages) for line in _outermost([line for box in page for line in box])]
     offsets = Counter(offset for number, line in edges for offset in _offsets(number, line))
     numbered = {(number, round(line.bottom / NEAR)) for number, line in edges
-                if any(offsets[offset] >= PAGES for offset in _offsets(number, line))}
+                if any(offsets[offset] >= enough for offset in _offsets(number, line))}
     same = defaultdict(set)
     for number, line in edges:
         same[_key(line)].add(number)
     return {(number, line) for number, line in edges
-            if len(same[_key(line)]) >= PAGES or (number, round(line.bottom / NEAR)) in numbered}
+            if len(same[_key(line)]) >= enough or (number, round(line.bottom / NEAR)) in numbered}
 
 
 def _outermost(lines: list[Line]) -> list[Line]:
