@@ -35,7 +35,8 @@ def line(words: list[str], left: float, top: float, width: float, size: float, f
 def justified(text: str, left: float, top: float, width: float, size: float = 9, font: str = "Helvetica") -> list[list[tuple]]:
     """Lines of one width, but for the last one."""
     lines = wrapped(text, width, size, font)
-    return [line(words, left, top - number * LEADING * size, width, size, font, stretch=number < len(lines) - 1) for number, words in enumerate(lines)]
+    return [line(words, left, top - number * LEADING * size, width, size, font, stretch=number < len(lines) - 1)
+            for number, words in enumerate(lines)]
 
 
 class Setter:

@@ -56,7 +56,7 @@ def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
         return {}
     if documents.source == "quality":
         return _lines(listing.files(path, "quality"), lambda row: quality.of_row(row).id == document)
-    own = {file: name for name, file in folder.named(path).items() if document_id(file.stem, name) == document}
+    own = {file: name for name, file in folder.named(path, documents.papers).items() if folder.identifier(name) == document}
     questions = [path / listing.QUESTIONS] if (path / listing.QUESTIONS).is_file() else []
     return dict.fromkeys(own, []) | _lines(questions, lambda row: folder.document_named(row, documents.papers) in own.values())
 

@@ -102,7 +102,7 @@ def _converted(file: Path, name: str, papers: bool) -> Article:
     if read.left_out:
         log.warning("%s: left out: %s", file, "; ".join(read.left_out))
     return Article(id=identifier(name), title=one_line(read.title or "") or _by_name(file), author=author_in_prose(read.author), year=read.year,
-                   text=read.text, is_html=read.is_html, license=one_line(read.license or "") or None, questions=[])
+                   text=read.text, is_html=read.is_html, license=one_line(read.license or "") or None, questions=[], left_out=read.left_out)
 
 
 def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:

@@ -96,7 +96,8 @@ def columns(page: list[Row]) -> list[list] | None:
     found = []
     for is_over, band in groupby(zip(page, over), key=lambda pair: pair[1]):
         letters = [letter for row, _ in band for letter in row.letters]
-        found += [letters] if is_over else [[letter for letter in letters if letter.x0 < x], [letter for letter in letters if letter.x0 >= x]]
+        left = [letter for letter in letters if is_over or letter.x0 < x]
+        found += [left, [] if is_over else [letter for letter in letters if letter.x0 >= x]]
     return [letters for letters in found if letters]
 
 
@@ -139,7 +140,7 @@ def _full_rows(own: list[Row], x: float, right: bool) -> int:
 
 
 def _over_both(page: list[Row], x: float) -> list[bool]:
-    """Which rows are to be read across: those with a letter in the gap, the last line of such a text, and rows of names or cells beside it."""
+    """Which rows are read across: those with a letter in the gap, the last line of such a text, and rows of names or cells beside it."""
     over = [row.crosses(x) for row in page]
     for number in range(1, len(page)):
         over[number] |= over[number - 1] and _closes(page, number, x)
@@ -211,8 +212,8 @@ def cells(row: Row) -> list[str]:
 
 
 def written(letters: list, mark: Callable = lambda letter: "") -> str:
-    """Letters of one row as they are read: a space where there is room for one, a tab where there is room for several; and what `mark` says of
-    a letter before the first of those of which it says the same."""
+    """Letters of one row as they are read: a space where there is room for one, a tab where there is room for several; and what `mark` says
+    of a letter before the first of those of which it says the same."""
     parts, last = [], ""
     for before, letter in zip([None, *letters], letters):
         room = 0 if before is None else (letter.x0 - before.x1) / letter.size

@@ -17,18 +17,20 @@ MARKS = re.compile(r"\^\S+|[\d*†‡§¶∗⋆]+")
 """of affiliations and notes"""
 BETWEEN = re.compile(r"[|\t,;&·•]|\band\b")
 NO_NAME = re.compile(
-    r"@|\b(?:univ\w*|instit\w*|dep(?:t|artment)\w*|lab\w*|school|college|cent(?:er|re)|faculty|academy|research|inc|ltd|gmbh|corp\w*|hospital|group"
-    r"|google|microsoft|meta|deepmind|openai|ieee|acm|member|fellow|proceedings|conference|journal|workshop|under|review|preprint)\b", re.IGNORECASE)
+    r"@|\b(?:univ\w*|instit\w*|dep(?:t|artment)\w*|lab\w*|school|college|cent(?:er|re)|faculty|academy|research|inc|ltd|gmbh|corp\w*"
+    r"|hospital|group|google|microsoft|meta|deepmind|openai|ieee|acm|member|fellow|proceedings|conference|journal|workshop|under|review"
+    r"|preprint)\b", re.IGNORECASE)
 PUBLISHED = re.compile(
-    r"arxiv:|\b(?:published|accepted|copyright|proceedings|conference|workshop|symposium|journal|transactions|letters|preprint|issn|volume)\b|©|\(c\)|\bvol\.",
-    re.IGNORECASE)
-DATE = re.compile(r"(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\.?\s+(?:\d{1,2},?\s+)?((?:19|20)\d\d)", re.IGNORECASE)
+    r"arxiv:|\b(?:published|accepted|copyright|proceedings|conference|workshop|symposium|journal|transactions|letters|preprint|issn|volume)\b"
+    r"|©|\(c\)|\bvol\.", re.IGNORECASE)
+DATE = re.compile(r"(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\.?\s+(?:\d{1,2},?\s+)?((?:19|20)\d\d)",
+                  re.IGNORECASE)
 YEAR = re.compile(r"(?<![\d.])(?:19|20)\d\d(?!\d|\.\d)")
 
 
 def title_lines(lines: list[Line], body: tuple[str, float]) -> list[Line]:
-    """What stands in the largest type in the upper half of the page, where that is clearly larger than the running text's and no single word, as
-    a journal's name may be."""
+    """What stands in the largest type in the upper half of the page, where that is clearly larger than the running text's and no single word,
+    as a journal's name may be."""
     if not lines:
         return []
     middle = (max(line.bottom for line in lines) + min(line.bottom for line in lines)) / 2
@@ -59,8 +61,8 @@ def names(line: Line) -> list[str]:
 
 
 def year(lines: list[Line], title: list[Line], stamp: str, body: tuple[str, float]) -> int | None:
-    """Of the stamp at the page's edge, else of the first line above, under or below the running text that says when the paper was published, or
-    is a date."""
+    """Of the stamp at the page's edge, else of the first line above, under or below the running text that is a date or says when the paper
+    was published."""
     around = [line.text for line in lines if line.type != body or (title and line.bottom > title[-1].bottom)]
     for text in filter(None, [stamp, *around]):
         date = DATE.search(text)

@@ -1,4 +1,4 @@
-"""Lines of a page, and the paragraphs that they are put together to: those that a sentence's end closes, and words that a line's end cut in two."""
+"""Lines of a page, and the paragraphs that they are put together to, with the words whole again that a line's end cut in two."""
 
 import re
 import unicodedata
@@ -32,8 +32,8 @@ class Line:
     place: tuple[int, int] = (0, 0)
     """page and box"""
     kind: Literal["text", "body", "heading", "inserted"] = "text"
-    """body: in the type of the running text, where a paragraph goes on until a sentence ends; inserted: a caption or a table's row, after which the
-    paragraph before it goes on"""
+    """body: in the type of the running text, where a paragraph goes on until a sentence ends; inserted: a caption or a table's row, after
+    which the paragraph before it goes on"""
 
     @property
     def type(self) -> tuple[str, float]:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby, takewhile
+from itertools import groupby, pairwise, takewhile
 from statistics import median_high
 
 from closedbook.sources.formats import first_page
@@ -20,8 +20,10 @@ SMALLER, LARGER = 0.93, 1.05
 BOLD = re.compile(r"bold|black|heavy|demi|medi|cmbx|-bx", re.IGNORECASE)
 HEADING_WORDS = 14
 NUMBERED = re.compile(r"(?:\d+(?:\.\d+)*|[A-Z]|[IVX]+)\.?\s")
-REFERENCES = re.compile(r"(?:(?:\d+|[IVX]+)\.?\s+)?(?:references|bibliography|literature(?: cited)?|works cited|reference list)(?: and notes)?:?", re.IGNORECASE)
-APPENDIX = re.compile(r"(?:(?:\d+|[A-Z])\.?\s+)?(?:appendix|appendices|supplementary|supplemental|supporting information)\b.{0,80}", re.IGNORECASE)
+REFERENCES = re.compile(r"(?:(?:\d+|[IVX]+)\.?\s+)?(?:references|bibliography|literature(?: cited)?|works cited|reference list)(?: and notes)?:?",
+                        re.IGNORECASE)
+APPENDIX = re.compile(r"(?:(?:\d+|[A-Z])\.?\s+)?(?:appendix|appendices|supplementary|supplemental|supporting information)\b.{0,80}",
+                      re.IGNORECASE)
 DATED = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|^\[\d+\]")
 WORDS_FOR_A_DATE = 60
 """at most, in a list of references: prose under such a heading has fewer dates"""
@@ -50,7 +52,8 @@ class Paper:
 
 
 def read(pages: list[list[list[Line]]], first: list[Line], stamp: str, about: dict[str, str | None]) -> Paper:
-    """`pages`: boxes in reading order; `first`: every line of the first page; `stamp`: what stands there at an angle; `about`: the file's fields.
+    """`pages`: boxes in reading order; `first`: every line of the first page; `stamp`: what stands there at an angle; `about`: title and author
+    as the file's fields have them.
 
     The fields of a file count where its first page says the same, for programs and templates write there too, and where it says nothing.
     """
@@ -68,7 +71,8 @@ def read(pages: list[list[list[Line]]], first: list[Line], stamp: str, about: di
     lines, formulae = _without_formulae(lines, body)
     left_out = {f"{_words(references):,} words of references": references, f"{len(notes)} footnotes, {_words(notes):,} words": notes,
                 f"{formulae} formulae of several lines": formulae}
-    return Paper(boxes=list(_boxes(lines)), **fields, year=first_page.year(first, title, stamp, body), left_out=[words for words, of in left_out.items() if of])
+    return Paper(boxes=list(_boxes(lines)), **fields, year=first_page.year(first, title, stamp, body),
+                 left_out=[words for words, of in left_out.items() if of])
 
 
 def _plain(text: str) -> str:
@@ -163,7 +167,8 @@ def _without_formulae(lines: list[Line], body: tuple[str, float]) -> tuple[list[
     kept, count = [], 0
     for is_formula, run in groupby(lines, key=lambda line: line.kind in ("text", "body") and _is_formula(line.text)):
         run = list(run)
-        if is_formula and OPERATOR.search(" ".join(line.text for line in run)) and any(_stacked(one, other, body) for one, other in zip(run, run[1:])):
+        stacked = is_formula and any(_stacked(one, other, body) for one, other in pairwise(run))
+        if stacked and OPERATOR.search(" ".join(line.text for line in run)):
             kept.append(replace(run[0], text=FORMULA, kind="body"))
             count += 1
         else:
