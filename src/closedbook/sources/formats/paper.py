@@ -66,10 +66,11 @@ def read(pages: list[list[list[Line]]], first: list[Line], stamp: str, about: di
     said = {"title": first_page.joined(title), "author": "; ".join(names)}
     shown = _plain(" ".join(line.text for line in first))
     fields = {name: value if _all_in(value, shown) else said[name] or value for name, value in about.items()}
+    lines, heads = _without_heads(lines, set(_bare([*said.values()])) | {"et", "al", "and"})
     lines, references = _without_references(_of_kinds(lines, body, title, authors))
     lines, notes = _without_notes(lines, body)
     lines, formulae = _without_formulae(lines, body)
-    left_out = {f"{_words(references):,} words of references": references, f"{len(notes)} footnotes, {_words(notes):,} words": notes,
+    left_out = {f"{heads} running heads of title or authors": heads, f"{_words(references):,} words of references": references, f"{len(notes)} footnotes, {_words(notes):,} words": notes,
                 f"{formulae} formulae of several lines": formulae}
     return Paper(boxes=list(_boxes(lines)), **fields, year=first_page.year(first, title, stamp, body),
                  left_out=[words for words, of in left_out.items() if of])
@@ -120,6 +121,22 @@ def _is_heading(line: Line, body: tuple[str, float]) -> bool:
     begins = line.text[0].isupper() or line.text[0].isdigit()
     ends = line.text.endswith((".", ",", ";")) or units.count(line.text) > HEADING_WORDS
     return bool(line.size > LARGER * body[1] or bold) and begins and not ends and not _is_formula(line.text)
+
+
+def _without_heads(lines: list[Line], known: set[str]) -> tuple[list[Line], int]:
+    """Without the first line of a later page where it stands apart and holds no words but those of title and authors: a running head of two pages
+    does not repeat."""
+    heads = []
+    for page, own in groupby(lines, key=lambda line: line.place[0]):
+        top, *below = sorted(own, key=lambda line: -line.bottom)
+        words = set(_bare([top.text]))
+        if page and words and words <= known and all(top.bottom - line.bottom > 2 * top.size for line in below):
+            heads.append(top)
+    return [line for line in lines if line not in heads], len(heads)
+
+
+def _bare(texts: list[str]) -> list[str]:
+    return [word for text in texts for word in units.bare(text) if not word.isdecimal()]
 
 
 def _without_references(lines: list[Line]) -> tuple[list[Line], list[str]]:
