@@ -19,6 +19,8 @@ OF_SIZE = 0.5
 """of a letter's size: the same of large type"""
 MIDDLE = (0.25, 0.75)
 """of the width of a page's text: where the gap between two columns can be"""
+WIDEST = 14_400
+"""points: no page is wider, whatever a broken file says"""
 ROWS = 4
 """side by side; fewer are no columns"""
 FULL = 0.6
@@ -27,7 +29,7 @@ CLOSE = 1.5
 """of a letter's size: base lines that are farther apart are of two blocks"""
 SMALL, RAISED = 0.85, 0.6
 """of the size of a row's letters: those raised or lowered in it are smaller, and nearer to its base line"""
-SPACE, TAB = 0.15, 1.5
+SPACE, TAB = 0.1, 1.5
 """of a letter's size: room for a space, and for more than one"""
 APART = 1.3
 """of the usual step between two base lines: a larger one parts two blocks"""
@@ -51,9 +53,8 @@ class Row:
         return any(left < x + GAP / 2 and right > x - GAP / 2 for left, right in self.segments)
 
     def side(self, x: float, right: bool) -> float:
-        """How far what stands left or right of x reaches."""
-        own = [segment for segment in self.segments if (segment[0] > x) == right]
-        return own[-1][1] - own[0][0] if own else 0
+        """How much of the row's width, left or right of x, is written on."""
+        return sum(end - begin for begin, end in self.segments if (begin > x) == right)
 
 
 def baseline(letter) -> float:
@@ -106,6 +107,8 @@ def _gap(page: list[Row]) -> float | None:
     if len(page) < ROWS:
         return None
     left, right = min(row.segments[0][0] for row in page), max(row.segments[-1][1] for row in page)
+    if not right - left <= WIDEST:
+        return None
     first, last = (ceil(left + share * (right - left)) for share in MIDDLE)
     ends = Counter()
     for row in page:
@@ -216,7 +219,7 @@ def written(letters: list, mark: Callable = lambda letter: "") -> str:
     of a letter before the first of those of which it says the same."""
     parts, last = [], ""
     for before, letter in zip([None, *letters], letters):
-        room = 0 if before is None else (letter.x0 - before.x1) / letter.size
+        room = 0 if before is None else (letter.x0 - before.x1) / max(before.size, letter.size)
         parts.append("\t" if room > TAB else " " if room > SPACE else "")
         said = mark(letter) if letter.get_text().strip() else last
         parts.append(said if said != last else "")

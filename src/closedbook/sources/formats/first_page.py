@@ -13,7 +13,7 @@ END = re.compile(r"(?:\d\.?\s+)?(?:abstract|summary|introduction)\b", re.IGNOREC
 """of what stands under a title"""
 PARTICLES = "van|von|der|den|de|di|da|del|della|la|le|el|al|bin|ibn|ter|ten"
 NAME = re.compile(rf"[^\W\d_a-z][\w'’.-]*(?:\s(?:{PARTICLES}|[^\W\d_a-z][\w'’.-]*)){{0,3}}\s[^\W\d_a-z][\w'’-]+(?:\s(?:Jr\.|III?))?")
-MARKS = re.compile(r"\^\S+|[\d*†‡§¶∗⋆]+")
+MARKS = re.compile(r"\^\S+|[\d¹²³⁰-⁹*†‡§¶∗⋆]+")
 """of affiliations and notes"""
 BETWEEN = re.compile(r"[|\t,;&·•]|\band\b")
 NO_NAME = re.compile(

@@ -17,7 +17,7 @@ from closedbook.util import units
 
 SMALLER, LARGER = 0.93, 1.05
 """of the running text's size: that of footnotes, and of headings"""
-BOLD = re.compile(r"bold|black|heavy|demi|medi|cmbx|-bx", re.IGNORECASE)
+BOLD = re.compile(r"bold|black|heavy|demi|medi|cmbx|-bx|tb$", re.IGNORECASE)
 HEADING_WORDS = 14
 NUMBERED = re.compile(r"(?:\d+(?:\.\d+)*|[A-Z]|[IVX]+)\.?\s")
 REFERENCES = re.compile(r"(?:(?:\d+|[IVX]+)\.?\s+)?(?:references|bibliography|literature(?: cited)?|works cited|reference list)(?: and notes)?:?",
@@ -103,24 +103,30 @@ def _of_kinds(lines: list[Line], body: tuple[str, float], title: list[Line], aut
         if before != line.place:
             caption, before = None, line.place
         if CAPTION.match(line.text):
-            caption = line.type
+            caption = line
         kind = line.kind
-        if kind == "text" and caption == line.type:
+        if kind == "text" and caption and _one_size(caption, line.size):
             kind = "inserted"
         elif kind == "text" and line not in authors and (line in title or _is_heading(line, body)):
             kind = "heading"
-        elif kind == "text" and line.type == body:
+        elif kind == "text" and _one_size(line, body[1]):
             kind = "body"
         found.append(replace(line, kind=kind))
     return found
 
 
+def _one_size(line: Line, size: float) -> bool:
+    return SMALLER * size < line.size < LARGER * size
+
+
 def _is_heading(line: Line, body: tuple[str, float]) -> bool:
-    """A short line in larger or bold type that begins as headings do."""
-    bold = BOLD.search(line.font) and not BOLD.search(body[0]) and line.size > SMALLER * body[1]
+    """A short line that begins as headings do, in larger or bold type, or with a number in another font or in capitals."""
     begins = line.text[0].isupper() or line.text[0].isdigit()
-    ends = line.text.endswith((".", ",", ";")) or units.count(line.text) > HEADING_WORDS
-    return bool(line.size > LARGER * body[1] or bold) and begins and not ends and not _is_formula(line.text)
+    if not begins or line.size <= SMALLER * body[1] or line.text.endswith((".", ",", ";")) or units.count(line.text) > HEADING_WORDS:
+        return False
+    set_off = line.size > LARGER * body[1] or (BOLD.search(line.font) and not BOLD.search(body[0]))
+    numbered = NUMBERED.match(line.text) and (line.font != body[0] or line.text.isupper())
+    return bool(set_off or numbered) and not _is_formula(line.text)
 
 
 def _without_heads(lines: list[Line], known: set[str]) -> tuple[list[Line], int]:
@@ -159,7 +165,7 @@ def _end_of_references(lines: list[Line], at: int) -> int | None:
 def _without_notes(lines: list[Line], body: tuple[str, float]) -> tuple[list[Line], list[str]]:
     """Footnotes are in smaller type below all of the running text in their column, and the first begins with a mark."""
     kept, notes, above = [], [], None
-    running = [line for line in lines if line.type == body]
+    running = [line for line in lines if line.kind == "body"]
     for line in lines:
         lowest = line.kind == "text" and line.size < SMALLER * body[1] and not any(
             other.place[0] == line.place[0] and other.bottom < line.bottom and _one_column(other, line) for other in running)

@@ -177,12 +177,12 @@ def _turn(letter) -> int:
 
 
 def _upright(page) -> list:
-    """The letters of a page that stand upright; those in figures where there are no others."""
+    """The letters of a page that stand upright and have a size; those in figures where there are no others."""
     from pdfminer.layout import LTChar, LTFigure
 
     own = [item for item in page if isinstance(item, LTChar)]
     within = [letter for figure in page if isinstance(figure, LTFigure) for letter in list(_letters(figure))[::-1]]
-    return [letter for letter in own or within if not _turn(letter)]
+    return [letter for letter in own or within if letter.size > 0 and not _turn(letter)]
 
 
 def _in_columns(letters: list, is_paper: bool) -> list[list[Line]]:
