@@ -35,7 +35,7 @@ APART = 1.3
 """of the usual step between two base lines: a larger one parts two blocks"""
 CELLS = 3
 """rows that show a table"""
-LABEL = re.compile(r"[^\w\s]|[(\[]?\w{1,3}[.)\]]")
+LABEL = re.compile(r"[^\w\s]|[(\[]?\w{1,3}[.)\]]|\d+(?:\.\d+)+")
 """what begins an item of a list"""
 
 

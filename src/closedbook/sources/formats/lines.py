@@ -31,9 +31,8 @@ class Line:
     font: str = ""
     place: tuple[int, int] = (0, 0)
     """page and box"""
-    kind: Literal["text", "body", "heading", "inserted"] = "text"
-    """body: in the type of the running text, where a paragraph goes on until a sentence ends; inserted: a caption or a table's row, after
-    which the paragraph before it goes on"""
+    kind: Literal["text", "body", "heading", "formula", "inserted"] = "text"
+    """body: in the size of the running text; inserted: a caption or a table's row, after which the paragraph before it goes on"""
 
     @property
     def type(self) -> tuple[str, float]:
@@ -45,17 +44,27 @@ def paragraphs(boxes: list[list[Line]]) -> list[str]:
 
     The lines of a box are of one kind."""
     found: list[list[str]] = []
-    last, before = [], "text"
-    for kind, texts in ((box[0].kind, texts) for box in boxes for texts in _of_box(box)):
-        goes_on = kind in ("text", "body") and (texts[0][0].islower() or kind == before == "body")
-        if last and goes_on and not units.PARAGRAPH_END.search(last[-1]):
-            last += texts
-            continue
-        found.append(texts)
+    last, end, elsewhere = [], None, False
+    for box in boxes:
+        kind = box[0].kind
+        elsewhere |= kind == "inserted" or (end is not None and (box[0].place[0] != end.place[0] or box[0].bottom > end.bottom))
+        for texts in _of_box(box):
+            if last and not units.PARAGRAPH_END.search(last[-1]) and _goes_on(texts[0], kind, elsewhere and end.kind == "body"):
+                last += texts
+                continue
+            found.append(texts)
+            if kind != "inserted":
+                last = [] if kind == "heading" else texts
         if kind != "inserted":
-            last, before = ([] if kind == "heading" else texts), kind
+            end, elsewhere = box[-1], False
     known = _words(found)
     return [LIGATURES.sub(lambda one: unicodedata.normalize("NFKC", one[0]), _joined(texts, known)) for texts in found]
+
+
+def _goes_on(text: str, kind: str, of_the_body: bool) -> bool:
+    """Whether what stands in another box is of the paragraph before it, which has no end; `of_the_body`: that was running text, and this is the
+    first after it in another column, on another page or beyond a table."""
+    return kind != "inserted" and (kind == "formula" or text[0].islower() or (kind == "body" and of_the_body))
 
 
 def _of_box(box: list[Line]) -> Iterator[list[str]]:

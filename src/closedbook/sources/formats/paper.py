@@ -192,7 +192,7 @@ def _without_formulae(lines: list[Line], body: tuple[str, float]) -> tuple[list[
         run = list(run)
         stacked = is_formula and any(_stacked(one, other, body) for one, other in pairwise(run))
         if stacked and OPERATOR.search(" ".join(line.text for line in run)):
-            kept.append(replace(run[0], text=FORMULA, kind="body"))
+            kept.append(replace(run[0], text=FORMULA, kind="formula"))
             count += 1
         else:
             kept += run

@@ -270,9 +270,9 @@ def _outermost(lines: list[Line]) -> list[Line]:
 
 
 def _offsets(page: int, line: Line) -> list[int]:
-    """By how much the number that a line consists of is ahead of the page; nothing for other lines."""
-    match = NUMBER.fullmatch(line.text)
-    return [] if not match else [(int(match[1]) if match[1].isdecimal() else _roman(match[1].lower())) - page]
+    """By how much a number is ahead of the page that a line consists of, or that stands apart at one of its ends; nothing for other lines."""
+    found = filter(None, map(NUMBER.fullmatch, {line.text, *line.text.split("\t")}))
+    return [(int(match[1]) if match[1].isdecimal() else _roman(match[1].lower())) - page for match in found]
 
 
 def _roman(digits: str) -> int:
