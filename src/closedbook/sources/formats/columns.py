@@ -143,10 +143,8 @@ def _full_rows(own: list[Row], x: float, right: bool) -> int:
 
 
 def _over_both(page: list[Row], x: float) -> list[bool]:
-    """Which rows are read across: those with a letter in the gap, the last line of such a text, and rows of names or cells beside it."""
+    """Which rows are read across: those with a letter in the gap, and rows of names or cells beside one."""
     over = [row.crosses(x) for row in page]
-    for number in range(1, len(page)):
-        over[number] |= over[number - 1] and _closes(page, number, x)
     widest = [max((row.side(x, right) for row, is_over in zip(page, over) if not is_over), default=0) for right in (False, True)]
     blocks = _blocks(page, over)
     for block in blocks:
@@ -157,14 +155,6 @@ def _over_both(page: list[Row], x: float) -> list[bool]:
             for number in block:
                 over[number] = True
     return over
-
-
-def _closes(page: list[Row], number: int, x: float) -> bool:
-    """Whether a row is the last line of the text above it, which stands over both columns: close to it, and apart from what follows."""
-    row, above = page[number], page[number - 1]
-    distance = above.baseline - row.baseline
-    below = row.baseline - page[number + 1].baseline if number + 1 < len(page) else float("inf")
-    return not row.side(x, right=True) and distance <= CLOSE * row.size and below > 1.2 * distance and abs(row.size - above.size) < 1
 
 
 def _blocks(page: list[Row], over: list[bool]) -> list[list[int]]:
