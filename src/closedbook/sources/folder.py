@@ -10,6 +10,7 @@ from closedbook.sources import formats, listing
 from closedbook.sources.article import Article, add, author_in_prose, check_text, document_id, one_line, with_questions
 from closedbook.sources.cleaning import clean
 from closedbook.sources.rows import Row, read_rows, read_text, short
+from closedbook.util import units
 from closedbook.util.errors import UserError, did_you_mean
 
 HEADING = re.compile(r"^#[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
@@ -18,6 +19,9 @@ FIELDS = ("title", "author", "year", "license")
 OPENING = re.compile(r"---[ \t]*\n")
 BLOCK = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
 FIELD = re.compile(rf"^(?:{'|'.join(FIELDS)})[ \t]*:(?:\s|$)", re.MULTILINE)
+TITLE = re.compile(r"\s*(?P<title>[^\n]{0,100}?[^\n.,:;!?…。！？])[ \t]*\n(?:[=~*-]{3,}[ \t]*\n|(?=[ \t]*\n))")
+"""a line that no stop ends, underlined or with an empty line after it"""
+TITLE_WORDS = 15
 VERSION = re.compile(r"(?:(?<=\d{4})|[ _.-])v\d+(?:\.\d+)*(?=\.pdf$)|[ _]?\(\d{1,2}\)(?=\.pdf$)", re.IGNORECASE)
 """at the end of a paper's name"""
 KEY = re.compile(r"[\w-]+[ \t]*:(?:\s|$)")
@@ -113,10 +117,20 @@ def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:
             unused[one_line(str(field))].append(file)
     check_text(str(file), "text", text, is_html=False)
     heading = HEADING.search(text) if file.suffix.lower() == ".md" else None
-    title = front.optional_text("title") or (heading and one_line(heading[1])) or _by_name(file)
+    title = front.optional_text("title") or (heading and one_line(heading[1])) or first_line(text) or _by_name(file)
     author = author_in_prose(front.optional_text("author"))
     return Article(id=identifier(name), title=one_line(title), author=author, year=front.year(),
                    text=text, is_html=False, license=front.license(), questions=[])
+
+
+def first_line(text: str) -> str | None:
+    """The first line of a text where it is plainly its title: a short line that stands alone, begins as a title does, ends no sentence, and
+    is followed by longer text."""
+    alone = TITLE.match(text)
+    if not alone or units.count(alone["title"]) > TITLE_WORDS or not (alone["title"][0].isupper() or units.is_unspaced(alone["title"][0])):
+        return None
+    after = re.split(r"\n\s*\n", text[alone.end() :].strip(), maxsplit=1)[0]
+    return one_line(alone["title"]) if units.count(after) > units.count(alone["title"]) else None
 
 
 def _by_name(file: Path) -> str:
