@@ -265,6 +265,17 @@ def test_questions_of_a_folder(tmp_path):
     assert message.startswith(f"{path}:2: document: ") and "did you mean b/c.txt?" in message and "'b/d.txt'" in message
 
 
+def test_questions_of_a_table_stand_beside_those_of_lines(tmp_path):
+    folder(tmp_path, {"a.txt": "text", "questions.csv": "document,question,A,B,C,D,answer\na.txt,Where?,1,2,3,4,C\nb.txt,Who?,1,2,3,4,C\n"})
+    assert error_of(tmp_path, "folder").startswith(f"{tmp_path / 'questions.csv'}:3: document: ")
+    folder(tmp_path, {"b.txt": "text"})
+    write(tmp_path / "questions.jsonl", question(1, document="a.txt"))
+    a, b = read(tmp_path, "folder")
+    assert [(one.question, one.gold) for one in a.questions] == [("Who is 1?", 0), ("Where?", 2)] and len(b.questions) == 1
+    found = sources.places(params.Documents(source="folder", path=str(tmp_path), limit=None), a.id)
+    assert found == {tmp_path / "a.txt": [], tmp_path / "questions.jsonl": [1], tmp_path / "questions.csv": [2]}
+
+
 def test_a_single_text_file_has_no_questions(tmp_path):
     folder(tmp_path, {"a.txt": "text", "b.txt": "text"})
     write(tmp_path / "questions.jsonl", question(1, document="a.txt"))

@@ -57,12 +57,11 @@ def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
     if documents.source == "quality":
         return _lines(listing.files(path, "quality"), lambda row: quality.of_row(row).id == document)
     own = {file: name for name, file in folder.named(path, documents.papers).items() if folder.identifier(name) == document}
-    questions = [path / listing.QUESTIONS] if (path / listing.QUESTIONS).is_file() else []
-    return dict.fromkeys(own, []) | _lines(questions, lambda row: folder.document_named(row, documents.papers) in own.values())
+    return dict.fromkeys(own, []) | _lines(folder.question_files(path), lambda row: folder.document_named(row, documents.papers) in own.values())
 
 
 def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[int]]:
-    found = {path: [row.line for row in read_rows(path) if wanted(row)] for path in paths}
+    found = {path: [row.line for row in folder.rows_of(path) if wanted(row)] for path in paths}
     return {path: lines for path, lines in found.items() if lines}
 
 

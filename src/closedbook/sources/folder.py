@@ -9,7 +9,7 @@ from pathlib import Path
 from closedbook.sources import formats, listing
 from closedbook.sources.article import Article, add, author_in_prose, check_text, document_id, one_line, with_questions
 from closedbook.sources.cleaning import clean
-from closedbook.sources.rows import Row, read_rows, read_text, short
+from closedbook.sources.rows import Row, read_rows, read_table, read_text, short
 from closedbook.util import units
 from closedbook.util.errors import UserError, did_you_mean
 
@@ -30,14 +30,13 @@ log = logging.getLogger(__name__)
 
 
 def articles(path: Path, papers: bool = False) -> list[Article]:
-    """Each file is a document, known by its relative path; questions.jsonl in the folder itself holds the questions, if any.
+    """Each file is a document, known by its relative path; questions.jsonl or questions.csv in the folder itself holds the questions, if any.
 
     A single file has no questions. With `papers`, PDFs are read as papers and known by their name without its version.
     """
     found, questions = _read(named(path, papers), papers), {}
     formats.forget({article.id for article in found.values()})
-    rows = path / listing.QUESTIONS
-    for row in read_rows(rows) if rows.is_file() else []:
+    for row in (row for file in question_files(path) for row in rows_of(file)):
         name = document_named(row, papers)
         if name not in found:
             hint = did_you_mean(name, found)
@@ -67,6 +66,15 @@ def known_as(name: str, papers: bool = False) -> str:
     """By what a file of a relative path is known: this, and of a paper without its version (2409.07431v2.pdf, lamps-v3.pdf, lamps (1).pdf)."""
     name = unicodedata.normalize("NFC", name)
     return VERSION.sub("", name) if papers else name
+
+
+def question_files(path: Path) -> list[Path]:
+    """Those that a folder has; none of a single file."""
+    return [file for name in listing.QUESTIONS if (file := path / name).is_file()]
+
+
+def rows_of(file: Path) -> list[Row]:
+    return (read_table if file.suffix == ".csv" else read_rows)(file)
 
 
 def document_named(row: Row, papers: bool) -> str:
