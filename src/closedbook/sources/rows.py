@@ -125,7 +125,7 @@ class Row:
         """The option that `answer` names by its letter, its number or its text."""
         answer = self.fields["answer"]
         must = f"must be the letter ({LETTERS[0]} to {LETTERS[-1]}), the number (1 to {NUM_OPTIONS}) or the text of one of its options"
-        if isinstance(answer, bool) or not isinstance(answer, (str, int)) or not (text := self._clean("answer", str(answer)).strip()):
+        if not isinstance(answer, (str, int)) or not (text := self._clean("answer", str(answer)).strip()):
             raise self.wrong("answer", must)
         by_text = [place for place, option in enumerate(options) if option == text]
         by_name = [place for place, letter in enumerate(LETTERS) if text.rstrip(".)").upper() in (letter, str(place + 1))]
