@@ -87,6 +87,22 @@ def test_a_paragraph_goes_on_in_the_next_column_its_cut_word_whole():
     assert "keepers of Varn alone." in " ".join(text.split("\n")), "whatever it goes on with"
 
 
+def test_a_head_that_one_page_alone_has_is_none_of_the_text():
+    first, second = (two_columns(" ".join(told(place)) + " It was kept by the", "keepers of Varn. " + " ".join(told(place)), 500) for place in ("Hest", "Moor"))
+    title = [(60, 560, TITLE, 16, BOLD)]
+    for head, is_one in ((TITLE, True), ("Journal of Northern Lamps", True), ("Of lamps and keepers", False)):
+        read = convert_paper(pdf([*title, *first], [(30, 560, head, 9), *second]))
+        assert (head in read.text.removeprefix(f"## {TITLE}")) != is_one, head
+        assert any(said.startswith("1 running heads") for said in read.left_out) == is_one
+
+
+def test_a_title_of_two_lines_is_one_heading():
+    page = [(60, 560, "A Study of the Lamps of Varn and of their", 14, BOLD), (60, 543, "Keepers", 14, BOLD),
+            *two_columns(" ".join(told("Hest")), " ".join(told("Varn")), 500)]
+    read = convert_paper(pdf(page))
+    assert read.title == "A Study of the Lamps of Varn and of their Keepers" and read.text.startswith(f"## {read.title}\n\nLamp one")
+
+
 def test_names_side_by_side_under_a_title_are_read_before_the_columns():
     page = [(60, 550, TITLE, 16, BOLD), (70, 520, "Ann Lee", 10), (260, 520, "Bob Ray", 10), (70, 508, "Varn House", 8), (260, 508, "Hest House", 8),
             *two_columns(" ".join(told("Hest")), " ".join(told("Varn")), 470)]

@@ -70,7 +70,7 @@ def read(pages: list[list[list[Line]]], first: list[Line], stamp: str, about: di
     lines, references = _without_references(_of_kinds(lines, body, title, authors))
     lines, notes = _without_notes(lines, body)
     lines, formulae = _without_formulae(lines, body)
-    left_out = {f"{heads} running heads of title or authors": heads, f"{_words(references):,} words of references": references, f"{len(notes)} footnotes, {_words(notes):,} words": notes,
+    left_out = {f"{heads} running heads of title, authors or journal": heads, f"{_words(references):,} words of references": references, f"{len(notes)} footnotes, {_words(notes):,} words": notes,
                 f"{formulae} formulae of several lines": formulae}
     return Paper(boxes=list(_boxes(lines)), **fields, year=first_page.year(first, title, stamp, body),
                  left_out=[words for words, of in left_out.items() if of])
@@ -130,13 +130,14 @@ def _is_heading(line: Line, body: tuple[str, float]) -> bool:
 
 
 def _without_heads(lines: list[Line], known: set[str]) -> tuple[list[Line], int]:
-    """Without the first line of a later page where it stands apart and holds no words but those of title and authors: a running head of two pages
-    does not repeat."""
+    """Without the first line of a later page where it stands apart and holds no words but those of title and authors, or says where the paper
+    was published: a running head of two pages does not repeat."""
     heads = []
     for page, own in groupby(lines, key=lambda line: line.place[0]):
         top, *below = sorted(own, key=lambda line: -line.bottom)
         words = set(_bare([top.text]))
-        if page and words and words <= known and all(top.bottom - line.bottom > 2 * top.size for line in below):
+        is_head = bool(words) and (words <= known or first_page.PUBLISHED.search(top.text))
+        if page and is_head and all(top.bottom - line.bottom > 2 * top.size for line in below):
             heads.append(top)
     return [line for line in lines if line not in heads], len(heads)
 
@@ -212,11 +213,12 @@ def _is_formula(text: str) -> bool:
 
 def _boxes(lines: list[Line]) -> Iterator[list[Line]]:
     """The lines in boxes of one kind each; a heading is one line, marked as in Markdown."""
-    for (_, kind, _), run in groupby(lines, key=lambda line: (line.place, line.kind, line.type if line.kind == "heading" else None)):
-        if kind == "heading":
+    for _, run in groupby(lines, key=lambda line: (line.place[0], line.type) if line.kind == "heading" else (line.place, line.kind)):
+        run = list(run)
+        if run[0].kind == "heading":
             yield from ([line] for line in _headings(run))
         else:
-            yield list(run)
+            yield run
 
 
 def _headings(lines: Iterable[Line]) -> Iterator[Line]:

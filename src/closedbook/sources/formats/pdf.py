@@ -200,9 +200,11 @@ def _blocks(rows: list[columns.Row], is_paper: bool) -> list[list[Line]]:
 
 def _of_row(row: columns.Row, is_paper: bool) -> Line:
     text = columns.written(row.letters, paper.raised(row) if is_paper else lambda letter: "")
+    line = Line(text=text, left=row.segments[0][0], right=row.segments[-1][1], bottom=min(letter.y0 for letter in row.letters), height=row.size)
+    if not is_paper:
+        return line
     font = Counter(letter.fontname for letter in row.letters).most_common(1)[0][0]
-    return Line(text=text, left=row.segments[0][0], right=row.segments[-1][1], bottom=row.baseline, height=row.size,
-                size=median(letter.size for letter in row.letters), font=font)
+    return replace(line, size=median(letter.size for letter in row.letters), font=font)
 
 
 def _cells(row: columns.Row) -> list[Line]:
@@ -280,6 +282,6 @@ def _roman(digits: str) -> int:
     return sum(-value if value < max(values[place:]) else value for place, value in enumerate(values))
 
 
-def _key(line: Line) -> tuple[str, int]:
-    """Its words, numbers apart ("Chapter 3 · 17"), and its height."""
-    return re.sub(r"\d+", "#", line.text), round(line.bottom / NEAR)
+def _key(line: Line) -> tuple[str, int, int]:
+    """Its words, numbers apart ("Chapter 3 · 17"), its height, and its size, where that is told: a title is no running head."""
+    return re.sub(r"\d+", "#", line.text), round(line.bottom / NEAR), round(line.size)
