@@ -91,9 +91,10 @@ def test_a_head_that_one_page_alone_has_is_none_of_the_text():
     first, second = (two_columns(" ".join(told(place)) + " It was kept by the", "keepers of Varn. " + " ".join(told(place)), 500) for place in ("Hest", "Moor"))
     title = [(60, 560, TITLE, 16, BOLD)]
     for head, is_one in ((TITLE, True), ("Journal of Northern Lamps", True), ("Of lamps and keepers", False)):
-        read = convert_paper(pdf([*title, *first], [(30, 560, head, 9), *second]))
+        read = convert_paper(pdf([*title, *first], [(30, 558.5, head, 9), *second]))
         assert (head in read.text.removeprefix(f"## {TITLE}")) != is_one, head
         assert any(said.startswith("1 running heads") for said in read.left_out) == is_one
+    assert "## 3 Lamps of Varn" in convert_paper(pdf([*title, *first], [(30, 514, "3 Lamps of Varn", 9, BOLD), *second])).text, "a heading is none"
 
 
 def test_a_title_of_two_lines_is_one_heading():
@@ -115,6 +116,15 @@ def test_what_stands_apart_in_one_column_is_a_paragraph_of_its_own():
     left = [(30, 540, "The lamps are these", 9), (30, 510, "Oil of Hest, the first of them", 9)]
     page = [*left, *two_columns(" ".join(told("Hest")), " ".join(told("Varn")), 490)]
     assert convert_paper(pdf(page)).text.startswith("The lamps are these\n\nOil of Hest")
+
+
+@pytest.mark.parametrize("read", [convert, convert_paper])
+def test_running_heads_go_whether_their_page_has_one_column_or_two(read):
+    halves = two_columns(" ".join(told("Hest")), " ".join(told("Varn")), 500)
+    first, last = ([word for line in justified(" ".join(told(place)), 30, 500, 340) for word in line] for place in ("Moor", "Pell"))
+    found = read(pdf(*[[(30, 575, "Of lamps and of keepers", 9), *page] for page in (first, halves, last)]))
+    assert "Of lamps" not in found.text and in_order(found.text, [*told("Moor"), *told("Hest"), *told("Varn"), *told("Pell")])
+    assert "3 page numbers and running heads" in found.left_out
 
 
 def test_letters_that_stand_nowhere_on_a_page_cost_no_time():
