@@ -197,7 +197,8 @@ def read_table(path: Path) -> list[Row]:
     named = [name.strip() for name in _cells(f"{path}:1", lines[0], delimiter)]
     wanted = ["document", "question", *LETTERS]
     if missing := [name for name in wanted if name not in named]:
-        raise UserError(f"{path}:1: no column {', '.join(missing)}: the first line must name the columns {', '.join(wanted)} and answer, not {short(lines[0])}")
+        raise UserError(f"{path}:1: no column {', '.join(missing)}: the first line must name the columns {', '.join(wanted)} and answer, "
+                        f"not {short(lines[0])}")
     if twice := next((name for name in named if named.count(name) > 1), None):
         raise UserError(f"{path}:1: {short(twice)[1:-1]}: is there twice: keep one of these columns")
     return [Row(where, _fields(where, named, line, delimiter))

@@ -70,7 +70,8 @@ def read(pages: list[list[list[Line]]], first: list[Line], stamp: str, about: di
     lines, references = _without_references(_of_kinds(lines, body, title, authors))
     lines, notes = _without_notes(lines, body)
     lines, formulae = _without_formulae(lines, body)
-    left_out = {f"{heads} running heads of title, authors or journal": heads, f"{_words(references):,} words of references": references, f"{len(notes)} footnotes, {_words(notes):,} words": notes,
+    left_out = {f"{heads} running heads of title, authors or journal": heads,
+                f"{_words(references):,} words of references": references, f"{len(notes)} footnotes, {_words(notes):,} words": notes,
                 f"{formulae} formulae of several lines": formulae}
     return Paper(boxes=list(_boxes(lines)), **fields, year=first_page.year(first, title, stamp, body),
                  left_out=[words for words, of in left_out.items() if of])
