@@ -11,11 +11,13 @@ TO_UNICODE = ("begincmap 1 begincodespacerange <0000> <FFFF> endcodespacerange "
               "2 beginbfrange <0020> <007e> <0020> <05d0> <05ea> <05d0> endbfrange endcmap")
 UPWARDS, UPSIDE_DOWN, DOWNWARDS = "0 1 -1 0", "-1 0 0 -1", "0 -1 1 0"
 """which way a line of a page runs"""
+BOLD = "/F3"
+HEAVY = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>"
 
 
 def pdf(*pages: list[tuple], info: str = "", trailer: str = "") -> bytes:
-    """Pages of lines (points from the left, from the bottom, text, and where it is not to the right which way) in 10 point Helvetica, or
-    where that lacks a letter in a font without pictures; `info`: /Title (…) /Author (…)."""
+    """Pages of lines (points from the left, from the bottom, text, and where it is another one the size, BOLD, or which way it runs) in 10 point
+    Helvetica, or where that lacks a letter in a font without pictures; `info`: /Title (…) /Author (…)."""
     kids = " ".join(f"{8 + 2 * number} 0 R" for number in range(len(pages)))
     objects = ["<< /Type /Catalog /Pages 2 0 R >>", f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
                "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>", f"<< {info} >>",
@@ -24,8 +26,8 @@ def pdf(*pages: list[tuple], info: str = "", trailer: str = "") -> bytes:
                "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /FontDescriptor << /FontBBox [0 0 1000 1000] >> >>",
                f"<< /Length {len(TO_UNICODE)} >>\nstream\n{TO_UNICODE}\nendstream"]
     for number, page in enumerate(pages):
-        drawn = "\n".join(f"BT {_set(text)[0]} 10 Tf {(*way, '1 0 0 1')[0]} {x} {y} Tm {_set(text)[1]} Tj ET" for x, y, text, *way in page)
-        objects += [f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Resources << /Font << /F1 3 0 R /F2 5 0 R >> >> "
+        drawn = "\n".join(_drawn(*line) for line in page)
+        objects += [f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Resources << /Font << /F1 3 0 R /F2 5 0 R {BOLD} {HEAVY} >> >> "
                     f"/Contents {9 + 2 * number} 0 R >>",
                     f"<< /Length {len(drawn.encode('cp1252'))} >>\nstream\n{drawn}\nendstream"]
     text, places = "%PDF-1.4\n", []
@@ -36,6 +38,13 @@ def pdf(*pages: list[tuple], info: str = "", trailer: str = "") -> bytes:
     start = len(text.encode("cp1252"))
     text += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(objects) + 1} /Root 1 0 R /Info 4 0 R {trailer} >>\n"
     return (text + f"startxref\n{start}\n%%EOF\n").encode("cp1252")
+
+
+def _drawn(x: float, y: float, text: str, *how: float | str) -> str:
+    font, string = _set(text)
+    size = next((each for each in how if isinstance(each, (int, float))), 10)
+    way = next((each for each in how if isinstance(each, str) and each != BOLD), "1 0 0 1")
+    return f"BT {BOLD if BOLD in how else font} {size} Tf {way} {x} {y} Tm {string} Tj ET"
 
 
 def _set(text: str) -> tuple[str, str]:

@@ -309,6 +309,18 @@ def test_html_says_what_it_passes_over(caplog):
     assert "left out: 1 words of button; 2 words of nav; 1 words of select" in caplog.text
 
 
+@pytest.mark.parametrize(("page", "text", "said"), [
+    ("<p>Text.</p><footer>Imprint <p>and more</p></footer><p>End.</p>", ["Text.", "End."], "left out: 3 words of footer"),
+    ("<main><p>Text.</p></main><div><footer>Imprint</footer></div>", ["Text."], "left out: 1 words of footer"),
+    ("<blockquote><p>Text.</p><footer>Ann Lee</footer></blockquote>", ["Text.", "Ann Lee"], None),
+    ("<article><p>Text.</p><footer>Notes</footer></article><footer>Imprint</footer>", ["Text.", "Notes"], "left out: 1 words of footer"),
+    ("<footer><article>About<footer>us</footer></article> here</footer><p>Text.</p>", ["Text."], "words of footer"),
+])
+def test_a_pages_footer_is_left_out_and_that_of_a_part_is_read(page, text, said, caplog):
+    assert paragraphs(*read(a_html=page.encode())) == text
+    assert (said in caplog.text) if said else "left out" not in caplog.text
+
+
 def test_an_xhtml_file_may_hold_empty_elements_and_text_without_markup():
     page = b"<html><head><title/><script src='x'/></head><body><div/><p>Text: <![CDATA[a < b]]>.</p></body></html>"
     assert paragraphs(*read(a_xhtml=page)) == ["Text: a < b."]

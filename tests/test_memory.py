@@ -20,8 +20,10 @@ LLAMA_3_8B = {"vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14
               "num_key_value_heads": 8, "dtype": "bfloat16", "tie_word_embeddings": False}  # fmt: skip
 LLAMA_32_1B = LLAMA_3_8B | {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "head_dim": 64,
                            "tie_word_embeddings": True}  # fmt: skip
+SMOLLM2 = LLAMA_3_8B | {"vocab_size": 49152, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 24, "num_key_value_heads": 32,
+                        "tie_word_embeddings": True}  # fmt: skip
 CARDS = {"quality-paper": (LLAMA_3_8B, 80), "quality-lora-24gb": (LLAMA_3_8B, 24), "quality-lora-80gb": (LLAMA_3_8B, 80),
-         "quality-small-24gb": (LLAMA_32_1B, 24)}  # fmt: skip
+         "quality-small-24gb": (LLAMA_32_1B, 24), "papers": (SMOLLM2, 48)}  # fmt: skip
 GB = 1e9 / memory.GIB
 
 

@@ -54,7 +54,7 @@ def test_two_clean_runs_in_two_folders_by_either_engine_on_other_cores_and_shard
     assert {name.split("/")[1] for name in first.bytes().keys() - one.keys()} >= {"documents", "questions"}, "another seed, other books"
 
 
-@pytest.mark.parametrize("name", ["quality-paper", "quality-trial", "folder"])
+@pytest.mark.parametrize("name", ["quality-paper", "quality-trial", "folder", "papers"])
 def test_a_preset_is_whole_and_plans_the_whole_pipeline(tmp_path, name):
     preset = presets.load(name, ROOT / "presets")
     pipeline = Pipeline(tmp_path / "pipeline")

@@ -1,6 +1,6 @@
 import pytest
 
-from closedbook.sources.rows import Row, read_rows, read_text
+from closedbook.sources.rows import Row, read_rows, read_table, read_text
 from closedbook.util.errors import UserError
 
 QUESTION = {"question_unique_id": "q1", "question": " Who? ", "options": [" a", "b \n", "c  d", "e"], "gold_label": 3}
@@ -47,6 +47,63 @@ def test_difficult_may_be_unknown():
 def test_a_wrong_field_of_a_question_is_named_with_its_value(change, field, value):
     message = error_of(Row("f:1", QUESTION | change).question)
     assert message.startswith(f"f:1: {field}: ") and value in message
+
+
+PLAIN = {"question": "Who?", "options": ["Ann", "Bob", "3", "Cy"], "answer": "B"}
+
+
+@pytest.mark.parametrize(("answer", "gold"), [("B", 1), ("d.", 3), ("b)", 1), (2, 1), ("4", 3), ("Cy", 3), (" Ann ", 0), ("3", 2), (3, 2)])
+def test_an_answer_is_a_letter_a_number_or_the_options_text(answer, gold):
+    assert Row("f:1", PLAIN | {"answer": answer}).question().gold == gold
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"answer": "E"}, "answer: must be the letter (A to D), the number (1 to 4) or the text of one of its options, not 'E'"),
+    ({"answer": 0}, "answer: must be the letter"), ({"answer": 5}, "answer: must be the letter"), ({"answer": " "}, "answer: must be the letter"),
+    ({"answer": True}, "answer: must be the letter"), ({"answer": ["B"]}, "answer: must be the letter"), ({"answer": 2.0}, "answer: must be the letter"),
+    ({"answer": "ann"}, "answer: must be the letter"),
+    ({"options": ["Ann", "3", "Bob", "Cy"], "answer": "3"}, "answer: must name one option (it fits the options 2 and 3; give gold_label)"),
+    ({"options": ["B", "A", "C", "D"]}, "answer: must name one option (it fits the options 1 and 2"),
+    ({"gold_label": 3}, "answer: must be the same option as gold_label, 3, or be left out, not 'B'"),
+    ({"answer": None}, "gold_label: missing"),
+])
+def test_an_answer_that_fits_no_option_or_two_is_refused(change, said):
+    assert error_of(Row("f:1", PLAIN | change).question).startswith(f"f:1: {said}")
+
+
+def test_a_question_without_an_id_gets_one_of_what_it_asks():
+    made = [Row("f:1", PLAIN | change).question().id for change in
+            ({}, {"answer": 1}, {"document": "a.md"}, {"question": "Where?"}, {"options": ["Ann", "Bob", "Di", "Cy"]})]
+    assert made[0] == made[1] and len(set(made)) == 4 and all(one.startswith("q-") for one in made)
+    assert Row("f:1", PLAIN | {"gold_label": 2}).question().gold == 1, "both may be given where they agree"
+
+
+def test_a_table_gives_the_rows_that_lines_of_json_give(tmp_path):
+    path = tmp_path / "questions.csv"
+    path.write_text('\ufeffdocument;question;A;B;C;D;answer;gold_label;note\r\na.md;"Who; and ""why""?";Ann;Bob;3;Cy;B;;x\n\na.md;Where?;1;2;3;4;;2\n')
+    first, second = read_table(path)
+    assert (first.where, second.where) == (f"{path}:2", f"{path}:4")
+    assert first.question() == Row("", PLAIN | {"document": "a.md", "question": 'Who; and "why"?'}).question()
+    assert second.question().gold == 1 and second.fields["document"] == "a.md"
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("document,question,A,B,answer\n", ":1: no column C, D: the first line must name the columns document, question, A, B, C, D and answer"),
+    ("", ":1: no column document, question"),
+    ("document,question,A,B,C,D,A\n", ":1: A: is there twice"),
+    ("document,question,A,B,C,D,answer\na,Who, and why?,1,2,3,4,A\n", ":2: 8 cells, and the first line names 7 columns: put a text that holds ','"),
+    ('document,question,A,B,C,D,answer\na,"Who\nand why?",1,2,3,4,A\n', ":2: not CSV"),
+])
+def test_a_table_that_is_none_is_named_with_its_line(tmp_path, text, said):
+    path = tmp_path / "questions.csv"
+    path.write_text(text)
+    assert error_of(read_table, path).startswith(f"{path}{said}")
+
+
+def test_an_empty_option_of_a_table_is_named(tmp_path):
+    path = tmp_path / "questions.csv"
+    path.write_text("document,question,A,B,C,D,answer\na,Who?,1,,3,4,A\n")
+    assert error_of(read_table(path)[0].question).startswith(f"{path}:2: options: must be four texts that are not empty (the 2. is)")
 
 
 def test_two_options_that_are_the_same_are_said(caplog):

@@ -30,6 +30,13 @@ def test_a_longer_one_is_cut_between_paragraphs_into_even_sections_that_hold_it_
     assert {(section.id, section.title, section.byline, section.license) for section in split.values()} == {(whole.id, "Varn", whole.byline, "CC0")}
 
 
+def test_a_heading_stays_with_its_text():
+    split = sections.split(document(words(95, "a"), "## 2 Method", words(95, "b")), 100)
+    assert [section.text.split()[0] for section in split.values()] == ["a0", "##"], "not at the end of the first, where it would fit"
+    split = sections.split(document(words(95, "a"), "## 2 Method", words(98, "b")), 100)
+    assert "\n\n".join(section.text for section in split.values()) == document(words(95, "a"), "## 2 Method", words(98, "b")).text, "unless both are too long"
+
+
 def test_a_section_says_which_it_is_in_the_title_line_and_nowhere_else():
     section = sections.split(document(words(60), words(60)), 100)["2 of 2"]
     said = prompts.messages("pair", section, first="a", second="b")[1]["content"]

@@ -222,6 +222,24 @@ def test_title_author_and_year_come_from_front_matter_heading_or_name(tmp_path):
     assert "prose between rules" in d.text
 
 
+@pytest.mark.parametrize(("text", "title"), [
+    ("The Harbour of Varn\n\nMira Oldan kept the lamp for forty years.\n", "The Harbour of Varn"),
+    ("\n  THE HARBOUR  \n=====\nMira Oldan kept the lamp for forty years.\n", "THE HARBOUR"),
+    ("灯塔\n\n灯塔在海边，冬天很冷。\n", "灯塔"),
+    ("Mira kept the lamp.\n\nShe kept it for forty years, and no ship was lost.\n", "a"),
+    ("Dear Mira,\n\nThe lamp has burned for forty years, and no ship was lost.\n", "a"),
+    ("The lamp of Varn\nburned for forty years, and no ship was lost.\n", "a"),
+    ("lamp and oil\n\nThe lamp has burned for forty years, and no ship was lost.\n", "a"),
+    ("The lamp of Varn\n\nIt burned\n\nfor forty years, and no ship was lost.\n", "a"),
+    ("- The lamp of Varn\n\nIt burned for forty years, and no ship was lost.\n", "a"),
+    ("The lamp that burned for forty years in the old harbour of Varn while no ship was ever lost there\n\n" + "It burned. " * 40, "a"),
+    ("The Harbour of Varn\n", "a"),
+])
+def test_a_first_line_that_is_plainly_a_title_is_one(tmp_path, text, title):
+    article, = read(folder(tmp_path, {"a.txt": text}), "folder")
+    assert article.title == title and article.text == text, "and stays in the text"
+
+
 def test_a_text_file_is_known_by_its_relative_path(tmp_path):
     first = read(folder(tmp_path / "one", {"x/a.md": "# One\n", "y/a.md": "# One\n"}), "folder")
     second = read(folder(tmp_path / "two", {"x/a.md": "# Another title\n"}), "folder")
@@ -245,6 +263,17 @@ def test_questions_of_a_folder(tmp_path):
     write(path, question(1, document="a.txt"), question(2, document="b/d.txt"))
     message = error_of(tmp_path, "folder")
     assert message.startswith(f"{path}:2: document: ") and "did you mean b/c.txt?" in message and "'b/d.txt'" in message
+
+
+def test_questions_of_a_table_stand_beside_those_of_lines(tmp_path):
+    folder(tmp_path, {"a.txt": "text", "questions.csv": "document,question,A,B,C,D,answer\na.txt,Where?,1,2,3,4,C\nb.txt,Who?,1,2,3,4,C\n"})
+    assert error_of(tmp_path, "folder").startswith(f"{tmp_path / 'questions.csv'}:3: document: ")
+    folder(tmp_path, {"b.txt": "text"})
+    write(tmp_path / "questions.jsonl", question(1, document="a.txt"))
+    a, b = read(tmp_path, "folder")
+    assert [(one.question, one.gold) for one in a.questions] == [("Who is 1?", 0), ("Where?", 2)] and len(b.questions) == 1
+    found = sources.places(params.Documents(source="folder", path=str(tmp_path), limit=None), a.id)
+    assert found == {tmp_path / "a.txt": [], tmp_path / "questions.jsonl": [1], tmp_path / "questions.csv": [2]}
 
 
 def test_a_single_text_file_has_no_questions(tmp_path):

@@ -11,7 +11,7 @@ from closedbook.generation.filters import question
 from closedbook.generation.strategies import centrality
 from closedbook.llm import answers
 from closedbook.records import Document
-from closedbook.sources.formats import pdf
+from closedbook.sources.formats import lines
 from closedbook.stages import documents
 from closedbook.util import units
 
@@ -125,5 +125,5 @@ def test_a_question_mark_of_any_script_is_one(mark):
 
 def test_lines_of_a_chinese_page_have_no_space_between_them_and_a_paragraph_ends_at_its_full_stop():
     texts = ("灯塔在海边，冬天", "很冷。", "玛拉写了一本书")
-    box = [pdf.Line(text=text, left=0, right=10 * len(text), bottom=-10 * number, height=10) for number, text in enumerate(texts)]
-    assert pdf.paragraphs([box]) == ["灯塔在海边，冬天很冷。", "玛拉写了一本书"]
+    box = [lines.Line(text=text, left=0, right=10 * len(text), bottom=-10 * number, height=10) for number, text in enumerate(texts)]
+    assert lines.paragraphs([box]) == ["灯塔在海边，冬天很冷。", "玛拉写了一本书"]

@@ -31,6 +31,10 @@ OF_DOCX = ("<w:p><w:ins><w:r><w:t>in</w:t></w:r></w:ins></w:p>", "<w:tbl><w:tr/>
            "<w:p><w:r><w:footnoteReference/></w:r></w:p>")  # fmt: skip
 NAMES = ("é", "e\u0301", "港口", "\u202egnp", "a\nb", "a\x1b[31mb", "-rf", " ", "con", "a" * 240, "$(ls)", "%s", "{x}", "\udcff", "a\\b",
          "..a", ".a", "A", "a", "#", "\x7f", "\u200b", "-", "~", "'\"", "Icon\r")  # fmt: skip
+HOW = (0, 3, 30, -8, 10**9, made_files.BOLD, made_files.UPWARDS)
+"""a line's size, type or direction"""
+FAR = (-(10**6), 10**49, "nan", "1e9", 399)
+"""where a line may begin"""
 NO_FILES = ("nowhere", ".", "..", "/etc/hostname", "/")
 """where links lead"""
 
@@ -52,7 +56,8 @@ def _case(draw: Random) -> None:
         lines = b"\n".join(as_json(mutated(draw, row) if draw.random() < 0.7 else row) for row in rows)
         lines = draw.choice((lines, lines, lines, spoilt(draw, lines), lines.replace(b"[", deep(draw), 1)))
         _put(draw, folder, "questions.jsonl", lines)
-    forecast(sections() | {"llm": SHIPPED["llm"] | OFFLINE})
+    known = sections()
+    forecast(known | {"llm": SHIPPED["llm"] | OFFLINE, "documents": known["documents"] | {"papers": draw.random() < 0.5}})
 
 
 def _file(draw: Random) -> tuple[str, bytes]:
@@ -117,7 +122,10 @@ def _rezipped(draw: Random, data: bytes) -> bytes:
 
 
 def _pdf(draw: Random) -> bytes:
-    lines = [(50, 550 - 14 * place, prose(draw, 8)) for place in range(draw.choice((0, 5, 20)))]
+    columns, how = draw.choice(((50,), (50, 220))), draw.choice((None, *HOW))
+    lines = [(left, 550 - 14 * place, prose(draw, 4), *([how] if how is not None and draw.random() < 0.2 else []))
+             for place in range(draw.choice((0, 5, 20))) for left in columns]
+    lines += [draw.choice(((draw.choice(FAR), 300, "far"), (50, draw.choice(FAR), "REFERENCES"), (50, 20, "[1] 1999")))]
     info = draw.choice(("", "/Title (T) /Author (M)", "/Title <FEFF0041>", "/Title 5", "/Title [(a)]"))
     trailer = draw.choice(("", "", made_files.LOCKED, "/Prev 99999", "/Root 1 0 R"))
     return made_files.pdf(*[lines] * draw.choice((1, 1, 3)), info=info, trailer=trailer)

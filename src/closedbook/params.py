@@ -63,6 +63,7 @@ class Documents(Settings):
     source: Literal["miniature", "quality", "folder"]
     path: Place
     limit: PositiveInt | None
+    papers: bool = False
 
 
 class Miniature(Settings):

@@ -8,17 +8,21 @@ from dataclasses import asdict, replace
 from closedbook.records import Document, EntityList, Section
 from closedbook.util import units
 
+HEADING = re.compile(r"#{1,6} ")
+"""of Markdown, and of a paper"""
+
 log = logging.getLogger(__name__)
 
 
 def split(document: Document, words: int | None) -> dict[str | None, Document]:
     """{None: the document} where it is no longer than `words`; else {"1 of 3": Section, …}, cut between paragraphs, of about one length.
 
-    A paragraph that is longer by itself is cut between sentences, a longer sentence between words; a warning says so.
+    A heading stays with the paragraph under it. A paragraph that is longer by itself is cut between sentences, a longer sentence between words; a
+    warning says so.
     """
     if words is None or units.count(document.text) <= words:
         return {None: document}
-    parts = [part for paragraph in document.text.split("\n\n") for part in _parts(paragraph, words)]
+    parts = [part for paragraph in _paragraphs(document.text, words) for part in _parts(paragraph, words)]
     if cut := sum(before != "\n\n" for before, _ in parts):
         log.warning("%s: %d cuts inside of paragraphs that are longer than llm.sections, %d words", document.id, cut, words)
     texts = _packed(parts, _even(parts, words))
@@ -52,6 +56,17 @@ def merged(lists: list[EntityList], most: int) -> EntityList:
     return EntityList(document=lists[0].document, summary=units.joined([each.summary for each in lists]), entities=list(names.values())[:most],
                       made_by="llm" if by_model else "spacy", why="; ".join(fell_back) or None, maker=(by_model or lists)[0].maker, call=None,
                       sections=lists)
+
+
+def _paragraphs(text: str, words: int) -> list[str]:
+    """The paragraphs of a text, a heading as one with what follows where both together are short enough."""
+    found = []
+    for paragraph in text.split("\n\n"):
+        if found and HEADING.match(found[-1].rpartition("\n\n")[2]) and units.count(f"{found[-1]} {paragraph}") <= words:
+            found[-1] += f"\n\n{paragraph}"
+        else:
+            found.append(paragraph)
+    return found
 
 
 def _parts(paragraph: str, words: int) -> list[tuple[str, str]]:

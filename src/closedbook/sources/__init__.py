@@ -11,7 +11,7 @@ from pathlib import Path
 
 from closedbook import params
 from closedbook.sources import folder, listing, quality
-from closedbook.sources.article import Article, document_id
+from closedbook.sources.article import Article
 from closedbook.sources.rows import Row, read_rows
 from closedbook.util.errors import UserError
 
@@ -31,7 +31,7 @@ def articles(documents: params.Documents, miniature: params.Miniature, seed: int
         raise UserError(f"{path}: no such file or folder: {wanted}")
     try:
         if documents.source == "folder":
-            groups = [folder.articles(path)]
+            groups = [folder.articles(path, documents.papers)]
         elif documents.source == "quality":
             groups = [quality.of_rows(row for file in listing.files(path, "quality") for row in read_rows(file))]
         else:
@@ -56,13 +56,12 @@ def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
         return {}
     if documents.source == "quality":
         return _lines(listing.files(path, "quality"), lambda row: quality.of_row(row).id == document)
-    own = {file: name for name, file in folder.named(path).items() if document_id(file.stem, name) == document}
-    questions = [path / listing.QUESTIONS] if (path / listing.QUESTIONS).is_file() else []
-    return dict.fromkeys(own, []) | _lines(questions, lambda row: folder.document_named(row) in own.values())
+    own = {file: name for name, file in folder.named(path, documents.papers).items() if folder.identifier(name) == document}
+    return dict.fromkeys(own, []) | _lines(folder.question_files(path), lambda row: folder.document_named(row, documents.papers) in own.values())
 
 
 def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[int]]:
-    found = {path: [row.line for row in read_rows(path) if wanted(row)] for path in paths}
+    found = {path: [row.line for row in folder.rows_of(path) if wanted(row)] for path in paths}
     return {path: lines for path, lines in found.items() if lines}
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from closedbook.records import Question
 from closedbook.sources import markup
@@ -30,9 +30,12 @@ class Article:
     questions: list[Question]
     seed: int | None = None
     """the training seed whose runs alone learn it and are asked about it; None: every run"""
+    left_out: list[str] = field(default_factory=list)
+    """what of its file is not in the text, in words"""
 
     def as_dict(self) -> dict:
-        return asdict(self)
+        """Without what nothing was left out of, so that a document stays fresh of which nothing can be."""
+        return {name: value for name, value in asdict(self).items() if name != "left_out" or value}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Article":

@@ -9,7 +9,8 @@ from pathlib import Path
 from closedbook.sources import formats, listing
 from closedbook.sources.article import Article, add, author_in_prose, check_text, document_id, one_line, with_questions
 from closedbook.sources.cleaning import clean
-from closedbook.sources.rows import Row, read_rows, read_text, short
+from closedbook.sources.rows import Row, read_rows, read_table, read_text, short
+from closedbook.util import units
 from closedbook.util.errors import UserError, did_you_mean
 
 HEADING = re.compile(r"^#[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
@@ -18,21 +19,25 @@ FIELDS = ("title", "author", "year", "license")
 OPENING = re.compile(r"---[ \t]*\n")
 BLOCK = re.compile(r"---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
 FIELD = re.compile(rf"^(?:{'|'.join(FIELDS)})[ \t]*:(?:\s|$)", re.MULTILINE)
+TITLE = re.compile(r"\s*(?P<title>[^\n]{0,100}?[^\n.,:;!?…。！？])[ \t]*\n(?:[=~*-]{3,}[ \t]*\n|(?=[ \t]*\n))")
+"""a line that no stop ends, underlined or with an empty line after it"""
+TITLE_WORDS = 15
+VERSION = re.compile(r"(?:(?<=\d{4})|[ _.-])v\d+(?:\.\d+)*(?=\.pdf$)|[ _]?\(\d{1,2}\)(?=\.pdf$)", re.IGNORECASE)
+"""at the end of a paper's name"""
 KEY = re.compile(r"[\w-]+[ \t]*:(?:\s|$)")
 
 log = logging.getLogger(__name__)
 
 
-def articles(path: Path) -> list[Article]:
-    """Each file is a document, known by its relative path; questions.jsonl in the folder itself holds the questions, if any.
+def articles(path: Path, papers: bool = False) -> list[Article]:
+    """Each file is a document, known by its relative path; questions.jsonl or questions.csv in the folder itself holds the questions, if any.
 
-    A single file has no questions.
+    A single file has no questions. With `papers`, PDFs are read as papers and known by their name without its version.
     """
-    found, questions = _read(named(path)), {}
+    found, questions = _read(named(path, papers), papers), {}
     formats.forget({article.id for article in found.values()})
-    rows = path / listing.QUESTIONS
-    for row in read_rows(rows) if rows.is_file() else []:
-        name = document_named(row)
+    for row in (row for file in question_files(path) for row in rows_of(file)):
+        name = document_named(row, papers)
         if name not in found:
             hint = did_you_mean(name, found)
             raise row.wrong("document", f"must be the relative path of a document{f' ({hint})' if hint else ''}")
@@ -40,31 +45,55 @@ def articles(path: Path) -> list[Article]:
     return with_questions(found, questions)
 
 
-def named(path: Path) -> dict[str, Path]:
-    """The files of a folder of texts by what each is known by. Raises UserError for two names that are one in Unicode's composed form."""
+def named(path: Path, papers: bool) -> dict[str, Path]:
+    """The files of a folder of texts by what each is known by. Raises UserError for two names that are one in Unicode's composed form, and for
+    two versions of a paper."""
     root, found = path if path.is_dir() else path.parent, {}
     for file in listing.files(path, "folder"):
-        name = unicodedata.normalize("NFC", file.relative_to(root).as_posix())
+        name = known_as(file.relative_to(root).as_posix(), papers)
         if name in found:
             other = found[name].relative_to(root).as_posix()
+            if known_as(other) != known_as(file.relative_to(root).as_posix()):
+                raise UserError(f"{file}: looks like another version of {found[name]}, for both are known as {name}: keep one of them, or "
+                                "rename one if they are two papers")
             raise UserError(f"{file}: {name}: the same name as another file's, in Unicode's composed and decomposed form "
                             f"({ascii(other)}, {ascii(file.relative_to(root).as_posix())}): rename one of them")
         found[name] = file
     return found
 
 
-def document_named(row: Row) -> str:
-    """The relative path by which a question names its document."""
-    return unicodedata.normalize("NFC", row.text("document", is_name=True))
+def known_as(name: str, papers: bool = False) -> str:
+    """By what a file of a relative path is known: this, and of a paper without its version (2409.07431v2.pdf, lamps-v3.pdf, lamps (1).pdf)."""
+    name = unicodedata.normalize("NFC", name)
+    return VERSION.sub("", name) if papers else name
 
 
-def _read(named: dict[str, Path]) -> dict[str, Article]:
+def question_files(path: Path) -> list[Path]:
+    """Those that a folder has; none of a single file."""
+    return [file for name in listing.QUESTIONS if (file := path / name).is_file()]
+
+
+def rows_of(file: Path) -> list[Row]:
+    return (read_table if file.suffix == ".csv" else read_rows)(file)
+
+
+def document_named(row: Row, papers: bool) -> str:
+    """What a document is known by whose relative path, in whichever version, a question gives."""
+    return known_as(row.text("document", is_name=True), papers)
+
+
+def identifier(name: str) -> str:
+    """The id of the document that is known by a name."""
+    return document_id(Path(name).stem, name)
+
+
+def _read(named: dict[str, Path], papers: bool) -> dict[str, Article]:
     """Raises UserError that names every file that gives no text, not only the first."""
     found, unreadable, unused = {}, [], defaultdict(list)
     for name, file in named.items():
         try:
             formats.common.check_file(file)
-            found[name] = _converted(file, name) if file.suffix.lower() in formats.CONVERTERS else _text(file, name, unused)
+            found[name] = _converted(file, name, papers) if file.suffix.lower() in formats.CONVERTERS else _text(file, name, unused)
             formats.common.check_length(len(found[name].text))
         except formats.Unreadable as problem:
             unreadable.append(f"{file}: {problem}")
@@ -79,14 +108,13 @@ def _read(named: dict[str, Path]) -> dict[str, Article]:
     return found
 
 
-def _converted(file: Path, name: str) -> Article:
+def _converted(file: Path, name: str, papers: bool) -> Article:
     """A file of another format. Its own date is not taken for the text's year: it is mostly that of the file."""
-    identifier = document_id(file.stem, name)
-    read = formats.read(file, identifier)
+    read = formats.read(file, identifier(name), papers and file.suffix.lower() == ".pdf")
     if read.left_out:
         log.warning("%s: left out: %s", file, "; ".join(read.left_out))
-    return Article(id=identifier, title=one_line(read.title or "") or _by_name(file), author=author_in_prose(read.author), year=None,
-                   text=read.text, is_html=read.is_html, license=one_line(read.license or "") or None, questions=[])
+    return Article(id=identifier(name), title=one_line(read.title or "") or _by_name(file), author=author_in_prose(read.author), year=read.year,
+                   text=read.text, is_html=read.is_html, license=one_line(read.license or "") or None, questions=[], left_out=read.left_out)
 
 
 def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:
@@ -97,10 +125,20 @@ def _text(file: Path, name: str, unused: dict[str, list[Path]]) -> Article:
             unused[one_line(str(field))].append(file)
     check_text(str(file), "text", text, is_html=False)
     heading = HEADING.search(text) if file.suffix.lower() == ".md" else None
-    title = front.optional_text("title") or (heading and one_line(heading[1])) or _by_name(file)
+    title = front.optional_text("title") or (heading and one_line(heading[1])) or first_line(text) or _by_name(file)
     author = author_in_prose(front.optional_text("author"))
-    return Article(id=document_id(file.stem, name), title=one_line(title), author=author, year=front.year(),
+    return Article(id=identifier(name), title=one_line(title), author=author, year=front.year(),
                    text=text, is_html=False, license=front.license(), questions=[])
+
+
+def first_line(text: str) -> str | None:
+    """The first line of a text where it is plainly its title: a short line that stands alone, begins as a title does, ends no sentence, and
+    is followed by longer text."""
+    alone = TITLE.match(text)
+    if not alone or units.count(alone["title"]) > TITLE_WORDS or not (alone["title"][0].isupper() or units.is_unspaced(alone["title"][0])):
+        return None
+    after = re.split(r"\n\s*\n", text[alone.end() :].strip(), maxsplit=1)[0]
+    return one_line(alone["title"]) if units.count(after) > units.count(alone["title"]) else None
 
 
 def _by_name(file: Path) -> str:

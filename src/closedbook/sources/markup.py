@@ -19,7 +19,9 @@ UNSEEN = frozenset("audio canvas datalist iframe noembed noframes noscript objec
 VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
 """elements that hold nothing, wherever the parser has them end"""
 PASSED_OVER = frozenset({"button", "nav", "select", "svg"})
-"""elements that a browser shows and that hold no text to read"""
+"""elements that a browser shows and that hold no text to read; a page's own footer is another"""
+PARTS = frozenset({"article", "aside", "blockquote", "details", "dialog", "fieldset", "figure", "section", "td"})
+"""elements whose footer is theirs, and not the page's"""
 INVISIBLE = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 PARAGRAPH, LINE = "\u2029", "\u2028"  # Unicode's own separators
 END_OF_PARAGRAPH = re.compile(rf"{PARAGRAPH}|{LINE}\s*{LINE}")
@@ -45,6 +47,8 @@ class Page:
     """how many elements deep in one that is not shown"""
     _open: list[tuple[str, int]] = field(default_factory=list)
     """elements whose text is none of the paragraphs', and where in the parts it begins"""
+    _parts_open: int = 0
+    """elements that are open and have footers of their own"""
     _first: int | None = None
     """where the text of an open h1 begins"""
 
@@ -65,8 +69,9 @@ class Page:
             self._parts.append(PARAGRAPH)
         if tag == "button":
             self._parts.append(" ")
-        if tag in PASSED_OVER:
+        if tag in PASSED_OVER or (tag == "footer" and (not self._parts_open or self._open)):
             self._open.append((tag, len(self._parts)))
+        self._parts_open += tag in PARTS
         if tag == "h1" and not self.heading and self._first is None:
             self._first = len(self._parts)
         if tag == "rt":
@@ -76,6 +81,7 @@ class Page:
         if self._unseen:
             self._unseen -= tag not in VOID
             return
+        self._parts_open -= tag in PARTS
         if self._open and self._open[-1][0] == tag:
             self._closed(*self._open.pop())
         if tag == "h1" and self._first is not None:

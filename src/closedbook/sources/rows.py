@@ -1,5 +1,6 @@
 """Text files and rows of JSON, read field by field, so that each complaint names file, line, field, value and remedy."""
 
+import csv
 import json
 import logging
 import math
@@ -11,9 +12,12 @@ from pathlib import Path
 from closedbook.records import Question
 from closedbook.sources.article import one_line
 from closedbook.sources.cleaning import clean
+from closedbook.util import files
 from closedbook.util.errors import UserError
 
 NUM_OPTIONS = 4
+LETTERS = "ABCD"
+"""of the options"""
 DEEP = 100
 """lists and objects within one another: no field of ours has more than a few"""
 TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -89,16 +93,23 @@ class Row:
             raise self.wrong("options", f"must be four texts that are not empty (the {options.index('') + 1}. is)")
         if len(set(options)) < NUM_OPTIONS:
             log.warning("%s: options: two are the same: %s", self.where, short(options))
+        question = self.text("question")
         return Question(
-            id=self.text("question_unique_id"),
-            question=self.text("question"),
+            id=self.text("question_unique_id") if self.fields.get("question_unique_id") is not None else self._made_id(question, options),
+            question=question,
             options=options,
-            gold=self._gold(),
+            gold=self._gold(options),
             difficult=self._difficult(),
         )
 
-    def _gold(self) -> int:
-        label = self.fields.get("gold_label")
+    def _made_id(self, question: str, options: list[str]) -> str:
+        """The same for the same question about the same document, wherever it stands."""
+        return f"q-{files.sha256_text(files.canonical([self.fields.get('document'), question, options]))[:12]}"
+
+    def _gold(self, options: list[str]) -> int:
+        label, answer = self.fields.get("gold_label"), self.fields.get("answer")
+        if label is None and answer is not None:
+            return self._answered(options)
         if label is None:
             raise UserError(
                 f"{self.where}: gold_label: missing: a question without its answer (as in QuALITY's test split) can't be scored;"
@@ -106,7 +117,24 @@ class Row:
             )
         if type(label) is not int or not 1 <= label <= NUM_OPTIONS:
             raise self.wrong("gold_label", "must be 1, 2, 3 or 4 (the right option's number)")
+        if answer is not None and self._answered(options) != label - 1:
+            raise self.wrong("answer", f"must be the same option as gold_label, {label}, or be left out")
         return label - 1
+
+    def _answered(self, options: list[str]) -> int:
+        """The option that `answer` names by its letter, its number or its text."""
+        answer = self.fields["answer"]
+        must = f"must be the letter ({LETTERS[0]} to {LETTERS[-1]}), the number (1 to {NUM_OPTIONS}) or the text of one of its options"
+        if not isinstance(answer, (str, int)) or not (text := self._clean("answer", str(answer)).strip()):
+            raise self.wrong("answer", must)
+        by_text = [place for place, option in enumerate(options) if option == text]
+        by_name = [place for place, letter in enumerate(LETTERS) if text.rstrip(".)").upper() in (letter, str(place + 1))]
+        named = sorted({*by_text, *by_name})
+        if len(named) > 1:
+            raise self.wrong("answer", f"must name one option (it fits the options {' and '.join(str(place + 1) for place in named)}; give gold_label)")
+        if not named:
+            raise self.wrong("answer", must)
+        return named[0]
 
     def _difficult(self) -> bool | None:
         value = self.fields.get("difficult")
@@ -158,6 +186,39 @@ def read_rows(path: Path) -> list[Row]:
             raise UserError(f"{where}: each line must be one JSON object, not {short(fields)}")
         rows.append(Row(where, fields))
     return rows
+
+
+def read_table(path: Path) -> list[Row]:
+    """The same of a CSV file with a line of names: options in columns A, B, …; an empty cell is a field that is not there.
+
+    Raises UserError for a table without these columns, and for a row that has more cells, or a cell of more lines than one."""
+    lines = re.split("\r\n|\r|\n", read_text(path))
+    delimiter = max(",;\t", key=lines[0].count)
+    named = [name.strip() for name in _cells(f"{path}:1", lines[0], delimiter)]
+    wanted = ["document", "question", *LETTERS]
+    if missing := [name for name in wanted if name not in named]:
+        raise UserError(f"{path}:1: no column {', '.join(missing)}: the first line must name the columns {', '.join(wanted)} and answer, "
+                        f"not {short(lines[0])}")
+    if twice := next((name for name in named if named.count(name) > 1), None):
+        raise UserError(f"{path}:1: {short(twice)[1:-1]}: is there twice: keep one of these columns")
+    return [Row(where, _fields(where, named, line, delimiter))
+            for number, line in enumerate(lines[1:], start=2) if line.strip() and (where := f"{path}:{number}")]
+
+
+def _fields(where: str, named: list[str], line: str, delimiter: str) -> dict:
+    cells = _cells(where, line, delimiter)
+    if len(cells) > len(named):
+        raise UserError(f"{where}: {len(cells)} cells, and the first line names {len(named)} columns: put a text that holds {delimiter!r} in quotes")
+    fields = {name: cell for name, cell in zip(named, cells) if cell.strip()}
+    numbers = {name: int(fields[name]) for name in ("gold_label", "difficult") if re.fullmatch(r"\s*\d{1,9}\s*", fields.get(name, ""))}
+    return fields | numbers | {"options": [fields.get(letter, "") for letter in LETTERS]}
+
+
+def _cells(where: str, line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise UserError(f"{where}: not CSV ({error}): close its quotes, and put each question on one line, not {short(line)}") from None
 
 
 def _object(where: str, pairs: list[tuple[str, object]]) -> dict:

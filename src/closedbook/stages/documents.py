@@ -20,18 +20,19 @@ ITEM = re.compile(r"(?:[-*+•|]|\d{1,2}[.)])(?: |$)")
 STRAY_SPACE = re.compile(r"(?<![.]) ([,.])(?=[\"'”’)]|$| (?!\.))")
 
 
-def job(*, params: SimpleNamespace, limits: Limits, **paths: Path) -> None:
-    build(**paths)
+def job(*, params: SimpleNamespace, limits: Limits, **paths: Path) -> dict:
+    return build(**paths)
 
 
-def build(*, source: Path, document: Path, questions: Path) -> None:
+def build(*, source: Path, document: Path, questions: Path) -> dict:
     """Write a Document, and its questions with all that a scorer needs: Question's fields, and document, title, author, year and, of a
-    document that is learnt from one training seed alone, that seed."""
+    document that is learnt from one training seed alone, that seed. Returns what of the source's file was left out, if anything was."""
     article = Article.from_dict(files.read_json(source))
     document_of(article).write(document)
     about = {"document": article.id, "title": article.title, "author": article.author, "year": article.year,
              "seed": article.seed}
     files.write_json(questions, [{**asdict(question), **about} for question in article.questions])
+    return {"left_out": article.left_out} if article.left_out else {}
 
 
 def document_of(article: Article) -> Document:

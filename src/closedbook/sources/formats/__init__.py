@@ -23,13 +23,13 @@ LIBRARIES = {".pdf": "pdfminer.six", ".docx": "mammoth"}
 KEPT = layout.WORK / "converted"
 
 
-def read(file: Path, document: str) -> Converted:
-    """A file's text and what it says of itself, under the id of its document. Raises Unreadable with the reason."""
+def read(file: Path, document: str, papers: bool = False) -> Converted:
+    """A file's text and what it says of itself, under the id of its document; a PDF as a paper if `papers`. Raises Unreadable with the reason."""
     kept = KEPT / f"{document}.json"
-    made_of = files.sha256_text(files.canonical([files.sha256_file(file), *_converter(file)]))
+    made_of = files.sha256_text(files.canonical([files.sha256_file(file), *_converter(file), *(["papers"] if papers else [])]))
     known = files.read_json(kept) if kept.exists() else {}
     if known.get("made_of") != made_of:
-        known = {"made_of": made_of, "converted": conversion.convert_apart(file).as_dict()}
+        known = {"made_of": made_of, "converted": conversion.convert_apart(file, papers).as_dict()}
         files.write_json(kept, known)
         terminal.note(f"{file}: converted, {units.count(known['converted']['text']):,} words")
     return Converted(**known["converted"])

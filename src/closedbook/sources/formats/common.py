@@ -30,6 +30,8 @@ class Converted:
     """as the file's own fields have it, like author and licence"""
     author: str | None = None
     license: str | None = None
+    year: int | None = None
+    """of a paper, which names it on its first page; a file's own date is mostly that of the file"""
     text: str
     is_html: bool
     """else paragraphs on a line each, blank lines between them"""

@@ -23,6 +23,7 @@ CONVERTERS: dict[str, Callable[[bytes], Converted]] = {
     ".pdf": pdf.convert, ".docx": docx.convert, ".epub": epub.convert,
     ".html": html.convert, ".htm": html.convert, ".xhtml": html.convert_xhtml,
 }
+PAPERS = CONVERTERS | {".pdf": pdf.convert_paper}
 PACKAGES = Path(__file__).parents[3]
 CHILD = "import sys; from closedbook.sources.formats.conversion import child; child(*sys.argv[1:])"
 """what the process runs"""
@@ -30,10 +31,10 @@ TICK = 0.02
 """seconds between two looks at the memory"""
 
 
-def convert(file: Path) -> Converted:
-    """A file as text, in this process, and nothing kept. Raises Unreadable with the reason."""
+def convert(file: Path, papers: bool = False) -> Converted:
+    """A file as text, in this process, and nothing kept; a PDF as a paper if `papers`. Raises Unreadable with the reason."""
     try:
-        converted = _clean(CONVERTERS[file.suffix.lower()](file.read_bytes()))
+        converted = _clean((PAPERS if papers else CONVERTERS)[file.suffix.lower()](file.read_bytes()))
         converted.text.encode("utf-8")
     except Unreadable:
         raise
@@ -52,13 +53,13 @@ def _clean(converted: Converted) -> Converted:
     return replace(converted, **{name: clean(value) for name, value in values.items() if value})
 
 
-def convert_apart(file: Path) -> Converted:
-    """Raises Unreadable with the reason, a bound that was passed among them.
+def convert_apart(file: Path, papers: bool = False) -> Converted:
+    """The same in a process of its own. Raises Unreadable with the reason, a bound that was passed among them.
 
     Processor time is limited by the system, memory by looking: a request for memory that the system refused could be taken by a library
     for a fault of the file and change its text.
     """
-    command = [sys.executable, "-P", "-c", CHILD, str(file), str(common.SECONDS), str(os.getpid())]
+    command = [sys.executable, "-P", "-c", CHILD, str(file), "papers" if papers else "", str(common.SECONDS), str(os.getpid())]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))}
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as errors:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=answer, stderr=errors, env=environment) as child:
@@ -94,13 +95,13 @@ def _watched(child: subprocess.Popen) -> int:
     return child.wait()
 
 
-def child(file: str, seconds: str, parent: str) -> None:
+def child(file: str, papers: str, seconds: str, parent: str) -> None:
     """What the process does: it converts a file and prints a JSON object."""
     threading.Thread(target=_end_with, args=[int(parent)], daemon=True).start()
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) if hard == resource.RLIM_INFINITY else min(int(seconds), hard), hard))
     try:
-        said = convert(Path(file)).as_dict()
+        said = convert(Path(file), bool(papers)).as_dict()
     except Unreadable as problem:
         said = {"unreadable": str(problem)}
     json.dump(said, sys.stdout)

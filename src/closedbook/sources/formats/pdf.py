@@ -1,21 +1,22 @@
 """PDF files, through pdfminer.six: lines and where they stand on the page become paragraphs.
 
-A PDF holds no paragraphs. Rules put them together where they are sure; see `_without_edges` for what repeats on each page, `_joined` for
-words that a line's end cut in two.
+A PDF holds no paragraphs. Rules put them together where they are sure; see `_without_edges` for what repeats on each page, `columns` for the
+order in which a page is read, `lines` for how its lines become paragraphs, and `paper` for what papers have.
 """
 
 import io
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import count
 from math import atan2, pi
+from statistics import median
+from typing import NamedTuple
 
-from closedbook.sources.formats import common
+from closedbook.sources.formats import columns, common, paper
 from closedbook.sources.formats.common import Converted, Unreadable
-from closedbook.util import units
+from closedbook.sources.formats.lines import Line, paragraphs
 
 NO_TITLE = re.compile(r"untitled.*|microsoft word - .*|.*\.(docx?|rtf|odt|tex|dvi|indd|qxd|pdf|ps|pages)", re.IGNORECASE)
 """what programs write where a title should be"""
@@ -29,42 +30,49 @@ NUMBER = re.compile(r"(?:page )?[-–—(\[ ]*(\d{1,4}|[ivxlc]{1,8})[-–—)\] 
 ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 PAGES = 3
 """on fewer, that something comes back is no proof"""
+PAGES_OF_A_PAPER = 2
+"""the same of papers, which are short, and where odd and even pages may differ"""
 NEAR = 4
 """points: how far two lines may stand apart and be at one height"""
-CUT = re.compile(r"(?<![^\W\d_])([^\W\d_]+)[-‐\u00ad]$")
-REST = re.compile(r"[^\W\d_]+")
-WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-LIGATURES = re.compile("[\ufb00-\ufb06]")
-INDENT = 0.6
-"""of a line's height: less is no indent"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A line of a page; lengths in points, from the page's lower left corner."""
-
-    text: str
-    left: float
-    right: float
-    bottom: float
-    height: float
+class Page(NamedTuple):
+    boxes: list[list[Line]]
+    """in reading order"""
+    beside: int
+    """letters that are in none of them"""
+    aside: str
+    """those of them that stand at an angle, in the order in which they were drawn"""
 
 
 def convert(data: bytes) -> Converted:
+    return _converted(data, is_paper=False)
+
+
+def convert_paper(data: bytes) -> Converted:
+    """The same of a paper: without its references and footnotes, tables row by row, with the year that its first page names."""
+    return _converted(data, is_paper=True)
+
+
+def _converted(data: bytes, is_paper: bool) -> Converted:
     from pdfminer.pdfdocument import PDFDocument, PDFPasswordIncorrect
     from pdfminer.pdfparser import PDFParser
 
     try:
         document = PDFDocument(PDFParser(io.BytesIO(data)))
         about = _about(document)
-        pages = list(_pages(document))
+        pages = list(_pages(document, is_paper))
     except PDFPasswordIncorrect:
         raise Unreadable("encrypted: save a copy without its password") from None
-    boxes = [page for page, _ in pages]
+    boxes = [page.boxes for page in pages]
     if not any(boxes):
         raise Unreadable(f"no text on any of its {len(pages)} pages: a scan needs OCR first (ocrmypdf, for one)")
-    kept, repeated = _without_edges(boxes)
-    text = "\n\n".join(paragraphs([box for page in kept for box in page]))
+    kept, repeated = _without_edges(boxes, PAGES_OF_A_PAPER if is_paper else PAGES)
+    flow, said = [box for page in kept for box in page], []
+    if is_paper:
+        read = paper.read(kept, [line for box in boxes[0] for line in box], pages[0].aside, about)
+        about, flow, said = {"title": read.title, "author": read.author, "year": read.year}, read.boxes, read.left_out
+    text = "\n\n".join(paragraphs(flow))
     glyphs, leftwards = GLYPH.findall(text), LEFTWARDS.findall(text)
     text = LEFTWARDS.sub("", GLYPH.sub("", text))
     if len(glyphs) > MOST_UNSURE * (len(glyphs) + len(text)):
@@ -72,8 +80,8 @@ def convert(data: bytes) -> Converted:
     if len("".join(leftwards)) > MOST_UNSURE * len(text):
         raise Unreadable(f"{len(leftwards):,} words of a script that is read from right to left, whose letters a PDF holds in no sure "
                          "order: save it as DOCX, HTML or text")
-    left_out = _left_out(boxes, repeated, len(glyphs), len(leftwards), sum(beside for _, beside in pages))
-    return Converted(**about, text=text, is_html=False, left_out=list(left_out))
+    left_out = _left_out(boxes, repeated, len(glyphs), len(leftwards), sum(page.beside for page in pages))
+    return Converted(**about, text=text, is_html=False, left_out=[*left_out, *said])
 
 
 def _left_out(pages: list, repeated: int, glyphs: int, leftwards: int, beside: int) -> Iterator[str]:
@@ -112,16 +120,15 @@ def _decoded(value: bytes) -> str:
         return decode_text(value)
 
 
-def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
-    """The boxes of each page, turned so that most of its letters stand upright, and how many letters are in none of them."""
+def _pages(document, is_paper: bool) -> Iterator[Page]:
+    """Each page, turned so that most of its letters stand upright."""
     from pdfminer import layout
     from pdfminer.converter import PDFPageAggregator
-    from pdfminer.layout import LAParams
     from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
     from pdfminer.pdfpage import PDFPage
 
     resources = PDFResourceManager()
-    device = PDFPageAggregator(resources, laparams=LAParams(all_texts=True))
+    device = PDFPageAggregator(resources)
     interpreter, length = PDFPageInterpreter(resources, device), 0
     for page in PDFPage.create_pages(document):
         for _ in range(2):
@@ -134,10 +141,17 @@ def _pages(document) -> Iterator[tuple[list[list[Line]], int]]:
             if not turn:
                 break
             page.rotate = (page.rotate + turn) % 360
-        boxes = _boxes(found)
+        letters = list(_letters(found))[::-1]
+        upright = _upright(found)
+        boxes = _in_columns(upright, is_paper)
+        read = (letter.get_text() for letter in upright)
+        if not boxes:
+            boxes = _boxes(found)
+            read = (line.text for box in boxes for line in box)
         length += sum(len(line.text) for box in boxes for line in box)
         common.check_length(length)
-        yield boxes, _inked(letter.get_text() for letter in _letters(found)) - _inked(line.text for box in boxes for line in box)
+        yield Page(boxes, beside=_inked(letter.get_text() for letter in letters) - _inked(read),
+                   aside="".join(letter.get_text() for letter in letters if _turn(letter)))
 
 
 def _inked(texts: Iterable[str]) -> int:
@@ -162,14 +176,56 @@ def _turn(letter) -> int:
     return round(atan2(up, across) / (pi / 2)) * 90 % 360
 
 
+def _upright(page) -> list:
+    """The letters of a page that stand upright and have a size; those in figures where there are no others."""
+    from pdfminer.layout import LTChar, LTFigure
+
+    own = [item for item in page if isinstance(item, LTChar)]
+    within = [letter for figure in page if isinstance(figure, LTFigure) for letter in list(_letters(figure))[::-1]]
+    return [letter for letter in own or within if letter.size > 0 and not _turn(letter)]
+
+
+def _in_columns(letters: list, is_paper: bool) -> list[list[Line]]:
+    """The blocks of lines of a page of two columns, and of each page of a paper; nothing of another page."""
+    stretches = columns.columns(columns.rows(letters))
+    if not is_paper:
+        return [box for stretch in stretches or [] for box in _blocks(columns.rows(stretch), is_paper)]
+    return [box for stretch in stretches or [letters] for is_table, rows in columns.tables(columns.rows(stretch))
+            for box in (map(_cells, rows) if is_table else _blocks(rows, is_paper))]
+
+
+def _blocks(rows: list[columns.Row], is_paper: bool) -> list[list[Line]]:
+    return [[_of_row(row, is_paper) for row in box] for box in columns.boxes(columns.whole(rows))]
+
+
+def _of_row(row: columns.Row, is_paper: bool) -> Line:
+    text = columns.written(row.letters, paper.raised(row) if is_paper else lambda letter: "")
+    line = Line(text=text, left=row.segments[0][0], right=row.segments[-1][1], bottom=min(letter.y0 for letter in row.letters), height=row.size)
+    if not is_paper:
+        return line
+    font = Counter(letter.fontname for letter in row.letters).most_common(1)[0][0]
+    return replace(line, size=median(letter.size for letter in row.letters), font=font)
+
+
+def _cells(row: columns.Row) -> list[Line]:
+    """A row of a table, as in Markdown."""
+    return [replace(_of_row(row, is_paper=True), text=f"| {' | '.join(columns.cells(row))} |", kind="inserted")]
+
+
 def _boxes(page) -> list[list[Line]]:
     """A page's blocks of lines in reading order. Text inside of figures counts only where the page has no other: some are one figure."""
-    from pdfminer.layout import LTFigure, LTTextBox
+    from pdfminer.layout import LAParams, LTFigure, LTTextBox
 
-    boxes = [item for item in page if isinstance(item, LTTextBox)]
-    if not boxes:
-        boxes = [item for figure in page if isinstance(figure, LTFigure) for item in figure if isinstance(item, LTTextBox)]
-    found = [[line for item in box if (line := _line(item))] for box in boxes]
+    page.analyze(LAParams(all_texts=True))
+    if any(isinstance(item, LTTextBox) for item in page):
+        return _lines(page)
+    return [box for figure in page if isinstance(figure, LTFigure) for box in _lines(figure)]
+
+
+def _lines(container) -> list[list[Line]]:
+    from pdfminer.layout import LTTextBox
+
+    found = [[line for item in box if (line := _line(item))] for box in container if isinstance(box, LTTextBox)]
     return [box for box in found if box]
 
 
@@ -183,28 +239,28 @@ def _line(item) -> Line | None:
     return Line(text=text, left=item.x0, right=item.x1, bottom=item.y0, height=item.height)
 
 
-def _without_edges(pages: list[list[list[Line]]]) -> tuple[list[list[list[Line]]], int]:
+def _without_edges(pages: list[list[list[Line]]], enough: int = PAGES) -> tuple[list[list[list[Line]]], int]:
     """The pages without what stands at the edge of page after page and is no part of the text, page numbers and running heads; and how many
-    lines that are. Edge by edge: a head may stand above a number."""
+    lines that are. Edge by edge: a head may stand above a number. What comes back on `enough` pages repeats."""
     gone = 0
-    while repeated := _repeated(pages):
+    while repeated := _repeated(pages, enough):
         pages = [[kept for box in page if (kept := [line for line in box if (number, line) not in repeated])]
                  for number, page in enumerate(pages)]
         gone += len(repeated)
     return pages, gone
 
 
-def _repeated(pages: list[list[list[Line]]]) -> set[tuple[int, Line]]:
+def _repeated(pages: list[list[list[Line]]], enough: int) -> set[tuple[int, Line]]:
     """(page, line) of the outermost lines: page numbers, what stands at a page number's height, and what is the same on several pages."""
     edges = [(number, line) for number, page in enumerate(pages) for line in _outermost([line for box in page for line in box])]
     offsets = Counter(offset for number, line in edges for offset in _offsets(number, line))
     numbered = {(number, round(line.bottom / NEAR)) for number, line in edges
-                if any(offsets[offset] >= PAGES for offset in _offsets(number, line))}
+                if any(offsets[offset] >= enough for offset in _offsets(number, line))}
     same = defaultdict(set)
     for number, line in edges:
         same[_key(line)].add(number)
     return {(number, line) for number, line in edges
-            if len(same[_key(line)]) >= PAGES or (number, round(line.bottom / NEAR)) in numbered}
+            if len(same[_key(line)]) >= enough or (number, round(line.bottom / NEAR)) in numbered}
 
 
 def _outermost(lines: list[Line]) -> list[Line]:
@@ -216,9 +272,9 @@ def _outermost(lines: list[Line]) -> list[Line]:
 
 
 def _offsets(page: int, line: Line) -> list[int]:
-    """By how much the number that a line consists of is ahead of the page; nothing for other lines."""
-    match = NUMBER.fullmatch(line.text)
-    return [] if not match else [(int(match[1]) if match[1].isdecimal() else _roman(match[1].lower())) - page]
+    """By how much a number is ahead of the page that a line consists of, or that stands apart at one of its ends; nothing for other lines."""
+    found = filter(None, map(NUMBER.fullmatch, {line.text, *line.text.split("\t")}))
+    return [(int(match[1]) if match[1].isdecimal() else _roman(match[1].lower())) - page for match in found]
 
 
 def _roman(digits: str) -> int:
@@ -226,65 +282,6 @@ def _roman(digits: str) -> int:
     return sum(-value if value < max(values[place:]) else value for place, value in enumerate(values))
 
 
-def _key(line: Line) -> tuple[str, int]:
-    """Its words, numbers apart ("Chapter 3 · 17"), and its height."""
-    return re.sub(r"\d+", "#", line.text), round(line.bottom / NEAR)
-
-
-def paragraphs(boxes: list[list[Line]]) -> list[str]:
-    """The paragraphs of all boxes in order; one that goes on in the next box (or on the next page) is put together."""
-    found: list[list[str]] = []
-    for texts in (texts for box in boxes for texts in _of_box(box)):
-        if found and texts[0][0].islower() and not units.PARAGRAPH_END.search(found[-1][-1]):
-            found[-1] += texts
-        else:
-            found.append(texts)
-    known = _words(found)
-    return [LIGATURES.sub(lambda one: unicodedata.normalize("NFKC", one[0]), _joined(texts, known)) for texts in found]
-
-
-def _of_box(box: list[Line]) -> Iterator[list[str]]:
-    """A box is one paragraph, or several that stand apart by indents or by last lines into which the next word would have fitted."""
-    left, right = min(line.left for line in box), max(line.right for line in box)
-    texts = [box[0].text]
-    for before, line in zip(box, box[1:]):
-        room = (len(units.words(line.text)[0]) + 1) * (line.right - line.left) / len(line.text)
-        indented = line.left - left > INDENT * line.height and before.left - left < INDENT * line.height
-        if units.PARAGRAPH_END.search(before.text) and (indented or before.right + room < right):
-            yield texts
-            texts = []
-        texts.append(line.text)
-    yield texts
-
-
-def _words(found: list[list[str]]) -> Counter:
-    """How often each word stands whole in a line, hyphens inside it included."""
-    known = Counter()
-    for texts in found:
-        for before, text in zip(["", *texts], texts):
-            begins = REST.match(text) if CUT.search(before) else None
-            whole = CUT.sub("", text[begins.end() :] if begins else text)
-            known.update(WORD.findall(whole.lower()))
-    return known
-
-
-def _joined(texts: list[str], known: Counter) -> str:
-    whole = []
-    for before, text in zip(["", *texts], texts):
-        cut, rest = CUT.search(before), REST.match(text)
-        if not cut or not rest or rest[0][0].isupper():
-            whole += ["\n", text]
-        else:
-            if before.endswith("\u00ad") or _is_one_word(cut[1].lower(), rest[0].lower(), known):
-                whole[-1] = whole[-1][:-1]
-            whole.append(text)
-    return units.unwrapped("".join(whole[1:]).replace("\u00ad", "")).replace("\n", " ")
-
-
-def _is_one_word(first: str, second: str, known: Counter) -> bool:
-    """Whether the hyphen came with the line's end: the document has the word without it, or nowhere has either half as a word.
-
-    Where that is not sure, the hyphen stays.
-    """
-    solid, hyphenated = known[first + second], known[f"{first}-{second}"]
-    return solid > hyphenated or not (hyphenated or known[first] or known[second])
+def _key(line: Line) -> tuple[str, int, int]:
+    """Its words, numbers apart ("Chapter 3 · 17"), its height, and its size, where that is told: a title is no running head."""
+    return re.sub(r"\d+", "#", line.text), round(line.bottom / NEAR), round(line.size)
