@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from closedbook.records import Question
 from closedbook.sources import markup
@@ -28,11 +28,14 @@ class Article:
     is_html: bool
     license: str | None
     questions: list[Question]
+    summaries: list[str] = field(default_factory=list)
+    """that people wrote, where the source has some"""
     seed: int | None = None
     """the training seed whose runs alone learn it and are asked about it; None: every run"""
 
     def as_dict(self) -> dict:
-        return asdict(self)
+        found = asdict(self)
+        return found if self.summaries else {name: value for name, value in found.items() if name != "summaries"}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Article":

@@ -34,5 +34,9 @@ def build(
         texts = {document.id: document for document in map(Document.read, documents)}
         where, model = scores.places(questions, documents, retrieved), ApiModel(params.name, params.api_model, limits, texts, params.seed)
         scored = harness.measure(model, params, where, include_path, what=f"api_models.{params.name}")
-    facts = {"run": name, "arm": name, "strategy": "api_model", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
-    scores.write(facts, asked, scored, output, samples)
+    scores.write(facts_of(name), asked, scored, output, samples)
+
+
+def facts_of(name: str) -> dict:
+    """What a score says of whose it is."""
+    return {"run": name, "arm": name, "strategy": "api_model", "corpus_tokens": 0, "train_tokens": 0, "seed": None}

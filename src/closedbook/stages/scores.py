@@ -41,7 +41,7 @@ def build(
     scored = harness.evaluate(lm, model, params, where, include_path) if asked else {}
     held_out = Replay(replay[0], params.seed, params.held_out) if replay else None
     forgotten = {"forgetting": forgetting.measure(lm, model, held_out, params.scores.forgetting)}
-    write(_facts(model), asked, scored, output, samples, **forgotten)
+    write(facts_of(model), asked, scored, output, samples, **forgotten)
 
 
 def rows(questions: list[Path]) -> list[dict]:
@@ -74,7 +74,8 @@ def _digest(asked: list[dict]) -> str:
     return files.sha256_text(files.canonical(asked))
 
 
-def _facts(model: Path) -> dict:
+def facts_of(model: Path) -> dict:
+    """What a score says of whose it is, of the model in a folder."""
     if (model / "base.json").exists():
         return BASE
     run = files.read_json(model / "run.json")
