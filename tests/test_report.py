@@ -93,6 +93,8 @@ def inputs(tmp_path):
         "corpora": [toys.corpus(tmp_path, path.parent.name, [path]) for path in written],
         "passages": written,
         "judgements": [],
+        "summaries": [],
+        "verdicts": [],
         "tasks": TASKS,
         "settings": SETTINGS,
         "seed": 1,

@@ -7,11 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from closedbook import llm
-from closedbook.evaluation import summarising
+from closedbook.evaluation import summarising, whose
 from closedbook.llm import ledger as ledgers
 from closedbook.params import API, LanguageModel, Limits
 from closedbook.records import Document
-from closedbook.stages import api_models, summaries
 
 
 def job(**given) -> dict:
@@ -24,7 +23,7 @@ def build(*, documents: list[Path], entities: list[Path], params: SimpleNamespac
     Raises UserError where the model can't be reached or used at all.
     """
     sources, groups = {path.stem: path for path in documents}, {}
-    for request in summaries.requests(documents, entities, summarising.CHAT):
+    for request in summarising.requests(documents, entities, summarising.CHAT):
         groups.setdefault(request.document, []).append(request)
     model = LanguageModel.model_construct(**params.api_model.model_dump(), temperature=0.0, max_tokens=params.scores.summary_tokens)
 
@@ -34,16 +33,16 @@ def build(*, documents: list[Path], entities: list[Path], params: SimpleNamespac
         return await llm.gather([_asked(client, request) for request in groups[document]])
 
     rows = [row for of_document in llm.in_segments(f"{ledgers.API_MODELS}{params.name}", list(groups), of_one) for row in of_document]
-    summaries.write(api_models.facts_of(f"{API}{params.name}"), rows, output)
+    summarising.write(whose.other(f"{API}{params.name}", "api_model"), rows, output)
     return {"answered": sorted({row["call"]["model_answered"] for row in rows if row["call"]})}
 
 
 async def _asked(client: llm.Client, request: summarising.Request) -> dict:
     if request.prompt is None:
-        return summaries.row(request)
+        return summarising.row(request)
     name = summarising.CHAT[summarising.KINDS.index(request.kind)]
     try:
         text, call = await client.converse(name, [{"role": "user", "content": request.prompt}], attempts=1, check=str)
     except llm.NotAnswered as problem:
-        return summaries.row(request, reason=str(problem))
-    return summaries.row(request, text, call=call.as_record())
+        return summarising.row(request, reason=str(problem))
+    return summarising.row(request, text, call=call.as_record())

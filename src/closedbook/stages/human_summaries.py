@@ -6,17 +6,14 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook.evaluation.summarising import Request
+from closedbook.evaluation import summarising, whose
 from closedbook.params import Limits
 from closedbook.sources import Article
-from closedbook.stages import summaries
 from closedbook.util import files
-
-FACTS = {"run": "human", "arm": "human", "strategy": "human", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
 
 
 def job(*, sources: list[Path], output: Path, params: SimpleNamespace, limits: Limits) -> None:
     """Write them; an empty list where no document has one."""
     articles = [Article.from_dict(files.read_json(path)) for path in sources]
-    rows = [summaries.row(Request(article.id, "named", None), text) for article in articles for text in article.summaries]
-    summaries.write(FACTS, rows, output)
+    rows = [summarising.row(summarising.Request(article.id, "named", None), text) for article in articles for text in article.summaries]
+    summarising.write(whose.other("human", "human"), rows, output)

@@ -20,7 +20,7 @@ from closedbook.util import files, units
 
 PROMPT = "verdict"
 STEM = 4
-"""characters by which a word is known in another form: "glassblower" and "glassblowers" """
+"""characters by which a word is known in another form ("glassblower", "glassblowers"); shorter words say little"""
 
 
 class Claim(BaseModel):
@@ -75,13 +75,12 @@ def sentences(text: str, is_cut: bool) -> list[str]:
 
 def parse(text: str, sentences: list[str]) -> Verdict:
     """The JSON object in an answer, bare or fenced. Raises llm.Invalid where it holds none, names a sentence that is not there, makes a claim
-    of which less than half the words are the summary's, or makes one twice."""
+    that shares no word with its sentences, or makes one twice."""
     verdict = llm.from_json(text, Verdict)
-    known = _stems(" ".join(sentences))
     for claim in verdict.claims:
         if strange := [number for number in claim.sentences if not 1 <= number <= len(sentences)]:
             raise llm.Invalid(f"the answer names sentence {strange[0]} of {len(sentences)}")
-        if 2 * len((stems := _stems(claim.claim)) & known) < len(stems) or not stems:
+        if not _stems(claim.claim) & _stems(" ".join(sentences[number - 1] for number in claim.sentences)):
             raise llm.Invalid("the answer judges a claim that is not in the summary")
     if len({tuple(units.bare(claim.claim)) for claim in verdict.claims}) < len(verdict.claims):
         raise llm.Invalid("the answer judges a claim twice")
@@ -106,5 +105,6 @@ def _numbered(found: list[str]) -> str:
 
 
 def _stems(text: str) -> set[str]:
-    """The words of a text by their beginnings, but for short ones; of a script without spaces all."""
-    return {word[:STEM] for word in units.bare(text) if len(word) >= STEM or units.is_unspaced(word) or word.isdecimal()}
+    """The words of a text by their beginnings: the longer ones, of a script without spaces all, and all where none is longer."""
+    words = units.bare(text)
+    return {word[:STEM] for word in words if len(word) >= STEM or units.is_unspaced(word)} or set(words)
