@@ -1,7 +1,6 @@
 """verdicts: a false claim is counted false, a verdict on what is not there is asked again, and what was not judged is counted as that."""
 
 import json
-import math
 from types import SimpleNamespace
 
 import openai_server
@@ -64,7 +63,7 @@ def test_what_is_false_lowers_the_counts_by_itself_and_each_sentence_is_accounte
     assert (row["n"], row["sentences"], row["without_claim"], row["unusable"]) == (2, 5, 1, {})
     assert row["counts"]["supported"]["mean"] == 1 and row["share"]["mean"] == 0.5
     low, high = row["counts"]["contradicted"]["interval"]
-    assert row["counts"]["contradicted"]["mean"] == 0.5 and math.isclose(low + high, 1) and high - low > 2, "two documents tell little"
+    assert row["counts"]["contradicted"]["mean"] == 0.5 and low == 0 and high > 2, "two documents tell little"
     assert found["judge"] == "openai/toy" and found["answered"] == ["toy-0001"] and found["summaries"][0]["call"]["prompt"] == "verdict"
 
 

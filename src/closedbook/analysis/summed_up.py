@@ -1,5 +1,6 @@
 """What models said of documents from memory: claims a summary, as a judge counted them, for each arm and each way to be asked."""
 
+import math
 from collections import Counter
 from statistics import fmean
 
@@ -39,7 +40,7 @@ def _row(kind: str, several: list[tuple[dict, dict]]) -> dict:
         "n": len(judged), "unusable": dict(Counter(row["reason"] for _, row in several if row["reason"] is not None)),
         "sentences": sum(len(row["sentences"]) for _, row in judged), "without_claim": sum(_without_claim(row) for _, row in judged),
         "counts": {name: _mean([(float(counts(row)[name]), verdicts, row) for verdicts, row in judged]) for name in COUNTS},
-        "share": _mean(claims),
+        "share": _mean(claims, most=1.0),
     }  # fmt: skip
 
 
@@ -47,10 +48,11 @@ def _without_claim(row: dict) -> int:
     return len(row["sentences"]) - len({number for claim in row["claims"] for number in claim["sentences"]})
 
 
-def _mean(values: list[tuple[float, dict, dict]]) -> dict:
-    """Of (value, whose verdicts, the summary's row)."""
+def _mean(values: list[tuple[float, dict, dict]], most: float = math.inf) -> dict:
+    """Of (value, whose verdicts, the summary's row); the interval holds nothing below 0 nor above `most`."""
     if not values:
         return {"mean": None, "stderr": None, "interval": None, "over": None}
     numbers = [value for value, _, _ in values]
     sure = certainty.of(numbers, [row["document"] for _, _, row in values], [verdicts["seed"] for _, verdicts, _ in values])
-    return {"mean": fmean(numbers), **sure}
+    low, high = sure["interval"] or (None, None)
+    return {"mean": fmean(numbers), **sure, "interval": sure["interval"] and [max(0.0, low), min(most, high)]}
