@@ -6,10 +6,10 @@ import pytest
 import toys
 from openai_server import Server, says
 
-from closedbook import params
+from closedbook import params, sources
 from closedbook.evaluation import generating, summarising, tasks
 from closedbook.records import Document, EntityList
-from closedbook.sources import quality
+from closedbook.sources import folder, quality
 from closedbook.sources.rows import Row
 from closedbook.stages import api_summaries, human_summaries, summaries
 from closedbook.util import files
@@ -110,12 +110,25 @@ def test_people_s_summaries_come_from_the_rows_and_of_those_that_have_none_nothi
     article, = quality.of_rows([Row("f:1", row | {"summaries": [" One. ", "Two."]}), Row("f:2", row | {"summaries": ["Two."]})])
     without, = quality.of_rows([Row("f:1", row)])
     assert article.summaries == ["One.", "Two."] and "summaries" not in without.as_dict(), "a plan of before stays as it is"
-    sources = [tmp_path / "with.json", tmp_path / "without.json"]
-    for path, one in zip(sources, (article, without)):
+    paths = [tmp_path / "with.json", tmp_path / "without.json"]
+    for path, one in zip(paths, (article, without)):
         files.write_json(path, one.as_dict())
-    human_summaries.job(sources=sources, output=tmp_path / "human.json", params=None, limits=None)
+    human_summaries.job(sources=paths, output=tmp_path / "human.json", params=None, limits=None)
     rows = files.read_json(tmp_path / "human.json")["summaries"]
     assert [(one["document"], one["kind"], one["text"], one["reason"]) for one in rows] == [(article.id, "named", text, None) for text in ("One.", "Two.")]
+
+
+def test_of_a_folder_they_stand_beside_the_questions(tmp_path):
+    (tmp_path / "a.md").write_text("A text.")
+    (tmp_path / "b.md").write_text("Another text.")
+    rows = tmp_path / "summaries.jsonl"
+    rows.write_text('{"document": "a.md", "summary": "One."}\n{"document": "a.md", "summary": "Two."}\n')
+    found = folder.articles(tmp_path)
+    assert [article.summaries for article in found] == [["One.", "Two."], []]
+    assert sources.places(params.Documents(source="folder", path=str(tmp_path), limit=None), found[0].id) == {tmp_path / "a.md": [], rows: [1, 2]}
+    rows.write_text('{"document": "c.md", "summary": "One."}\n')
+    with pytest.raises(UserError, match="summaries.jsonl:1: document: must be the relative path"):
+        folder.articles(tmp_path)
 
 
 @pytest.mark.parametrize("wrong", ["One.", [1], [""]])

@@ -57,8 +57,8 @@ def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
     if documents.source == "quality":
         return _lines(listing.files(path, "quality"), lambda row: quality.of_row(row).id == document)
     own = {file: name for name, file in folder.named(path).items() if document_id(file.stem, name) == document}
-    questions = [path / listing.QUESTIONS] if (path / listing.QUESTIONS).is_file() else []
-    return dict.fromkeys(own, []) | _lines(questions, lambda row: folder.document_named(row) in own.values())
+    about = [path / name for name in (listing.QUESTIONS, listing.SUMMARIES) if (path / name).is_file()]
+    return dict.fromkeys(own, []) | _lines(about, lambda row: folder.document_named(row) in own.values())
 
 
 def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[int]]:

@@ -4,6 +4,8 @@ import logging
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from closedbook.sources import formats, listing
@@ -24,20 +26,28 @@ log = logging.getLogger(__name__)
 
 
 def articles(path: Path) -> list[Article]:
-    """Each file is a document, known by its relative path; questions.jsonl in the folder itself holds the questions, if any.
+    """Each file is a document, known by its relative path; questions.jsonl in the folder itself holds the questions, if any, and
+    summaries.jsonl what people wrote of the documents in short.
 
-    A single file has no questions.
+    A single file has none of these.
     """
     found, questions = _read(named(path)), {}
     formats.forget({article.id for article in found.values()})
-    rows = path / listing.QUESTIONS
+    for name, row in _about(path / listing.QUESTIONS, found):
+        add(questions, row.question(), name, row.where)
+    for name, row in _about(path / listing.SUMMARIES, found):
+        found[name] = replace(found[name], summaries=[*found[name].summaries, row.text("summary")])
+    return with_questions(found, questions)
+
+
+def _about(rows: Path, found: dict[str, Article]) -> Iterator[tuple[str, Row]]:
+    """The rows of a file, if it is there, each with the name of the document that it is about."""
     for row in read_rows(rows) if rows.is_file() else []:
         name = document_named(row)
         if name not in found:
             hint = did_you_mean(name, found)
             raise row.wrong("document", f"must be the relative path of a document{f' ({hint})' if hint else ''}")
-        add(questions, row.question(), name, row.where)
-    return with_questions(found, questions)
+        yield name, row
 
 
 def named(path: Path) -> dict[str, Path]:
@@ -54,7 +64,7 @@ def named(path: Path) -> dict[str, Path]:
 
 
 def document_named(row: Row) -> str:
-    """The relative path by which a question names its document."""
+    """The relative path by which a question or a summary names its document."""
     return unicodedata.normalize("NFC", row.text("document", is_name=True))
 
 
