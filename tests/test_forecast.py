@@ -199,8 +199,18 @@ def test_the_judge_is_forecast_and_counts_against_the_limits(project, server, ca
     judge = found["judge"]
     assert documents > 1 and judge["to_ask"] == 2 * 2 * documents and judge["is_bound"], "base and one run, named and not"
     assert judge["most_calls"] == 3 * judge["to_ask"] and judge["most_tokens"] > judge["most_calls"] * 700
-    assert judge["output_tokens"] == 700 * judge["to_ask"] and judge["input_tokens"] > 300 * judge["to_ask"], "each summary is read too"
+    assert judge["output_tokens"] == 700 * judge["to_ask"]
     (limit,) = found["limits"]
     assert (limit["expected"], limit["most"]) == (judge["to_ask"], judge["most_calls"])
+    project.set(scores={"summary_tokens": 500})
+    assert forecast(capsys)["judge"]["input_tokens"] - judge["input_tokens"] == 200 * judge["to_ask"], "each summary is read too"
     project.set(judge={"model": "miniature/judge", "api_base": None})
     assert forecast(capsys)["limits"] == [] and server.received == 0
+
+
+def test_the_limits_hold_over_generator_and_judge_together(project, capsys):
+    project.set(judge={"model": "openai/judging"}, limits={"max_calls": 1000})
+    project.arms("rephrase")
+    found = forecast(capsys)
+    assert found["judge"]["to_ask"] == project.sections["judge"]["passages"] and found["total"]["to_ask"] > 0
+    assert found["limits"][0]["expected"] == found["total"]["to_ask"] + found["judge"]["to_ask"]

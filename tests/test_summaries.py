@@ -35,13 +35,13 @@ def given(tmp_path):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A base that says something: its first weights would only repeat the prompt's last token."""
+    """A base that says something of all that it reads: small first weights would hear little more than the prompt's last token."""
     import torch
     from transformers import LlamaForCausalLM
 
     folder = toys.base(tmp_path_factory.mktemp("base")).parent
     torch.manual_seed(1)
-    LlamaForCausalLM(toys.model().config.__class__(**toys.model().config.to_dict() | {"tie_word_embeddings": False})).save_pretrained(folder)
+    LlamaForCausalLM(toys.model().config.__class__(**toys.model().config.to_dict() | {"tie_word_embeddings": False, "initializer_range": 0.5})).save_pretrained(folder)
     return folder
 
 

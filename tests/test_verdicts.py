@@ -84,7 +84,7 @@ def test_what_was_not_judged_counts_in_no_mean_and_says_why(judged):
     assert any("names sentence 7 of" in reason for reason in row["unusable"])
 
 
-def test_a_crash_costs_no_second_call_and_a_text_that_was_cut_ends_with_its_last_sentence(judged):
+def test_a_text_that_was_cut_ends_with_its_last_whole_sentence(judged):
     texts = [("varn", {"text": f"{TRUE} Mira Oldan then", "cut": True})]
     assert judged(texts)["summaries"][0]["sentences"] == [TRUE]
     assert verdicts.sentences("A b.\n\nC\nd", False) == ["A b.", "C d"] and verdicts.sentences("", True) == []
