@@ -7,7 +7,7 @@ import toys
 from openai_server import Server, says
 
 from closedbook import params, sources
-from closedbook.evaluation import generating, summarising, tasks
+from closedbook.evaluation import generating, harness, summarising, tasks
 from closedbook.records import Document, EntityList
 from closedbook.sources import folder, quality
 from closedbook.sources.rows import Row
@@ -80,11 +80,15 @@ def test_a_text_ends_where_the_model_ends_it_and_is_cut_where_it_does_not():
 
 
 def test_the_other_prompts_of_a_batch_change_no_word(given, model):
-    texts = []
+    lm = harness.loaded(model, scores().scores)
+    short, long = [5, 6, 7], [*range(40, 80)]
+    alone, (beside, other) = generating._generated(lm, [short], [0], 8), generating._generated(lm, [short, long], [0], 8)
+    assert alone == [beside] != [other], "padding is not read, and the prompts are"
+    written = []
     for size in (1, 4):
         summaries.build(model=model, params=scores(batch_size=size), **given)
-        texts.append([row["text"] for row in files.read_json(given["output"])["summaries"]])
-    assert texts[0] == texts[1] and len({*texts[0]}) == 3, "padding is not read, and the prompts are"
+        written.append(given["output"].read_bytes())
+    assert written[0] == written[1]
 
 
 def test_what_the_context_does_not_hold_is_refused_with_the_most_that_it_does(given, model):
