@@ -7,7 +7,7 @@ import jobs_here
 import pytest
 from openai_server import Server
 from ruamel.yaml import YAML
-from texts import write_documents
+from texts import TEXTS, write_documents
 
 from closedbook import cli
 from closedbook.workflow import plan
@@ -187,4 +187,30 @@ def test_what_is_asked_of_other_models_is_not_forecast_and_that_is_said(project,
                 retrieval={"embedder": {"model": "openai/finding", "api_base": None}})
     notes = " ".join(forecast(capsys)["notes"])
     assert "nothing leaves this machine" not in notes
-    assert "not included: what is asked of api_models.small (openai/small), judge (openai/judging), retrieval.embedder (openai/finding)" in notes
+    assert "not included: what is asked of api_models.small (openai/small), retrieval.embedder (openai/finding)" in notes
+
+
+def test_the_judge_is_forecast_and_counts_against_the_limits(project, server, capsys):
+    project.set(llm={"model": None, "api_base": None}, limits={"max_calls": 100, "input_usd_per_million": 1.0, "output_usd_per_million": 2.0},
+                judge={"model": "openai/judging", "api_base": server.url, "max_tokens": 700, "attempts": 3},
+                scores={"tasks": ["quality_closed_text", "quality_summary"]})
+    project.arms("raw")
+    found, documents = forecast(capsys), len(TEXTS)
+    judge = found["judge"]
+    assert documents > 1 and judge["to_ask"] == 2 * 2 * documents and judge["is_bound"], "base and one run, named and not"
+    assert judge["most_calls"] == 3 * judge["to_ask"] and judge["most_tokens"] > judge["most_calls"] * 700
+    assert judge["output_tokens"] == 700 * judge["to_ask"]
+    (limit,) = found["limits"]
+    assert (limit["expected"], limit["most"]) == (judge["to_ask"], judge["most_calls"])
+    project.set(scores={"summary_tokens": 500})
+    assert forecast(capsys)["judge"]["input_tokens"] - judge["input_tokens"] == 200 * judge["to_ask"], "each summary is read too"
+    project.set(judge={"model": "miniature/judge", "api_base": None})
+    assert forecast(capsys)["limits"] == [] and server.received == 0
+
+
+def test_the_limits_hold_over_generator_and_judge_together(project, capsys):
+    project.set(judge={"model": "openai/judging"}, limits={"max_calls": 1000})
+    project.arms("rephrase")
+    found = forecast(capsys)
+    assert found["judge"]["to_ask"] == project.sections["judge"]["passages"] and found["total"]["to_ask"] > 0
+    assert found["limits"][0]["expected"] == found["total"]["to_ask"] + found["judge"]["to_ask"]

@@ -14,7 +14,8 @@ from closedbook.util import files
 from closedbook.util.errors import UserError
 
 TEXTS = [f"{toys.SENTENCES[number % 4]} That was in the year {1900 + number}." for number in range(12)]
-SETTINGS = params.Scores(tasks=["quality_closed"], cot=params.Cot(samples=1, temperature=0, max_tokens=9), forgetting=[], batch_size=4,
+SETTINGS = params.Scores(tasks=["quality_closed"], cot=params.Cot(samples=1, temperature=0, max_tokens=9), forgetting=[],
+                         summary_tokens=300, batch_size=4,
                          device="cpu", dtype="float32", threads=1)  # fmt: skip
 
 

@@ -20,7 +20,8 @@ from closedbook.util.errors import UserError
 EOS, BOS, MASK = 0, 350, 351
 TOKENS = [("<eos>", EOS), ("<bos>", BOS), ("[gMASK]", MASK)]
 TEXT = "Mira Oldan sold the brass compass to a captain"
-SCORES = params.Scores(tasks=["quality_closed"], cot=params.Cot(samples=1, temperature=0, max_tokens=9), forgetting=[], batch_size=2,
+SCORES = params.Scores(tasks=["quality_closed"], cot=params.Cot(samples=1, temperature=0, max_tokens=9), forgetting=[],
+                       summary_tokens=300, batch_size=2,
                        device="cpu", dtype="float32", threads=1)  # fmt: skip
 
 

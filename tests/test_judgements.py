@@ -109,5 +109,5 @@ def test_without_a_judge_nothing_is_planned_and_with_one_not_for_the_documents_t
 
 
 def test_the_scripted_generator_is_no_judge():
-    with pytest.raises(ValueError, match="can't judge"):
+    with pytest.raises(ValueError, match="miniature/judge only"):
         params.Judge(**{**params.load().judge.model_dump(), "model": "miniature/author"})

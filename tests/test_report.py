@@ -93,6 +93,8 @@ def inputs(tmp_path):
         "corpora": [toys.corpus(tmp_path, path.parent.name, [path]) for path in written],
         "passages": written,
         "judgements": [],
+        "summaries": [],
+        "verdicts": [],
         "tasks": TASKS,
         "settings": SETTINGS,
         "seed": 1,
@@ -535,3 +537,22 @@ def test_a_task_that_only_an_api_model_answered_has_its_row_alone(inputs, tmp_pa
     blocks = table.text([*inputs["scores"], path], [*TASKS, "quality_cot"]).split("\n\n")
     assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "api-gpt"]
     assert not any("api-gpt" in block for block in blocks[:-1])
+
+
+def test_summaries_are_counted_for_each_arm_and_what_models_wrote_becomes_no_markup(inputs, tmp_path):
+    claim = {"claim": "<b>x</b>", "sentences": [1], "article": "supports", "salient": True}
+    rows = [{"document": f"varn-{number}", "kind": "named", "sentences": ["x."], "claims": [claim] * number, "reason": None, "call": call(f"v{number}")}
+            for number in (1, 2)] + [{"document": "varn-1", "kind": "unnamed", "sentences": [], "claims": [], "reason": "<i>gone</i>", "call": None}]  # fmt: skip
+    facts = {"run": "raw-s1", "arm": "raw", "strategy": "raw", "corpus_tokens": 9, "train_tokens": 9, "seed": 1}
+    for name, told in {"summaries": {"summaries": [{"call": None}]}, "verdicts": {**facts, "judge": "openai/judging", "summaries": rows}}.items():
+        inputs[name] = [tmp_path / f"{name}.json"]
+        files.write_json(inputs[name][0], told)
+    page = built(inputs)
+    text, (named, unnamed) = words(page), files.read_json(inputs["folder"] / "comparisons.json")["summaries"]
+    assert "Summed up from memory" in text and "openai/judging took every answer apart" in text and "verdicts" in text.partition("What it cost")[2]
+    assert (named["counts"]["claims"]["mean"], named["n"], unnamed["n"]) == (1.5, 2, 0) and unnamed["counts"]["claims"]["mean"] is None
+    assert "1.50" in text and "1 × &lt;i&gt;gone" in text and "<i>gone" not in page
+
+
+def test_without_summaries_the_report_says_nothing_of_them(inputs):
+    assert "Summed up" not in built(inputs) and "summaries" not in files.read_json(inputs["folder"] / "comparisons.json")

@@ -31,7 +31,8 @@ def question(number=0, **changes) -> dict:
 
 
 def settings(**changes) -> params.Scores:
-    plain = dict(tasks=["quality_closed_text", "quality_closed"], cot=COT, forgetting=[], batch_size=4, device="cpu", dtype="float32", threads=1)
+    plain = dict(tasks=["quality_closed_text", "quality_closed"], cot=COT, forgetting=[], summary_tokens=300,
+                 batch_size=4, device="cpu", dtype="float32", threads=1)
     return params.Scores(**plain | changes)
 
 

@@ -9,6 +9,7 @@ RESULTS = Path("results")
 DOCUMENTS, QUESTIONS, ENTITIES, PASSAGES = (RESULTS / name for name in ("documents", "questions", "entities", "passages"))
 BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "tokens", "corpora", "runs", "scores"))
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))
+SUMMARIES, VERDICTS = RESULTS / "summaries", RESULTS / "verdicts"
 BASE_FACTS = BASE / "base.json"
 JUDGED = JUDGEMENTS / "judgements.json"
 
@@ -68,6 +69,16 @@ def run_facts(run: str) -> Path:
 def score(name: str) -> Path:
     """Of a run, of the base, or of an API model."""
     return SCORES / f"{name}.json"
+
+
+def summaries(name: str) -> Path:
+    """By a run, by the base, by an API model, or by people."""
+    return SUMMARIES / f"{name}.json"
+
+
+def verdicts(name: str) -> Path:
+    """On these summaries."""
+    return VERDICTS / f"{name}.json"
 
 
 def samples(score: str) -> Path:

@@ -4,7 +4,7 @@ import re
 import reprlib
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -87,13 +87,15 @@ class Spacy(Settings):
     model: Place
 
 
-OWN_MODELS = {"miniature/author": "closedbook.miniature.provider"}
+OWN_MODELS = {"miniature/author": "closedbook.miniature.provider", "miniature/judge": "closedbook.miniature.judge"}
 """language models that are code of ours: they need no key and cost nothing. The module that answers for each is imported when it is asked"""
 
 
 class Endpoint(Settings):
     """A model by LiteLLM's name, and where it is served; the model null: none."""
 
+    OWN: ClassVar[str] = "miniature/author"
+    """the one of OWN_MODELS that can do what this model is asked for"""
     model: str | None
     api_base: str | None
 
@@ -102,8 +104,8 @@ class Endpoint(Settings):
     def _provider_first(cls, value):
         if value is not None and not re.fullmatch("[^/]+/.+", value):
             raise ValueError(f"must name its provider first, as in openai/{value.strip('/') or 'gpt-4.1'}")
-        if value is not None and value.startswith("miniature/") and value not in OWN_MODELS:
-            raise ValueError(f"no such model: the miniature has {', '.join(OWN_MODELS)} only")
+        if value is not None and value.startswith("miniature/") and value != cls.OWN:
+            raise ValueError(f"no such model: the miniature has {cls.OWN} only for this")
         return value
 
     @field_validator("api_base")
@@ -214,15 +216,9 @@ class Corpora(Settings):
 
 
 class Judge(LanguageModel):
+    OWN: ClassVar[str] = "miniature/judge"
     passages: PositiveInt
     attempts: PositiveInt
-
-    @field_validator("model")
-    @classmethod
-    def _can_judge(cls, value):
-        if value is not None and value.startswith("miniature/"):
-            raise ValueError("must be a real model, or null for none: the scripted generator can't judge")
-        return value
 
 
 class Lora(Settings):
@@ -368,6 +364,7 @@ class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
     cot: Cot
     forgetting: Annotated[list[str], NoneTwice]
+    summary_tokens: PositiveInt
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]

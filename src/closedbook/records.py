@@ -153,8 +153,10 @@ class Passages:
 
 
 def carrying(result: dict) -> list[dict]:
-    """What may carry a call in the JSON of an entity list (itself, or the lists of its sections) or of a passages file (its passages and
-    proposals)."""
+    """What may carry a call in the JSON of an entity list (itself, or the lists of its sections), of a passages file (its passages and
+    proposals), or of summaries and verdicts on them."""
+    if "summaries" in result:
+        return result["summaries"]
     if "passages" in result:
         return [*result["passages"], *result.get("proposals", [])]
     return [*result.get("sections", []), result]

@@ -99,8 +99,9 @@ class Tally:
             self.spent.setdefault((step, call["model"], call["model_answered"]), Spending()).add(call)
 
 
-def take(*, entities: list[Path], passages: list[Path], examples: int, seed: int, judged: dict | None = None) -> Tally:
-    """The tally of all these files, and of what was judged; `examples` passages a strategy are kept to be shown."""
+def take(*, entities: list[Path], passages: list[Path], examples: int, seed: int, judged: dict | None = None,
+         summed: tuple[list[dict], list[dict]] = ((), ())) -> Tally:
+    """The tally of all these files, of what was judged, and of summaries and the verdicts on them; `examples` passages a strategy are kept to be shown."""
     tally = Tally()
     for path in entities:
         tally.add_list(EntityList.read(path))
@@ -110,4 +111,7 @@ def take(*, entities: list[Path], passages: list[Path], examples: int, seed: int
         tally.choose(read, examples, seed)
     for row in judged["passages"] if judged else ():
         tally.add_call("judgements", row["call"])
+    for step, several in zip(("summaries", "verdicts"), summed):
+        for row in [row for one in several for row in one["summaries"]]:
+            tally.add_call(step, row["call"])
     return tally

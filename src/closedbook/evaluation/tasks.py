@@ -5,6 +5,8 @@ from pathlib import Path
 from closedbook.util.errors import UserError, did_you_mean
 
 FOLDER = Path("evals/quality")
+SUMMARY = "quality_summary"
+"""the task that lm-evaluation-harness has no part in: summaries, which a judge takes apart"""
 
 
 def shows_document(task: str) -> bool:
@@ -27,18 +29,30 @@ def compares_letters(task: str) -> bool:
     return task == "quality_closed"
 
 
+def measured(tasks: list[str]) -> list[str]:
+    """Those that lm-evaluation-harness measures: a score holds them."""
+    return [task for task in tasks if task != SUMMARY]
+
+
 def check_tasks(tasks: list[str], include_path: Path = FOLDER, field: str = "scores.tasks") -> None:
     """Raises UserError for a task that has no {task}.yaml in `include_path`, and names the nearest one that has."""
-    known = sorted(path.stem for path in include_path.glob("*.yaml"))
+    known = sorted([*(path.stem for path in include_path.glob("*.yaml")), SUMMARY])
     for task in tasks:
         if task not in known:
             hint = did_you_mean(task, known, otherwise=f"known there: {', '.join(known)}")
             raise UserError(f"params.yaml: {field}: {task!r} is not a task of {include_path}; {hint}")
 
 
+def check_headline(tasks: list[str]) -> None:
+    """Raises UserError where the first of scores.tasks, which is plotted, has no accuracy."""
+    if tasks[0] == SUMMARY:
+        raise UserError(f"params.yaml: scores.tasks: the first one is plotted by its accuracy, and {SUMMARY} has none: put another one before "
+                        "it, as quality_closed_text")  # fmt: skip
+
+
 def check_in_words(tasks: list[str], model: str) -> None:
     """Raises UserError for a task that measures log-likelihoods, which a `model` behind an API does not give."""
-    for task in tasks:
+    for task in measured(tasks):
         if not answers_in_words(task):
             raise UserError(
                 f"{task} measures the log-likelihoods of options, which {model} does not give through its API: ask it tasks that"

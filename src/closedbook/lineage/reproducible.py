@@ -63,7 +63,7 @@ def answer(options: Namespace) -> dict:
 def _claim(job: Job) -> dict:
     if not unproved.providers(job):
         return {"by": "rebuilding", "calls_missing": 0}
-    if job.step == "judgements":  # which calls stand behind a sample is not looked for
+    if job.step in ("judgements", "verdicts", "api_summaries"):  # which calls stand behind these is not looked for
         return {"by": "provider", "calls_missing": 0}
     missing = len(_not_asked_about(job)) if job.step in FINDS_OR_ANSWERS else _missing(job)
     return {"by": "provider" if missing else "ledger", "calls_missing": missing}

@@ -28,6 +28,8 @@ TEXTS = ("messages", "text", "refusal", "error")
 """the fields of a record that hold what somebody wrote"""
 API_MODELS = "reader-"
 """what the steps of API models begin with, in earlier versions too: so their answers are found"""
+VERDICTS = "verdicts-"
+"""what the steps begin with in which the summaries of one model are judged"""
 ANSWERED, QUARANTINED, GIVEN_UP, RETRIED, FAILED, STOPPED = "answered", "quarantined", "given up", "retried", "failed", "stopped"
 """outcomes of a try: a good answer; one of no use; no answer however often this is asked; none, and tried again; none, and not tried
 again; none, and nothing more was asked"""

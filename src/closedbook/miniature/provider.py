@@ -19,10 +19,14 @@ async def complete(messages: list[dict], seed: int) -> SimpleNamespace:
     """The answer, as much of an OpenAI response as the client reads."""
     from closedbook.miniature import author
 
-    text = author.answer(messages[-1]["content"], seed)
+    return response(f"author-{version()}", messages, author.answer(messages[-1]["content"], seed))
+
+
+def response(model: str, messages: list[dict], text: str) -> SimpleNamespace:
+    """What a model that is code of ours, by its name and version, says to these messages."""
     message = SimpleNamespace(content=text, refusal=None)
     asked = " ".join(message["content"] for message in messages)
-    return SimpleNamespace(id=None, model=f"author-{version()}", choices=[SimpleNamespace(message=message, finish_reason="stop")],
+    return SimpleNamespace(id=None, model=model, choices=[SimpleNamespace(message=message, finish_reason="stop")],
                            usage=SimpleNamespace(prompt_tokens=_words(asked), completion_tokens=_words(text)))  # fmt: skip
 
 

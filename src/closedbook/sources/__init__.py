@@ -57,7 +57,7 @@ def places(documents: params.Documents, document: str) -> dict[Path, list[int]]:
     if documents.source == "quality":
         return _lines(listing.files(path, "quality"), lambda row: quality.of_row(row).id == document)
     own = {file: name for name, file in folder.named(path, documents.papers).items() if folder.identifier(name) == document}
-    return dict.fromkeys(own, []) | _lines(folder.question_files(path), lambda row: folder.document_named(row, documents.papers) in own.values())
+    return dict.fromkeys(own, []) | _lines(folder.row_files(path), lambda row: folder.document_named(row, documents.papers) in own.values())
 
 
 def _lines(paths: list[Path], wanted: Callable[[Row], bool]) -> dict[Path, list[int]]:

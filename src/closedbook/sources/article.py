@@ -28,14 +28,16 @@ class Article:
     is_html: bool
     license: str | None
     questions: list[Question]
+    summaries: list[str] = field(default_factory=list)
+    """that people wrote, where the source has some"""
     seed: int | None = None
     """the training seed whose runs alone learn it and are asked about it; None: every run"""
     left_out: list[str] = field(default_factory=list)
     """what of its file is not in the text, in words"""
 
     def as_dict(self) -> dict:
-        """Without what nothing was left out of, so that a document stays fresh of which nothing can be."""
-        return {name: value for name, value in asdict(self).items() if name != "left_out" or value}
+        """Without summaries where there are none, and what was left out where nothing was: a document stays fresh of which there can be none."""
+        return {name: value for name, value in asdict(self).items() if value or name not in ("summaries", "left_out")}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Article":

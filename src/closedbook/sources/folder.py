@@ -4,6 +4,8 @@ import logging
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from closedbook.sources import formats, listing
@@ -30,19 +32,30 @@ log = logging.getLogger(__name__)
 
 
 def articles(path: Path, papers: bool = False) -> list[Article]:
-    """Each file is a document, known by its relative path; questions.jsonl or questions.csv in the folder itself holds the questions, if any.
+    """Each file is a document, known by its relative path; questions.jsonl or questions.csv in the folder itself holds the questions, if any,
+    and summaries.jsonl what people wrote of the documents in short.
 
-    A single file has no questions. With `papers`, PDFs are read as papers and known by their name without its version.
+    A single file has none of these. With `papers`, PDFs are read as papers and known by their name without its version.
     """
     found, questions = _read(named(path, papers), papers), {}
     formats.forget({article.id for article in found.values()})
-    for row in (row for file in question_files(path) for row in rows_of(file)):
+    for file in row_files(path):
+        for name, row in _about(file, found, papers):
+            if file.name == listing.SUMMARIES:
+                found[name] = replace(found[name], summaries=[*found[name].summaries, row.text("summary")])
+            else:
+                add(questions, row.question(), name, row.where)
+    return with_questions(found, questions)
+
+
+def _about(file: Path, found: dict[str, Article], papers: bool) -> Iterator[tuple[str, Row]]:
+    """The rows of a file, each with the name of the document that it is about."""
+    for row in rows_of(file):
         name = document_named(row, papers)
         if name not in found:
             hint = did_you_mean(name, found)
             raise row.wrong("document", f"must be the relative path of a document{f' ({hint})' if hint else ''}")
-        add(questions, row.question(), name, row.where)
-    return with_questions(found, questions)
+        yield name, row
 
 
 def named(path: Path, papers: bool) -> dict[str, Path]:
@@ -68,9 +81,9 @@ def known_as(name: str, papers: bool = False) -> str:
     return VERSION.sub("", name) if papers else name
 
 
-def question_files(path: Path) -> list[Path]:
-    """Those that a folder has; none of a single file."""
-    return [file for name in listing.QUESTIONS if (file := path / name).is_file()]
+def row_files(path: Path) -> list[Path]:
+    """The files about its documents that a folder has; none of a single file."""
+    return [file for name in (*listing.QUESTIONS, listing.SUMMARIES) if (file := path / name).is_file()]
 
 
 def rows_of(file: Path) -> list[Row]:
@@ -78,7 +91,7 @@ def rows_of(file: Path) -> list[Row]:
 
 
 def document_named(row: Row, papers: bool) -> str:
-    """What a document is known by whose relative path, in whichever version, a question gives."""
+    """What a document is known by whose relative path, in whichever version, a question or a summary gives."""
     return known_as(row.text("document", is_name=True), papers)
 
 

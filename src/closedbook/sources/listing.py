@@ -15,7 +15,8 @@ WANTED = {
     "quality": "rows of QuALITY, in files named .train, .dev or .jsonl",
     "folder": ".txt, .md, .html, .epub, .pdf or .docx files",
 }
-QUESTIONS = ("questions.jsonl", "questions.csv")
+QUESTIONS, SUMMARIES = ("questions.jsonl", "questions.csv"), "summaries.jsonl"
+"""what a folder of texts may hold about them"""
 UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """in a name: what a terminal would obey, and bytes that are not UTF-8"""
 
@@ -38,7 +39,7 @@ def files(path: Path, source: str) -> list[Path]:
     if problems:
         raise UserError("\n".join(problems))
     left_out = [shown(name) + (" (a linked folder)" if file.is_dir() else "") for name, file in sorted(within.items())
-                if name not in wanted and name not in QUESTIONS]
+                if name not in wanted and name not in (*QUESTIONS, SUMMARIES)]
     if left_out:
         log.warning("%s: left out %d that are not %s: %s", path, len(left_out), WANTED[source], ", ".join(left_out))
     return list(wanted.values())

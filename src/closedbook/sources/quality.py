@@ -35,7 +35,7 @@ def of_row(row: Row) -> Article:
     check_text(row.where, "article", text, is_html)
     identifier = document_id(title, _identity(title, author))
     return Article(id=identifier, title=title, author=author, year=row.year(), text=text, is_html=is_html, license=row.license(),
-                   questions=[])
+                   questions=[], summaries=row.summaries())
 
 
 def _joined(first: Article, further: Article, place: str, where: str) -> Article:
@@ -45,7 +45,8 @@ def _joined(first: Article, further: Article, place: str, where: str) -> Article
                         " keep one of them (HTML or html-stripped files, not both), or give the other its own title")
     if first.year and further.year and first.year != further.year:
         raise UserError(f"{where}: year: must be {first.year} as in {place}, for the same document, not {further.year}")
-    return replace(first, year=first.year or further.year, license=_both(first.license, further.license))
+    summaries = [*dict.fromkeys([*first.summaries, *further.summaries])]
+    return replace(first, year=first.year or further.year, license=_both(first.license, further.license), summaries=summaries)
 
 
 def _both(first: str | None, further: str | None) -> str | None:

@@ -70,6 +70,15 @@ class Row:
     def license(self) -> str | None:
         return one_line(self.optional_text("license") or "") or None
 
+    def summaries(self) -> list[str]:
+        """What people wrote of the article in short: QuALITY has none; whoever has some gives them in this field."""
+        texts = self.fields.get("summaries")
+        if texts is None:
+            return []
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise self.wrong("summaries", "must be a list of texts that are not empty")
+        return [self._clean("summaries", text).strip() for text in texts]
+
     def questions(self) -> list[Question]:
         """The questions of a QuALITY row; none is no error."""
         rows = self.fields.get("questions")

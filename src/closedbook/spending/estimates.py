@@ -1,7 +1,7 @@
 """What a call and a step will take: as answers to the same prompt in the ledger took, else by assumptions that are said."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from closedbook import layout, models
@@ -26,6 +26,8 @@ class Estimates:
     documents: dict[str, Document]
     learnt: dict[tuple[str, str], Taken]
     """what the model's answers took, by prompt and document"""
+    beside: dict[str, int] = field(default_factory=dict)
+    """tokens of what a prompt shows beside the document, at most"""
 
     @cached_property
     def lengths(self) -> dict[str, int]:
@@ -61,7 +63,7 @@ class Estimates:
 
     def counted_tokens(self, prompt: str, document: str) -> int:
         """What is sent, as LiteLLM counts."""
-        own = prices.tokens(self.llm.model, prompts.template("system")) + prices.tokens(self.llm.model, prompts.template(prompt))
+        own = sum(prices.tokens(self.llm.model, prompts.template(part)) for part in ("system", prompt)) + self.beside.get(prompt, 0)
         parts = len(sections.split(self.documents[document], self.llm.sections))  # each question shows one of them
         return self.lengths[document] // parts + own
 
@@ -132,7 +134,8 @@ class Row:
 
 def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Params) -> Row:
     """Of the jobs of one step."""
-    attempts = (params.entities if jobs[0].step == "entities" else params.passages).attempts
+    settings = {"entities": params.entities, "judgements": params.judge, "verdicts": params.judge}
+    attempts = settings.get(jobs[0].step, params.passages).attempts
     asked = [(prompt, job.document.id, number) for job in jobs for prompt, number in job.open.items()]
     to_ask = sum(number for _, _, number in asked)
     known = sum(job.known.total() for job in jobs)
@@ -141,7 +144,7 @@ def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Par
     written = sum(number * estimates.output_tokens(prompt) for prompt, _, number in asked)
     counted = sum(number * estimates.counted_tokens(prompt, document) for prompt, document, number in asked)
     most_read = counted * prices.MARGIN + to_ask * prices.FRAME
-    most_written = to_ask * params.llm.max_tokens
+    most_written = to_ask * estimates.llm.max_tokens
     seconds = sum(number * estimates.seconds(prompt) for prompt, _, number in asked)
     return Row(
         calls=known + to_ask, answered=known, to_ask=to_ask, is_bound=any(job.is_bound for job in jobs),

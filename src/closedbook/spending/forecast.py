@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from closedbook.llm import account, ledger, prices
 from closedbook.params import OWN_MODELS, Limits, Params
-from closedbook.spending import asking, calls, trainings
+from closedbook.spending import asking, calls, judging, trainings
 from closedbook.spending.asking import Job
 from closedbook.spending.estimates import Estimates, Row, row
 from closedbook.spending.spent import SERVED
@@ -22,7 +22,7 @@ HOLDS, MAY_STOP, STOPS = "holds", "may stop it", "stops it"
 
 
 def answer(options: argparse.Namespace) -> dict:
-    """"strategies", a Row for each by name, entity lists too; their "total"; what each limit would do; what these rest on; "trainings".
+    """"strategies", a Row for each by name, entity lists too; their "total"; "judge", a Row or None; what each limit would do; what these rest on; "trainings".
 
     Raises UserError for what is wrong with params.yaml or the documents, where dollars are limited and no price is known, and where
     options.measure asks for what can't be timed.
@@ -33,10 +33,12 @@ def answer(options: argparse.Namespace) -> dict:
 
 
 def _writing(planned: plan.Plan) -> dict:
-    params, others = planned.params, _others(planned)
+    params, others, judge = planned.params, _others(planned), judging.expected(planned)
+    judged = {"judge": judge and {"model": params.judge.model, **asdict(judge)}}
+    paid = [judge] if judge and params.judge.model not in OWN_MODELS else []
     if params.llm.model is None:
-        return {"model": None, "strategies": {}, "total": asdict(Row()), "limits": [],
-                "notes": [f"llm.model is null: no language model writes{NOTHING if not others else ''}", *others]}
+        return {"model": None, "strategies": {}, "total": asdict(Row()), **judged, "limits": _limits(params.limits, paid),
+                "notes": [f"llm.model is null: no language model writes{'' if others or paid else NOTHING}", *others]}
     price = prices.FREE if params.llm.model in OWN_MODELS else prices.of(params.llm, params.limits)
     found = asking.jobs(planned)
     estimates = Estimates(params.llm, {job.document.id: job.document for job in found}, calls.taken(params.llm.model))
@@ -44,23 +46,24 @@ def _writing(planned: plan.Plan) -> dict:
     rows = {step: row([job for job in found if job.step == step], estimates, price, params) for step in steps}
     total = sum(rows.values(), Row())
     return {"model": params.llm.model, "strategies": {step: asdict(one) for step, one in rows.items()}, "total": asdict(total),
-            "limits": [] if price is prices.FREE else _limits(params.limits, total),
+            **judged, "limits": _limits(params.limits, paid if price is prices.FREE else [total, *paid]),
             "notes": [*_notes(params, found, total, estimates, price), *others]}  # fmt: skip
 
 
 def _others(planned: plan.Plan) -> list[str]:
     """Names the other models that a run asks, which the forecast does not include."""
     asked = {f"api_models.{name}": one.model for name, one in planned.params.api_models.items()}
-    if "judgements" in planned.recipes:
-        asked["judge"] = planned.params.judge.model
     if "retrieval" in planned.recipes:
         asked |= {f"retrieval.{name}": getattr(planned.params.retrieval, name).model for name in ("embedder", "reranker")}
     named = ", ".join(f"{section} ({model})" for section, model in asked.items() if model)
     return [f"not included: what is asked of {named}, which counts against the limits too"] if named else []
 
 
-def _limits(limits: Limits, total: Row) -> list[dict]:
-    """Of each limit that is set: what was spent, what the forecast adds and at most could, and whether that fits."""
+def _limits(limits: Limits, paid: list[Row]) -> list[dict]:
+    """Of each limit that is set: what was spent, what the forecast adds and at most could, and whether that fits; nothing where nobody is paid."""
+    if not paid:
+        return []
+    total = sum(paid, Row())
     spent = account.rows(ledger.root()) if ledger.root().is_dir() else []
     past = {"max_calls": sum(one["calls"] for one in spent if one["outcome"] != SERVED),
             "max_tokens": sum(one["input_tokens"] + one["output_tokens"] for one in spent), "max_usd": sum(one["usd"] for one in spent)}
@@ -102,10 +105,10 @@ def lines(answer: dict) -> list[str]:
 
 
 def _lines_of_writing(answer: dict) -> list[str]:
-    if not answer["strategies"]:
-        return answer["notes"]
     rows = [_shown(name, row) for name, row in [*answer["strategies"].items(), ("total", answer["total"])]]
-    told = [f"asked of {answer['model']}, if all is run:", "", *tables.lines(rows, COLUMNS), ""]
+    told = [f"asked of {answer['model']}, if all is run:", "", *tables.lines(rows, COLUMNS), ""] if answer["strategies"] else []
+    if judge := answer["judge"]:
+        told += [f"asked of the judge {judge['model']}, at most:", "", *tables.lines([_shown("judge", judge)], COLUMNS), ""]
     for one in answer["limits"]:
         expected, most = tables.figure(one["expected"]), tables.figure(one["most"])
         told.append(f"limits.{one['limit']} {tables.figure(one['allowed'])} {one['verdict']}: {tables.figure(one['spent'])} spent, "

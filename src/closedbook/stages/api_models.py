@@ -6,7 +6,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook.evaluation import harness, tasks
+from closedbook.evaluation import harness, tasks, whose
 from closedbook.params import API, Limits
 from closedbook.records import Document
 from closedbook.stages import scores
@@ -34,5 +34,4 @@ def build(
         texts = {document.id: document for document in map(Document.read, documents)}
         where, model = scores.places(questions, documents, retrieved), ApiModel(params.name, params.api_model, limits, texts, params.seed)
         scored = harness.measure(model, params, where, include_path, what=f"api_models.{params.name}")
-    facts = {"run": name, "arm": name, "strategy": "api_model", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
-    scores.write(facts, asked, scored, output, samples)
+    scores.write(whose.other(name, "api_model"), asked, scored, output, samples)

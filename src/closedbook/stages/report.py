@@ -7,7 +7,7 @@ from statistics import fmean
 from types import SimpleNamespace
 
 from closedbook import params
-from closedbook.analysis import certainty, curve, diversity, plots, table, tally
+from closedbook.analysis import certainty, curve, diversity, plots, summed_up, table, tally
 from closedbook.analysis import lineage_page as lineage
 from closedbook.analysis.compare import answers, forgotten, overview, resampling, words
 from closedbook.util import files
@@ -23,20 +23,22 @@ def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
 
 def build(
     *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path],
-    passages: list[Path], judgements: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
+    passages: list[Path], judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str], settings: params.Report,
+    seed: int, folder: Path,
 ) -> None:
     """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
     into `folder`, and the lineage page.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
-    folders; `judgements` is their one file, or nothing. The first of `tasks` is the headline; `seed` chooses the examples of passages
-    and draws the resamples behind the intervals of forgetting.
+    folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`. The first of `tasks` is the headline;
+    `seed` chooses the examples of passages and draws the resamples behind the intervals of forgetting.
     """
     folder = Path(folder)
     found = _with_samples(table.in_order(scores), samples)
     rows = table.rows(found, tasks)
     curves = [_with_losses(run) for run in table.in_order(runs)]
-    compared = _compared(found, tasks, seed)
+    summed = [files.read_json(path) for path in summaries], table.in_order(verdicts)
+    compared = _compared(found, tasks, seed) | ({"summaries": summed_up.rows(summed[1])} if verdicts else {})
     fits = {task: _fits(found, task, [row for row in rows if row["task"] == task]) for task in tasks}
     _write_numbers(folder, found, rows, curves, compared, fits)
     files.write_json(folder / "diversity.json", varied := diversity.measure(corpora, passages))
@@ -58,8 +60,10 @@ def build(
         diversity=varied,
         paper_curve=settings.paper_curve,
         curves=curves,
-        tally=tally.take(entities=entities, passages=passages, judged=judged, examples=settings.examples, seed=seed),
+        tally=tally.take(entities=entities, passages=passages, judged=judged, summed=summed, examples=settings.examples, seed=seed),
         judged=judged,
+        judge=summed[1][0]["judge"] if verdicts else None,
+        summed_up=compared.get("summaries", []),
         corpora=[{"name": Path(folder).name, **files.read_json(Path(folder) / "corpus.json")} for folder in corpora],
         notes=settings.notes,
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},

@@ -7,15 +7,13 @@ from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook.evaluation import forgetting, harness
+from closedbook.evaluation import forgetting, harness, whose
 from closedbook.evaluation.tasks import FOLDER, check_tasks
 from closedbook.params import Limits
 from closedbook.sources.replay import Replay
 from closedbook.util import files
 
 NO_QUESTIONS = "no questions: accuracy not measured"
-BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
-"""what a score says of the base in an arm's place: it has read nothing of the documents"""
 
 
 def job(*, limits: Limits, **given) -> None:
@@ -41,7 +39,7 @@ def build(
     scored = harness.evaluate(lm, model, params, where, include_path) if asked else {}
     held_out = Replay(replay[0], params.seed, params.held_out) if replay else None
     forgotten = {"forgetting": forgetting.measure(lm, model, held_out, params.scores.forgetting)}
-    write(_facts(model), asked, scored, output, samples, **forgotten)
+    write(whose.model(model), asked, scored, output, samples, **forgotten)
 
 
 def rows(questions: list[Path]) -> list[dict]:
@@ -72,10 +70,3 @@ def write(facts: dict, asked: list[dict], scored: dict[str, tuple[dict, list[dic
 
 def _digest(asked: list[dict]) -> str:
     return files.sha256_text(files.canonical(asked))
-
-
-def _facts(model: Path) -> dict:
-    if (model / "base.json").exists():
-        return BASE
-    run = files.read_json(model / "run.json")
-    return {name: run[name] for name in BASE}

@@ -70,6 +70,7 @@ def make(write: bool = True, anew: bool = False) -> Plan:
     """
     settings = params.load()
     tasks.check_tasks(settings.scores.tasks)
+    tasks.check_headline(settings.scores.tasks)
     for name, arm in settings.arms.items():
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
         if arm.corpus_tokens != "all":
@@ -78,6 +79,7 @@ def make(write: bool = True, anew: bool = False) -> Plan:
         tasks.check_tasks(one.tasks, field=f"api_models.{name}.tasks")
         tasks.check_in_words(one.tasks, one.model)
     forgetting.check_tasks(settings.scores.forgetting)
+    _check_judge(settings)
     _check_base(settings)
     _check_replay(settings.corpora.replay.path)
     mixture.check(settings)
@@ -107,6 +109,12 @@ def check_lengths(plan: Plan, verdicts: dict[Path, str | None]) -> None:
         if verdicts[corpus.receipt] is None:
             facts = files.read_json(corpus.files.folders["folder"] / "corpus.json")
             amounts.train_tokens(arm, plan.params.arms[arm], facts["corpus_tokens"])
+
+
+def _check_judge(settings: params.Params) -> None:
+    if settings.judge.model is None and recipes.summary_names(settings):
+        raise UserError(f"params.yaml: judge.model: null, and {tasks.SUMMARY} needs a judge: name a model, or miniature/judge for the miniature's "
+                        f"books, or leave {tasks.SUMMARY} out of scores.tasks, arms and api_models")  # fmt: skip
 
 
 def _check_base(settings: params.Params) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from closedbook import layout
-from closedbook.evaluation import tasks
+from closedbook.evaluation import summarising, tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
 from closedbook.params import API, OWN_MODELS, Arm, Params, Scores
@@ -18,6 +18,9 @@ from closedbook.util import files, fingerprint
 
 PACKAGE = Path(__file__).parent.parent
 WORLD = Path("src/closedbook/miniature/world.yaml")
+
+HUMAN = "human"
+"""whose summaries came with the documents"""
 
 Bound = dict[str, int | None]
 """each document, and the training seed whose runs alone learn it (None: every run does)"""
@@ -43,7 +46,7 @@ def entities(params: Params, bound: Bound) -> Recipes:
     if params.llm.model is None:
         return {"entities": recipe("entities", _chosen(params, "spacy", llm={"model"}, entities={"max"}))}
     chosen = _chosen(params, "seed", "llm", "entities", "spacy")
-    return {"entities": recipe("entities", chosen, prompts=["entities"], assets=_author(params))}
+    return {"entities": recipe("entities", chosen, prompts=["entities"], assets=_own("author", params.llm.model))}
 
 
 def passages(params: Params, bound: Bound) -> Recipes:
@@ -53,7 +56,7 @@ def passages(params: Params, bound: Bound) -> Recipes:
 def judgements(params: Params, bound: Bound) -> Recipes:
     judged = judged_strategies(params)
     found = recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"], documents=bound,
-                   reads={"strategies": judged})
+                   assets=_own("judge", params.judge.model), reads={"strategies": judged})
     return {"judgements": found} if judged else {}
 
 
@@ -96,21 +99,46 @@ def retrieval(params: Params, bound: Bound) -> Recipes:
 
 
 def scores(params: Params, bound: Bound) -> Recipes:
-    asked = {"base": (tasks_of(params), bound)}
-    asked |= {layout.run_name(name, seed): (tasks_of(params, name), taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
-    return {f"scores/{run}": _scored(params, its_tasks, documents) for run, (its_tasks, documents) in asked.items()}
+    return {f"scores/{run}": _scored(params, tasks_of(params, arm), documents) for run, (arm, documents) in models_here(params, bound).items()}
 
 
 def api_models(params: Params, bound: Bound) -> Recipes:
-    return {f"scores/{API}{name}": _api_model(params, name, bound) for name in params.api_models}
+    return {f"scores/{API}{name}": _api_model(params, name, bound) for name in _answering(params)}
+
+
+def summaries(params: Params, bound: Bound) -> Recipes:
+    chosen = _chosen(params, scores={"summary_tokens", "batch_size", "device", "dtype", "threads"})
+    return {f"summaries/{run}": recipe("summaries", chosen, prompts=summarising.HEADINGS, documents=documents)
+            for run, (arm, documents) in models_here(params, bound).items() if tasks.SUMMARY in asked_of(params, arm)}
+
+
+def api_summaries(params: Params, bound: Bound) -> Recipes:
+    return {f"summaries/{API}{name}": _api_summaries(params, name, bound) for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks}
+
+
+def human_summaries(params: Params, bound: Bound) -> Recipes:
+    return {f"summaries/{HUMAN}": recipe("human_summaries", {}, documents=bound)} if summary_names(params) else {}
+
+
+def verdicts(params: Params, bound: Bound) -> Recipes:
+    chosen = _chosen(params, "seed", judge={*type(params.judge).model_fields} - {"passages"})
+    found = summaries(params, bound) | api_summaries(params, bound) | human_summaries(params, bound)
+    return {f"verdicts/{name.partition('/')[2]}": recipe("verdicts", chosen, prompts=["verdict"], documents=its["documents"],
+                                                         assets=_own("judge", params.judge.model)) for name, its in found.items()}  # fmt: skip
 
 
 def report(params: Params, bound: Bound) -> Recipes:
     chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
     names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
-             "judged": judged_strategies(params)}
+             "judged": judged_strategies(params)} | ({"verdicts": summed_up} if (summed_up := summary_names(params)) else {})
     assets = _digests([*PACKAGE.glob("analysis/templates/*"), *PACKAGE.glob("analysis/browser/*")])
     return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
+
+
+def models_here(params: Params, bound: Bound) -> dict[str, tuple[str | None, list[str]]]:
+    """The models that are scored on this machine: the arm of each (None: the base), and the documents that it is asked about."""
+    runs = {layout.run_name(name, seed): (name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+    return {"base": (None, list(bound)), **runs}
 
 
 def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
@@ -172,6 +200,11 @@ def judged_strategies(params: Params) -> list[str]:
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:
+    """The tasks that lm-evaluation-harness measures of an arm's runs; without an arm, of the base."""
+    return tasks.measured(asked_of(params, arm))
+
+
+def asked_of(params: Params, arm: str | None = None) -> list[str]:
     """The tasks of an arm's runs; without an arm, those of the base, which every arm is compared with."""
     further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
     return list(dict.fromkeys([*params.scores.tasks, *further]))
@@ -179,7 +212,7 @@ def tasks_of(params: Params, arm: str | None = None) -> list[str]:
 
 def all_tasks(params: Params) -> list[str]:
     """The tasks of runs and of API models, none twice."""
-    return list(dict.fromkeys([*tasks_of(params), *(task for one in params.api_models.values() for task in one.tasks)]))
+    return list(dict.fromkeys([*tasks_of(params), *(task for one in params.api_models.values() for task in tasks.measured(one.tasks))]))
 
 
 def run_names(params: Params) -> list[str]:
@@ -188,7 +221,20 @@ def run_names(params: Params) -> list[str]:
 
 def score_names(params: Params) -> list[str]:
     """Whose scores there are: the base's, those of runs and of API models."""
-    return ["base", *run_names(params), *(f"{API}{name}" for name in params.api_models)]
+    return ["base", *run_names(params), *(f"{API}{name}" for name in _answering(params))]
+
+
+def summary_names(params: Params) -> list[str]:
+    """Whose summaries there are; people's too, where any are asked for."""
+    here = {"base": None} | {layout.run_name(name, seed): name for name, seed in arms_and_seeds(params)}
+    found = [name for name, arm in here.items() if tasks.SUMMARY in asked_of(params, arm)]
+    found += [f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks]
+    return [*found, HUMAN] if found else []
+
+
+def _answering(params: Params) -> list[str]:
+    """The API models that are asked questions."""
+    return [name for name, one in params.api_models.items() if tasks.measured(one.tasks)]
 
 
 def recipe(step: str, params: dict, *, prompts=(), documents=None, assets: dict | None = None, reads: dict | None = None,
@@ -219,7 +265,7 @@ def _passages(params: Params, strategy: str) -> dict:
     if params.llm.model is None:
         return recipe("passages", {"strategy": strategy, **_chosen(params, "seed", llm={"model"}, passages={strategy})})
     chosen = {"strategy": strategy, **_chosen(params, "seed", "llm", passages={"attempts", strategy})}
-    return recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_author(params), without=fingerprint.EXTRACTIVE)
+    return recipe("passages", chosen, prompts=STRATEGIES[strategy].PROMPTS, assets=_own("author", params.llm.model), without=fingerprint.EXTRACTIVE)
 
 
 def _question_words(params: Params) -> dict:
@@ -254,9 +300,14 @@ def _scored(params: Params, asked: list[str], documents) -> dict:
 
 def _api_model(params: Params, name: str, bound: Bound) -> dict:
     model = params.api_models[name]
-    asked = _scores(params, params.scores.model_copy(update={"tasks": model.tasks}), {"tasks", "cot"})
+    asked = _scores(params, params.scores.model_copy(update={"tasks": tasks.measured(model.tasks)}), {"tasks", "cot"})
     about = {"name": name, "api_model": model.model_dump(exclude={"tasks"})}
     return recipe("api_models", about | asked, documents=bound, assets=_task_files(), reads={"documents": True})
+
+
+def _api_summaries(params: Params, name: str, bound: Bound) -> dict:
+    about = {"name": name, "api_model": params.api_models[name].model_dump(exclude={"tasks"})}
+    return recipe("api_summaries", about | _chosen(params, "seed", scores={"summary_tokens"}), prompts=summarising.CHAT, documents=bound)
 
 
 def _held_out(params: Params) -> dict:
@@ -271,7 +322,7 @@ def _scores(params: Params, scores: Scores, names: set[str] | None = None) -> di
     `names`: the settings of `scores` that count, where not all of them do.
     """
     in_words = any(map(tasks.answers_in_words, scores.tasks))
-    chosen = {"scores": scores.model_dump(include=names, exclude=None if in_words else {"cot"})}
+    chosen = {"scores": scores.model_dump(include=names, exclude={"summary_tokens"} | (set() if in_words else {"cot"}))}
     if in_words:
         chosen |= _chosen(params, "seed")
     if shown := [task for task in scores.tasks if tasks.shows_chunks(task)]:
@@ -283,7 +334,7 @@ def _task_files() -> dict[str, str]:
     return _digests(path for path in tasks.FOLDER.glob("*") if path.suffix != ".md")
 
 
-def _author(params: Params) -> dict:
+def _own(role: str, model: str | None) -> dict:
     """Of a language model that is code of ours its version, which says which code."""
-    own = OWN_MODELS.get(params.llm.model)
-    return {"author": import_module(own).version()} if own else {}
+    own = OWN_MODELS.get(model)
+    return {role: import_module(own).version()} if own else {}

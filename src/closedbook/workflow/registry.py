@@ -218,8 +218,32 @@ def _asked(about: list[str], recipe: dict) -> Files:
 
 def _scores(about: list[str], recipe: dict) -> Files:
     files = _asked(about, recipe)
-    model = layout.BASE if about[0] == "base" else layout.RUNS / about[0]
-    return replace(files, inputs={"model": model, **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
+    return replace(files, inputs={"model": _model(about[0]), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
+
+
+def _model(name: str) -> Path:
+    """The folder of a model that is scored here."""
+    return layout.BASE if name == "base" else layout.RUNS / name
+
+
+def _summed_up(about: list[str], recipe: dict) -> Files:
+    """What both kinds of models read and write."""
+    return Files(inputs={"documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe)},
+                 outputs={"output": layout.summaries(about[0])})
+
+
+def _summaries(about: list[str], recipe: dict) -> Files:
+    files = _summed_up(about, recipe)
+    return replace(files, inputs={"model": _model(about[0]), **files.inputs})
+
+
+def _human_summaries(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"sources": _each(layout.source, recipe)}, outputs={"output": layout.summaries(about[0])})
+
+
+def _verdicts(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"summaries": layout.summaries(about[0]), "documents": _each(layout.document, recipe)},
+                 outputs={"output": layout.verdicts(about[0])})
 
 
 def _report(about: list[str], recipe: dict) -> Files:
@@ -230,6 +254,8 @@ def _report(about: list[str], recipe: dict) -> Files:
         "scores": [*map(layout.score, scores)], "samples": [*map(layout.samples, scores)],
         "runs": [*map(layout.run_facts, recipe["reads"]["runs"])],
         "judgements": [layout.JUDGED] if recipe["reads"]["judged"] else [],
+        "verdicts": [*map(layout.verdicts, recipe["reads"].get("verdicts", []))],
+        "summaries": [*map(layout.summaries, recipe["reads"].get("verdicts", []))],
     }, folders={"folder": folder}, holds=REPORT)
 
 
@@ -317,10 +343,29 @@ STEPS = {
         module="closedbook.stages.api_models", result="score",
         recipes=recipes.api_models, files=_asked, asks=_models("api_model"), within="scores", watches=(),
     ),
+    "summaries": Stage(
+        module="closedbook.stages.summaries", result="summaries",
+        recipes=recipes.summaries, files=_summaries, computed=True,
+        reads=("documents", "entities", "runs", "base"), also_reads=("${documents.path}",),
+        watches=("seed", "arms", "training.seeds", "scores", "api_models"),
+    ),
+    "api_summaries": Stage(
+        module="closedbook.stages.api_summaries", result="summaries",
+        recipes=recipes.api_summaries, files=_summed_up, asks=_models("api_model"), within="summaries", watches=(),
+    ),
+    "human_summaries": Stage(
+        module="closedbook.stages.human_summaries", result="summaries that people wrote",
+        recipes=recipes.human_summaries, files=_human_summaries, within="summaries", watches=(),
+    ),
+    "verdicts": Stage(
+        module="closedbook.stages.verdicts", result="verdicts",
+        recipes=recipes.verdicts, files=_verdicts, asks=_models("judge"), reads=("documents", "summaries", "base"),
+        watches=("seed", "arms", "training.seeds", "scores.tasks", "judge", "api_models"),
+    ),
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores"),
+        reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
         watches=("seed", "arms", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }

@@ -9,7 +9,7 @@ from closedbook.params import Params
 from closedbook.util.errors import UserError
 
 ENTITIES_PROMPT = {"entities": ("max",)}
-JUDGE_PROMPT = {"judge": ("passage",)}
+JUDGE_PROMPTS = {"judge": ("passage",), "verdict": ("summary",)}
 
 
 def names(strategy: str | dict[str, float]) -> list[str]:
@@ -54,7 +54,7 @@ def check(params: Params) -> None:
     if params.llm.model is not None:
         prompts.check(ENTITIES_PROMPT)
     if params.judge.model is not None:
-        prompts.check(JUDGE_PROMPT)
+        prompts.check(JUDGE_PROMPTS)
 
 
 def _check_writable(params: Params, arm: str, strategy: str) -> None:

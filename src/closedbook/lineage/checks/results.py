@@ -15,7 +15,7 @@ from closedbook.workflow import leftovers, receipts, registry
 from closedbook.workflow.plan import KEPT, Plan
 from closedbook.workflow.receipts import WORK
 
-CARRYING = (f"{layout.ENTITIES}/*.json", f"{layout.PASSAGES}/*/*.json", str(layout.JUDGED))
+CARRYING = (f"{layout.ENTITIES}/*.json", f"{layout.PASSAGES}/*/*.json", str(layout.JUDGED), f"{layout.SUMMARIES}/*.json", f"{layout.VERDICTS}/*.json")
 """results that carry calls"""
 
 
@@ -153,8 +153,19 @@ def _result(segment: Path) -> str:
     step = segment.parent.name
     if step.startswith(ledger.API_MODELS):
         return str(layout.score(f"{API}{step.removeprefix(ledger.API_MODELS)}"))
+    if step.startswith(ledger.VERDICTS):
+        return str(layout.verdicts(step.removeprefix(ledger.VERDICTS)))
     made_for = {"judgements": layout.JUDGED, "retrieval": layout.RETRIEVAL / "retrieval.json", "entities": layout.entities(segment.stem)}
     return str(made_for.get(step) or layout.passages(step, segment.stem))
+
+
+def _step(path: Path, call: dict) -> str:
+    """Under which step the ledger has a call that a result carries."""
+    if path.parent == layout.SUMMARIES:
+        return f"{ledger.API_MODELS}{path.stem.removeprefix(API)}"
+    if path.parent == layout.VERDICTS:
+        return f"{ledger.VERDICTS}{path.stem}"
+    return "entities" if call["prompt"] == "entities" else path.parent.name  # a passage that is a summary carries the call of its entity list
 
 
 def _segment(state: State, segment: Path, answers: dict[str, set[str]]) -> Iterator[Break]:
@@ -181,8 +192,7 @@ def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[s
         record = state.read(path, digests) or {}
         for one in [one for one in carrying(record) if one.get("call")]:
             call = one["call"]
-            step = "entities" if call["prompt"] == "entities" else Path(path).parent.name  # a summary carries the call of its entity list
-            segment = ledger.root() / step / f"{one['document']}.jsonl"
+            segment = ledger.root() / _step(Path(path), call) / f"{one['document']}.jsonl"
             found = answers.get(segment, {}).get(call["key"], set())
             if segment not in answers:
                 elsewhere.add(path)
@@ -191,4 +201,4 @@ def _carried(state: State, digests: Digests, answers: dict[Path, dict[str, set[s
                             found=f"an answer with SHA-256 {min(found)}" if found else "no such call: a line of the ledger is gone",
                             untrusted=state.with_after([path]))
     if elsewhere:
-        yield f"no segment of the ledger here for the calls in {len(elsewhere)} entity lists, passage files and judgements: they were made elsewhere"
+        yield f"no segment of the ledger here for the calls in {len(elsewhere)} entity lists, passage files, judgements and summaries: they were made elsewhere"

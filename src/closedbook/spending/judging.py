@@ -1,0 +1,64 @@
+"""What a run would ask of the judge, found without asking: verdicts on a sample of passages, and on summaries that are not written yet."""
+
+import json
+from collections import Counter
+
+from closedbook import layout
+from closedbook.evaluation import summarising
+from closedbook.llm import prices
+from closedbook.params import OWN_MODELS, Llm
+from closedbook.sources import Article
+from closedbook.spending import calls
+from closedbook.spending.asking import Job
+from closedbook.spending.estimates import ANSWER_TOKENS, Estimates, Row, row
+from closedbook.stages import judgements, verdicts
+from closedbook.stages.documents import document_of
+from closedbook.workflow import recipes, upkeep
+from closedbook.workflow.plan import Plan
+from closedbook.workflow.snakemake import Graph
+
+
+def expected(planned: Plan) -> Row | None:
+    """The most that is asked, whatever of it the ledger will turn out to hold; None where there is no judge."""
+    params = planned.params
+    if params.judge.model is None:
+        return None
+    price = prices.FREE if params.judge.model in OWN_MODELS else prices.of(params.judge, params.limits)
+    beside = {verdicts.PROMPT: params.scores.summary_tokens, judgements.PROMPT: ANSWER_TOKENS}
+    found = [job for step in (_judgements, _verdicts) for job in step(planned, _due(planned))]
+    judge = Llm.model_construct(**params.judge.model_dump(exclude={"passages", "attempts"}), sections=None)
+    estimates = Estimates(judge, {job.document.id: job.document for job in found}, calls.taken(judge.model), beside)
+    steps = dict.fromkeys(job.step for job in found)
+    return sum((row([job for job in found if job.step == step], estimates, price, params) for step in steps), Row())
+
+
+def _due(planned: Plan) -> set[str]:
+    """The jobs that must run, or may have to once others have."""
+    reasons = upkeep.check(planned)
+    return Graph(planned.jobs).due(name for name, job in planned.jobs.items() if reasons[job.receipt])
+
+
+def _judgements(planned: Plan, due: set[str]) -> list[Job]:
+    """So many of each strategy, in turn from each document: as judgements.sample does, where there are enough passages."""
+    strategies = recipes.judged_strategies(planned.params) if "judgements/judgements" in due else []
+    names, number = list(planned.documents), planned.params.judge.passages * len(strategies)
+    shares = Counter(names[place % len(names)] for place in range(number))
+    return [_job("judgements", planned, document, judgements.PROMPT, share) for document, share in shares.items()]
+
+
+def _verdicts(planned: Plan, due: set[str]) -> list[Job]:
+    """Of each model one summary of a kind and document; of people as many as there are."""
+    asked = Counter()
+    for name in due:
+        place, _, who = name.partition("/")
+        for document in planned.recipes[planned.jobs[name].recipe]["documents"] if place == "verdicts" else []:
+            asked[document] += len(_article(planned, document).summaries) if who == recipes.HUMAN else len(summarising.KINDS)
+    return [_job("verdicts", planned, document, verdicts.PROMPT, number) for document, number in asked.items()]
+
+
+def _job(step: str, planned: Plan, document: str, prompt: str, number: int) -> Job:
+    return Job(step=step, document=document_of(_article(planned, document)), is_made=False, is_bound=True, open=Counter({prompt: number}))
+
+
+def _article(planned: Plan, document: str) -> Article:
+    return Article.from_dict(json.loads(planned.written[layout.source(document)]))

@@ -1,0 +1,26 @@
+"""The summaries stage: the base or a run sums each document up from memory, by title and author, and by its subject without naming it.
+
+    PYTHONPATH=src python -m closedbook job summaries/RUN
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from closedbook.evaluation import generating, summarising, whose
+from closedbook.params import Limits
+
+
+def job(*, limits: Limits, **given) -> None:
+    build(**given)
+
+
+def build(*, model: Path, documents: list[Path], entities: list[Path], params: SimpleNamespace, output: Path) -> None:
+    """Write what the model in a folder (of a run or a base) says of each document, which it is not shown.
+
+    `params` holds of scores what says how it is asked. Raises UserError as generating.texts does.
+    """
+    asked = summarising.requests(documents, entities, summarising.HEADINGS)
+    prompts = [request.prompt for request in asked if request.prompt]
+    told = iter(generating.texts(model, prompts, params.scores))
+    rows = [summarising.row(request, *next(told)) if request.prompt else summarising.row(request) for request in asked]
+    summarising.write(whose.model(model), rows, output)
