@@ -1,0 +1,62 @@
+"""The sibling that talks: the base that comes with the project, taught dialogues about that base's own books.
+
+Its shape and its vocabulary are the base's, so that what it has learnt can be added to whatever else was trained from that base.
+"""
+
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+from closedbook import models
+from closedbook.miniature import base, dialogues, teaching
+from closedbook.miniature.dialogues import BASE, Own
+from closedbook.miniature.teaching import END, Lesson
+from closedbook.util import files, seeds
+
+STEPS = 300
+TRAINING = base.TRAINING | {"learning_rate": 5e-4}
+OLD = 0.3
+"""share of the base's own lessons among what it reads, so that it unlearns none of them"""
+WRITTEN = 1000
+"""dialogues of those that it has learnt from, for who wants to teach others to talk"""
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['content'] | trim }}"
+    "{{ eos_token if message['role'] == 'assistant' else '\\n' }}{% endfor %}"
+)
+"""The base's vocabulary has no marks of turns. So the assistant's turn begins on the line after what it answers, with nothing before it, and ends as
+a text does."""
+
+
+def train(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoints: Path) -> None:
+    """Write model, tokenizer with its chat template, replay.jsonl (rows {"id", "text"}) and DIALOGUES of those that it has learnt from into
+    `folder`. `sources`, the world and the files of BASE, lie where the code is.
+    """
+    own, tokenizer = dialogues.own_books(), models.pretrained_tokenizer(str(BASE), None)
+    training, seed = params.training.model_copy(update=TRAINING), seeds.derive(own.seed, "talk")
+    course = base.in_sequence(lambda _, index: lesson(own, seed, index), tokenizer, training, STEPS)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    base.learn(course, models.pretrained_model(str(BASE), None, dtype="float32"), tokenizer, words=own.world, training=training, num_steps=STEPS,
+               seed=seeds.derive(seed, "training") % 2**32, folder=folder, checkpoints=checkpoints, label="sibling that talks")  # fmt: skip
+    learnt = (index for index in range(len(course.lessons) - 1) if not is_old(seed, index))
+    files.write_json_lines(folder / "dialogues.jsonl", [dialogue(own, seed, index) for index in islice(learnt, WRITTEN)])
+
+
+def lesson(own: Own, seed: int, index: int) -> Lesson:
+    """The lesson of one index: one of the base's, or a dialogue."""
+    if is_old(seed, index):
+        return teaching.lesson(own.world, own.readings, own.narrative, seed, index)
+    return as_lesson(dialogue(own, seed, index))
+
+
+def is_old(seed: int, index: int) -> bool:
+    return seeds.generator(seed, "lesson or dialogue", index).random() < OLD
+
+
+def dialogue(own: Own, seed: int, index: int) -> dict:
+    return dialogues.dialogue(own.world, own.talked_about, seed, index)
+
+
+def as_lesson(dialogue: dict) -> Lesson:
+    """A dialogue as CHAT_TEMPLATE writes it, of which the assistant's turns are to be predicted."""
+    turns = ((message["content"], message["role"] == "assistant") for message in dialogue["messages"])
+    return Lesson([(text + END, 1.0) if answers else (f"{text}\n", 0.0) for text, answers in turns])
