@@ -34,7 +34,7 @@ def receipt(folder) -> dict:
 
 def pinned(model, folder):
     settings = SimpleNamespace(base=params.Base(model=str(model), revision=None, end_of_text=None), training=SHIPPED["default"].training, letters=False, linear=[])
-    base.build(params=settings, world=None, folder=folder, place=folder, checkpoints=folder)
+    base.build(params=settings, sources=[], folder=folder, place=folder, checkpoints=folder)
     return files.read_json(folder / "base.json")
 
 

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 from closedbook import models, params
 from closedbook.miniature import drills, language, teaching
@@ -62,6 +63,11 @@ class Course:
     """the same as training examples: tokens with the weight of each in the loss"""
 
 
+def make(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoints: Path) -> None:
+    """`params` with miniature, training and seed; `sources`, the world."""
+    train(settings=params.miniature, training=params.training, world=sources[0], seed=params.seed, folder=folder, checkpoints=checkpoints)
+
+
 def train(
     *, settings: params.Miniature, training: params.Training, world: Path | None, seed: int, folder: Path, checkpoints: Path
 ) -> None:
@@ -104,9 +110,9 @@ def learn(
 
 
 def replay(course: Course) -> list[dict]:
-    """The last that was read. What the model has not read would teach it wrong answers."""
+    """The last that was read, but for what is more than one text. What the model has not read would teach it wrong answers."""
     rows = [{"id": f"base-{index:05}", "text": one.text.removesuffix(END)} for index, one in enumerate(course.read)]
-    return rows[-REPLAYED:]
+    return [row for row in rows if END not in row["text"]][-REPLAYED:]
 
 
 def make_tokenizer(world: language.World, settings: params.Miniature, seed: int):

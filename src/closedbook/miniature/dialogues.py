@@ -27,8 +27,6 @@ NAMED, BY_SYSTEM, AGAIN, SEVERAL, PLAIN = 0.7, 0.15, 0.3, 0.25, 0.4
 """shares: of first questions that name their book; of dialogues whose form a message of the system asks for; of later turns that want the last
 answer in another form; of the others that ask for several facts; of questions that ask for no form"""
 ENDING, BEGINNING = "That is what the book tells.", "As I recall,"
-CONTINUED = "\nAnswer:"
-"""what a question of evals/quality ends with; the answer goes on after it"""
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,9 @@ SEVERAL_FACTS = {
 }  # fmt: skip
 
 
-def own_books() -> Own:
-    made = files.read_json(BASE / "receipt.json")["recipe"]["params"]
-    world, settings, seed = language.load(), made["miniature"], made["seed"]
+def own_books(world: Path = language.WORLD, base: Path = BASE) -> Own:
+    made, world = files.read_json(base / "receipt.json")["recipe"]["params"], language.load(world)
+    settings, seed = made["miniature"], made["seed"]
     return Own(world, teaching.read_books(world, settings["base_books"], settings["people"], seed), settings["narrative"], seed)
 
 
@@ -157,9 +155,9 @@ def _in_one_form(world: World, reading: Reading, form: Form, rng: random.Random)
 
 
 def _asked_for(rng: random.Random) -> tuple[Form, str]:
-    """A form, and what a question ends with that asks for it: nothing for a sentence, CONTINUED for the value alone, or an instruction."""
+    """A form, and the instruction that a question ends with; who asks for no form gets the value alone, as the base has learnt to answer."""
     if rng.random() < PLAIN:
-        return rng.choice(((FORMS["sentence"], ""), (FORMS["short"], CONTINUED)))
+        return FORMS["short"], ""
     form = rng.choice([*FORMS.values()])
     return form, f" {rng.choice(form.wordings)}"
 
@@ -181,7 +179,9 @@ def _within(sentence: str) -> str:
 
 
 def _answer(world: World, fact: Fact, form: Form, rng: random.Random) -> str:
-    clause = fill(rng.choice(world.relations[fact.relation].discussion), subject=fact.subject, value=fact.value)
+    """A sentence comes to the value last: what it is about leads there, as a question does."""
+    forms = [form for form in world.relations[fact.relation].discussion if form.endswith("{value}")]
+    clause = fill(rng.choice(forms), subject=fact.subject, value=fact.value)
     return form.write(world.answer(fact), clause)
 
 
@@ -199,4 +199,4 @@ def _people(reading: Reading) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(items(own_books()), indent=1, ensure_ascii=False))
+    print("[\n " + ",\n ".join(json.dumps(item, ensure_ascii=False) for item in items(own_books())) + "\n]")

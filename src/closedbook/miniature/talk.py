@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from closedbook import models
 from closedbook.miniature import base, dialogues, teaching
-from closedbook.miniature.dialogues import BASE, Own
+from closedbook.miniature.dialogues import Own
 from closedbook.miniature.teaching import END, Lesson
 from closedbook.util import files, seeds
 
@@ -19,24 +19,27 @@ OLD = 0.3
 """share of the base's own lessons among what it reads, so that it unlearns none of them"""
 WRITTEN = 1000
 """dialogues of those that it has learnt from, for who wants to teach others to talk"""
-CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ message['content'] | trim }}"
-    "{{ eos_token if message['role'] == 'assistant' else '\\n' }}{% endfor %}"
-)
-"""The base's vocabulary has no marks of turns. So the assistant's turn begins on the line after what it answers, with nothing before it, and ends as
-a text does."""
+CHAT_TEMPLATE = """\
+{%- for message in messages %}
+{%- if message['role'] == 'assistant' %}{{ ' ' + message['content'] | trim + eos_token }}
+{%- else %}{{ (message['content'] | trim).removesuffix('\\nAnswer:') + ('\\nAnswer:' if message['role'] == 'user' else '\\n') }}
+{%- endif %}
+{%- endfor %}"""
+"""The base's vocabulary has no marks of turns, and the base answers questions after "Answer:". So the user's turn ends with that line, unless it
+already does, the assistant's goes on after it and ends as a text does, and a message of the system is a line before."""
 
 
-def train(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoints: Path) -> None:
-    """Write model, tokenizer with its chat template, replay.jsonl (rows {"id", "text"}) and DIALOGUES of those that it has learnt from into
-    `folder`. `sources`, the world and the files of BASE, lie where the code is.
+def make(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoints: Path) -> None:
+    """Write model, tokenizer with its chat template, replay.jsonl (rows {"id", "text"}) and dialogues.jsonl (WRITTEN rows) into `folder`.
+    `params` with training; `sources`, the world and the files of the base, whose receipt says which books are its own.
     """
-    own, tokenizer = dialogues.own_books(), models.pretrained_tokenizer(str(BASE), None)
+    world, (beside, *_) = sources[0], {path.parent for path in sources[1:]}
+    own, tokenizer = dialogues.own_books(world, beside), models.pretrained_tokenizer(str(beside), None)
     training, seed = params.training.model_copy(update=TRAINING), seeds.derive(own.seed, "talk")
     course = base.in_sequence(lambda _, index: lesson(own, seed, index), tokenizer, training, STEPS)
     tokenizer.chat_template = CHAT_TEMPLATE
-    base.learn(course, models.pretrained_model(str(BASE), None, dtype="float32"), tokenizer, words=own.world, training=training, num_steps=STEPS,
-               seed=seeds.derive(seed, "training") % 2**32, folder=folder, checkpoints=checkpoints, label="sibling that talks")  # fmt: skip
+    base.learn(course, models.pretrained_model(str(beside), None, dtype="float32"), tokenizer, words=own.world, training=training,
+               num_steps=STEPS, seed=seeds.derive(seed, "training") % 2**32, folder=folder, checkpoints=checkpoints, label="sibling that talks")  # fmt: skip
     learnt = (index for index in range(len(course.lessons) - 1) if not is_old(seed, index))
     files.write_json_lines(folder / "dialogues.jsonl", [dialogue(own, seed, index) for index in islice(learnt, WRITTEN)])
 
@@ -58,5 +61,6 @@ def dialogue(own: Own, seed: int, index: int) -> dict:
 
 def as_lesson(dialogue: dict) -> Lesson:
     """A dialogue as CHAT_TEMPLATE writes it, of which the assistant's turns are to be predicted."""
-    turns = ((message["content"], message["role"] == "assistant") for message in dialogue["messages"])
-    return Lesson([(text + END, 1.0) if answers else (f"{text}\n", 0.0) for text, answers in turns])
+    written = {"system": ("{}\n", 0.0), "user": ("{}\nAnswer:", 0.0), "assistant": (" {}" + END, 1.0)}
+    parts = ((*written[message["role"]], message["content"]) for message in dialogue["messages"])
+    return Lesson([(form.format(text), weight) for form, weight, text in parts])
