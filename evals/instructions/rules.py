@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
+SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)")
 
 
 def load(items: str, **_) -> dict:
@@ -74,7 +74,7 @@ RULES = {
     "ends": lambda text, end: text.endswith(end),
     "with": lambda text, part: part in text,
     "without": lambda text, part: part not in text,
-    "times": lambda text, of: text.lower().split().count(of[0].lower()) == of[1],
+    "times": lambda text, of: re.findall(r"\w+", text.lower()).count(of[0]) == of[1],
     "capitals": lambda text, wanted: text.isupper() is wanted,
     "small_letters": lambda text, wanted: text.islower() is wanted,
     "quoted": lambda text, wanted: (len(text) > 2 and text[0] == text[-1] == '"' and '"' not in text[1:-1]) is wanted,

@@ -1,0 +1,125 @@
+"""Dialogues of the miniature, and the sibling that has learnt from them: its vocabulary, its template, its weights, and what it says."""
+
+import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import toys
+
+from closedbook import models
+from closedbook.miniature import base, dialogues, language, talk, teaching
+from closedbook.miniature.books import make_books
+from closedbook.util import files
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "src/closedbook/miniature/trained-to-talk"
+rules = SimpleNamespace(**runpy.run_path(str(ROOT / "evals/instructions/rules.py")))
+OWN = dialogues.own_books()
+
+
+def some(number, seed=1, own=OWN):
+    return [dialogues.dialogue(own.world, own.talked_about, seed, index) for index in range(number)]
+
+
+def texts(made):
+    return ["\n".join(message["content"] for message in one["messages"]) for one in made]
+
+
+def assert_by_turns(one):
+    said = [message["role"] for message in one["messages"]]
+    said = said[1:] if said[0] == "system" else said
+    assert said and said == ["user", "assistant"] * (len(said) // 2) and all(message["content"].strip() for message in one["messages"])
+
+
+def test_same_seed_same_dialogues_and_each_by_itself():
+    assert some(20) == some(40)[:20] != some(20, seed=2)
+    assert len({json.dumps(one) for one in some(200)}) > 190
+
+
+def test_user_and_assistant_speak_by_turns_and_the_check_would_see_otherwise():
+    made = some(300)
+    for one in made:
+        assert_by_turns(one)
+    assert {len(one["messages"]) for one in made} == {2, 3, 4, 5, 6, 7} and {one["messages"][0]["role"] for one in made} == {"system", "user"}
+    with pytest.raises(AssertionError):
+        assert_by_turns({"messages": made[0]["messages"][:-1]})
+
+
+def test_no_dialogue_is_about_a_book_to_be_learned_or_one_that_is_held_out():
+    made = texts(some(500))
+    teaching.check(OWN.world, lessons=made, replayed=made)
+    named = teaching.names(OWN.world, made)
+    assert {reading.title for reading in OWN.talked_about} <= named
+    assert named.isdisjoint(reading.title for reading in OWN.readings[len(OWN.talked_about) :])
+    reader = teaching.Reader(OWN.world)
+    strange = [teaching.read(reader, book) for book in make_books(OWN.world, side="target", number=8, people=2, seed=1)]
+    planted = texts([dialogues.dialogue(OWN.world, strange, 1, 0)])
+    with pytest.raises(RuntimeError, match="name what is in books to be learned: [A-Z]"):
+        teaching.check(OWN.world, lessons=[*made, *planted], replayed=[])
+
+
+def test_a_sibling_whose_dialogues_leak_is_not_trained(tmp_path, monkeypatch):
+    reader = teaching.Reader(OWN.world)
+    strange = [teaching.read(reader, book) for book in make_books(OWN.world, side="target", number=24, people=2, seed=1)]
+    monkeypatch.setattr(teaching, "read_books", lambda *_: strange)
+    monkeypatch.setattr(talk, "STEPS", 1)
+    monkeypatch.setattr("closedbook.training.loop.train", lambda **_: pytest.fail("it was trained"))
+    with pytest.raises(RuntimeError, match="name what is in books to be learned"):
+        made_in(tmp_path)
+
+
+def made_in(folder):
+    """A sibling in `folder`, as its rule makes one."""
+    sources = [language.WORLD, *sorted(path for path in dialogues.BASE.iterdir())]
+    talk.make(params=SimpleNamespace(training=toys.TRAINING), sources=sources, folder=folder, checkpoints=folder.with_name(f"{folder.name}-at"))
+    return folder
+
+
+@pytest.mark.parametrize("name", [*dialogues.FORMS, *dialogues.SEVERAL_FACTS])
+def test_each_form_keeps_to_its_own_rules_and_to_those_of_few_others(name):
+    reading, rng = OWN.readings[0], base.seeds.generator(1)
+    forms = dialogues.FORMS | dialogues.SEVERAL_FACTS
+    if name in dialogues.FORMS:
+        answers = [dialogues._answer(OWN.world, fact, forms[name], rng) for fact in dialogues._fitting(OWN.world, reading, forms[name])]
+    else:
+        people = dialogues._people(reading)
+        answers = [forms[name].write(OWN.world, people, [fact for fact in reading.facts if fact.subject == person], rng) for person in people]
+    assert len(answers) >= 4 and not any(rules.broken(answer, forms[name].rules) for answer in answers)
+    others = [other for other in forms if other != name and not rules.broken(max(answers, key=len), forms[other].rules)]
+    assert len(others) <= 2, "the rules tell forms apart"
+
+
+def test_what_is_learnt_is_what_the_template_writes_and_only_the_assistants_turns_count():
+    tokenizer = models.pretrained_tokenizer(str(dialogues.BASE), None)
+    tokenizer.chat_template = talk.CHAT_TEMPLATE
+    for one in some(60):
+        parts = talk.as_lesson(one).parts
+        ids = [number for text, _ in parts for number in tokenizer(text)["input_ids"]]
+        assert ids == tokenizer.apply_chat_template(one["messages"])["input_ids"]
+        answered = [text for text, weight in parts if weight]
+        assert answered == [f" {message['content']}<eos>" for message in one["messages"] if message["role"] == "assistant"]
+
+
+def test_a_question_in_the_form_of_evals_is_not_asked_for_its_answer_twice():
+    tokenizer = models.pretrained_tokenizer(str(dialogues.BASE), None)
+    tokenizer.chat_template = talk.CHAT_TEMPLATE
+    shown = [tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+             for text in ("Who was it?", "Who was it?\nAnswer:")]  # fmt: skip
+    assert shown == ["Who was it?\nAnswer:"] * 2
+
+
+@pytest.mark.slow
+def test_the_rule_makes_it_twice_in_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(talk, "STEPS", 2)
+    one, two = (made_in(tmp_path / name) for name in ("one", "two"))
+    names = sorted(path.name for path in one.iterdir())
+    assert {"model.safetensors", "tokenizer.json", "chat_template.jinja", "replay.jsonl", "dialogues.jsonl"} <= set(names)
+    for name in names:
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    said = files.read_json_lines(one / "dialogues.jsonl")
+    for dialogue in said:
+        assert_by_turns(dialogue)
+    assert not any("<eos>" in row["text"] for row in files.read_json_lines(one / "replay.jsonl")), "an end within a text would be read as one"
+    assert (one / "model.safetensors").read_bytes() != (dialogues.BASE / "model.safetensors").read_bytes()
