@@ -98,8 +98,8 @@ def test_what_is_learnt_is_what_the_template_writes_and_only_the_assistants_turn
         parts = talk.as_lesson(one).parts
         ids = [number for text, _ in parts for number in tokenizer(text)["input_ids"]]
         assert ids == tokenizer.apply_chat_template(one["messages"])["input_ids"]
-        answered = [text for text, weight in parts if weight]
-        assert answered == [f" {message['content']}<eos>" for message in one["messages"] if message["role"] == "assistant"]
+        answered = "".join(text for text, weight in parts if weight)
+        assert answered == "".join(f" {message['content']}<eos>" for message in one["messages"] if message["role"] == "assistant")
 
 
 def test_a_question_in_the_form_of_evals_is_not_asked_for_its_answer_twice():

@@ -17,6 +17,8 @@ STEPS = 300
 TRAINING = base.TRAINING | {"learning_rate": 5e-4}
 OLD = 0.3
 """share of the base's own lessons among what it reads, so that it unlearns none of them"""
+END_WEIGHT = 3.0
+"""of the end of a turn in the loss, beside 1 of its other tokens: a model that goes on reading books learns to go on"""
 WRITTEN = 1000
 """dialogues of those that it has learnt from, for who wants to teach others to talk"""
 CHAT_TEMPLATE = """\
@@ -61,6 +63,5 @@ def dialogue(own: Own, seed: int, index: int) -> dict:
 
 def as_lesson(dialogue: dict) -> Lesson:
     """A dialogue as CHAT_TEMPLATE writes it, of which the assistant's turns are to be predicted."""
-    written = {"system": ("{}\n", 0.0), "user": ("{}\nAnswer:", 0.0), "assistant": (" {}" + END, 1.0)}
-    parts = ((*written[message["role"]], message["content"]) for message in dialogue["messages"])
-    return Lesson([(form.format(text), weight) for form, weight, text in parts])
+    written = {"system": [("{}\n", 0.0)], "user": [("{}\nAnswer:", 0.0)], "assistant": [(" {}", 1.0), (END, END_WEIGHT)]}
+    return Lesson([(form.format(message["content"]), weight) for message in dialogue["messages"] for form, weight in written[message["role"]]])
