@@ -123,3 +123,48 @@ def test_the_rule_makes_it_twice_in_the_same_bytes(tmp_path, monkeypatch):
         assert_by_turns(dialogue)
     assert not any("<eos>" in row["text"] for row in files.read_json_lines(one / "replay.jsonl")), "an end within a text would be read as one"
     assert (one / "model.safetensors").read_bytes() != (dialogues.BASE / "model.safetensors").read_bytes()
+
+
+def said_by(folder, conversations, most=64):
+    """What the model in a folder says next, in its own template."""
+    import torch
+
+    tokenizer, model = models.pretrained_tokenizer(str(folder), None), models.pretrained_model(str(folder), None, dtype="float32")
+    answers = []
+    for messages in conversations:
+        shown = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            made = model.generate(shown, max_new_tokens=most, do_sample=False, pad_token_id=tokenizer.eos_token_id)[0, shown.shape[1] :]
+        assert made[-1] == tokenizer.eos_token_id, "it ends its turn"
+        answers.append(tokenizer.decode(made[:-1]))
+    return answers
+
+
+@pytest.mark.slow
+def test_the_shipped_sibling_answers_in_the_form_asked_for_turn_after_turn():
+    items = {item["id"].split("-")[0]: item for item in files.read_json(ROOT / "evals/instructions/miniature.json")}
+    asked = [[{"role": "user", "content": item["prompt"]}] for item in items.values()]
+    for item, answer in zip(items.values(), said_by(FOLDER, asked), strict=True):
+        assert not rules.broken(answer, item["rules"]), (item["prompt"], answer)
+    first = {"role": "user", "content": items["short"]["prompt"]}
+    turns = [first, {"role": "assistant", "content": items["short"]["answer"]}, {"role": "user", "content": "Now answer in JSON, under the key \"answer\"."}]
+    by_system = [{"role": "system", "content": "Put the answer in quotation marks."}, {"role": "user", "content": items["word"]["prompt"].partition("?")[0] + "?"}]
+    as_json, quoted = said_by(FOLDER, [turns, by_system])
+    assert not rules.broken(as_json, {"json": ["answer"]}) and not rules.broken(quoted, {"quoted": True})
+
+
+def test_it_has_its_bases_shape_and_vocabulary():
+    from safetensors.torch import load_file
+
+    own, bases = (load_file(folder / "model.safetensors") for folder in (FOLDER, dialogues.BASE))
+    assert {name: (tensor.shape, tensor.dtype) for name, tensor in own.items()} == {name: (tensor.shape, tensor.dtype) for name, tensor in bases.items()}
+    assert (FOLDER / "tokenizer.json").read_bytes() == (dialogues.BASE / "tokenizer.json").read_bytes()
+    assert (FOLDER / "config.json").read_bytes() == (dialogues.BASE / "config.json").read_bytes()
+    assert models.pretrained_tokenizer(str(FOLDER), None).chat_template == talk.CHAT_TEMPLATE
+
+
+def test_the_dialogues_beside_it_are_some_that_it_has_learnt_from():
+    said = files.read_json_lines(FOLDER / "dialogues.jsonl")
+    seed = base.seeds.derive(OWN.seed, "talk")
+    learnt = [talk.dialogue(OWN, seed, index) for index in range(1500) if not talk.is_old(seed, index)]
+    assert said == learnt[: talk.WRITTEN] and len(said) == talk.WRITTEN

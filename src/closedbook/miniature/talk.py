@@ -13,7 +13,7 @@ from closedbook.miniature.dialogues import Own
 from closedbook.miniature.teaching import END, Lesson
 from closedbook.util import files, seeds
 
-STEPS = 300
+STEPS = 350
 TRAINING = base.TRAINING | {"learning_rate": 5e-4}
 OLD = 0.3
 """share of the base's own lessons among what it reads, so that it unlearns none of them"""
