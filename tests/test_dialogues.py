@@ -52,7 +52,7 @@ def test_no_dialogue_is_about_a_book_to_be_learned_or_one_that_is_held_out():
     teaching.check(OWN.world, lessons=made, replayed=made)
     named = teaching.names(OWN.world, made)
     assert {reading.title for reading in OWN.talked_about} <= named
-    assert named.isdisjoint(reading.title for reading in OWN.readings[len(OWN.talked_about) :])
+    assert named.isdisjoint(reading.title for reading in OWN.held_out)
     reader = teaching.Reader(OWN.world)
     strange = [teaching.read(reader, book) for book in make_books(OWN.world, side="target", number=8, people=2, seed=1)]
     planted = texts([dialogues.dialogue(OWN.world, strange, 1, 0)])

@@ -40,8 +40,12 @@ class Own:
 
     @property
     def talked_about(self) -> list[Reading]:
-        """The books that dialogues are about."""
-        return self.readings[:-HELD_OUT]
+        """The books that dialogues are about: of those that the base was asked about itself, so that a dialogue teaches it to talk and no fact."""
+        return self.readings[:-HELD_OUT:2]
+
+    @property
+    def held_out(self) -> list[Reading]:
+        return self.readings[-HELD_OUT:]
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ def items(own: Own) -> list[dict]:
     several.
     """
     made, world = [], own.world
-    for reading in own.readings[len(own.talked_about) :]:
+    for reading in own.held_out:
         rng = seeds.generator(own.seed, "items", reading.title)
         for name, form in FORMS.items():
             for fact, wording in zip(rng.sample(_fitting(world, reading, form), ITEMS), form.wordings, strict=True):
