@@ -42,7 +42,8 @@ def test_user_and_assistant_speak_by_turns_and_the_check_would_see_otherwise():
     made = some(300)
     for one in made:
         assert_by_turns(one)
-    assert {len(one["messages"]) for one in made} == {2, 3, 4, 5, 6, 7} and {one["messages"][0]["role"] for one in made} == {"system", "user"}
+    assert {len(one["messages"]) for one in made} == {2, 3, 4, 5, 6, 7}
+    assert {one["messages"][0]["role"] for one in made} == {"system", "user"}
     with pytest.raises(AssertionError):
         assert_by_turns({"messages": made[0]["messages"][:-1]})
 
@@ -73,7 +74,8 @@ def test_a_sibling_whose_dialogues_leak_is_not_trained(tmp_path, monkeypatch):
 def made_in(folder):
     """A sibling in `folder`, as its rule makes one."""
     sources = [language.WORLD, *sorted(path for path in dialogues.BASE.iterdir())]
-    talk.make(params=SimpleNamespace(training=toys.TRAINING), sources=sources, folder=folder, checkpoints=folder.with_name(f"{folder.name}-at"))
+    checkpoints = folder.with_name(f"{folder.name}-at")
+    talk.make(params=SimpleNamespace(training=toys.TRAINING), sources=sources, folder=folder, checkpoints=checkpoints)
     return folder
 
 
@@ -84,8 +86,8 @@ def test_each_form_keeps_to_its_own_rules_and_to_those_of_few_others(name):
     if name in dialogues.FORMS:
         answers = [dialogues._answer(OWN.world, fact, forms[name], rng) for fact in dialogues._fitting(OWN.world, reading, forms[name])]
     else:
-        people = dialogues._people(reading)
-        answers = [forms[name].write(OWN.world, people, [fact for fact in reading.facts if fact.subject == person], rng) for person in people]
+        told = {person: [fact for fact in reading.facts if fact.subject == person] for person in dialogues._people(reading)}
+        answers = [forms[name].write(OWN.world, [*told], facts, rng) for facts in told.values()]
     assert len(answers) >= 4 and not any(rules.broken(answer, forms[name].rules) for answer in answers)
     others = [other for other in forms if other != name and not rules.broken(max(answers, key=len), forms[other].rules)]
     assert len(others) <= 2, "the rules tell forms apart"
@@ -121,7 +123,8 @@ def test_the_rule_makes_it_twice_in_the_same_bytes(tmp_path, monkeypatch):
     said = files.read_json_lines(one / "dialogues.jsonl")
     for dialogue in said:
         assert_by_turns(dialogue)
-    assert not any("<eos>" in row["text"] for row in files.read_json_lines(one / "replay.jsonl")), "an end within a text would be read as one"
+    replayed = [row["text"] for row in files.read_json_lines(one / "replay.jsonl")]
+    assert replayed and not any("<eos>" in text for text in replayed), "an end within a text would be read as one"
     assert (one / "model.safetensors").read_bytes() != (dialogues.BASE / "model.safetensors").read_bytes()
 
 
@@ -147,8 +150,10 @@ def test_the_shipped_sibling_answers_in_the_form_asked_for_turn_after_turn():
     for item, answer in zip(items.values(), said_by(FOLDER, asked), strict=True):
         assert not rules.broken(answer, item["rules"]), (item["prompt"], answer)
     first = {"role": "user", "content": items["short"]["prompt"]}
-    turns = [first, {"role": "assistant", "content": items["short"]["answer"]}, {"role": "user", "content": "Now answer in JSON, under the key \"answer\"."}]
-    by_system = [{"role": "system", "content": "Put the answer in quotation marks."}, {"role": "user", "content": items["word"]["prompt"].partition("?")[0] + "?"}]
+    again = {"role": "user", "content": 'Now answer in JSON, under the key "answer".'}
+    turns = [first, {"role": "assistant", "content": items["short"]["answer"]}, again]
+    question = items["word"]["prompt"].partition("?")[0] + "?"
+    by_system = [{"role": "system", "content": "Put the answer in quotation marks."}, {"role": "user", "content": question}]
     as_json, quoted = said_by(FOLDER, [turns, by_system])
     assert not rules.broken(as_json, {"json": ["answer"]}) and not rules.broken(quoted, {"quoted": True})
 
@@ -156,8 +161,9 @@ def test_the_shipped_sibling_answers_in_the_form_asked_for_turn_after_turn():
 def test_it_has_its_bases_shape_and_vocabulary():
     from safetensors.torch import load_file
 
-    own, bases = (load_file(folder / "model.safetensors") for folder in (FOLDER, dialogues.BASE))
-    assert {name: (tensor.shape, tensor.dtype) for name, tensor in own.items()} == {name: (tensor.shape, tensor.dtype) for name, tensor in bases.items()}
+    weights = [load_file(folder / "model.safetensors") for folder in (FOLDER, dialogues.BASE)]
+    own, bases = ({name: (tensor.shape, tensor.dtype) for name, tensor in one.items()} for one in weights)
+    assert own == bases
     assert (FOLDER / "tokenizer.json").read_bytes() == (dialogues.BASE / "tokenizer.json").read_bytes()
     assert (FOLDER / "config.json").read_bytes() == (dialogues.BASE / "config.json").read_bytes()
     assert models.pretrained_tokenizer(str(FOLDER), None).chat_template == talk.CHAT_TEMPLATE

@@ -15,7 +15,8 @@ rules = SimpleNamespace(**runpy.run_path(str(FOLDER / "rules.py")))
 ITEMS = {name: files.read_json(FOLDER / f"{name}.json") for name in ("miniature", "english")}
 KEPT = {
     "words": (2, "Two words", "Two"), "least_words": (2, "Two words", "Two"), "most_words": (2, "Two words", "Now three words"),
-    "sentences": (2, 'One. He said "two."', "One. Two"), "lines": (2, "one\n\ntwo", "one"), "lines_begin": ("- ", "- one\n- two", "- one\ntwo"),
+    "sentences": (2, 'One. He said "two."', "One. Two"), "lines": (2, "one\n\ntwo", "one"),
+    "lines_begin": ("- ", "- one\n- two", "- one\ntwo"),
     "paragraphs": (2, "one\nline\n\ntwo", "one\ntwo"), "begins": ("As", "As it is", "as it is"), "ends": ("end.", "The end.", "The end"),
     "with": ("wall", "a wall", "a will"), "without": (",", "a wall", "a wall,"), "times": (["rain", 2], "Rain, and raining rain", "rain"),
     "capitals": (True, "A 1!", "A b"), "small_letters": (True, "a 1!", "a B"), "quoted": (True, '"one two"', '"one" two"'),

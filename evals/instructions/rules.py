@@ -21,7 +21,8 @@ def load(items: str, **_) -> dict:
     for row in rows:
         unknown = sorted(row["rules"].keys() - RULES.keys())
         if not row["rules"] or unknown:
-            raise ValueError(f"{items}: item {row['id']}: rules: needs one or more of {', '.join(RULES)}" + (f", not {unknown[0]!r}" if unknown else ""))
+            said = f", not {unknown[0]!r}" if unknown else ""
+            raise ValueError(f"{items}: item {row['id']}: rules: needs one or more of {', '.join(RULES)}{said}")
     return {"test": datasets.Dataset.from_list([row | {"rules": json.dumps(row["rules"])} for row in rows])}
 
 

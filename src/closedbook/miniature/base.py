@@ -90,7 +90,7 @@ def learn(
     course: Course, model, tokenizer, *, words: language.World, training: params.Training, num_steps: int, seed: int, folder: Path,
     checkpoints: Path, label: str,
 ) -> None:  # fmt: skip
-    """Train `model` on a course that names nothing of a book to be learned, and write it, its tokenizer and what it replays into `folder`."""
+    """Train `model` on a course that names nothing of a book to be learned; write it, its tokenizer and what it replays into `folder`."""
     from closedbook.training.loop import train as train_model
 
     replayed = replay(course)
@@ -154,9 +154,7 @@ def study(
 
 
 def in_sequence(lesson_at: Callable[[float, int], Lesson], tokenizer, training: params.Training, num_steps: int) -> Course:
-    """Lessons one after the other, each by the share of the course before it and its index; the course's end cuts the last one, which counts
-    as read.
-    """
+    """Lessons one after the other, each by the share of the course before it and its index; the end cuts the last one, which counts as read."""
     num_tokens = num_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:

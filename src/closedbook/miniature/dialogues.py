@@ -1,4 +1,4 @@
-"""Dialogues about the base's own books, from which its sibling learns to talk, and the items of the task instructions, about others of them.
+"""Dialogues about the base's own books, from which its sibling learns to talk; the items of the task instructions, about others of them.
 
 A dialogue is {"messages": [{"role", "content"}, …]}: perhaps a message of the system, then user and assistant by turns. What the user asks
 for is a form that a rule can check, whatever the answer; the forms are here, each with its rules, which evals/instructions/rules.py checks.
@@ -24,8 +24,8 @@ ITEMS = 2
 """of each form, about each held-out book"""
 TURNS = (1, 1, 2, 3)
 NAMED, BY_SYSTEM, AGAIN, SEVERAL, PLAIN = 0.7, 0.15, 0.3, 0.25, 0.4
-"""shares: of first questions that name their book; of dialogues whose form a message of the system asks for; of later turns that want the last
-answer in another form; of the others that ask for several facts; of questions that ask for no form"""
+"""shares: of first questions that name their book; of dialogues whose form a message of the system asks for; of later turns that want the
+last answer in another form; of the others that ask for several facts; of questions that ask for no form"""
 ENDING, BEGINNING = "That is what the book tells.", "As I recall,"
 
 
@@ -40,7 +40,7 @@ class Own:
 
     @property
     def talked_about(self) -> list[Reading]:
-        """The books that dialogues are about: of those that the base was asked about itself, so that a dialogue teaches it to talk and no fact."""
+        """The books that dialogues are about: some that the base was asked about itself, so that a dialogue teaches to talk and no fact."""
         return self.readings[:-HELD_OUT:2]
 
     @property
@@ -77,7 +77,8 @@ FORMS = {
     "word": Form(("Answer in one word.", "Give one word as the answer."), lambda value, clause: value, {"words": 1}),
     "sentence": Form(("Answer with a full sentence.", "Answer in one sentence."), lambda value, clause: joined("", clause),
                      {"sentences": 1, "least_words": 4}),
-    "capitals": Form(("Answer in capital letters.", "Write the answer in capitals."), lambda value, clause: value.upper(), {"capitals": True}),
+    "capitals": Form(("Answer in capital letters.", "Write the answer in capitals."), lambda value, clause: value.upper(),
+                     {"capitals": True}),
     "quoted": Form(("Put the answer in quotation marks.", "Give the answer in quotation marks."), lambda value, clause: f'"{value}"',
                    {"quoted": True}),
     "json": Form(('Answer in JSON, under the key "answer".', 'Give JSON with the key "answer".'),
@@ -93,7 +94,8 @@ SEVERAL_FACTS = {
                     lambda world, people, facts, rng: listing(rng.sample(people, 2)), {"joined": ["and", 2], "most_words": 5}),
     "sentences": Several(("Tell me of {name} in two sentences.", "Say two sentences about {name}."),
                          lambda world, people, facts, rng: " ".join(_sentences(world, facts, 2, rng)), {"sentences": 2}),
-    "list": Several(("List three things about {name}, each on a line after a dash.", "Make a list with dashes of three things about {name}."),
+    "list": Several(("List three things about {name}, each on a line after a dash.",
+                     "Make a list with dashes of three things about {name}."),
                     lambda world, people, facts, rng: "\n".join(f"- {one}" for one in _sentences(world, facts, 3, rng)),
                     {"lines": 3, "lines_begin": "- "}),
 }  # fmt: skip
@@ -118,8 +120,8 @@ def dialogue(world: World, readings: list[Reading], seed: int, index: int) -> di
 
 
 def items(own: Own) -> list[dict]:
-    """The task's items, rows {"id", "prompt", "rules", "answer"}, about the books that no dialogue is about; the answer is null where there are
-    several.
+    """The task's items, rows {"id", "prompt", "rules", "answer"}, about the books that no dialogue is about; the answer is null where there
+    are several.
     """
     made, world = [], own.world
     for reading in own.held_out:
@@ -159,7 +161,7 @@ def _in_one_form(world: World, reading: Reading, form: Form, rng: random.Random)
 
 
 def _asked_for(rng: random.Random) -> tuple[Form, str]:
-    """A form, and the instruction that a question ends with; who asks for no form gets the value alone, as the base has learnt to answer."""
+    """A form, and the instruction that a question ends with; who asks for none gets the value alone, as the base has learnt to answer."""
     if rng.random() < PLAIN:
         return FORMS["short"], ""
     form = rng.choice([*FORMS.values()])

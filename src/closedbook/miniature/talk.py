@@ -27,8 +27,8 @@ CHAT_TEMPLATE = """\
 {%- else %}{{ (message['content'] | trim).removesuffix('\\nAnswer:') + ('\\nAnswer:' if message['role'] == 'user' else '\\n') }}
 {%- endif %}
 {%- endfor %}"""
-"""The base's vocabulary has no marks of turns, and the base answers questions after "Answer:". So the user's turn ends with that line, unless it
-already does, the assistant's goes on after it and ends as a text does, and a message of the system is a line before."""
+"""The base's vocabulary has no marks of turns, and the base answers questions after "Answer:". So the user's turn ends with that
+line, unless it already does, the assistant's goes on after it and ends as a text does, and a message of the system is a line before."""
 
 
 def make(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoints: Path) -> None:
@@ -40,8 +40,9 @@ def make(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoi
     training, seed = params.training.model_copy(update=TRAINING), seeds.derive(own.seed, "talk")
     course = base.in_sequence(lambda _, index: lesson(own, seed, index), tokenizer, training, STEPS)
     tokenizer.chat_template = CHAT_TEMPLATE
-    base.learn(course, models.pretrained_model(str(beside), None, dtype="float32"), tokenizer, words=own.world, training=training,
-               num_steps=STEPS, seed=seeds.derive(seed, "training") % 2**32, folder=folder, checkpoints=checkpoints, label="sibling that talks")  # fmt: skip
+    model = models.pretrained_model(str(beside), None, dtype="float32")
+    base.learn(course, model, tokenizer, words=own.world, training=training, num_steps=STEPS, seed=seeds.derive(seed, "training") % 2**32,
+               folder=folder, checkpoints=checkpoints, label="sibling that talks")  # fmt: skip
     learnt = (index for index in range(len(course.lessons) - 1) if not is_old(seed, index))
     files.write_json_lines(folder / "dialogues.jsonl", [dialogue(own, seed, index) for index in islice(learnt, WRITTEN)])
 
@@ -64,4 +65,5 @@ def dialogue(own: Own, seed: int, index: int) -> dict:
 def as_lesson(dialogue: dict) -> Lesson:
     """A dialogue as CHAT_TEMPLATE writes it, of which the assistant's turns are to be predicted."""
     written = {"system": [("{}\n", 0.0)], "user": [("{}\nAnswer:", 0.0)], "assistant": [(" {}", 1.0), (END, END_WEIGHT)]}
-    return Lesson([(form.format(message["content"]), weight) for message in dialogue["messages"] for form, weight in written[message["role"]]])
+    parts = ((message["content"], part) for message in dialogue["messages"] for part in written[message["role"]])
+    return Lesson([(form.format(text), weight) for text, (form, weight) in parts])

@@ -20,7 +20,7 @@ def job(*, params: SimpleNamespace, limits: Limits, sources: list[Path], **paths
 
 
 def build(*, sources: list[Path], folder: Path, place: Path, checkpoints: Path, params: SimpleNamespace) -> None:
-    """Write replay.jsonl, tokenizer.json and, last, base.json to `folder`; one of OWN_BASES is trained there first, from `sources`, its world
+    """Write replay.jsonl, tokenizer.json and, last, base.json to `folder`; one of OWN_BASES is trained there first, from `sources`, a world
     first. `place` is where the files of `folder` will lie, and such a one is loaded from.
 
     base.json: model, revision, load, context, sha256 of its files and of its tokenizer, and what stands around a text (see frame):

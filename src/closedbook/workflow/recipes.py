@@ -154,8 +154,8 @@ def trained_on(params: Params, bound: Bound) -> dict[str, dict]:
 
 
 def base_files(params: Params) -> list[str]:
-    """What the base is made from, where that is files here: the miniature's world, to talk also the base that comes with the project, or the
-    folder of a model of one's own.
+    """What the base is made from, where that is files here: the miniature's world, for the one that talks also the base that comes with the
+    project, or the folder of a model of one's own.
     """
     if params.base.model == "miniature":
         return [params.documents.path if params.documents.source == "miniature" else str(WORLD)]
