@@ -40,8 +40,8 @@ class Own:
 
     @property
     def talked_about(self) -> list[Reading]:
-        """The books that dialogues are about: some that the base was asked about itself, so that a dialogue teaches to talk and no fact."""
-        return self.readings[:-HELD_OUT:2]
+        """The books that dialogues are about."""
+        return self.readings[:-HELD_OUT]
 
     @property
     def held_out(self) -> list[Reading]:
