@@ -108,4 +108,5 @@ def test_what_it_replays_is_what_its_rule_had_it_read(name):
         return [text for text in replayed if not known[min(bisect_left(known, text), len(known) - 1)].startswith(text)]
 
     assert not unread(settings.seed)
-    assert len(unread(settings.seed + 1)) > 990, "planted: lessons of another seed's base are seen"
+    least = 600 if settings.base == TO_TALK else 990  # short dialogues about the same books recur
+    assert len(unread(settings.seed + 1)) > least, "planted: lessons of another seed's base are seen"
