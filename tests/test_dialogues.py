@@ -152,8 +152,10 @@ def test_the_shipped_sibling_answers_in_the_form_asked_for_turn_after_turn():
     first = {"role": "user", "content": items["short"]["prompt"]}
     again = {"role": "user", "content": 'Now answer in JSON, under the key "answer".'}
     turns = [first, {"role": "assistant", "content": items["short"]["answer"]}, again]
-    (as_json,) = said_by(FOLDER, [turns])
-    assert not rules.broken(as_json, {"json": ["answer"]})
+    question = items["word"]["prompt"].partition("?")[0] + "?"
+    by_system = [{"role": "system", "content": "Put the answer in quotation marks."}, {"role": "user", "content": question}]
+    as_json, quoted = said_by(FOLDER, [turns, by_system])
+    assert not rules.broken(as_json, {"json": ["answer"]}) and not rules.broken(quoted, {"quoted": True})
 
 
 def test_it_has_its_bases_shape_and_vocabulary():

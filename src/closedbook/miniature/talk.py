@@ -22,13 +22,17 @@ END_WEIGHT = 3.0
 WRITTEN = 1000
 """dialogues of those that it has learnt from, for who wants to teach others to talk"""
 CHAT_TEMPLATE = """\
+{%- set asked = namespace(always='') %}
 {%- for message in messages %}
-{%- if message['role'] == 'assistant' %}{{ ' ' + message['content'] | trim + eos_token }}
-{%- else %}{{ (message['content'] | trim).removesuffix('\\nAnswer:') + ('\\nAnswer:' if message['role'] == 'user' else '\\n') }}
+{%- set text = message['content'] | trim %}
+{%- if message['role'] == 'assistant' %}{{ ' ' + text + eos_token }}
+{%- elif message['role'] == 'system' %}{%- set asked.always = ' ' + text %}
+{%- else %}{{ text.removesuffix('\\nAnswer:') + asked.always + '\\nAnswer:' }}
 {%- endif %}
 {%- endfor %}"""
-"""The base's vocabulary has no marks of turns, and the base answers questions after "Answer:". So the user's turn ends with that
-line, unless it already does, the assistant's goes on after it and ends as a text does, and a message of the system is a line before."""
+"""The base's vocabulary has no marks of turns, and the base answers questions after "Answer:". So the user's turn ends with that line, whether it
+does already or not, and the assistant's goes on after it and ends as a text does. What the system says stands at the end of each of the user's
+turns, as an instruction does."""
 
 
 def make(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoints: Path) -> None:
@@ -64,6 +68,10 @@ def dialogue(own: Own, seed: int, index: int) -> dict:
 
 def as_lesson(dialogue: dict) -> Lesson:
     """A dialogue as CHAT_TEMPLATE writes it, of which the assistant's turns are to be predicted."""
-    written = {"system": [("{}\n", 0.0)], "user": [("{}\nAnswer:", 0.0)], "assistant": [(" {}", 1.0), (END, END_WEIGHT)]}
-    parts = ((message["content"], part) for message in dialogue["messages"] for part in written[message["role"]])
-    return Lesson([(form.format(text), weight) for text, (form, weight) in parts])
+    always, parts = "", []
+    for message in dialogue["messages"]:
+        text = message["content"]
+        if message["role"] == "system":
+            always = f" {text}"
+        parts += {"system": [], "user": [(f"{text}{always}\nAnswer:", 0.0)], "assistant": [(f" {text}", 1.0), (END, END_WEIGHT)]}[message["role"]]
+    return Lesson(parts)
