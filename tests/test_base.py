@@ -33,7 +33,7 @@ def hub(tmp_path, monkeypatch):
 def build(model, folder, revision=None, end_of_text=None, letters=False):
     settings = SimpleNamespace(base=params.Base(model=str(model), revision=revision, end_of_text=end_of_text),
                                training=toys.TRAINING, letters=letters, linear=[])
-    base.build(params=settings, world=folder / "world.yaml", folder=folder, place=folder, checkpoints=folder.parent / "checkpoints")
+    base.build(params=settings, sources=[], folder=folder, place=folder, checkpoints=folder.parent / "checkpoints")
     return files.read_json(folder / "base.json")
 
 

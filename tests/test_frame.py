@@ -54,7 +54,7 @@ def run_of(tmp_path, made):
     made.save_pretrained(tmp_path / "model")
     toys.model(len(made)).save_pretrained(tmp_path / "model")
     settings = SimpleNamespace(base=params.Base(model=str(tmp_path / "model"), revision=None, end_of_text=None), training=toys.TRAINING, letters=False, linear=[])
-    base.build(params=settings, world=None, folder=tmp_path / "base", place=tmp_path / "base", checkpoints=tmp_path / "checkpoints")
+    base.build(params=settings, sources=[], folder=tmp_path / "base", place=tmp_path / "base", checkpoints=tmp_path / "checkpoints")
     texts = [f"{TEXT} in {number}." for number in range(9)]
     files.write_json_lines(tmp_path / "base/replay.jsonl", [{"text": text} for text in texts])
     toys.tokens(tmp_path, tmp_path / "base", [toys.passages(tmp_path, "lamp", [TEXT])])

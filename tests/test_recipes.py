@@ -30,6 +30,9 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(scores={"batch_size": 1}) == {name for name in registry.planned(params.load(), {"doc": None}) if name.startswith("scores/")}
     trained_here = changed(base={"model": "miniature"})
     assert stale(trained_here, miniature={"people": 1}) == stale(trained_here, miniature={"narrative": 0.25}) == {"base"}
+    talking = changed(base={"model": "miniature-to-talk"})
+    assert stale(talking, miniature={"base_books": 30}, seed=2).isdisjoint({"base"}), "its base's receipt says which books are its own"
+    assert "base" in stale(talking, training={"dtype": "float32"})
     assert stale(miniature={"people": 1}) == set(), "the base that comes with the project stays as it is"
     assert stale(miniature={"same_book": 0}) == set(), "it changes questions, not how they are made into files"
     assert stale(limits={"concurrency": 1, "timeout": 9.0}) == set()

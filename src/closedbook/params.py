@@ -77,6 +77,10 @@ class Miniature(Settings):
     narrative: Annotated[float, Field(ge=0, le=0.5)]
 
 
+OWN_BASES = {"miniature": "closedbook.miniature.base", "miniature-to-talk": "closedbook.miniature.talk"}
+"""base models that are trained here, by base.model, and the module that does it"""
+
+
 class Base(Settings):
     model: Place
     revision: Place | None

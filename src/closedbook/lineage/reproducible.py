@@ -150,7 +150,7 @@ def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
 def _computed(job: Job) -> Iterator[str]:
     """What a computation's bits depend on beside versions."""
     settings = job.recipe["params"]
-    if job.step == "base" and settings["base"]["model"] != "miniature" and not Path(settings["base"]["model"]).is_dir():
+    if job.step == "base" and settings["base"]["model"] not in params.OWN_BASES and not Path(settings["base"]["model"]).is_dir():
         if not settings["base"]["revision"]:
             yield "base.revision is null: the Hub may give another commit today"
     for name in ("training", "scores"):

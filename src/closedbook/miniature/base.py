@@ -2,8 +2,10 @@
 
 import hashlib
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 from closedbook import models, params
 from closedbook.miniature import drills, language, teaching
@@ -61,6 +63,11 @@ class Course:
     """the same as training examples: tokens with the weight of each in the loss"""
 
 
+def make(*, params: SimpleNamespace, sources: list[Path], folder: Path, checkpoints: Path) -> None:
+    """`params` with miniature, training and seed; `sources`, the world."""
+    train(settings=params.miniature, training=params.training, world=sources[0], seed=params.seed, folder=folder, checkpoints=checkpoints)
+
+
 def train(
     *, settings: params.Miniature, training: params.Training, world: Path | None, seed: int, folder: Path, checkpoints: Path
 ) -> None:
@@ -69,24 +76,33 @@ def train(
     Nothing of it names a book to be learned: the two sides share no name, and a text that does stops the build before any training.
     Raises UserError where the world has too few names.
     """
-    from closedbook.training.loop import train as train_model
-
     words = language.load(world or language.WORLD)
     training = training.model_copy(update=READING if settings.reading else TRAINING)
     tokenizer = make_tokenizer(words, settings, seed)
     readings = read_books(words, settings.base_books, settings.people, seed)
     course = (drill if settings.reading else study)(words, readings, tokenizer, training, settings, seed)
+    model = make_model(tokenizer, READING_SHAPE if settings.reading else SHAPE, seed)
+    learn(course, model, tokenizer, words=words, training=training, num_steps=settings.base_steps,
+          seed=seeds.derive(seed, "base", "training") % 2**32, folder=folder, checkpoints=checkpoints, label="base model")  # fmt: skip
+
+
+def learn(
+    course: Course, model, tokenizer, *, words: language.World, training: params.Training, num_steps: int, seed: int, folder: Path,
+    checkpoints: Path, label: str,
+) -> None:  # fmt: skip
+    """Train `model` on a course that names nothing of a book to be learned; write it, its tokenizer and what it replays into `folder`."""
+    from closedbook.training.loop import train as train_model
+
     replayed = replay(course)
     teaching.check(words, lessons=[one.text for one in course.lessons], replayed=[row["text"] for row in replayed])
-    model = make_model(tokenizer, READING_SHAPE if settings.reading else SHAPE, seed)
     train_model(
         model=model,
         dataset=course.blocks,
         settings=training,
-        num_steps=settings.base_steps,
-        seed=seeds.derive(seed, "base", "training") % 2**32,
+        num_steps=num_steps,
+        seed=seed,
         folder=checkpoints,
-        label="base model",
+        label=label,
         fingerprint=_fingerprint(course.blocks),
     )
     models.save(model.bfloat16(), tokenizer, folder)  # small enough to come with the project
@@ -94,9 +110,9 @@ def train(
 
 
 def replay(course: Course) -> list[dict]:
-    """The last that was read. What the model has not read would teach it wrong answers."""
+    """The last that was read, but for what is more than one text. What the model has not read would teach it wrong answers."""
     rows = [{"id": f"base-{index:05}", "text": one.text.removesuffix(END)} for index, one in enumerate(course.read)]
-    return rows[-REPLAYED:]
+    return [row for row in rows if END not in row["text"]][-REPLAYED:]
 
 
 def make_tokenizer(world: language.World, settings: params.Miniature, seed: int):
@@ -130,12 +146,19 @@ def make_model(tokenizer, shape: dict, seed: int):
 def study(
     world: language.World, readings: list[Reading], tokenizer, training: params.Training, settings: params.Miniature, seed: int
 ) -> Course:
-    """Closed-book lessons, one after the other; the end of the training cuts the last one, which counts as read."""
-    num_tokens = settings.base_steps * training.batch_size * training.block_size
+    """Closed-book lessons."""
+    return in_sequence(
+        lambda progress, index: lesson(world, readings[: num_books(progress, len(readings))], settings.narrative, seed, index),
+        tokenizer, training, settings.base_steps,
+    )  # fmt: skip
+
+
+def in_sequence(lesson_at: Callable[[float, int], Lesson], tokenizer, training: params.Training, num_steps: int) -> Course:
+    """Lessons one after the other, each by the share of the course before it and its index; the end cuts the last one, which counts as read."""
+    num_tokens = num_steps * training.batch_size * training.block_size
     lessons, ids, weights = [], [], []
     while len(ids) < num_tokens:
-        open_books = readings[: num_books(len(ids) / num_tokens, len(readings))]
-        lessons.append(lesson(world, open_books, settings.narrative, seed, len(lessons)))
+        lessons.append(lesson_at(len(ids) / num_tokens, len(lessons)))
         _append(lessons[-1], tokenizer, ids, weights)
     return Course(lessons, lessons, _blocks(ids[:num_tokens], weights[:num_tokens], training.block_size))
 

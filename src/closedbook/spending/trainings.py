@@ -7,9 +7,8 @@ from pathlib import Path
 
 from closedbook import layout, models
 from closedbook.generation.strategies import mixture
-from closedbook.params import Arm, Params, Training
+from closedbook.params import OWN_BASES, Arm, Params, Training
 from closedbook.spending import speed
-from closedbook.stages.base import BASES
 from closedbook.training import memory, room
 from closedbook.training.loop import KEPT_CHECKPOINTS
 from closedbook.training.memory import Shape
@@ -72,7 +71,7 @@ def _source(params: Params) -> tuple[str, str | None]:
 def _shape(params: Params) -> tuple[Shape | None, list[str]]:
     """The base's size, where its config is here; else what is missing."""
     source = _source(params)
-    if source[0] in BASES:
+    if source[0] in OWN_BASES:
         return None, ["memory, disk and time are not known before the base is made: snakemake --cores all results/base/base.json"]
     try:
         return memory.shape(models.config(*source, local_files_only=True)), []

@@ -7,34 +7,30 @@ from types import SimpleNamespace
 
 from closedbook import layout, models
 from closedbook.models import frame, sound
-from closedbook.params import Limits
+from closedbook.params import OWN_BASES, Limits
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
-BASES = {"miniature": "closedbook.miniature.base"}
-"""bases that are trained here, by base.model, and the module that does it"""
 RECEIPT, REPLAY = "receipt.json", "replay.jsonl"
 """what a folder may bring beside the model: the receipt of its making, and texts that it has learnt from"""
 
 
 def job(*, params: SimpleNamespace, limits: Limits, sources: list[Path], **paths: Path) -> None:
-    build(params=params, world=sources[0] if params.base.model == "miniature" else None, place=layout.BASE, **paths)
+    build(params=params, sources=sources, place=layout.BASE, **paths)
 
 
-def build(*, world: Path | None, folder: Path, place: Path, checkpoints: Path, params: SimpleNamespace) -> None:
-    """Write replay.jsonl, tokenizer.json and, last, base.json to `folder`; the miniature is trained there first. `place` is where the files
-    of `folder` will lie, and a miniature is loaded from.
+def build(*, sources: list[Path], folder: Path, place: Path, checkpoints: Path, params: SimpleNamespace) -> None:
+    """Write replay.jsonl, tokenizer.json and, last, base.json to `folder`; one of OWN_BASES is trained there first, from `sources`, a world
+    first. `place` is where the files of `folder` will lie, and such a one is loaded from.
 
     base.json: model, revision, load, context, sha256 of its files and of its tokenizer, and what stands around a text (see frame):
     before_text (ids), end_of_text (a token) and end_of_text_id.
-    `params` holds base, and for the miniature also miniature, training and seed; for others training.block_size, letters, whether a task
+    `params` holds base, and for the miniature also miniature, training and seed, for its sibling training; for others training.block_size, letters, whether a task
     compares letters, and linear, the layers that adapters are named for. Raises UserError where base.model is not a model that can be used (gated, absent, incomplete, of another form; see
     sound), or a folder whose receipt.json is of other files.
     """
-    if params.base.model == "miniature":
-        import_module(BASES[params.base.model]).train(
-            settings=params.miniature, training=params.training, world=world, seed=params.seed, folder=folder, checkpoints=checkpoints
-        )
+    if maker := OWN_BASES.get(params.base.model):
+        import_module(maker).make(params=params, sources=sources, folder=folder, checkpoints=checkpoints)
         source, load = str(folder), str(place)
     else:
         source = load = params.base.model

@@ -34,7 +34,7 @@ def check(name: str, reference: Path, settings: params.Training, steps: int, che
 def check_plan(wanted: params.Params, checkpoints: Path) -> None:
     """Before a model is paid for: raises UserError where the disk of `checkpoints` has no room for the longest training, as far as its length
     is known. Of a corpus that is to be made, and of the base that is trained here, nothing is known yet: each run looks again (check)."""
-    if wanted.base.model == "miniature":
+    if wanted.base.model in params.OWN_BASES:
         return
     settings, shape = wanted.training, memory.shape(models.config(wanted.base.model, wanted.base.revision))
     steps = [_known_tokens(arm) // (settings.block_size * settings.batch_size) for arm in wanted.arms.values()]

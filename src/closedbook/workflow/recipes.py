@@ -12,8 +12,7 @@ from closedbook import layout
 from closedbook.evaluation import summarising, tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
-from closedbook.params import API, OWN_MODELS, Arm, Params, Scores
-from closedbook.stages.base import BASES
+from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Params, Scores
 from closedbook.util import files, fingerprint
 
 PACKAGE = Path(__file__).parent.parent
@@ -38,8 +37,10 @@ def base(params: Params, bound: Bound) -> Recipes:
     if params.base.model == "miniature":
         chosen = _chosen(params, "seed", "base", miniature={"people", "base_books", "base_steps", "reading", "narrative"},
                          training={"device", "dtype", "threads"})
-    maker = BASES.get(params.base.model)
-    return {"base": recipe("base", chosen, assets={"maker": fingerprint.digest(f"{maker}:train")} if maker else {}, reads={"files": base_files(params)})}
+    if params.base.model == "miniature-to-talk":
+        chosen = _chosen(params, "base", training={"device", "dtype", "threads"})
+    maker = OWN_BASES.get(params.base.model)
+    return {"base": recipe("base", chosen, assets={"maker": fingerprint.digest(f"{maker}:make")} if maker else {}, reads={"files": base_files(params)})}
 
 
 def entities(params: Params, bound: Bound) -> Recipes:
@@ -181,10 +182,18 @@ def trained_on(params: Params, bound: Bound) -> dict[str, dict]:
 
 
 def base_files(params: Params) -> list[str]:
-    """What the base is made from, where that is files here: the miniature's world, or the folder of a model of one's own."""
+    """What the base is made from, where that is files here: the miniature's world, for the one that talks also the base that comes with the
+    project, or the folder of a model of one's own.
+    """
     if params.base.model == "miniature":
         return [params.documents.path if params.documents.source == "miniature" else str(WORLD)]
-    return sorted(str(path) for path in Path(params.base.model).rglob("*") if path.is_file())
+    if params.base.model == "miniature-to-talk":
+        return [str(WORLD), *_files_in(WORLD.parent / "trained")]
+    return _files_in(Path(params.base.model))
+
+
+def _files_in(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*") if path.is_file())
 
 
 def strategies(params: Params) -> list[str]:
