@@ -392,6 +392,9 @@ class Limits(Settings):
     timeout: Seconds
     retries: NonNegativeInt
     deadline: Seconds
+    requests_per_minute: PositiveInt | None
+    tokens_per_minute: PositiveInt | None
+    batch: bool
     input_usd_per_million: Annotated[float, Field(ge=0)] | None
     cached_input_usd_per_million: Annotated[float, Field(ge=0)] | None
     output_usd_per_million: Annotated[float, Field(ge=0)] | None

@@ -6,6 +6,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from closedbook import llm
 from closedbook.evaluation import harness, tasks
 from closedbook.params import API, Limits
 from closedbook.records import Document
@@ -34,5 +35,7 @@ def build(
         texts = {document.id: document for document in map(Document.read, documents)}
         where, model = scores.places(questions, documents, retrieved), ApiModel(params.name, params.api_model, limits, texts, params.seed)
         scored = harness.measure(model, params, where, include_path, what=f"api_models.{params.name}")
+        if model.is_postponed:
+            raise llm.Postponed
     facts = {"run": name, "arm": name, "strategy": "api_model", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
     scores.write(facts, asked, scored, output, samples)
