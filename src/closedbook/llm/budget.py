@@ -100,11 +100,11 @@ class Budget:
         return self._account.reserve_in_batch(key, submission, self.most(question), self._limits)
 
     def most(self, question: Question) -> Amount:
-        """At the full price: what the provider has in its cache is not known beforehand."""
+        """At the price of input that is in no cache, or is put into one where that costs more: what the provider has is not known beforehand."""
         schema = files.canonical(question.schema.model_json_schema()) if question.schema else ""
         counted = sum(prices.tokens(self._llm.model, text) for text in (*question.sent, schema))
         tokens = int(counted * prices.MARGIN) + prices.FRAME
-        return Amount(tokens, self._llm.max_tokens, self.prices.usd(tokens, self._llm.max_tokens, question.searches))
+        return Amount(tokens, self._llm.max_tokens, self.prices.most(tokens, self._llm.max_tokens, question.searches))
 
     def cost(self, came: dict, response) -> float | None:
         """Dollars for an answer; None where the server did not count its tokens or no price is known."""

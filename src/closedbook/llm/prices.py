@@ -24,8 +24,14 @@ class Prices:
     in_batch: bool = False
     """at LiteLLM's prices for batches, which are half the others where it has none"""
 
-    def usd(self, input_tokens: int, output_tokens: int, searches: int = 0, cached: int = 0) -> float | None:
-        """`cached`: those of the input that the provider has in its cache."""
+    def most(self, input_tokens: int, output_tokens: int, searches: int = 0) -> float | None:
+        """Where the provider has nothing of the input in its cache, and charges for putting all of it there if it ever does."""
+        written = 0 if self.per_million or self.version is None or self.in_batch else input_tokens
+        whole = self.usd(input_tokens, output_tokens, searches)
+        return max(whole, self.usd(input_tokens, output_tokens, searches, written=written)) if written else whole
+
+    def usd(self, input_tokens: int, output_tokens: int, searches: int = 0, cached: int = 0, written: int = 0) -> float | None:
+        """`cached`, `written`: those of the input that the provider has in its cache, or puts there."""
         if self.per_million:
             tokens = (input_tokens - cached, cached, output_tokens)
             return sum(price * number for price, number in zip(self.per_million, tokens, strict=True)) / 1e6
@@ -34,7 +40,7 @@ class Prices:
         if self.in_batch:
             return _in_batch(self.model, input_tokens, output_tokens, cached)
         by_tokens = sum(library.litellm().cost_per_token(model=self.model, prompt_tokens=input_tokens, completion_tokens=output_tokens,
-                                                         cache_read_input_tokens=cached))
+                                                         cache_read_input_tokens=cached, cache_creation_input_tokens=written))
         return by_tokens + searches * library.known(self.model).get("input_cost_per_query", 0)
 
 

@@ -148,7 +148,7 @@ def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Par
         input_tokens=read, cached_tokens=cached, output_tokens=written, seconds=max(busy, _paced(to_ask, read + written, params)),
         usd=price.usd(round(read), round(written), cached=round(cached)),
         corpus_tokens=sum(_corpus_tokens(job, estimates) for job in jobs), most_calls=attempts * to_ask,
-        most_tokens=attempts * (most_read + most_written), most_usd=price.usd(round(attempts * most_read), attempts * most_written),
+        most_tokens=attempts * (most_read + most_written), most_usd=price.most(round(attempts * most_read), attempts * most_written),
     )  # fmt: skip
 
 
