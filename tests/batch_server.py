@@ -16,6 +16,8 @@ class Batch:
     looks: int = 0
     """how often somebody asked after it"""
     status: str = "validating"
+    answers: list[str] = field(default_factory=list)
+    """keys"""
     results: dict[str, str] = field(default_factory=dict)
 
 
@@ -35,13 +37,9 @@ class BatchServer(Server):
         """seconds between the begin of a batch and the answer that says so"""
 
     @property
-    def answered(self) -> list[str]:
+    def paid(self) -> list[str]:
         """The key of each answer that was paid for."""
         return [key for batch in self.batches for key in batch.answers]
-
-    @answered.setter
-    def answered(self, _):
-        pass  # the chat server's count
 
     def end(self, batch: Batch) -> None:
         how = self.ends[min(self.batches.index(batch), len(self.ends) - 1)]
@@ -83,7 +81,6 @@ class _Batches(_Handler):
             assert asked["endpoint"] == "/v1/chat/completions" and asked["input_file_id"] in server.files
             with server.lock:
                 server.batches.append(Batch(id=f"batch-{len(server.batches)}", file=asked["input_file_id"]))
-                server.batches[-1].answers = []
                 batch = server.batches[-1]
                 server.arrived.notify_all()
             time.sleep(server.hangs_when_begun)

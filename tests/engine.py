@@ -15,7 +15,7 @@ def requests(folder: Path) -> list[dict]:
 
 def completion(request: dict, **message) -> dict:
     """As a server would answer it."""
-    said = {"role": "assistant", "content": answer_to(request["body"]), **message}
+    said = {"role": "assistant", "content": message.pop("content", None) or answer_to(request["body"]), **message}
     usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
     choice = {"index": 0, "finish_reason": "stop", "message": said}
     return {"id": "x", "object": "chat.completion", "created": 0, "model": "engine-0001", "choices": [choice], "usage": usage}
