@@ -88,6 +88,8 @@ class Batches(Bulk):
         self._tries: Counter[str] = Counter()
         self._reached: Reached | None = None
         """why something could not be asked in this round"""
+        self._made_room = False
+        """whether answers have taken the place of what was reserved, maybe after something else was found to have no room"""
         self._said: dict[str, tuple] = {}
 
     def close(self) -> None:
@@ -103,6 +105,7 @@ class Batches(Bulk):
         """It is used once: what is asked again under this key is another request."""
         self._replies.places.pop(request["key"], None)
         self._missing.pop(request["key"], None)
+        self._made_room = True
         return sender.budget.pending(request["key"]) or sender.budget.enter(question)
 
     def tries(self, key: str) -> int:
@@ -138,15 +141,15 @@ class Batches(Bulk):
     def round(self) -> None:
         """Send what was noted, and wait until a batch has ended."""
         self._formed, self._forming = [*self._formed, *self._forming.values()], {}
-        reached, self._reached = self._reached, None
+        reached, made_room, self._reached, self._made_room = self._reached, self._made_room, None, False
         while self._formed:
             self._send(self._formed[0])
             del self._formed[0]
         if self._awaited:
             self._one_ended()
-        elif reached and reached.for_good:
+        elif reached and reached.for_good and not made_room:
             raise reached.error()
-        elif reached:
+        elif reached and not made_room:
             time.sleep(LOOK)  # what is in flight in other jobs may make room
 
     def _send(self, forming: _Forming) -> None:
