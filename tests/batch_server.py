@@ -97,7 +97,9 @@ class _Batches(_Handler):
         kind, identity = path.split("/")[2:4]
         if kind == "files":
             return self.reply(200, server.files[identity])
-        (batch,) = [batch for batch in server.batches if batch.id == identity]
+        batch = next((batch for batch in server.batches if batch.id == identity), None)
+        if batch is None:
+            return self.reply(404, json.dumps({"error": {"message": "No such batch", "type": "invalid_request_error", "code": None}}))
         with server.lock:
             batch.looks += 1
             if batch.looks > server.looks and batch.status == "validating":

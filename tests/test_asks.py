@@ -224,13 +224,20 @@ def test_what_an_engine_refuses_for_good_is_not_asked_again(project, capsys):
     assert Counter(line["outcome"] for line in lines()) == {ledger.ANSWERED: 3, ledger.GIVEN_UP: 6 * 2}
 
 
-def test_the_judge_and_api_models_are_asked_too(project, capsys):
-    project.set(judge={"model": "openai/judge", "api_base": project.sections["llm"]["api_base"], "passages": 2})
-    project.sections["api_models"] = {"mine": {"model": "openai/reader", "api_base": None, "tasks": ["quality_cot", "quality_open_cot"]}}
+@pytest.mark.slow
+def test_the_judge_and_api_models_are_asked_too(project, server, capsys):
+    project.set(judge={"model": "openai/judge", "api_base": server.url, "passages": 2}, llm={"sections": None})
+    project.sections["api_models"] = {name: {"model": f"openai/{name}", "api_base": server.url, "tasks": ["quality_cot", "quality_open_cot"]}
+                                      for name in ("mine", "other")}  # fmt: skip
     project.arms("rephrase")
     first = said(capsys, "export", "first")
     assert first["waiting"] == 1, "the judge, for passages"
-    answer_all(capsys, lambda request: engine.done(request, content='{"supported": 2, "unsupported": []}'))
+    samples = project.sections["scores"]["cot"]["samples"]
+    assert {Path(path).name: number for path, number in first["files"].items()} == {
+        "llm-00001.jsonl": 3 + 6, "api_models.mine-00001.jsonl": 2 * samples, "api_models.other-00001.jsonl": 2 * samples}  # fmt: skip
+    judged = '{"supported": 2, "unsupported": []}'
+    answer_all(capsys, lambda request: engine.done(request, content=None if request["body"]["model"] == "toy" else judged))
+    assert server.received == 0 and Path("results/judgements/judgements.json").exists() and Path("results/scores/api-other.json").exists()
 
 
 @pytest.mark.parametrize("model", [None, "miniature/author"])

@@ -217,6 +217,18 @@ def test_answers_make_room_for_the_next_batch_where_not_all_can_be_reserved_at_o
         assert len(server.batches) > 2 and len(server.paid) == 9
 
 
+def test_a_batch_that_the_provider_has_no_more_is_asked_again_and_counts_in_full(started, monkeypatch):
+    with BatchServer() as server:
+        started(server)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(batches.Batches, "_one_ended", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+            make()
+        server.batches[0].id = "another"
+        make()
+        assert len(server.paid) == 9
+    assert total("retried")["calls"] == 3 and total("retried")["output_tokens"] == 3 * 500
+
+
 def test_a_submission_is_cut_where_a_file_is_full(started, monkeypatch):
     monkeypatch.setattr(shards, "MOST_REQUESTS", 2)
     with BatchServer() as server:
@@ -234,12 +246,19 @@ def test_a_live_run_after_one_in_batches_asks_nothing(started):
         assert server.received == 0
 
 
-def test_spent_counts_what_is_in_a_batch_as_unanswered(started, capsys, monkeypatch):
+def test_what_is_in_a_batch_counts_as_unanswered_and_is_neither_written_nor_asked_once_more(started, capsys, monkeypatch):
     monkeypatch.setattr(batches.Batches, "_one_ended", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     with BatchServer() as server:
-        started(server)
+        project = started(server)
         with pytest.raises(KeyboardInterrupt):
             make()
-    capsys.readouterr()
-    assert cli.main(["spent", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["total"]["unanswered"] == 3
+        capsys.readouterr()
+        assert cli.main(["spent", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["total"]["unanswered"] == 3
+        assert cli.main(["asks", "export", "out", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["in_batches"], found["requests"]) == (3, 6), "lists are in a batch; rephrasings are in none yet"
+        project.set(limits={"batch": False})
+        with pytest.raises(UserError, match="in a batch since an earlier run: set limits.batch: true"):
+            make()
+        assert server.received == 0

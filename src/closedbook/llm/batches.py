@@ -73,12 +73,17 @@ class Refused(UserError):
     """A provider has turned a call down before it did anything."""
 
 
+class Gone(Refused):
+    """A provider has no such file or batch, or no batches at all."""
+
+
 class Batches(Bulk):
     sends = True
 
     def __init__(self, limits: Limits):
         self._limits = limits
         self._submissions = Submissions(ledger.root())
+        self._submissions.sweep()
         self._forming: dict[str, _Forming] = {}
         """by section of params.yaml"""
         self._formed: list[_Forming] = []
@@ -111,7 +116,7 @@ class Batches(Bulk):
     def tries(self, key: str) -> int:
         return max(self._tries[key], 1)
 
-    def note(self, sender, request: dict, question, trouble=None) -> None:
+    def note(self, sender, request: dict, question) -> None:
         """Raises UserError for a provider without batches."""
         key, line = request["key"], shards.line(request["key"], sender.body(request, question))
         forming = self._room(_Model(sender.llm, sender.section), len(line))
@@ -212,7 +217,11 @@ class Batches(Bulk):
         if state.batch is None:
             return self._taken_over(submission, model)
 
-        batch = self._tried(lambda: library.litellm().retrieve_batch(batch_id=state.batch, **MUTE, **self._where(model)), model)
+        try:
+            batch = self._tried(lambda: library.litellm().retrieve_batch(batch_id=state.batch, **MUTE, **self._where(model)), model)
+        except Gone as error:
+            self._without_answer(submission, Reply(504, {"error": {"message": str(error)}}, {"batch": state.batch}))
+            return True
         counts = batch.request_counts
         now = (batch.status, *((counts.completed, counts.failed, counts.total) if counts else ()))
         if self._said.get(batch.id) != now:
@@ -243,11 +252,16 @@ class Batches(Bulk):
             for number, kind, problem in self._replies.add(file, place, {"batch": batch.id, "file": file}):
                 terminal.note(f"batch {batch.id}, {file}:{number}: {kind}: {problem}")
         told = "; ".join(f"{one.code}: {one.message}" for one in (batch.errors.data or [] if batch.errors else []))
-        why = Reply(None, {"error": f"batch {batch.id}: {batch.status}{f' ({told})' if told else ''}"}, {"batch": batch.id})
+        error = f"batch {batch.id}: {batch.status}{f' ({told})' if told else ''}"
+        tries = self._without_answer(submission, Reply(None, {"error": error}, {"batch": batch.id}))
+        if batch.status == "failed":
+            time.sleep(errors.wait(errors.of_kind(NOT_DONE, told), tries))
+
+    def _without_answer(self, submission: str, why: Reply) -> int:
+        """Say of each request of a submission that has no reply why that is; how often one of them was asked."""
         without = [key for key in self._submissions.keys(submission) if key not in self._replies.places]
         self._missing |= dict.fromkeys(without, why)
-        if batch.status == "failed":
-            time.sleep(errors.wait(errors.of_kind(NOT_DONE, told), max(map(self.tries, without), default=1)))
+        return max(map(self.tries, without), default=1)
 
     def _tried(self, ask: Callable, model: _Model):
         """What a call to the provider's API of batches gives, tried again as a request is. Raises UserError where that makes no sense."""
@@ -267,9 +281,10 @@ class Batches(Bulk):
 
 
 def _stopping(trouble: errors.Trouble, model: _Model, tries: int) -> UserError:
-    place, kind = model.llm.api_base or "its provider", Refused if trouble.kind in errors.REFUSED else UserError
+    place = model.llm.api_base or "its provider"
+    kind = Gone if trouble.kind == "unknown_model" else Refused if trouble.kind in errors.REFUSED else UserError
     why = {"key_refused": f"{library.key_name(model.llm)} is refused, or has no right to the files and batches of {place}: give the key that right there",
-           "unknown_model": f"{place} has no files and batches of OpenAI's kind"}.get(trouble.kind)  # fmt: skip
+           "unknown_model": f"{place} has no files and batches of OpenAI's kind, or this one no more"}.get(trouble.kind)  # fmt: skip
     if why:
         return kind(f"limits.batch: {model.section}.model {model.llm.model}: {why}, or set limits.batch: false ({trouble.words})")
     return kind(str(errors.stopping(trouble, model.llm, tries, model.section)))

@@ -13,6 +13,7 @@ from closedbook.llm.ledger import Ledger
 from closedbook.llm.requests import Question
 from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.util import files, terminal
+from closedbook.util.errors import UserError
 
 LOOK = 0.05
 """seconds between looks whether answers to others have made room"""
@@ -95,6 +96,11 @@ class Budget:
     def pending(self, key: str) -> int | None:
         """The number of a request that is in a batch."""
         return self._account.pending(key)
+
+    def check_not_pending(self, key: str) -> None:
+        """Raises UserError for a request that is in a batch: it would be paid twice."""
+        if self._account and self.pending(key) is not None:
+            raise UserError(f"limits.batch: the request {key[:12]} is in a batch since an earlier run: set limits.batch: true until it is answered")
 
     def reserve_in_batch(self, question: Question, key: str, submission: str) -> InBatch | Reached:
         return self._account.reserve_in_batch(key, submission, self.most(question), self._limits)

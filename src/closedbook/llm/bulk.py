@@ -5,7 +5,7 @@ provider's batches. The jobs are those of every run, so their requests, keys and
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import NamedTuple
 
@@ -36,10 +36,11 @@ class Reply(NamedTuple):
 
     async def response(self):
         """As LiteLLM reads it: a response, or the error that it makes of one."""
-        if self.status == 200 and self.body.get("choices"):
+        if self.status == 200:
             from litellm.utils import convert_to_model_response_object
 
-            return convert_to_model_response_object(response_object=self.body, model_response_object=library.litellm().ModelResponse())
+            with suppress(Exception):  # what is wrong with it is said below
+                return convert_to_model_response_object(response_object=self.body, model_response_object=library.litellm().ModelResponse())
         return await self._through_the_library()
 
     async def _through_the_library(self):
@@ -61,8 +62,11 @@ class Bulk:
         """What is at hand for a request. It may be asked for again, where the same is asked in several places."""
         return None
 
-    def note(self, sender, request: dict, question, trouble: Trouble | None = None) -> None:
-        """Keep a request without an answer; `trouble`: what its reply was instead. `sender` knows how it is sent and what it can cost."""
+    def note(self, sender, request: dict, question) -> None:
+        """Keep a request without an answer; `sender` knows how it is sent and what it can cost."""
+
+    def failed(self, key: str, trouble: Trouble) -> None:
+        """A reply was no answer."""
 
     def enter(self, sender, request: dict, question) -> int:
         """The number under which the account has a request that has a reply."""

@@ -40,6 +40,13 @@ class Submissions:
             database.execute("INSERT INTO batches VALUES (?, NULL, NULL)", (submission,))
         return submission
 
+    def sweep(self) -> None:
+        """Drop what runs that were killed had not sent."""
+        for (submission,) in self._database.execute("SELECT submission FROM batches WHERE file IS NULL AND batch IS NULL").fetchall():
+            if self.take_over(submission):
+                state = self._state(submission)  # it may have been sent meanwhile
+                self.drop(submission) if state == State(None, None) else self._free(submission)
+
     def take_over(self, submission: str) -> bool:
         """Whether this process holds it now, because nobody who lives does."""
         if submission in self._held:
@@ -56,8 +63,11 @@ class Submissions:
 
     def state(self, submission: str) -> State | None:
         """None where nothing of it is pending."""
-        found = self._database.execute("SELECT file, batch FROM batches WHERE submission = ? AND EXISTS "
-                                       "(SELECT 1 FROM pending WHERE pending.submission = batches.submission)", (submission,)).fetchone()
+        is_pending = self._database.execute("SELECT 1 FROM pending WHERE submission = ?", (submission,)).fetchone()
+        return self._state(submission) if is_pending else None
+
+    def _state(self, submission: str) -> State | None:
+        found = self._database.execute("SELECT file, batch FROM batches WHERE submission = ?", (submission,)).fetchone()
         return found and State(*found)
 
     def has_file(self, submission: str, file: str) -> None:

@@ -37,11 +37,12 @@ class Sender:
     async def send(self, request: dict, question: Question) -> dict:
         """The ledger's line of the answer, or of why there is none (a setting that is refused, among others); it is on disk.
 
-        Raises UserError where asking on makes no sense, CancelledError where that was so for another request before this one left, and
+        Raises UserError where asking on makes no sense, or a batch has the request, CancelledError where that was so for another request before this one left, and
         Postponed where its answer comes in bulk.
         """
         if self.bulk:
             return await self._in_bulk(request, question)
+        self.budget.check_not_pending(request["key"])
         stop = flight.of_this_loop()
         async with self._slots.one(stop) as slot:
             with stop.in_flight():
@@ -81,11 +82,14 @@ class Sender:
         if line["outcome"] not in UNDECIDED or self.bulk.sends:
             reserved = Reserved(self.bulk.enter(self, request, question), self.budget.most(question))
             await self._kept({**line, "counted": self.budget.counted(came, reserved)}, reserved)
-        if line["outcome"] not in UNDECIDED or trouble.what_next == errors.OTHERWISE:
+        if line["outcome"] not in UNDECIDED:
+            return line
+        self.bulk.failed(request["key"], trouble)
+        if trouble.what_next == errors.OTHERWISE:
             return line
         if self.bulk.sends and not is_tried_again:
             raise errors.stopping(trouble, self.llm, tries, self.section)
-        self.bulk.note(self, request, question, trouble)
+        self.bulk.note(self, request, question)
         raise bulk.Postponed
 
     async def _kept(self, line: dict, reserved: Reserved | None) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from closedbook.llm import ledger, shards
 from closedbook.llm.bulk import Bulk, Postponed, Reply
+from closedbook.llm.errors import Trouble
 from closedbook.params import OWN_MODELS
 from closedbook.spending import calls
 from closedbook.util import files, terminal
@@ -39,9 +40,13 @@ class Export(Bulk):
 
     def __init__(self, files_: shards.Shards):
         self._files, self._keys = files_, set()
+        self.in_batches: set[str] = set()
+        """keys of requests that a provider's batch has already"""
 
-    def note(self, sender, request, question, trouble=None) -> None:
-        if request["key"] not in self._keys:
+    def note(self, sender, request, question) -> None:
+        if sender.budget.pending(request["key"]):
+            self.in_batches.add(request["key"])
+        elif request["key"] not in self._keys:
             self._keys.add(request["key"])
             self._files.add(sender.section, shards.line(request["key"], sender.body(request, question)))
 
@@ -53,22 +58,23 @@ class Import(Bulk):
         self._replies = replies
         self.taken: dict[str, str] = {}
         """the engine's name for its model, by the key of each answer that is on the ledger now"""
-        self.failed: dict[str, str] = {}
+        self.without: dict[str, str] = {}
         """what the engine said instead of an answer"""
         self.open: set[str] = set()
         """keys of requests that stay without an answer"""
 
     def reply(self, key: str) -> Reply | None:
-        reply = self._replies.get(key)
-        if reply:
-            self.taken[key] = str(reply.body.get("model"))
-        return reply
+        return self._replies.get(key)
 
-    def note(self, sender, request, question, trouble=None) -> None:
+    def enter(self, sender, request, question) -> int:
+        self.taken[request["key"]] = str(self._replies.get(request["key"]).body.get("model"))
+        return sender.budget.pending(request["key"]) or super().enter(sender, request, question)
+
+    def note(self, sender, request, question) -> None:
         self.open.add(request["key"])
-        if trouble:
-            self.failed[request["key"]] = trouble.words
-            del self.taken[request["key"]]
+
+    def failed(self, key: str, trouble: Trouble) -> None:
+        self.without[key] = trouble.words
 
 
 def export_answer(options: argparse.Namespace) -> dict:
@@ -77,21 +83,22 @@ def export_answer(options: argparse.Namespace) -> dict:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is there already, and not an empty folder: name another one, or move it away")
     with upkeep.hold("closedbook asks export"), _whole(folder) as place, shards.Shards(place) as written:
-        waiting = _run(Export(written))
+        bulk = Export(written)
+        waiting = _run(bulk)
     found = {str(folder / path.name): number for path, number in written.written.items()}
-    return {"files": found, "requests": sum(found.values()), "waiting": waiting}
+    return {"files": found, "requests": sum(found.values()), "in_batches": len(bulk.in_batches), "waiting": waiting}
 
 
 def export_lines(answer: dict) -> list[str]:
     told = [f"{path}: {number:,} requests" for path, number in answer["files"].items()]
-    if not told:
-        return ["every question is answered: nothing to write" if not answer["waiting"] else _waits(answer["waiting"])]
-    more = [_waits(answer["waiting"]) + ": after closedbook asks import, export again"] if answer["waiting"] else []
-    return [*told, f"{answer['requests']:,} requests in all; give each file's answers to closedbook asks import", *more]
+    told += [f"{answer['requests']:,} requests in all; give the answers to closedbook asks import"] if told else []
+    told += [f"{answer['in_batches']:,} requests are in a provider's batches since an earlier run, and not written: run that again"] if answer["in_batches"] else []
+    told += [f"{_waits(answer['waiting'])}: export again when they are there"] if answer["waiting"] else []
+    return told or ["every question is answered: nothing to write"]
 
 
 def _waits(number: int) -> str:
-    return f"{number:,} further jobs wait for these answers" if number else ""
+    return f"{number:,} further jobs wait for results of these"
 
 
 def import_answer(options: argparse.Namespace) -> dict:
@@ -107,8 +114,8 @@ def import_answer(options: argparse.Namespace) -> dict:
         bulk = Import(replies)
         with upkeep.hold("closedbook asks import"):
             waiting = _run(bulk)
-    trouble += [_trouble(place.file, place.number, FAILED, bulk.failed[key]) for key, place in replies.places.items() if key in bulk.failed]
-    others = replies.places.keys() - bulk.taken.keys() - bulk.failed.keys()
+    trouble += [_trouble(place.file, place.number, FAILED, bulk.without[key]) for key, place in replies.places.items() if key in bulk.without]
+    others = replies.places.keys() - bulk.taken.keys() - bulk.without.keys()
     known = _on_the_ledger(others)
     trouble += [_trouble(place.file, place.number, UNKNOWN, f"no request of this project has the key {key[:12]}")
                 for key, place in replies.places.items() if key in others - known]

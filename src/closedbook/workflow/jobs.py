@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def run(names: list[str], processes: int = 1) -> None:
     """
     recipes = _recipes(names)
     left = {name: registry.job(name, recipes[name]) for name in names}
-    asked = STEPS[left[names[0]].stage].asks(recipes[names[0]]["params"])
+    asked = any(model not in params.OWN_MODELS for model in STEPS[left[names[0]].stage].asks(recipes[names[0]]["params"]))
     if asked and params.limits(LIMITS).batch and bulk.here() is None:
         from closedbook.llm import batches
 
@@ -46,17 +46,21 @@ def _work(left: dict[str, Job], recipes: dict[str, dict], processes: int) -> Non
     """Run the jobs that are left; what is done is left no more."""
     (*jobs,) = left.values()
     stage = STEPS[jobs[0].stage]
-    if stage.asks(recipes[jobs[0].name]["params"]) and inspect.iscoroutinefunction(stage.job()):
+    asks = stage.asks(recipes[jobs[0].name]["params"])
+    if asks and inspect.iscoroutinefunction(stage.job()):
         from closedbook import llm
 
         asyncio.run(llm.side_by_side([_awaited(job, recipes[job.name], left) for job in jobs], SIDE_BY_SIDE, jobs[0].recipe))
-    elif processes > 1 and len(jobs) > 1:
+    elif processes > 1 and len(jobs) > 1 and not asks:
         with ProcessPoolExecutor(min(processes, len(jobs))) as pool:
             list(pool.map(_run, jobs, [recipes[job.name] for job in jobs]))
     else:
         for job in jobs:
-            _run(job, recipes[job.name])
-            del left[job.name]
+            with suppress(bulk.Postponed):  # the others ask too
+                _run(job, recipes[job.name])
+                del left[job.name]
+        if left:
+            raise bulk.Postponed
 
 
 def _recipes(names: list[str]) -> dict[str, dict]:
