@@ -1,6 +1,7 @@
 """A loopback server that speaks OpenAI's Files and Batches too: its batches end as configured, in whole, in part or not at all."""
 
 import email
+import itertools
 import json
 import time
 from dataclasses import dataclass, field
@@ -30,9 +31,12 @@ class BatchServer(Server):
         self.RequestHandlerClass = _Batches
         self.ends, self.looks = ends or ("completed",), looks
         self.files: dict[str, str] = {}
+        self._numbers = itertools.count()
         self.batches: list[Batch] = []
         self.refusal: tuple[int, str] | None = None
-        """status and message for every call"""
+        """status and message"""
+        self.refuses_below = "/v1"
+        """the beginning of what is refused so"""
         self.hangs_when_begun = 0.0
         """seconds between the begin of a batch and the answer that says so"""
 
@@ -59,7 +63,7 @@ class BatchServer(Server):
                 batch.results[name] = self.add("".join(json.dumps(line) + "\n" for line in lines))
 
     def add(self, content: str) -> str:
-        identity = f"file-{len(self.files)}"
+        identity = f"file-{next(self._numbers)}"
         self.files[identity] = content
         return identity
 
@@ -96,10 +100,10 @@ class _Batches(_Handler):
             return self._say({"object": "list", "data": list(map(self._shown, server.batches)), "has_more": False})
         kind, identity = path.split("/")[2:4]
         if kind == "files":
-            return self.reply(200, server.files[identity])
+            return self.reply(200, server.files[identity]) if identity in server.files else self._unknown()
         batch = next((batch for batch in server.batches if batch.id == identity), None)
         if batch is None:
-            return self.reply(404, json.dumps({"error": {"message": "No such batch", "type": "invalid_request_error", "code": None}}))
+            return self._unknown()
         with server.lock:
             batch.looks += 1
             if batch.looks > server.looks and batch.status == "validating":
@@ -107,8 +111,12 @@ class _Batches(_Handler):
             server.arrived.notify_all()
         self._say(self._shown(batch))
 
+    def _unknown(self) -> None:
+        self.reply(404, json.dumps({"error": {"message": "No such object", "type": "invalid_request_error", "code": None}}))
+
     def _refused(self) -> bool:
-        if refusal := self.server.refusal:
+        refusal = self.server.refusal if self.path.startswith(self.server.refuses_below) else None
+        if refusal:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.reply(refusal[0], json.dumps({"error": {"message": refusal[1], "type": "invalid_request_error", "code": None}}))
         return refusal is not None

@@ -169,14 +169,18 @@ def test_a_file_that_was_sent_by_a_killed_run_is_used_and_not_sent_again(started
         assert Counter(batch.file for batch in server.batches)["file-0"] == 1 and len(server.paid) == 9
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_key_without_the_right_to_batches_is_an_error_that_says_so(started, status):
+@pytest.mark.parametrize("status, path", [(401, "/v1"), (403, "/v1"), (403, "/v1/batches")])
+def test_a_key_without_the_right_to_batches_is_an_error_that_says_so(started, status, path):
     with BatchServer() as server:
         started(server)
+        server.refuses_below = path
         server.refusal = (status, "You have insufficient permissions for this operation. Missing scopes: api.files.write")
         with pytest.raises(UserError, match="limits.batch.*OPENAI_API_KEY.*right.*limits.batch: false"):
             make()
-    assert total()["calls"] == 0
+        assert total()["calls"] == 0
+        server.refusal = None
+        make()
+        assert len(server.paid) == 9
 
 
 def test_a_server_without_batches_is_named(started):
@@ -217,15 +221,20 @@ def test_answers_make_room_for_the_next_batch_where_not_all_can_be_reserved_at_o
         assert len(server.batches) > 2 and len(server.paid) == 9
 
 
-def test_a_batch_that_the_provider_has_no_more_is_asked_again_and_counts_in_full(started, monkeypatch):
+@pytest.mark.parametrize("lost", ["batch", "results"])
+def test_a_batch_that_the_provider_has_no_more_is_asked_again_and_counts_in_full(started, monkeypatch, lost):
     with BatchServer() as server:
         started(server)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(batches.Batches, "_one_ended", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
             make()
-        server.batches[0].id = "another"
+        if lost == "batch":
+            server.batches[0].id = "another"
+        else:
+            server.end(server.batches[0])
+            server.files.pop(server.batches[0].results["output"])
         make()
-        assert len(server.paid) == 9
+        assert len(set(server.paid)) == 9
     assert total("retried")["calls"] == 3 and total("retried")["output_tokens"] == 3 * 500
 
 

@@ -95,7 +95,7 @@ class Batches(Bulk):
         """why something could not be asked in this round"""
         self._made_room = False
         """whether answers have taken the place of what was reserved, maybe after something else was found to have no room"""
-        self._said: dict[str, tuple] = {}
+        self._said: dict[str, str] = {}
 
     def close(self) -> None:
         for forming in (*self._formed, *self._forming.values()):
@@ -164,8 +164,7 @@ class Batches(Bulk):
 
         def upload():
             forming.file.seek(0)
-            return library.litellm().create_file(file=(f"{forming.submission}.jsonl", forming.file.read()), purpose="batch",
-                                                        **self._where(model))
+            return library.litellm().create_file(file=(f"{forming.submission}.jsonl", forming.file.read()), purpose="batch", **self._where(model))
 
         file = self._tried(upload, model)
         self._submissions.has_file(forming.submission, file.id)
@@ -185,7 +184,7 @@ class Batches(Bulk):
             return library.litellm().create_batch(completion_window="24h", endpoint=URL, input_file_id=file, **self._where(model))
 
         try:
-            self._submissions.has_batch(submission, (self._tried(begin, model)).id)
+            self._submissions.has_batch(submission, self._tried(begin, model).id)
         except Refused:
             if begun == 1:  # and nobody has begun it before
                 self._submissions.drop(submission)
@@ -216,21 +215,23 @@ class Batches(Bulk):
             return True
         if state.batch is None:
             return self._taken_over(submission, model)
-
         try:
             batch = self._tried(lambda: library.litellm().retrieve_batch(batch_id=state.batch, **MUTE, **self._where(model)), model)
+            self._say(batch)
+            if batch.status in ENDED:
+                self._take_in(submission, model, batch)
+            return batch.status in ENDED
         except Gone as error:
             self._without_answer(submission, Reply(504, {"error": {"message": str(error)}}, {"batch": state.batch}))
             return True
+
+    def _say(self, batch) -> None:
+        """How far it is, when that has changed."""
         counts = batch.request_counts
-        now = (batch.status, *((counts.completed, counts.failed, counts.total) if counts else ()))
-        if self._said.get(batch.id) != now:
-            self._said[batch.id] = now
-            terminal.note(f"batch {batch.id}: {batch.status}" + (f", {counts.completed + counts.failed:,} of {counts.total:,} requests" if counts else ""))
-        if batch.status not in ENDED:
-            return False
-        self._take_in(submission, model, batch)
-        return True
+        far = f", {counts.completed + counts.failed:,} of {counts.total:,} requests" if counts else ""
+        if self._said.get(batch.id) != (said := f"batch {batch.id}: {batch.status}{far}"):
+            self._said[batch.id] = said
+            terminal.note(said)
 
     def _taken_over(self, submission: str, model: _Model) -> bool:
         """Go on with what a killed run had begun; whether it had sent nothing."""

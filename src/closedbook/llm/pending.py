@@ -97,4 +97,5 @@ class Submissions:
 
     def _free(self, submission: str) -> None:
         (self._locks / submission).unlink(missing_ok=True)
-        self._held.pop(submission).close()
+        if lock := self._held.pop(submission, None):
+            lock.close()

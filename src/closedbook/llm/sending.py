@@ -26,6 +26,7 @@ class Sender:
     """Sends the requests about one document."""
 
     GOES_IN_BULK = True
+    """where a Bulk is open"""
 
     def __init__(self, *, llm: LanguageModel, limits: Limits, ledger: Ledger, document: Document, section: str):
         self.llm, self.limits, self.section = llm, limits, section
