@@ -41,6 +41,11 @@ class BatchServer(Server):
         """seconds between the begin of a batch and the answer that says so"""
 
     @property
+    def asked(self) -> list[str]:
+        """The key of each request of a batch, whatever became of it: batches end whether somebody looks or not."""
+        return [json.loads(line)["custom_id"] for batch in self.batches for line in self.files[batch.file].splitlines()]
+
+    @property
     def paid(self) -> list[str]:
         """The key of each answer that was paid for."""
         return [key for batch in self.batches for key in batch.answers]
