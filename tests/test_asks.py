@@ -212,6 +212,12 @@ def test_an_engine_that_takes_no_schema_is_asked_without_one(project, capsys):
     assert all(json.loads(path.read_text())["made_by"] == "llm" for path in Path("results/entities").iterdir())
 
 
+def test_an_engine_may_leave_out_what_stands_around_a_completion(project, capsys):
+    project.arms("rephrase")
+    answer_all(capsys, lambda request: {"custom_id": request["custom_id"], "response": engine.completion(request)})
+    assert {line["outcome"] for line in lines()} == {ledger.ANSWERED}
+
+
 def test_what_an_engine_refuses_for_good_is_not_asked_again(project, capsys):
     project.arms("rephrase")
 

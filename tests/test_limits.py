@@ -391,10 +391,31 @@ def test_requests_go_document_by_document(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     with Server() as server:
         server.delay = 0.01
-        of_several(server.url, tmp_path / "ledger", number=60, documents=3, concurrency=2)
+        of_several(server.url, tmp_path / "ledger", number=180, documents=3, concurrency=2)
     asked = [request["messages"][-1]["content"].rpartition("varn-")[2].split()[0] for request in server.requests]
     changes = sum(before != after for before, after in zip(asked, asked[1:]))
     assert changes <= 8, "a document after the other, but for the moments at which one begins and ends"
+
+
+def test_the_lowest_rank_goes_first_and_a_turn_that_nobody_takes_is_passed_on():
+    went = []
+
+    async def go(turns, rank):
+        async with turns.one(rank):
+            went.append(rank)
+            await asyncio.sleep(0)
+
+    async def all_of_them():
+        turns = flight.Turns()
+        tasks = [asyncio.create_task(go(turns, rank)) for rank in (5, 2, 0, 3, 1, 0)]
+        await asyncio.sleep(0)
+        tasks[2].cancel()
+        tasks[3].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait_for(go(turns, 7), 1)
+
+    asyncio.run(all_of_them())
+    assert went == [5, 0, 1, 2, 7]
 
 
 def test_what_is_reserved_has_room_for_what_a_cache_costs_to_fill():

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from closedbook.llm import errors, ledger, library, shards
 from closedbook.llm.account import Reached
-from closedbook.llm.bulk import URL, Bulk, Postponed, Reply
+from closedbook.llm.bulk import Bulk, Postponed, Reply, url
 from closedbook.llm.errors import NOT_DONE
 from closedbook.llm.pending import Submissions
 from closedbook.params import LanguageModel, Limits
@@ -118,7 +118,7 @@ class Batches(Bulk):
 
     def note(self, sender, request: dict, question) -> None:
         """Raises UserError for a provider without batches."""
-        key, line = request["key"], shards.line(request["key"], sender.body(request, question))
+        key, line = request["key"], shards.line(request["key"], sender.llm.model, sender.body(request, question))
         forming = self._room(_Model(sender.llm, sender.section), len(line))
         found = sender.budget.reserve_in_batch(question, key, forming.submission)
         if isinstance(found, Reached):
@@ -181,7 +181,7 @@ class Batches(Bulk):
             if (is_known or begun) and (found := self._batch_of(model, file)):
                 return found  # of a try whose answer was lost
             begun += 1
-            return library.litellm().create_batch(completion_window="24h", endpoint=URL, input_file_id=file, **self._where(model))
+            return library.litellm().create_batch(completion_window="24h", endpoint=url(model.llm.model), input_file_id=file, **self._where(model))
 
         try:
             self._submissions.has_batch(submission, self._tried(begin, model).id)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from closedbook.llm import library
 from closedbook.llm.errors import NOT_DONE, Trouble, of_kind, scrubbed_text
 
-URL = "/v1/chat/completions"
 _HERE: ContextVar["Bulk | None"] = ContextVar("bulk", default=None)
 
 
@@ -83,6 +82,11 @@ class Bulk:
             yield self
         finally:
             _HERE.reset(token)
+
+
+def url(model: str) -> str:
+    """What a provider calls the way on which a model is asked in words."""
+    return "/chat/completions" if model.startswith("azure/") else "/v1/chat/completions"
 
 
 def here() -> Bulk | None:

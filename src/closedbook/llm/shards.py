@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from closedbook.llm.bulk import URL, Reply
+from closedbook.llm.bulk import Reply, url
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
@@ -18,8 +18,8 @@ MOST_REQUESTS, MOST_BYTES = 50_000, 200_000_000
 """in a file; what OpenAI takes, and no other provider takes less"""
 
 
-def line(key: str, body: dict) -> bytes:
-    return files.json_line({"custom_id": key, "method": "POST", "url": URL, "body": body}).encode()
+def line(key: str, model: str, body: dict) -> bytes:
+    return files.json_line({"custom_id": key, "method": "POST", "url": url(model), "body": body}).encode()
 
 
 class Shards:
@@ -118,8 +118,10 @@ def _parsed(text: bytes) -> dict:
 
 
 def _reply(read: dict, came_from: dict) -> Reply:
-    """vLLM puts an error beside a response that has a status and no body; OpenAI puts what was never begun beside no response at all."""
+    """vLLM puts an error beside a response that has a status and no body; OpenAI puts what was never begun beside no response at all; others
+    have the completion for a response."""
     response = read["response"] if isinstance(read.get("response"), dict) else {}
+    response = {"status_code": 200, "body": response} if "choices" in response else response
     status, body = response.get("status_code"), response.get("body")
     error = read.get("error") or body or "no response"
     if type(status) is not int or not 100 <= status < 600 or (status < 400 and read.get("error")):

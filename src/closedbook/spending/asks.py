@@ -48,7 +48,7 @@ class Export(Bulk):
             self.in_batches.add(request["key"])
         elif request["key"] not in self._keys:
             self._keys.add(request["key"])
-            self._files.add(sender.section, shards.line(request["key"], sender.body(request, question)))
+            self._files.add(sender.section, shards.line(request["key"], sender.llm.model, sender.body(request, question)))
 
 
 class Import(Bulk):
