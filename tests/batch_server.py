@@ -6,7 +6,7 @@ import json
 import time
 from dataclasses import dataclass, field
 
-from engine import completion
+from engine import done
 from openai_server import Server, _Handler
 
 
@@ -23,8 +23,8 @@ class Batch:
 
 
 class BatchServer(Server):
-    """`ends`: how the first batch ends, the second and so on: "completed", or another of OpenAI's words, of which those that stop half-way have
-    every second request answered; or a function from a request to its line of output. The last holds for all that follow."""
+    """`ends`: how the first batch ends, the second and so on: "completed", or another of OpenAI's words, of which those that stop half-way
+    have every second request answered; or a function from a request to its line of output. The last holds for all that follow."""
 
     def __init__(self, *ends, looks: int = 1):
         super().__init__()
@@ -59,9 +59,10 @@ class BatchServer(Server):
                 line = how(request)
                 (output if (line.get("response") or {}).get("status_code") == 200 else errors).append(line)
             elif how == "completed" or (how in ("expired", "cancelled") and number % 2):
-                output.append({"custom_id": request["custom_id"], "error": None, "response": {"status_code": 200, "body": completion(request)}})
+                output.append(done(request))
             elif how == "expired":
-                errors.append({"custom_id": request["custom_id"], "response": None, "error": {"code": "batch_expired", "message": "too late"}})
+                error = {"code": "batch_expired", "message": "too late"}
+                errors.append({"custom_id": request["custom_id"], "response": None, "error": error})
         batch.answers = [line["custom_id"] for line in output]
         for name, lines in (("output", output), ("error", errors)):
             if lines:
@@ -84,7 +85,8 @@ class _Batches(_Handler):
             (content,) = [part.get_payload(decode=True).decode() for part in parts if part.get_filename()]
             with server.lock:
                 file = server.add(content)
-            self._say({"id": file, "object": "file", "bytes": len(content), "created_at": 0, "filename": "x", "purpose": "batch", "status": "processed"})
+            self._say({"id": file, "object": "file", "bytes": len(content), "created_at": 0, "filename": "x", "purpose": "batch",
+                       "status": "processed"})  # fmt: skip
         elif self.path == "/v1/batches":
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert asked["endpoint"] == "/v1/chat/completions" and asked["input_file_id"] in server.files

@@ -99,7 +99,8 @@ def test_files_stay_under_the_limits_and_hold_a_document_s_requests_together(pro
         assert path.read_bytes().count(b"\n") <= 4 and path.stat().st_size <= 9_000
     assert len({request["custom_id"] for request in requests}) == len(requests) > 3 * 4
     passages = [text for request in requests if "salient entities" not in (text := request["body"]["messages"][-1]["content"])]
-    assert len([title for title, _ in groupby(passages, key=lambda text: text.splitlines()[0])]) == 3, "a document's requests stand together"
+    titles = [title for title, _ in groupby(passages, key=lambda text: text.splitlines()[0])]
+    assert len(titles) == 3, "a document's requests stand together"
 
 
 def test_a_request_longer_than_a_file_may_be_is_an_error_and_leaves_nothing(project, capsys, monkeypatch):
@@ -118,7 +119,8 @@ def test_a_folder_that_holds_something_stays_as_it_is(project, capsys):
 def test_an_answer_is_checked_as_a_live_one_is_and_the_next_attempt_is_written(project, capsys):
     project.arms("rephrase")
     first = exported(capsys, "first")
-    refusing = engine.answer(Path("first"), Path("refusals.jsonl"), lambda request: engine.done(request, content="I'm sorry, but I can't help."))
+    sorry = "I'm sorry, but I can't help."
+    refusing = engine.answer(Path("first"), Path("refusals.jsonl"), lambda request: engine.done(request, content=sorry))
     said(capsys, "import", str(refusing))
     assert {line["outcome"] for line in lines()} == {ledger.QUARANTINED}
     second = exported(capsys, "second")
@@ -169,10 +171,12 @@ def test_every_line_of_no_use_is_named_and_the_others_are_taken(project, capsys)
     Path("bad.jsonl").write_text("\n".join([good[0], good[1], good[1], error, never, other, "no json", '{"a": 1}', good[4][:-9]]))
     found = said(capsys, "import", "bad.jsonl")
     assert {(one["line"], one["kind"]) for one in found["trouble"]} == {
-        (3, shards.DOUBLE), (4, asks.FAILED), (5, asks.FAILED), (6, asks.UNKNOWN), (7, shards.UNREADABLE), (8, shards.UNREADABLE), (9, shards.CUT)}  # fmt: skip
+        (3, shards.DOUBLE), (4, asks.FAILED), (5, asks.FAILED), (6, asks.UNKNOWN), (7, shards.UNREADABLE), (8, shards.UNREADABLE),
+        (9, shards.CUT)}  # fmt: skip
     assert {one["file"] for one in found["trouble"]} == {"bad.jsonl"} and sum(found["kinds"].values()) == 7
     assert found["taken"] == len(lines()) == 2 and found["open"] == len(requests) - 2
-    assert {one["custom_id"] for one in exported(capsys, "again")} == {one["custom_id"] for one in requests[2:]}, "what failed is asked again"
+    again = {one["custom_id"] for one in exported(capsys, "again")}
+    assert again == {one["custom_id"] for one in requests[2:]}, "what failed is asked again"
 
 
 def test_an_answer_counts_before_an_error_about_the_same_request(project, capsys):
@@ -224,7 +228,8 @@ def test_what_an_engine_refuses_for_good_is_not_asked_again(project, capsys):
     def filtering(request):
         filtered = "salient entities" not in request["body"]["messages"][-1]["content"]
         error = {"error": {"message": "invalid_request_error: content_policy_violation", "code": "content_policy_violation"}}
-        return {"custom_id": request["custom_id"], "error": None, "response": {"status_code": 400, "body": error}} if filtered else engine.done(request)
+        refusal = {"custom_id": request["custom_id"], "error": None, "response": {"status_code": 400, "body": error}}
+        return refusal if filtered else engine.done(request)
 
     answer_all(capsys, filtering)
     assert Counter(line["outcome"] for line in lines()) == {ledger.ANSWERED: 3, ledger.GIVEN_UP: 6 * 2}
@@ -233,8 +238,8 @@ def test_what_an_engine_refuses_for_good_is_not_asked_again(project, capsys):
 @pytest.mark.slow
 def test_the_judge_and_api_models_are_asked_too(project, server, capsys):
     project.set(judge={"model": "openai/judge", "api_base": server.url, "passages": 2}, llm={"sections": None})
-    project.sections["api_models"] = {name: {"model": f"openai/{name}", "api_base": server.url, "tasks": ["quality_cot", "quality_open_cot"]}
-                                      for name in ("mine", "other")}  # fmt: skip
+    asked = {"api_base": server.url, "tasks": ["quality_cot", "quality_open_cot"]}
+    project.sections["api_models"] = {name: {"model": f"openai/{name}", **asked} for name in ("mine", "other")}
     project.arms("rephrase")
     first = said(capsys, "export", "first")
     assert first["waiting"] == 1, "the judge, for passages"

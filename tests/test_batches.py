@@ -48,7 +48,8 @@ def make() -> None:
 
 def total(*outcomes: str) -> dict:
     rows = [row for row in account.rows(ledger.root()) if row["outcome"] in outcomes or not outcomes]
-    return {name: sum(row[name] for row in rows if row["outcome"] != "served") for name in ("calls", "input_tokens", "output_tokens", "usd")}
+    names = ("calls", "input_tokens", "output_tokens", "usd")
+    return {name: sum(row[name] for row in rows if row["outcome"] != "served") for name in names}
 
 
 @pytest.mark.slow
@@ -100,7 +101,8 @@ def test_a_part_that_fails_is_asked_again_and_what_is_refused_is_not(started):
         seen[request["custom_id"]] += 1
         kind = int(request["custom_id"], 16) % 3
         if kind == 0 and seen[request["custom_id"]] == 1:
-            return {"custom_id": request["custom_id"], "response": {"status_code": 500, "body": {"error": {"message": "our fault"}}}, "error": None}
+            fault = {"error": {"message": "our fault"}}
+            return {"custom_id": request["custom_id"], "response": {"status_code": 500, "body": fault}, "error": None}
         if kind == 1 and "response_format" not in request["body"]:
             refusal = {"error": {"message": "invalid_request_error: content_policy_violation", "code": "content_policy_violation"}}
             return {"custom_id": request["custom_id"], "response": {"status_code": 400, "body": refusal}, "error": None}
@@ -115,7 +117,8 @@ def test_a_part_that_fails_is_asked_again_and_what_is_refused_is_not(started):
     assert any("retried" in each for each in outcomes.values()) and all(line["came_from"]["batch"] for line in lines())
 
 
-CHILD = "import jobs_here; from closedbook.llm import batches; from closedbook.workflow import plan; batches.LOOK = 0.05; jobs_here.make(plan.make())"
+CHILD = ("import jobs_here; from closedbook.llm import batches; from closedbook.workflow import plan; "
+         "batches.LOOK = 0.05; jobs_here.make(plan.make())")
 
 
 @pytest.mark.slow
@@ -140,7 +143,7 @@ def test_a_killed_run_s_batch_is_taken_up_and_paid_once(started, tmp_path, looks
 
 def test_what_was_not_sent_is_not_reserved(started):
     with BatchServer() as server:
-        started(server, retries=0)
+        started(server, retries=0, max_calls=9)
         server.refusal = (500, "it is our fault")
         with pytest.raises(UserError, match="no answer"):
             make()

@@ -98,6 +98,10 @@ def test_a_prompt_without_a_file_is_named_and_a_dollar_may_stand_for_itself(fold
 
 
 def test_all_prompts_begin_alike_and_the_whole_document_is_in_what_they_share():
-    begins = {"".join(f"{message['role']}\n{message['content']}\n" for message in prompts.messages(name, HOSTILE, **dict.fromkeys(OWN[name], "x"))).partition(
-        f"=== document {prompts.files.sha256_text(HOSTILE.text)[:prompts.FENCE]} ends ===")[0] for name in OWN}  # fmt: skip
-    assert len(begins) == 1 and HOSTILE.text in begins.pop(), "so that a provider reads it once"
+    def begins(name: str) -> str:
+        sent = prompts.messages(name, HOSTILE, **dict.fromkeys(OWN[name], "x"))
+        whole, document = "".join(f"{message['role']}\n{message['content']}\n" for message in sent), prompts.fenced(HOSTILE)
+        return whole[: whole.index(document) + len(document)]
+
+    shared = {begins(name) for name in OWN}
+    assert len(shared) == 1, "so that a provider reads it once"

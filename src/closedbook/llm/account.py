@@ -29,9 +29,11 @@ CREATE TABLE served (day TEXT, step TEXT, document TEXT, model TEXT, calls INTEG
 CREATE TABLE total (calls INTEGER, tokens INTEGER, usd REAL);
 """
 CHANGES = (
-    ("ALTER TABLE requests ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0", "CREATE TABLE in_flight (slot INTEGER PRIMARY KEY, request INTEGER)"),
+    ("ALTER TABLE requests ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0",
+     "CREATE TABLE in_flight (slot INTEGER PRIMARY KEY, request INTEGER)"),
     ("CREATE TABLE batches (submission TEXT PRIMARY KEY, file TEXT, batch TEXT)",
-     "CREATE TABLE pending (request INTEGER PRIMARY KEY, key TEXT UNIQUE, submission TEXT)", "CREATE INDEX in_submission ON pending (submission)",
+     "CREATE TABLE pending (request INTEGER PRIMARY KEY, key TEXT UNIQUE, submission TEXT)",
+     "CREATE INDEX in_submission ON pending (submission)",
      "CREATE TABLE pace (free REAL, asked REAL, tokens REAL)", "INSERT INTO pace VALUES (0, 0, 0)"),
 )  # fmt: skip
 """what each version of the tables added to those before it"""

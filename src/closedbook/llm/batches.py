@@ -1,7 +1,7 @@
 """Asking through a provider's batch API: what jobs ask is noted, sent as files, and waited for; then the jobs are run again.
 
-What is sent is reserved in the account, and pending there until its answer is on the ledger. So a run that is killed, at any moment, is taken up by
-the next one: it waits for the batches that are there, and finds one that was begun without its name being known by the file that it was made of.
+What is sent is reserved in the account, and pending there until its answer is on the ledger. So a run that is killed, at any moment, is
+taken up by the next one: it waits for the batches that are there, and finds one whose begin was not recorded by its file.
 """
 
 import itertools
@@ -132,8 +132,8 @@ class Batches(Bulk):
 
     def _room(self, model: _Model, size: int) -> _Forming:
         if model.provider not in PROVIDERS:
-            raise UserError(f"limits.batch: {model.section}.model {model.llm.model}: no batches with this provider, only with {', '.join(PROVIDERS)}: set "
-                            "limits.batch: false, or ask elsewhere by closedbook asks export")
+            raise UserError(f"limits.batch: {model.section}.model {model.llm.model}: no batches with this provider, only with "
+                            f"{', '.join(PROVIDERS)}: set limits.batch: false, or ask elsewhere by closedbook asks export")
         forming = self._forming.get(model.section)
         if forming and (forming.requests == shards.MOST_REQUESTS or forming.size + size > shards.MOST_BYTES):
             self._formed.append(self._forming.pop(model.section))
@@ -164,7 +164,8 @@ class Batches(Bulk):
 
         def upload():
             forming.file.seek(0)
-            return library.litellm().create_file(file=(f"{forming.submission}.jsonl", forming.file.read()), purpose="batch", **self._where(model))
+            content = (f"{forming.submission}.jsonl", forming.file.read())
+            return library.litellm().create_file(file=content, purpose="batch", **self._where(model))
 
         file = self._tried(upload, model)
         self._submissions.has_file(forming.submission, file.id)
@@ -181,7 +182,8 @@ class Batches(Bulk):
             if (is_known or begun) and (found := self._batch_of(model, file)):
                 return found  # of a try whose answer was lost
             begun += 1
-            return library.litellm().create_batch(completion_window="24h", endpoint=url(model.llm.model), input_file_id=file, **self._where(model))
+            asked = {"completion_window": "24h", "endpoint": url(model.llm.model), "input_file_id": file}
+            return library.litellm().create_batch(**asked, **self._where(model))
 
         try:
             self._submissions.has_batch(submission, self._tried(begin, model).id)
@@ -284,7 +286,8 @@ class Batches(Bulk):
 def _stopping(trouble: errors.Trouble, model: _Model, tries: int) -> UserError:
     place = model.llm.api_base or "its provider"
     kind = Gone if trouble.kind == "unknown_model" else Refused if trouble.kind in errors.REFUSED else UserError
-    why = {"key_refused": f"{library.key_name(model.llm)} is refused, or has no right to the files and batches of {place}: give the key that right there",
+    key = library.key_name(model.llm)
+    why = {"key_refused": f"{key} is refused, or has no right to the files and batches of {place}: give it that right there",
            "unknown_model": f"{place} has no files and batches of OpenAI's kind, or this one no more"}.get(trouble.kind)  # fmt: skip
     if why:
         return kind(f"limits.batch: {model.section}.model {model.llm.model}: {why}, or set limits.batch: false ({trouble.words})")

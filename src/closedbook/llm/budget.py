@@ -42,7 +42,8 @@ class Budget:
         if self._free:
             return prices.FREE
         paid = self._bulk and not self._bulk.sends  # then it is not for the limits to refuse, whatever the price
-        return prices.of(self._llm, self._limits.model_copy(update={"max_usd": None}) if paid else self._limits, in_batch=self._bulk is not None)
+        limits = self._limits.model_copy(update={"max_usd": None}) if paid else self._limits
+        return prices.of(self._llm, limits, in_batch=self._bulk is not None)
 
     def serve(self) -> None:
         """Count an answer that came from the ledger."""
@@ -100,13 +101,14 @@ class Budget:
     def check_not_pending(self, key: str) -> None:
         """Raises UserError for a request that is in a batch: it would be paid twice."""
         if self._account and self.pending(key) is not None:
-            raise UserError(f"limits.batch: the request {key[:12]} is in a batch since an earlier run: set limits.batch: true until it is answered")
+            raise UserError(f"limits.batch: the request {key[:12]} is in a batch since an earlier run: set limits.batch: true until it is "
+                            "answered")
 
     def reserve_in_batch(self, question: Question, key: str, submission: str) -> InBatch | Reached:
         return self._account.reserve_in_batch(key, submission, self.most(question), self._limits)
 
     def most(self, question: Question) -> Amount:
-        """At the price of input that is in no cache, or is put into one where that costs more: what the provider has is not known beforehand."""
+        """At the price of input that is in no cache, or is put into one where that costs more: what it has is not known."""
         schema = files.canonical(question.schema.model_json_schema()) if question.schema else ""
         counted = sum(prices.tokens(self._llm.model, text) for text in (*question.sent, schema))
         tokens = int(counted * prices.MARGIN) + prices.FRAME
@@ -116,7 +118,8 @@ class Budget:
         """Dollars for an answer; None where the server did not count its tokens or no price is known."""
         if came["gen_ai.usage.input_tokens"] is None:
             return None
-        paid = None if self.prices.per_million or self._bulk else response._hidden_params.get("response_cost")  # LiteLLM knows discounts too
+        by_prices = self.prices.per_million or self._bulk
+        paid = None if by_prices else response._hidden_params.get("response_cost")  # LiteLLM knows discounts too
         if paid is not None:
             return paid
         return self.prices.usd(came["gen_ai.usage.input_tokens"], came["gen_ai.usage.output_tokens"], cached=came.get(CACHED) or 0)

@@ -39,7 +39,8 @@ class Reply(NamedTuple):
             from litellm.utils import convert_to_model_response_object
 
             with suppress(Exception):  # what is wrong with it is said below
-                return convert_to_model_response_object(response_object=self.body, model_response_object=library.litellm().ModelResponse())
+                whole = library.litellm().ModelResponse()
+                return convert_to_model_response_object(response_object=self.body, model_response_object=whole)
         return await self._through_the_library()
 
     async def _through_the_library(self):
@@ -50,7 +51,8 @@ class Reply(NamedTuple):
         transport = httpx.MockTransport(lambda _: httpx.Response(self.status, json=self.body))
         async with httpx.AsyncClient(transport=transport) as replays:
             client = AsyncOpenAI(api_key="none", base_url="http://bulk", http_client=replays, max_retries=0)
-            return await library.litellm().acompletion(model="openai/bulk", messages=[{"role": "user", "content": ""}], client=client, max_retries=0)
+            asked = {"model": "openai/bulk", "messages": [{"role": "user", "content": ""}]}
+            return await library.litellm().acompletion(**asked, client=client, max_retries=0)
 
 
 class Bulk:

@@ -213,7 +213,8 @@ def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> 
         PROXY: lambda: f"a proxy or another server on the way to {place} refuses, with a page for browsers: check {section}.api_base "
                        "and the proxy's settings (HTTPS_PROXY, NO_PROXY)",
         LOADS: lambda: f"the model was still loading at {place} after {tries} tries: wait until it is there, or raise limits.deadline",
-        NOT_DONE: lambda: f"{place} did not come to it in {tries} batches: run again later, or set limits.batch: false; what was answered is kept",
+        NOT_DONE: lambda: f"{place} did not come to it in {tries} batches: run again later, or set limits.batch: false; what was "
+                          "answered is kept",
         BROKEN: lambda: f"{place} answers, but what comes is broken, after {tries} tries: check {section}.api_base (most "
                         "servers' ends with /v1) and the server itself",
     }.get(trouble.kind, lambda: f"no answer from {place} after {tries} tries: check {section}.api_base and the network, or raise "

@@ -1,5 +1,5 @@
-"""Which requests are in which batch: tables of the account's database, so that a run which was killed between submission and result is taken
-up again.
+"""Which requests are in which batch: tables of the account's database, so that a run that was killed between submission and
+result is taken up again.
 
 A submission is the requests of one batch. Whoever forms it and sends it off holds a lock, which the kernel frees when he dies; then it has
 a batch, and anyone may ask for its results.

@@ -48,8 +48,8 @@ def _in_batch(model: str, input_tokens: int, output_tokens: int, cached: int) ->
     from litellm.cost_calculator import batch_cost_calculator
 
     cached = cached if "cache_read_input_token_cost" in library.known(model) else 0  # it would count them as nothing
-    usage = library.litellm().Usage(prompt_tokens=input_tokens, completion_tokens=output_tokens, prompt_tokens_details={"cached_tokens": cached})
-    return sum(batch_cost_calculator(usage, model))
+    counted = {"prompt_tokens": input_tokens, "completion_tokens": output_tokens, "prompt_tokens_details": {"cached_tokens": cached}}
+    return sum(batch_cost_calculator(library.litellm().Usage(**counted), model))
 
 
 FREE = Prices("", None, (0.0, 0.0, 0.0))
@@ -57,8 +57,8 @@ FREE = Prices("", None, (0.0, 0.0, 0.0))
 
 
 def of(llm: LanguageModel, limits: Limits, in_batch: bool = False) -> Prices:
-    """The parameters' are those of the models that LiteLLM does not know: a judge beside a server of one's own is paid as it is sold, and batches
-    at the same price.
+    """The parameters' are those of the models that LiteLLM does not know: a judge beside a server of one's own is paid as it is sold, and
+    batches at the same price.
 
     Raises UserError where dollars are limited and no price is known.
     """

@@ -38,8 +38,8 @@ class Sender:
     async def send(self, request: dict, question: Question) -> dict:
         """The ledger's line of the answer, or of why there is none (a setting that is refused, among others); it is on disk.
 
-        Raises UserError where asking on makes no sense, or a batch has the request, CancelledError where that was so for another request before this one left, and
-        Postponed where its answer comes in bulk.
+        Raises UserError where asking on makes no sense, or a batch has the request; CancelledError where that was so for another request
+        before this one left; and Postponed where its answer comes in bulk.
         """
         if self.bulk:
             return await self._in_bulk(request, question)

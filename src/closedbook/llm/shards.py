@@ -1,4 +1,4 @@
-"""Files of many requests, and of the replies to them, as OpenAI's batch endpoint and `vllm run-batch` read and write them: a line of JSON each.
+"""Files of many requests, and of the replies to them: a line of JSON each, as OpenAI's batch endpoint and `vllm run-batch` have them.
 
 A request names itself by its key in the ledger, and its reply does so too, so that replies may come in any order, from any engine.
 """
@@ -41,7 +41,8 @@ class Shards:
     def add(self, name: str, request: bytes) -> None:
         """`name`: what the names of files for this model begin with. Raises UserError for a request that no file has room for."""
         if len(request) > self._most[1]:
-            raise UserError(f"a request of {len(request):,} bytes is longer than a file of requests may be ({self._most[1]:,}): set llm.sections")
+            raise UserError(f"a request of {len(request):,} bytes is longer than a file of requests may be ({self._most[1]:,}): set "
+                            "llm.sections")
         handle, number, size = self._open.get(name, (None, 0, 0))
         if handle is None or number == self._most[0] or size + len(request) > self._most[1]:
             handle, number, size = self._next(name), 0, 0
@@ -118,8 +119,8 @@ def _parsed(text: bytes) -> dict:
 
 
 def _reply(read: dict, came_from: dict) -> Reply:
-    """vLLM puts an error beside a response that has a status and no body; OpenAI puts what was never begun beside no response at all; others
-    have the completion for a response."""
+    """vLLM puts an error beside a response that has a status and no body; OpenAI puts what was never begun beside no response at all;
+    others have the completion for a response."""
     response = read["response"] if isinstance(read.get("response"), dict) else {}
     response = {"status_code": 200, "body": response} if "choices" in response else response
     status, body = response.get("status_code"), response.get("body")
@@ -127,4 +128,5 @@ def _reply(read: dict, came_from: dict) -> Reply:
     if type(status) is not int or not 100 <= status < 600 or (status < 400 and read.get("error")):
         return Reply(None, {"error": error}, came_from)
     is_whole = isinstance(body, dict) and body
-    return Reply(status, body if is_whole else error if isinstance(error, dict) and "error" in error else {"error": error}, came_from)
+    wrapped = error if isinstance(error, dict) and "error" in error else {"error": error}
+    return Reply(status, body if is_whole else wrapped, came_from)

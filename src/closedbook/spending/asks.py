@@ -78,7 +78,10 @@ class Import(Bulk):
 
 
 def export_answer(options: argparse.Namespace) -> dict:
-    """"files", the requests in each by path, how many these are, and how many jobs wait. Raises UserError for a folder that holds anything."""
+    """"files", the requests in each by path; how many these are, how many are in batches, and how many jobs wait.
+
+    Raises UserError for a folder that holds anything.
+    """
     folder = Path(options.folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is there already, and not an empty folder: name another one, or move it away")
@@ -92,7 +95,8 @@ def export_answer(options: argparse.Namespace) -> dict:
 def export_lines(answer: dict) -> list[str]:
     told = [f"{path}: {number:,} requests" for path, number in answer["files"].items()]
     told += [f"{answer['requests']:,} requests in all; give the answers to closedbook asks import"] if told else []
-    told += [f"{answer['in_batches']:,} requests are in a provider's batches since an earlier run, and not written: run that again"] if answer["in_batches"] else []
+    if answer["in_batches"]:
+        told.append(f"{answer['in_batches']:,} requests are in a provider's batches since an earlier run, and not written: run that again")
     told += [f"{_waits(answer['waiting'])}: export again when they are there"] if answer["waiting"] else []
     return told or ["every question is answered: nothing to write"]
 
@@ -102,7 +106,7 @@ def _waits(number: int) -> str:
 
 
 def import_answer(options: argparse.Namespace) -> dict:
-    """What was taken, by the engine's name for its model; "kinds", how many lines were of no use; and "trouble": file, line, kind and problem.
+    """What was taken, by the engine's name for its model; "kinds", how many lines were of no use; "trouble": file, line, kind, problem.
 
     Raises UserError for a file that can't be read, and where not one line answers what this project asks.
     """
@@ -114,15 +118,16 @@ def import_answer(options: argparse.Namespace) -> dict:
         bulk = Import(replies)
         with upkeep.hold("closedbook asks import"):
             waiting = _run(bulk)
-    trouble += [_trouble(place.file, place.number, FAILED, bulk.without[key]) for key, place in replies.places.items() if key in bulk.without]
+    failed = [(replies.places[key], words) for key, words in bulk.without.items()]
+    trouble += [_trouble(place.file, place.number, FAILED, words) for place, words in failed]
     others = replies.places.keys() - bulk.taken.keys() - bulk.without.keys()
     known = _on_the_ledger(others)
     trouble += [_trouble(place.file, place.number, UNKNOWN, f"no request of this project has the key {key[:12]}")
                 for key, place in replies.places.items() if key in others - known]
     if others and others - known == replies.places.keys():
-        raise UserError(f"{', '.join(options.files)}: refused: not one of {len(others):,} answers is to a request of this project as params.yaml and the "
-                        "prompts are now: they are another project's, or the documents, prompts or parameters have changed since they were exported")
-    return {"taken": sum(Counter(bulk.taken.values()).values()), "models": dict(Counter(bulk.taken.values())), "known": len(known),
+        raise UserError(f"{', '.join(options.files)}: refused: not one of {len(others):,} answers is to a request of this project as "
+                        "params.yaml and the prompts are now: they are another project's, or documents, prompts or parameters have changed")
+    return {"taken": len(bulk.taken), "models": dict(Counter(bulk.taken.values())), "known": len(known),
             "kinds": dict(Counter(one["kind"] for one in trouble)), "trouble": trouble, "open": len(bulk.open), "waiting": waiting}
 
 
@@ -153,7 +158,8 @@ def _run(bulk: Bulk) -> int:
         unmade |= {job.name for job in due if job not in ready or made[job.receipt]}
         waiting += len(due) - len(ready)
     if any(name.startswith(f"{VECTORS}/") for name in unmade):
-        terminal.note(f"{VECTORS} asks for vectors, one by one: questions that are shown chunks are not among these before snakemake {VECTORS} is run")
+        terminal.note(f"{VECTORS} asks for vectors, one by one: questions that are shown chunks are not among these before "
+                      f"snakemake {VECTORS} is run")
     return waiting
 
 
@@ -162,7 +168,8 @@ def _asking(planned: Plan) -> list[Job]:
     found = [job for job in planned.jobs.values() if job.stage != VECTORS and any(
         model not in OWN_MODELS for model in STEPS[job.stage].asks(planned.recipes[job.recipe]["params"]))]
     if not found:
-        raise UserError("params.yaml: llm.model is null or code of closedbook, and there is neither a judge nor an API model: nothing is asked of a provider")
+        raise UserError("params.yaml: llm.model is null or code of closedbook, and there is neither a judge nor an API model: nothing is "
+                        "asked of a provider")
     return found
 
 

@@ -16,7 +16,7 @@ def add(commands) -> None:
     of_asks = asks.add_subparsers(required=True, metavar="COMMAND")
     export = terminal.question(of_asks, "export", "write it as OpenAI's batch files", "closedbook.spending.asks", prefix="export_")
     export.add_argument("folder", help="to be made, with a file for each 50,000 requests or 200 MB")
-    taken = terminal.question(of_asks, "import", "check the answers, and put them on the ledger", "closedbook.spending.asks", prefix="import_")
+    taken = terminal.question(of_asks, "import", "check answers, and put them on the ledger", "closedbook.spending.asks", prefix="import_")
     taken.add_argument("files", nargs="+", metavar="FILE", help="of answers, by whichever engine; their names and order do not matter")
     ledger = commands.add_parser("ledger", help="what the ledger holds, and whether it was changed")
     of_it = ledger.add_subparsers(required=True, metavar="QUESTION")

@@ -157,7 +157,8 @@ def _paced(requests: int, tokens: float, params: Params) -> float:
     limits = params.limits
     if limits.batch or params.llm.model in OWN_MODELS:
         return 0.0
-    return max(60 * number / most if most else 0.0 for number, most in ((requests, limits.requests_per_minute), (tokens, limits.tokens_per_minute)))
+    shares = ((requests, limits.requests_per_minute), (tokens, limits.tokens_per_minute))
+    return max(60 * number / most if most else 0.0 for number, most in shares)
 
 
 def _corpus_tokens(job: Job, estimates: Estimates) -> float:

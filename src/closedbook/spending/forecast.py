@@ -99,8 +99,8 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
 
 def _time(limits: Limits) -> str:
     if limits.batch:
-        return ("time: that of the same requests one by one; batches (limits.batch) take up to a day each, and passages wait for entity lists, and "
-                "new attempts for answers")
+        return ("time: that of the same requests one by one; batches (limits.batch) take up to a day each, and passages wait for entity "
+                "lists, and new attempts for answers")
     paces = {"requests": limits.requests_per_minute, "tokens": limits.tokens_per_minute}
     told = "".join(f", at most {number:,} {name} a minute (limits.{name}_per_minute)" for name, number in paces.items() if number)
     return f"time: {limits.concurrency} requests in flight (limits.concurrency){told}"

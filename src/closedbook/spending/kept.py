@@ -15,7 +15,8 @@ from closedbook.util import files, tables
 from closedbook.util.errors import UserError
 
 MOST_REASONS = 10
-SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "cached_tokens", "output_tokens", "usd", "unpriced", "timed", "seconds", "answers")
+SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "cached_tokens", "output_tokens", "usd", "unpriced", "timed", "seconds",
+        "answers")
 SHORTEST = 6
 """digits of a key"""
 KEYS_LISTED = 5
