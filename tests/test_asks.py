@@ -109,6 +109,17 @@ def test_a_request_longer_than_a_file_may_be_is_an_error_and_leaves_nothing(proj
     assert not Path("out").exists() and not list(Path(".").glob(".tmp-*"))
 
 
+def test_the_folder_is_not_there_before_it_is_whole(project, capsys, monkeypatch):
+    add = shards.Shards.add
+
+    def watched(self, *given):
+        assert not Path("out").exists()
+        add(self, *given)
+
+    monkeypatch.setattr(shards.Shards, "add", watched)
+    assert exported(capsys, "out")
+
+
 def test_a_folder_that_holds_something_stays_as_it_is(project, capsys):
     Path("mine").mkdir()
     Path("mine/own.txt").write_text("mine")
