@@ -6,6 +6,7 @@ from collections import Counter
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from types import SimpleNamespace
 
 import engine
 import jobs_here
@@ -107,6 +108,16 @@ def test_a_request_longer_than_a_file_may_be_is_an_error_and_leaves_nothing(proj
     monkeypatch.setattr(shards, "Shards", partial(shards.Shards, most_bytes=900))
     assert "llm.sections" in said(capsys, "export", "out", status=2)
     assert not Path("out").exists() and not list(Path(".").glob(".tmp-*"))
+
+
+def test_the_same_request_from_two_places_is_written_once(tmp_path):
+    budget = SimpleNamespace(pending=lambda key: None)
+    sender = SimpleNamespace(section="llm", llm=SimpleNamespace(model="openai/toy"), budget=budget, body=lambda request, question: {})
+    with shards.Shards(tmp_path) as written:
+        bulk = asks.Export(written)
+        for key in ("a", "b", "a"):
+            bulk.note(sender, {"key": key}, None)
+    assert [request["custom_id"] for request in engine.requests(tmp_path)] == ["a", "b"]
 
 
 def test_the_folder_is_not_there_before_it_is_whole(project, capsys, monkeypatch):
