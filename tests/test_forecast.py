@@ -152,6 +152,21 @@ def test_the_share_of_input_that_the_provider_had_in_its_cache_is_learnt_from_th
     assert any("180 of the input tokens as cached ones" in note for note in found["notes"])
 
 
+def test_batches_are_forecast_at_their_price_and_the_limits_of_a_minute_take_time(project, capsys):
+    project.set(llm={"model": "openai/gpt-4.1-mini"})
+    project.arms("rephrase")
+    live = forecast(capsys)
+    project.set(limits={"batch": True})
+    in_batches = forecast(capsys)
+    assert in_batches["total"]["usd"] == pytest.approx(live["total"]["usd"] / 2)
+    assert any("limits.batch" in note for note in in_batches["notes"]) and not any("limits.batch" in note for note in live["notes"])
+    project.set(limits={"batch": False, "requests_per_minute": 3})
+    assert forecast(capsys)["strategies"]["rephrase"]["seconds"] == 6 * 20
+    project.set(limits={"requests_per_minute": None, "tokens_per_minute": 100})
+    slow = forecast(capsys)["strategies"]["rephrase"]
+    assert slow["seconds"] == pytest.approx((slow["input_tokens"] + slow["output_tokens"]) * 60 / 100)
+
+
 @pytest.mark.parametrize("limit, verdict", [({"max_calls": 8}, "stops it"), ({"max_calls": 9}, "may stop it"), ({"max_calls": 21}, "holds"),
                                             ({"max_usd": 0.0}, "stops it"), ({"max_tokens": 10**9}, "holds")])
 def test_a_limit_that_would_stop_it_is_said(project, capsys, limit, verdict):

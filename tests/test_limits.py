@@ -15,7 +15,7 @@ from openai_server import Server
 from test_llm import DOCUMENT, limits, settings
 
 from closedbook import llm
-from closedbook.llm import account, answers, flight, library
+from closedbook.llm import account, answers, flight, library, pace
 from closedbook.llm.ledger import Ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -313,6 +313,129 @@ def test_what_is_reserved_hopes_for_nothing_from_a_cache(tmp_path):
         with pytest.raises(UserError, match="max_usd"):
             many(server.url, tmp_path, number=8, **asked, max_usd=full + 0.059)
         assert server.received == 1 + 1, "0.06 was paid, and the next could cost the whole"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Of the account; it stands where it is put."""
+    now = [1_000_000.0]
+    monkeypatch.setattr(pace.time, "time", lambda: now[0])
+    return now
+
+
+def leave(one, slot, tokens, **changes):
+    """The request's number, or the seconds until it may leave."""
+    left = one.reserve(slot, account.Amount(tokens, 0, None), limits(**changes))
+    return round(left.seconds, 6) if isinstance(left, account.NotYet) else "left"
+
+
+def two_jobs(folder):
+    return [account.Account(folder, step="test", document=document, model="openai/toy") for document in ("kell-1", "varn-1")]
+
+
+def test_so_many_requests_a_minute_leave_of_all_jobs_together_and_none_in_a_burst(tmp_path, clock):
+    one, another = two_jobs(tmp_path)
+    sent = []
+    for second in range(300):
+        clock[0] += 1.0 if second != 200 else 3600.0  # an idle hour earns nothing
+        sent += [clock[0] for job in (one, another) if leave(job, 0, 10, requests_per_minute=12) == "left"]
+    assert len(sent) == 300 // 5
+    assert all(later - earlier >= 5 for earlier, later in zip(sent, sent[1:]))
+
+
+def test_so_many_tokens_a_minute_leave_and_what_an_answer_had_less_is_given_back(tmp_path, clock):
+    one, another = two_jobs(tmp_path)
+    paced = {"tokens_per_minute": 600}
+    assert leave(one, 0, 300, **paced) == "left" and leave(another, 1, 10, **paced) == 30.0
+    one.give_back(200, limits(**paced))
+    assert leave(another, 1, 10, **paced) == 10.0
+    clock[0] += 10
+    assert leave(another, 1, 6000, **paced) == "left", "more than a minute may hold leaves alone"
+    assert leave(one, 0, 1, **paced) == 600.0
+
+
+def test_where_a_server_asks_to_wait_nobody_leaves_before(tmp_path, clock):
+    one, another = two_jobs(tmp_path)
+    one.hold(90)
+    assert leave(another, 0, 1, requests_per_minute=6000) == 90.0
+    clock[0] += 90
+    assert leave(another, 0, 1, requests_per_minute=6000) == "left"
+
+
+def test_a_clock_that_was_set_back_stops_nothing(tmp_path, clock):
+    one, _ = two_jobs(tmp_path)
+    assert leave(one, 0, 1, requests_per_minute=1) == "left"
+    clock[0] -= 100_000
+    assert leave(one, 0, 1, requests_per_minute=1) == "left"
+
+
+def times(folder):
+    return sorted(json.loads(line)["time"] for segment in folder.glob("*/*.jsonl") for line in segment.read_text().splitlines())
+
+
+def test_two_processes_share_the_requests_of_a_minute_also_after_a_retry_after(tmp_path):
+    with Server({3: "429"}) as server:
+        other = child(server.url, str(tmp_path), "10", "1000", how="paced")
+        many(server.url, tmp_path, number=10, step="another", requests_per_minute=1200)
+        assert other.wait(timeout=60) == 0, other.communicate()[1]
+        assert server.received == 21
+    left = times(tmp_path)
+    assert left[-1] - left[0] >= 20 * 60 / 1200 - 0.01
+    assert max(later - earlier for earlier, later in zip(left, left[1:])) >= 0.9, "Retry-After: 1"
+
+
+def paced(url, folder, **changes):
+    return many(url, folder, **{**changes, "requests_per_minute": 1200})
+
+
+def test_requests_go_document_by_document(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with Server() as server:
+        server.delay = 0.01
+        of_several(server.url, tmp_path / "ledger", number=180, documents=3, concurrency=2)
+    asked = [request["messages"][-1]["content"].rpartition("varn-")[2].split()[0] for request in server.requests]
+    changes = sum(before != after for before, after in zip(asked, asked[1:]))
+    assert changes <= 8, "a document after the other, but for the moments at which one begins and ends"
+
+
+def test_the_lowest_rank_goes_first_and_a_turn_that_nobody_takes_is_passed_on():
+    went = []
+
+    async def go(turns, rank):
+        async with turns.one(rank):
+            went.append(rank)
+            await asyncio.sleep(0)
+
+    async def all_of_them():
+        turns = flight.Turns()
+        tasks = [asyncio.create_task(go(turns, rank)) for rank in (5, 2, 0, 3, 1, 0)]
+        await asyncio.sleep(0)
+        tasks[2].cancel()
+        tasks[3].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait_for(go(turns, 7), 1)
+
+    asyncio.run(all_of_them())
+    assert went == [5, 0, 1, 2, 7]
+
+
+def test_what_is_reserved_has_room_for_what_a_cache_costs_to_fill():
+    from closedbook.llm import prices
+
+    known = prices.of(settings(None, model="anthropic/claude-sonnet-4-5"), limits(max_usd=1.0))
+    assert known.most(1000, 0) == pytest.approx(known.usd(1000, 0, written=1000))
+    assert known.most(1000, 0) > known.usd(1000, 0) > known.usd(1000, 0, cached=900)
+
+
+def test_a_batch_costs_what_litellm_says_of_batches_else_half():
+    from closedbook.llm import prices
+
+    models = ("openai/gpt-4.1-mini", "openai/gpt-4-turbo")
+    listed, unlisted = (prices.of(settings(None, model=model), limits(), in_batch=True) for model in models)
+    assert listed.usd(1_000_000, 0) == pytest.approx(0.2) and unlisted.usd(1_000_000, 0) == pytest.approx(5.0)
+    assert unlisted.usd(1_000_000, 0, cached=900_000) == pytest.approx(5.0), "cached input without a price costs what other input does"
+    own = prices.of(settings(None), limits(input_usd_per_million=1.0, output_usd_per_million=1.0), in_batch=True)
+    assert own.usd(1_000_000, 0) == 1.0, "prices of params.yaml are those that are paid"
 
 
 def test_text_of_an_account_holds_no_secret_and_no_words(tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ def settings(url, **changes):
 
 def limits(**changes):
     base = {"max_calls": 1000, "max_usd": None, "max_tokens": None, "concurrency": 4, "timeout": 5, "retries": 2, "deadline": 60,
+            "requests_per_minute": None, "tokens_per_minute": None, "batch": False,
             "input_usd_per_million": None, "cached_input_usd_per_million": None, "output_usd_per_million": None}  # fmt: skip
     return params.Limits(**{**base, **changes})
 
@@ -154,6 +155,7 @@ DECIDES = {
     "text": changed(text="Another text."), "title": changed(title="Varn again"), "author": changed(author="A. Mor"), "year": changed(year=1956),
 }  # fmt: skip
 DECIDES_NOTHING = {"max_calls": 999, "max_usd": 9.0, "max_tokens": 99999, "concurrency": 1, "timeout": 9.0, "retries": 1, "deadline": 99.0,
+                   "requests_per_minute": 99999, "tokens_per_minute": 10**9, "batch": True,
                    "input_usd_per_million": 1.0, "cached_input_usd_per_million": 0.5, "output_usd_per_million": 2.0}  # fmt: skip
 COMMON = {"prompt": "single", "check": str, "first": "Mira"}
 

@@ -33,6 +33,7 @@ def test_the_shipped_file_is_right():
     ("training.lora", {"r": 1, "alpha": 2, "dropout": 0.0, "alfa": 1}, ["training.lora.alfa", "did you mean alpha"]),
     ("seeed", 1, ["seeed", "did you mean seed"]),
     ("readers", {}, ["readers", "unknown key", "did you mean api_models"]),
+    ("llm.batch", True, ["llm.batch", "unknown key", "did you mean limits.batch"]),
     ("arms", {"api-gpt": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}}, ["arms", "'api-gpt'", "'api-'"]),
     ("arms", {"corpora": {"strategy": "raw", "corpus_tokens": "all", "epochs": 1}}, ["arms", "'corpora'"]),
     ("arms.raw.strateg", "raw", ["arms.raw.strateg", "did you mean strategy"]),

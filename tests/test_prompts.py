@@ -96,3 +96,13 @@ def test_a_prompt_without_a_file_is_named_and_a_dollar_may_stand_for_itself(fold
     (folder / "letter.txt").write_text("$document\n\nSay what costs $$5 in ${title}.\n")
     prompts.check({"letter": ()})
     assert prompts.parse(prompts.messages("letter", HOSTILE)[1]["content"])[0] == "letter"
+
+
+def test_all_prompts_begin_alike_and_the_whole_document_is_in_what_they_share():
+    def begins(name: str) -> str:
+        sent = prompts.messages(name, HOSTILE, **dict.fromkeys(OWN[name], "x"))
+        whole, document = "".join(f"{message['role']}\n{message['content']}\n" for message in sent), prompts.fenced(HOSTILE)
+        return whole[: whole.index(document) + len(document)]
+
+    shared = {begins(name) for name in OWN}
+    assert len(shared) == 1, "so that a provider reads it once"

@@ -28,8 +28,8 @@ Threads = Annotated[int, Field(ge=1, le=1024)]
 Seconds = Annotated[float, Field(gt=0, le=10_000_000)]
 API = "api-"
 """what the name of an API model's score begins with, and no arm's name"""
-RENAMED = {"readers": "api_models"}
-"""keys of earlier versions, and what they are called now"""
+RENAMED = {"readers": "api_models", "llm.batch": "limits.batch"}
+"""keys of earlier versions, or looked for where they are not, and what they are called"""
 LONGEST = 300
 """characters of a wrong value that are shown"""
 
@@ -394,6 +394,9 @@ class Limits(Settings):
     timeout: Seconds
     retries: NonNegativeInt
     deadline: Seconds
+    requests_per_minute: PositiveInt | None
+    tokens_per_minute: PositiveInt | None
+    batch: bool
     input_usd_per_million: Annotated[float, Field(ge=0)] | None
     cached_input_usd_per_million: Annotated[float, Field(ge=0)] | None
     output_usd_per_million: Annotated[float, Field(ge=0)] | None

@@ -21,6 +21,8 @@ class ApiModel(LM):
         super().__init__()
         self._settings, self._limits, self._documents, self._seed = settings, limits, documents, seed
         self._step, self._section = f"{ledgers.API_MODELS}{name}", f"api_models.{name}"
+        self.is_postponed = False
+        """whether some responses are stand-ins, because their answers come in bulk: then no score may be kept"""
 
     def generate_until(self, requests: list, disable_tqdm: bool = False) -> list[str]:
         """A response to each of lm_eval's requests, which are all of one task; equal ones get samples of their own."""
@@ -40,8 +42,12 @@ class ApiModel(LM):
             return dict(zip(places, await llm.gather(asked_for), strict=True))
 
         of_all = {}
-        for of_document in llm.in_segments(self._step, list(groups), of_one):
-            of_all |= of_document
+        try:
+            for of_document in llm.in_segments(self._step, list(groups), of_one):
+                of_all |= of_document
+        except llm.Postponed:  # what the tasks after this one ask is noted too
+            self.is_postponed = True
+            return [""] * len(requests)
         return [of_all[place] for place in range(len(requests))]
 
     def loglikelihood(self, requests, disable_tqdm: bool = False):

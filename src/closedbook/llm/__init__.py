@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from closedbook.llm.answers import Invalid as Invalid
 from closedbook.llm.answers import from_json as from_json
+from closedbook.llm.bulk import Postponed as Postponed
 from closedbook.llm.client import NO_CALLS as NO_CALLS
 from closedbook.llm.client import Client as Client
 from closedbook.llm.client import NotAnswered as NotAnswered

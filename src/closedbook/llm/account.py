@@ -17,12 +17,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from closedbook.llm import flight
+from closedbook.llm import flight, pace
 from closedbook.llm.flight import LimitReached
 from closedbook.params import Limits
 
-VERSION = 1
-"""of the tables; 0 had neither cached tokens nor the table of what is in flight"""
 TABLES = """
 PRAGMA journal_mode = WAL;
 CREATE TABLE requests (id INTEGER PRIMARY KEY, day TEXT, step TEXT, document TEXT, model TEXT, outcome TEXT,
@@ -30,8 +28,16 @@ CREATE TABLE requests (id INTEGER PRIMARY KEY, day TEXT, step TEXT, document TEX
 CREATE TABLE served (day TEXT, step TEXT, document TEXT, model TEXT, calls INTEGER, PRIMARY KEY (day, step, document, model));
 CREATE TABLE total (calls INTEGER, tokens INTEGER, usd REAL);
 """
-SINCE_1 = ("ALTER TABLE requests ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0",
-           "CREATE TABLE in_flight (slot INTEGER PRIMARY KEY, request INTEGER)", f"PRAGMA user_version = {VERSION}")  # fmt: skip
+CHANGES = (
+    ("ALTER TABLE requests ADD COLUMN cached_tokens INTEGER NOT NULL DEFAULT 0",
+     "CREATE TABLE in_flight (slot INTEGER PRIMARY KEY, request INTEGER)"),
+    ("CREATE TABLE batches (submission TEXT PRIMARY KEY, file TEXT, batch TEXT)",
+     "CREATE TABLE pending (request INTEGER PRIMARY KEY, key TEXT UNIQUE, submission TEXT)",
+     "CREATE INDEX in_submission ON pending (submission)",
+     "CREATE TABLE pace (free REAL, asked REAL, tokens REAL)", "INSERT INTO pace VALUES (0, 0, 0)"),
+)  # fmt: skip
+"""what each version of the tables added to those before it"""
+VERSION = len(CHANGES)
 OPEN = "open"
 """the outcome of a request that is in flight, or was when its job died"""
 PATIENCE = 60
@@ -68,6 +74,19 @@ class Reached(NamedTuple):
                             "was answered is kept")
 
 
+class InBatch(NamedTuple):
+    """A request that is in a batch, or is to be."""
+
+    submission: str
+    is_new: bool
+
+
+class NotYet(NamedTuple):
+    """A request would leave too early for the limits of a minute."""
+
+    seconds: float
+
+
 class Account:
     """The requests about one document at one step, in the account that all jobs share.
 
@@ -77,22 +96,47 @@ class Account:
 
     def __init__(self, folder: Path, *, step: str, document: str, model: str):
         self._about = (step, document, model)
-        self._database = _opened(folder)
+        self._database = opened(folder)
         self._slots = flight.slot_file(folder)
 
     def close(self) -> None:
         self._database.close()
 
-    def reserve(self, slot: int, most: Amount, limits: Limits) -> int | Reached:
+    def reserve(self, slot: int, most: Amount, limits: Limits) -> int | Reached | NotYet:
         """The number of a request that may now leave, or why it may not; it holds a slot."""
-        with self._transaction() as database:
+        with transaction(self._database) as database:
             database.execute("DELETE FROM in_flight WHERE slot = ?", (slot,))  # whoever was there died
             if reached := self._reached(most, limits):
                 return reached
-            database.execute("UPDATE total SET calls = calls + 1, tokens = tokens + ?, usd = usd + ?", (most.tokens, most.usd or 0.0))
-            request = _insert(database, (_day(time.time()), *self._about, OPEN, *most))
+            if early := pace.early(database, most.tokens, limits):
+                return NotYet(early)
+            request = self._entered(most)
             database.execute("INSERT INTO in_flight VALUES (?, ?)", (slot, request))
             return request
+
+    def reserve_in_batch(self, key: str, submission: str, most: Amount, limits: Limits) -> InBatch | Reached:
+        """Where a request is pending; in this submission if it was in none. Or why it may not be asked now."""
+        with transaction(self._database) as database:
+            if found := database.execute("SELECT submission FROM pending WHERE key = ?", (key,)).fetchone():
+                return InBatch(found[0], is_new=False)
+            if reached := self._reached(most, limits):
+                return reached
+            database.execute("INSERT INTO pending VALUES (?, ?, ?)", (self._entered(most), key, submission))
+            return InBatch(submission, is_new=True)
+
+    def pending(self, key: str) -> int | None:
+        """The number of a request that is in a batch."""
+        found = self._database.execute("SELECT request FROM pending WHERE key = ?", (key,)).fetchone()
+        return found and found[0]
+
+    def enter(self, most: Amount) -> int:
+        """The number of a request that was answered elsewhere, whatever the limits."""
+        with transaction(self._database):
+            return self._entered(most)
+
+    def _entered(self, most: Amount) -> int:
+        self._database.execute("UPDATE total SET calls = calls + 1, tokens = tokens + ?, usd = usd + ?", (most.tokens, most.usd or 0.0))
+        return _insert(self._database, (_day(time.time()), *self._about, OPEN, *most))
 
     def _reached(self, most: Amount, limits: Limits) -> Reached | None:
         """The limit that a request would break; of several, one that stays broken."""
@@ -115,26 +159,39 @@ class Account:
 
     def settle(self, request: int, outcome: str, spent: Amount) -> None:
         """What a request did cost takes the place of the most that it could."""
-        with self._transaction() as database:
+        with transaction(self._database) as database:
             most = Amount(*database.execute("SELECT input_tokens, output_tokens, usd FROM requests WHERE id = ?", (request,)).fetchone())
             now = (outcome, *spent, request)
             database.execute("UPDATE requests SET outcome = ?, input_tokens = ?, output_tokens = ?, usd = ?, cached_tokens = ? WHERE id = ?",
                              now)
             less = (most.tokens - spent.tokens, (most.usd or 0.0) - (spent.usd or 0.0))
             database.execute("UPDATE total SET tokens = tokens - ?, usd = usd - ?", less)
-            database.execute("DELETE FROM in_flight WHERE request = ?", (request,))
+            for table in ("in_flight", "pending"):
+                database.execute(f"DELETE FROM {table} WHERE request = ?", (request,))
 
     def serve(self) -> None:
         """Count an answer that the ledger had."""
-        with self._transaction() as database:
+        with transaction(self._database) as database:
             new = (_day(time.time()), *self._about)
             database.execute("INSERT INTO served VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET calls = calls + 1", new)
 
-    @contextmanager
-    def _transaction(self):
-        with self._database:  # commits, or rolls back
-            self._database.execute("BEGIN IMMEDIATE")
-            yield self._database
+    def give_back(self, tokens: int, limits: Limits) -> None:
+        """A request had so many tokens less than were counted when it left."""
+        if limits.tokens_per_minute:
+            with transaction(self._database) as database:
+                pace.give_back(database, tokens, limits)
+
+    def hold(self, seconds: float) -> None:
+        """Let no request leave before so many seconds are over."""
+        with transaction(self._database) as database:
+            pace.hold(database, seconds)
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection):
+    with database:  # commits, or rolls back
+        database.execute("BEGIN IMMEDIATE")
+        yield database
 
 
 def rows(folder: Path) -> list[dict]:
@@ -144,7 +201,7 @@ def rows(folder: Path) -> list[dict]:
     "outcome" is one of the ledger's, OPEN, or "served" for answers that the ledger had. Tokens and dollars are what counts against the
     limits, by the prices of that day; "unpriced" is how many of the calls have no price and so are not in "usd".
     """
-    with closing(_opened(folder)) as database:
+    with closing(opened(folder)) as database:
         found = database.execute(
             "SELECT day, step, document, model, outcome, count(*) AS calls, sum(input_tokens) AS input_tokens, sum(cached_tokens) AS "
             "cached_tokens, sum(output_tokens) AS output_tokens, total(usd) AS usd, sum(usd IS NULL) AS unpriced FROM requests GROUP BY "
@@ -163,7 +220,7 @@ def _day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
-def _opened(folder: Path) -> sqlite3.Connection:
+def opened(folder: Path) -> sqlite3.Connection:
     path = folder / "account.sqlite3"
     if not path.exists():
         _rebuild(path)
@@ -179,12 +236,11 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Tables of version 0 become those of today; of several jobs that do this at once, one does."""
-    with database:
-        database.execute("BEGIN IMMEDIATE")
-        if _version(database) < VERSION:
-            for change in SINCE_1:
-                database.execute(change)
+    """Tables of earlier versions become those of today; of several jobs that do this at once, one does."""
+    with transaction(database):
+        for change in (each for version in CHANGES[_version(database):] for each in version):
+            database.execute(change)
+        database.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _rebuild(path: Path) -> None:

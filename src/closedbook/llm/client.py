@@ -99,10 +99,16 @@ class Client:
         refused = self._refusals.known() | library.lacks(self._llm.model)
         while (line := await self._once(requests.without(whole, refused), question))["error.type"] in SETTING_REFUSED:
             refused |= {SETTING_REFUSED[line["error.type"]]}
-        if line["outcome"] in (ANSWERED, QUARANTINED) and refused - self._refusals.known():
+            if self._sender.bulk:
+                self._learn(refused)  # the answer comes in another run, which begins with what is known
+        if line["outcome"] in (ANSWERED, QUARANTINED):
+            self._learn(refused)
+        return line
+
+    def _learn(self, refused: frozenset[str]) -> None:
+        if refused - self._refusals.known():
             for said in self._refusals.learn(refused):
                 terminal.note(said)
-        return line
 
     async def _once(self, request: dict, question: Question) -> dict:
         """The ledger's line; a request that is on its way already is waited for, not sent twice."""
@@ -117,14 +123,18 @@ class Client:
 
     def _may_ask(self, question: Question, request: dict) -> None:
         """Raises UserError where no request may be sent or no key is there, and NotAnswered for a question that the model can't read."""
+        if self._sender.bulk is None or self._sender.bulk.sends:
+            self._may_send(question, request)
+        if reason := self._sender.too_long(question):
+            raise NotAnswered([reason])
+
+    def _may_send(self, question: Question, request: dict) -> None:
         if os.environ.get(NO_CALLS) and self._llm.model not in OWN_MODELS:
             settings = request["request"]
             raise UserError(f"document {self._document.id}: the ledger has no answer to the prompt {question.name} (sample "
                             f"{settings['sample']}, attempt {settings['attempt']}, key {request['key'][:12]}), and {NO_CALLS} forbids to "
                             f"ask {self._llm.model}")
         library.check_key(self._llm, self._section)
-        if reason := self._sender.too_long(question):
-            raise NotAnswered([reason])
 
 
 def _rounds(attempts: int, reopened: int) -> Iterator[range]:

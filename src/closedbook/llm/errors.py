@@ -42,6 +42,8 @@ CONTEXT = re.compile(r"context (?:length|window|size)\D{0,30}?(\d[\d,]*)|must be
 
 RETRY, OTHERWISE, GIVE_UP, STOP = "retry", "otherwise", "give up", "stop"
 TOO_LONG, MAX_TOKENS, LOADS, BROKEN, PROXY = "context_length", "max_tokens", "loading", "broken_answer", "proxy"
+NOT_DONE = "not_done"
+"""a batch ended, by its time or otherwise, before this request of it was begun"""
 SETTING_REFUSED = {f"{setting}_refused": setting for setting in SETTINGS}
 BY_CLASS = {"ContextWindowExceededError": TOO_LONG, "ContentPolicyViolationError": "content_filter", "Timeout": "timeout",
             "APIConnectionError": "connection"}  # fmt: skip
@@ -52,7 +54,7 @@ BY_STATUS = {401: "key_refused", 402: "quota", 403: "key_refused", 404: "unknown
 WHAT_NEXT = {TOO_LONG: GIVE_UP, "content_filter": GIVE_UP, **dict.fromkeys(SETTING_REFUSED, OTHERWISE), "key_refused": STOP,
              "unknown_model": STOP, "quota": STOP, "bad_request": STOP, MAX_TOKENS: STOP, PROXY: STOP}  # fmt: skip
 """all else is asked again"""
-REFUSED = frozenset({*WHAT_NEXT, "rate_limit", "conflict", "too_early", LOADS})
+REFUSED = frozenset({*WHAT_NEXT, "rate_limit", "conflict", "too_early", LOADS, NOT_DONE})
 """what a provider turned down before it did anything: it costs nothing"""
 NO_REFUSAL = frozenset({401, 402, 403, 407, 408, 409, 425, 429})
 """statuses that speak of who asks and when, not of what is asked"""
@@ -195,7 +197,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _broken_words(error: Exception, heard: str | None) -> str:
     if said := _error_within(heard):
         words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        return f"an error under the status of success: {_scrubbed(words)}"
+        return f"an error under the status of success: {scrubbed_text(words)}"
     return scrubbed([link for link in _causes(error) if str(link)][-1] if heard is not None else error)
 
 
@@ -211,6 +213,8 @@ def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> 
         PROXY: lambda: f"a proxy or another server on the way to {place} refuses, with a page for browsers: check {section}.api_base "
                        "and the proxy's settings (HTTPS_PROXY, NO_PROXY)",
         LOADS: lambda: f"the model was still loading at {place} after {tries} tries: wait until it is there, or raise limits.deadline",
+        NOT_DONE: lambda: f"{place} did not come to it in {tries} batches: run again later, or set limits.batch: false; what was "
+                          "answered is kept",
         BROKEN: lambda: f"{place} answers, but what comes is broken, after {tries} tries: check {section}.api_base (most "
                         "servers' ends with /v1) and the server itself",
     }.get(trouble.kind, lambda: f"no answer from {place} after {tries} tries: check {section}.api_base and the network, or raise "
@@ -243,7 +247,7 @@ def wait(trouble: Trouble, tries: int) -> float:
 
 def scrubbed(error: BaseException) -> str:
     """The error's first words without any secret of the environment."""
-    return _scrubbed(f"{type(error).__name__}: {error}")
+    return scrubbed_text(f"{type(error).__name__}: {error}")
 
 
 def _forms(secret: str) -> set[str]:
@@ -251,7 +255,8 @@ def _forms(secret: str) -> set[str]:
     return {secret, repr(secret)[1:-1], ascii(secret)[1:-1], str(secret.encode("utf-8", "surrogateescape"))[2:-1]}
 
 
-def _scrubbed(text: str) -> str:
+def scrubbed_text(text: str) -> str:
+    """The first words without any secret of the environment."""
     for name, value in os.environ.items():
         if SECRET_NAME.search(name) and len(value.strip()) >= 6:
             for form in _forms(value) | _forms(value.strip()):

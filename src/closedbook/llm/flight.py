@@ -8,6 +8,8 @@ import signal
 import threading
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache, lru_cache
+from heapq import heappop, heappush
+from itertools import count
 from pathlib import Path
 
 from closedbook.util import terminal
@@ -38,6 +40,7 @@ class Stop:
     done when the last answer is kept. The same signal once more does it at once."""
 
     def __init__(self):
+        self.turns = Turns()
         self._stopped = asyncio.Event()
         self._in_flight = 0
         self._before: dict[int, object] = {}
@@ -98,17 +101,56 @@ class Stop:
         signal.signal(number, self._before.pop(number))
 
 
+class Turns:
+    """A lock for which those of the lowest rank go first, and of one rank who came first."""
+
+    def __init__(self):
+        self._waiting: list[tuple[int, int, asyncio.Future]] = []
+        self._is_held, self._came = False, count()
+
+    @asynccontextmanager
+    async def one(self, rank: int):
+        if self._is_held:
+            turn = asyncio.get_running_loop().create_future()
+            heappush(self._waiting, (rank, next(self._came), turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():  # it was given, and is not taken
+                    self._pass_on()
+                raise
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            turn = heappop(self._waiting)[-1]
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._is_held = False
+
+
 class Slots:
-    """`number` slots; each is a byte of a file, locked while a request is in flight, and freed by the kernel after a crash."""
+    """`number` slots; each is a byte of a file, locked while a request is in flight, and freed by the kernel after a crash.
+
+    Requests about one document come here. They go before those about a document that was begun later: what they have in common is read once
+    where a server remembers it for a while.
+    """
+
+    _begun = count()
 
     def __init__(self, folder: Path, number: int):
         self._file, self._number = slot_file(folder), number
-        self._turn = asyncio.Lock()
+        self._rank = next(self._begun)
 
     @asynccontextmanager
     async def one(self, stop: Stop):
         """Wait for a slot, hold it and give its number; raises CancelledError as soon as no more is to be asked."""
-        async with self._turn:
+        async with stop.turns.one(self._rank):
             stop.check()
             while (slot := self._file.take(self._number)) is None:
                 await asyncio.sleep(POLL)

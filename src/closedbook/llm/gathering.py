@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 
+from closedbook.llm import bulk
 from closedbook.llm.client import NotAnswered
 from closedbook.util import terminal
 from closedbook.util.errors import UserError
@@ -36,8 +37,9 @@ async def gather(tasks: list[Coroutine], label: str | None = None) -> list:
 
 
 async def side_by_side(works: list[Coroutine], number: int, label: str) -> list:
-    """The same for the work on many documents, of which `number` are under way at a time."""
-    places = asyncio.Semaphore(number)
+    """The same for the work on many documents, of which `number` are under way at a time; in bulk one, for then nothing is waited for, and
+    what is asked about a document stands together."""
+    places = asyncio.Semaphore(1 if bulk.here() else number)
 
     async def one(work: Coroutine):
         async with places:

@@ -26,21 +26,23 @@ A_SEARCH = 100
 class _Sender(Sender):
     """What requests for vectors and for ratings have in common; their messages are the texts."""
 
+    GOES_IN_BULK = False
+
     def too_long(self, question: Question, sure: str | None = None) -> str | None:
         """LiteLLM's length is that of one text, not of all: only the provider knows."""
         return "a text is longer than the model takes: lower retrieval.characters" if sure else None
 
     def _where(self) -> dict:
-        key = f"{self._llm.model.split('/')[0].upper()}_API_KEY"
-        own = {"api_key": "none"} if self._llm.api_base and not os.environ.get(key) else {}  # a server of one's own needs none
-        return {"model": self._llm.model, "api_base": self._llm.api_base, "timeout": self._limits.timeout, "max_retries": 0, **own}
+        key = f"{self.llm.model.split('/')[0].upper()}_API_KEY"
+        own = {"api_key": "none"} if self.llm.api_base and not os.environ.get(key) else {}  # a server of one's own needs none
+        return {"model": self.llm.model, "api_base": self.llm.api_base, "timeout": self.limits.timeout, "max_retries": 0, **own}
 
     def _came(self, response, text: str) -> dict:
         """`text`: the response as the ledger keeps it."""
         usage = getattr(response, "usage", None)  # rerankers, paid by searches, count no tokens
         tokens, model = getattr(usage, "prompt_tokens", None), getattr(response, "model", None)
         return {"gen_ai.response.id": getattr(response, "id", None),
-                "gen_ai.response.model": model if model and isinstance(model, str) else self._llm.model,
+                "gen_ai.response.model": model if model and isinstance(model, str) else self.llm.model,
                 "gen_ai.response.finish_reasons": ["stop"], "gen_ai.usage.input_tokens": tokens if tokens and is_count(tokens) else None,
                 "gen_ai.usage.output_tokens": 0, "text": text, "refusal": None, "response_sha256": files.sha256_text(text)}
 
@@ -51,7 +53,7 @@ class _Embedding(_Sender):
         response = await library.litellm().aembedding(input=texts, encoding_format="float", **self._where())
         vectors = _numbers(response.data, "embedding")
         if vectors.ndim != 2 or len(vectors) != len(texts):
-            raise UserError(f"{self._section}.model {self._llm.model}: sent {_many(response.data)} vectors for {len(texts)} texts, or vectors "
+            raise UserError(f"{self.section}.model {self.llm.model}: sent {_many(response.data)} vectors for {len(texts)} texts, or vectors "
                             "that are not numbers, as many in each: its server is broken, or it is no model that embeds")
         return response
 
@@ -67,12 +69,12 @@ class _Reranking(_Sender):
             response = await litellm.arerank(query=query, documents=texts, return_documents=False, **self._where())
         except litellm.APIConnectionError as error:
             if "Unsupported provider" in str(error):  # LiteLLM's own words, before anything is sent; not a trouble that passes
-                raise UserError(f"{self._section}.model {self._llm.model}: LiteLLM has no way to rerank with this provider: name "
+                raise UserError(f"{self.section}.model {self.llm.model}: LiteLLM has no way to rerank with this provider: name "
                                 "another, as cohere or hosted_vllm") from None
             raise
         ratings = _numbers(response.results, "relevance_score")
         if ratings.shape != (len(texts),):
-            raise UserError(f"{self._section}.model {self._llm.model}: rated {_many(response.results)} of {len(texts)} texts, or not "
+            raise UserError(f"{self.section}.model {self.llm.model}: rated {_many(response.results)} of {len(texts)} texts, or not "
                             "with numbers: its server is broken, or it is no model that reranks")
         return response
 

@@ -223,6 +223,13 @@ def answered(record: dict) -> str:
     return record.get("text_sha256") or _sha256(record.get("text"))
 
 
+def came_from(step: str, document: str, key: str) -> dict | None:
+    """In which file or batch the answer of a call came; None where it came by itself, and where the ledger is not here."""
+    path = root() / step / f"{document}.jsonl"
+    found = [line for line in path.read_bytes().splitlines() if f'"key": "{key}"'.encode() in line] if path.exists() else []
+    return json.loads(found[-1]).get("came_from") if found else None
+
+
 def chain(line: bytes) -> str | None:
     """The chain that a line ends with; None where it holds none or can't be read."""
     try:

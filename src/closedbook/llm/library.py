@@ -6,7 +6,7 @@ import unicodedata
 from functools import cache
 
 from closedbook.llm.requests import FIELDS, RENAMED
-from closedbook.params import OWN_MODELS, LanguageModel
+from closedbook.params import OWN_MODELS, LanguageModel, Limits
 from closedbook.util.errors import UserError
 
 ALSO = {"huggingface": ("HF_TOKEN",), "gemini": ("GOOGLE_API_KEY",)}
@@ -85,6 +85,16 @@ def _check_characters(provider: str) -> None:
 def _named(character: str) -> str:
     known = {"\n": "a line break", "\r": "a carriage return", " ": "a space", "\t": "a tab"}
     return known.get(character) or f"{unicodedata.name(character, 'a control character').lower()} (U+{ord(character):04X})"
+
+
+def connection(llm: LanguageModel, limits: Limits) -> dict:
+    """How LiteLLM reaches a model's server."""
+    options = {"api_base": llm.api_base,
+               "max_retries": 0,  # the only number that means one try
+               "timeout": limits.timeout}  # fmt: skip # of each read; always the same, for LiteLLM keeps a connection pool for each
+    if llm.api_base and llm.model.startswith("openai/") and not os.environ.get("OPENAI_API_KEY"):
+        options["api_key"] = "none"  # servers of one's own ask for no key; the client library insists on one
+    return options
 
 
 def key_name(llm: LanguageModel) -> str:

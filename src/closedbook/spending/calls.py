@@ -18,6 +18,8 @@ class Taken(NamedTuple):
     """What good answers took."""
 
     answers: int = 0
+    timed: int = 0
+    """answers that came one by one: one that came in bulk took no time of its own"""
     seconds: float = 0.0
     metered: int = 0
     """answers whose tokens the server counted"""
@@ -72,6 +74,7 @@ def _taken(segment: Path, model: str) -> dict[tuple[str, str], Taken]:
         if line.get("outcome") == ledger.ANSWERED and line["request"]["gen_ai.request.model"] == model:
             read, written = line["gen_ai.usage.input_tokens"], line["gen_ai.usage.output_tokens"]
             key = line["prompt"], segment.stem
-            its = Taken(1, line["seconds"], int(read is not None), read or 0, written or 0, line.get(CACHED) or 0)
+            its = Taken(1, int(line["seconds"] is not None), line["seconds"] or 0.0, int(read is not None), read or 0, written or 0,
+                        line.get(CACHED) or 0)
             found[key] = found.get(key, Taken()).plus(its)
     return found

@@ -7,7 +7,7 @@ from functools import cached_property
 from closedbook import layout, models
 from closedbook.generation import sections
 from closedbook.llm import prices, prompts
-from closedbook.params import OWN_MODELS, Llm, Params
+from closedbook.params import OWN_MODELS, Limits, Llm, Params
 from closedbook.records import Document
 from closedbook.spending.asking import Job
 from closedbook.spending.calls import Taken
@@ -51,7 +51,7 @@ class Estimates:
         if self.llm.model in OWN_MODELS:
             return 0.0  # as fast as this machine, which the number of requests in flight does not say
         known = self._answers[prompt]
-        return known.seconds / known.answers if known.answers else self.output_tokens(prompt) / TOKENS_A_SECOND
+        return known.seconds / known.timed if known.timed else self.output_tokens(prompt) / TOKENS_A_SECOND
 
     def bases(self, asked: list[str]) -> list[str]:
         """What the estimates for these prompts rest on."""
@@ -145,14 +145,22 @@ def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Par
     counted = sum(number * estimates.counted_tokens(prompt, document) for prompt, document, number in asked)
     most_read = counted * prices.MARGIN + to_ask * prices.FRAME
     most_written = to_ask * estimates.llm.max_tokens
-    seconds = sum(number * estimates.seconds(prompt) for prompt, _, number in asked)
+    busy = sum(number * estimates.seconds(prompt) for prompt, _, number in asked) / max(min(params.limits.concurrency, to_ask), 1)
     return Row(
         calls=known + to_ask, answered=known, to_ask=to_ask, is_bound=any(job.is_bound for job in jobs),
-        input_tokens=read, cached_tokens=cached, output_tokens=written, seconds=seconds / max(min(params.limits.concurrency, to_ask), 1),
+        input_tokens=read, cached_tokens=cached, output_tokens=written, seconds=max(busy, _paced(to_ask, read + written, estimates.llm.model, params.limits)),
         usd=price.usd(round(read), round(written), cached=round(cached)),
         corpus_tokens=sum(_corpus_tokens(job, estimates) for job in jobs), most_calls=attempts * to_ask,
-        most_tokens=attempts * (most_read + most_written), most_usd=price.usd(round(attempts * most_read), attempts * most_written),
+        most_tokens=attempts * (most_read + most_written), most_usd=price.most(round(attempts * most_read), attempts * most_written),
     )  # fmt: skip
+
+
+def _paced(requests: int, tokens: float, model: str, limits: Limits) -> float:
+    """Seconds that the limits of a minute make of them; a model that is code of ours has none."""
+    if limits.batch or model in OWN_MODELS:
+        return 0.0
+    shares = ((requests, limits.requests_per_minute), (tokens, limits.tokens_per_minute))
+    return max(60 * number / most if most else 0.0 for number, most in shares)
 
 
 def _corpus_tokens(job: Job, estimates: Estimates) -> float:

@@ -39,7 +39,7 @@ def _writing(planned: plan.Plan) -> dict:
     if params.llm.model is None:
         return {"model": None, "strategies": {}, "total": asdict(Row()), **judged, "limits": _limits(params.limits, paid),
                 "notes": [f"llm.model is null: no language model writes{'' if others or paid else NOTHING}", *others]}
-    price = prices.FREE if params.llm.model in OWN_MODELS else prices.of(params.llm, params.limits)
+    price = prices.FREE if params.llm.model in OWN_MODELS else prices.of(params.llm, params.limits, in_batch=params.limits.batch)
     found = asking.jobs(planned)
     estimates = Estimates(params.llm, {job.document.id: job.document for job in found}, calls.taken(params.llm.model))
     steps = dict.fromkeys(job.step for job in found)
@@ -94,10 +94,19 @@ def _notes(params: Params, found: list[Job], total: Row, estimates: Estimates, p
         notes.append("≤: at most, because what is asked depends on answers that are not there yet, such as entity lists")
     notes.append("not included: new tries where the server fails, and new attempts where an answer is of no use")
     if price is not prices.FREE:
-        notes.append(f"time: {params.limits.concurrency} requests in flight (limits.concurrency)")
+        notes.append(_time(params.limits))
     if estimates.base_scale is None:
         notes.append("corpus tokens are the generator's: the base model and its tokenizer are not here yet")
     return notes + estimates.bases(list(dict.fromkeys(prompt for job in found for prompt in job.open)))
+
+
+def _time(limits: Limits) -> str:
+    if limits.batch:
+        return ("time: that of the same requests one by one; batches (limits.batch) take up to a day each, and passages wait for entity "
+                "lists, and new attempts for answers")
+    paces = {"requests": limits.requests_per_minute, "tokens": limits.tokens_per_minute}
+    told = "".join(f", at most {number:,} {name} a minute (limits.{name}_per_minute)" for name, number in paces.items() if number)
+    return f"time: {limits.concurrency} requests in flight (limits.concurrency){told}"
 
 
 def lines(answer: dict) -> list[str]:

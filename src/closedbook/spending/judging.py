@@ -23,7 +23,7 @@ def expected(planned: Plan) -> Row | None:
     params = planned.params
     if params.judge.model is None:
         return None
-    price = prices.FREE if params.judge.model in OWN_MODELS else prices.of(params.judge, params.limits)
+    price = prices.FREE if params.judge.model in OWN_MODELS else prices.of(params.judge, params.limits, in_batch=params.limits.batch)
     beside = {verdicts.PROMPT: params.scores.summary_tokens, judgements.PROMPT: ANSWER_TOKENS}
     found = [job for step in (_judgements, _verdicts) for job in step(planned, _due(planned))]
     judge = Llm.model_construct(**params.judge.model_dump(exclude={"passages", "attempts"}), sections=None)

@@ -15,7 +15,8 @@ from closedbook.util import files, tables
 from closedbook.util.errors import UserError
 
 MOST_REASONS = 10
-SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "cached_tokens", "output_tokens", "usd", "unpriced", "seconds", "answers")
+SUMS = ("lines", "bytes", "reopened", "redacted", "input_tokens", "cached_tokens", "output_tokens", "usd", "unpriced", "timed", "seconds",
+        "answers")
 SHORTEST = 6
 """digits of a key"""
 KEYS_LISTED = 5
@@ -50,7 +51,8 @@ def _summed(path: Path) -> tuple[Counter, dict[str, Counter]]:
         outcome = line["outcome"]
         sums["redacted"] += "messages" not in line
         sums["answers"] += outcome in (ANSWERED, QUARANTINED)
-        sums["seconds"] += line["seconds"] if outcome in (ANSWERED, QUARANTINED) else 0
+        sums["timed"] += outcome in (ANSWERED, QUARANTINED) and line["seconds"] is not None
+        sums["seconds"] += (line["seconds"] or 0) if outcome in (ANSWERED, QUARANTINED) else 0
         sums["input_tokens"] += line["gen_ai.usage.input_tokens"] or 0
         sums["cached_tokens"] += line.get(CACHED) or 0
         sums["output_tokens"] += line["gen_ai.usage.output_tokens"] or 0
@@ -66,7 +68,7 @@ def _summed(path: Path) -> tuple[Counter, dict[str, Counter]]:
 
 def stats_lines(answer: dict) -> list[str]:
     figure = tables.figure
-    mean = answer["seconds"] / answer["answers"] if answer["answers"] else 0.0
+    mean = answer["seconds"] / answer["timed"] if answer["timed"] else 0.0
     told = [f"{figure(answer['lines'])} lines in {figure(answer['segments'])} segments ({answer['bytes'] / 1e6:,.1f} MB), "
             f"{figure(answer['texts'])} stored texts ({answer['text_bytes'] / 1e6:,.1f} MB)",
             f"{figure(answer['redacted'])} with their texts struck out, {figure(answer['reopened'])} that allow new attempts",

@@ -43,7 +43,7 @@ def lines(answer: dict) -> list[str]:
     rows = [*answer["rows"], {answer["by"]: "total", **answer["total"]}]
     told = tables.lines(rows, {name: name.replace("_", " ").replace("usd", "US dollars") for name in rows[-1]})
     if answer["total"]["unanswered"]:
-        told.append("unanswered: in flight now, or when a job died; they count with the most they can have cost")
+        told.append("unanswered: in flight now or when a job died, or in a batch; they count with the most they can have cost")
     if answer["total"]["unpriced"]:
         told.append("unpriced: their price is not known, and the dollars do not include it")
     if not answer["rows"]:

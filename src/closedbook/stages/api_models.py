@@ -6,6 +6,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from closedbook import llm
 from closedbook.evaluation import harness, tasks, whose
 from closedbook.params import API, Limits
 from closedbook.records import Document
@@ -34,4 +35,6 @@ def build(
         texts = {document.id: document for document in map(Document.read, documents)}
         where, model = scores.places(questions, documents, retrieved), ApiModel(params.name, params.api_model, limits, texts, params.seed)
         scored = harness.measure(model, params, where, include_path, what=f"api_models.{params.name}")
+        if model.is_postponed:
+            raise llm.Postponed
     scores.write(whose.other(name, "api_model"), asked, scored, output, samples)

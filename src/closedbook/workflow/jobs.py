@@ -7,10 +7,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from closedbook import params
+from closedbook.llm import bulk
 from closedbook.util import files, terminal
 from closedbook.util.errors import UserError
 from closedbook.util.fingerprint import EXTRACTIVE
@@ -30,17 +32,35 @@ def run(names: list[str], processes: int = 1) -> None:
     after the others that have begun.
     """
     recipes = _recipes(names)
-    jobs = [registry.job(name, recipes[name]) for name in names]
-    if STEPS[jobs[0].stage].asks(recipes[names[0]]["params"]) and inspect.iscoroutinefunction(STEPS[jobs[0].stage].job()):
+    left = {name: registry.job(name, recipes[name]) for name in names}
+    asked = any(model not in params.OWN_MODELS for model in STEPS[left[names[0]].stage].asks(recipes[names[0]]["params"]))
+    if asked and params.limits(LIMITS).batch and bulk.here() is None:
+        from closedbook.llm import batches
+
+        batches.until_answered(partial(_work, left, recipes, processes), params.limits(LIMITS))
+    else:
+        _work(left, recipes, processes)
+
+
+def _work(left: dict[str, Job], recipes: dict[str, dict], processes: int) -> None:
+    """Run the jobs that are left; what is done is left no more."""
+    (*jobs,) = left.values()
+    stage = STEPS[jobs[0].stage]
+    asks = stage.asks(recipes[jobs[0].name]["params"])
+    if asks and inspect.iscoroutinefunction(stage.job()):
         from closedbook import llm
 
-        asyncio.run(llm.side_by_side([_awaited(job, recipes[job.name]) for job in jobs], SIDE_BY_SIDE, jobs[0].recipe))
-    elif processes > 1 and len(jobs) > 1:
+        asyncio.run(llm.side_by_side([_awaited(job, recipes[job.name], left) for job in jobs], SIDE_BY_SIDE, jobs[0].recipe))
+    elif processes > 1 and len(jobs) > 1 and not asks:
         with ProcessPoolExecutor(min(processes, len(jobs))) as pool:
-            list(pool.map(_run, jobs, [recipes[name] for name in names]))
+            list(pool.map(_run, jobs, [recipes[job.name] for job in jobs]))
     else:
         for job in jobs:
-            _run(job, recipes[job.name])
+            with suppress(bulk.Postponed):  # the others ask too
+                _run(job, recipes[job.name])
+                del left[job.name]
+        if left:
+            raise bulk.Postponed
 
 
 def _recipes(names: list[str]) -> dict[str, dict]:
@@ -72,12 +92,13 @@ def _run(job: Job, recipe: dict) -> None:
                 _finish(job, recipe, inputs, drafts, asyncio.run(made) if inspect.iscoroutine(made) else made)
 
 
-async def _awaited(job: Job, recipe: dict) -> None:
+async def _awaited(job: Job, recipe: dict, left: dict[str, Job]) -> None:
     with _only_one(job):
         inputs = _inputs(job)
         if _is_due(job, recipe, inputs):
             drafts = _drafts(job)
             _finish(job, recipe, inputs, drafts, await STEPS[job.stage].job()(**_arguments(job, recipe), **drafts))
+    del left[job.name]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from closedbook import layout
 from closedbook.lineage.history import History, Job
-from closedbook.llm import prompts
+from closedbook.llm import ledger, prompts
 from closedbook.records import Passages, carrying
 from closedbook.util import files, terminal, units
 from closedbook.util.errors import UserError, did_you_mean, nearest
@@ -56,7 +56,7 @@ def origin(identity: str, known: History) -> dict:
         },
         "document": about_document(document, known),
         **({"entity_list": _about_list(document, listed[0])} if listed else {}),
-        **_about_call(passage["call"]),
+        **_about_call(passage["call"], strategy, document),
     }  # fmt: skip
 
 
@@ -91,14 +91,16 @@ def _about_list(document: str, job: Job) -> dict:
             "num_entities": len(record["entities"]), "call_keys": keys}  # fmt: skip
 
 
-def _about_call(call: dict | None) -> dict:
+def _about_call(call: dict | None, strategy: str, document: str) -> dict:
     if call is None:
         return {"call": None}
     prompt = call["prompt"]
     now = prompts.digest(prompt)
     shown = {name: value for name, value in call.items() if name not in ("prompt", "prompt_sha256")}
     same = call["prompt_sha256"] == now
-    return {"prompt": {"name": prompt, "sha256": call["prompt_sha256"], "unchanged_since": same}, "call": shown}
+    bulk = ledger.came_from(strategy, document, call["key"])
+    return {"prompt": {"name": prompt, "sha256": call["prompt_sha256"], "unchanged_since": same}, "call": shown,
+            **({"call_came_from": bulk} if bulk else {})}  # fmt: skip
 
 
 def one(identity: str, known: History) -> dict:
