@@ -124,8 +124,8 @@ def test_a_broken_memory_of_hashes_is_made_anew(job):
     assert reason(job) is None
 
 
-DECIDE_NOTHING = {"openai", "psutil"}
-"""what a step imports that leaves no trace in a result: the names of errors, a look at memory"""
+DECIDE_NOTHING = {"httpx", "openai", "psutil"}
+"""what a step imports that leaves no trace in a result: the names of errors, a look at memory, answers handed on as if a server gave them"""
 
 
 def test_a_receipt_names_every_library_that_a_step_imports():

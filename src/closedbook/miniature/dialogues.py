@@ -15,7 +15,7 @@ from pathlib import Path
 from closedbook.miniature import language, teaching
 from closedbook.miniature.language import Fact, World, capitalised, fill, joined, listing
 from closedbook.miniature.reader import Reading
-from closedbook.util import files, seeds
+from closedbook.util import files, seeds, terminal
 
 BASE = Path(__file__).parent / "trained"
 HELD_OUT = 4
@@ -205,4 +205,5 @@ def _people(reading: Reading) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("[\n " + ",\n ".join(json.dumps(item, ensure_ascii=False) for item in items(own_books())) + "\n]")
+    *lines, last = [json.dumps(item, ensure_ascii=False) for item in items(own_books())]
+    terminal.show("[", *(f" {line}," for line in lines), f" {last}", "]")
