@@ -105,15 +105,15 @@ class Cluster:
         process.terminate()
         process.wait(WAIT_SECONDS)
 
-    def within(self, *command: str) -> list[str]:
-        """A command as the submitting host runs it, in the folder of now."""
-        return ["nsenter", f"--mount=/proc/{self._space.pid}/ns/mnt", f"--wd={os.getcwd()}", *command]
+    def within(self, *command: str, folder: Path = Path("/")) -> list[str]:
+        """A command as the submitting host runs it, in a folder."""
+        return ["nsenter", f"--mount=/proc/{self._space.pid}/ns/mnt", f"--wd={folder}", *command]
 
     def say(self, *command: str) -> str:
         return subprocess.run(self.within(*command), check=True, capture_output=True, text=True, timeout=WAIT_SECONDS).stdout
 
     def jobs(self) -> list[list[str]]:
-        """[number, rule and wildcards, state, nodes, how often it was started anew] of each job that Snakemake submitted."""
+        """[number, rule and wildcards, state, nodes] of each job that Snakemake submitted."""
         listed = self.say("squeue", "--states=all", "--noheader", "--format=%A|%k|%T|%N").splitlines()
         return sorted((line.split("|") for line in listed if "|rule_" in line), key=lambda job: int(job[0]))
 

@@ -1,0 +1,147 @@
+"""The pipeline on a cluster: real daemons of Slurm on this machine, a driver that is killed, trainings that are preempted or on two nodes."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import slurm
+from pipeline import Pipeline
+from texts import write_documents
+
+from closedbook.util import files
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+PLUGINS = ROOT / ".cluster/packages"
+RUN = "results/runs/entigraph-s1/run.json"
+SECONDS = 150
+"""for whatever is waited for"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if not PLUGINS.exists() and not importlib.util.find_spec("snakemake_executor_plugin_slurm"):
+        pytest.skip(f"needs Snakemake's plugins for clusters, which make test puts into {PLUGINS}")
+    slurm.install()
+    cluster = slurm.Cluster(tmp_path_factory.mktemp("cluster"))
+    yield cluster
+    cluster.close()
+
+
+def start(cluster, pipeline: Pipeline, *arguments: str, partition: str | None = "low") -> subprocess.Popen:
+    """Snakemake on the submitting host, in a session of its own, with little memory for all and little patience."""
+    place = [f"slurm_partition={partition}"] if partition else []
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PLUGINS)}
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "slurm", "--default-resources", *place, "mem_mb=500", "runtime=10",
+               "--set-resources", "run:mem_mb=500", "--slurm-init-seconds-before-status-checks", "1", "--max-status-checks-per-second", "2",
+               *(["--", *arguments] if arguments else [])]  # fmt: skip
+    return subprocess.Popen(cluster.within(*command, folder=pipeline.folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, start_new_session=True)  # fmt: skip
+
+
+def end(process: subprocess.Popen, status: int = 0) -> str:
+    try:
+        output, _ = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise AssertionError(f"did not end within {SECONDS} s:\n{process.communicate()[0][-6000:]}") from None
+    assert process.returncode == status, output[-6000:]
+    return output
+
+
+def wait(process: subprocess.Popen, ready) -> None:
+    for _ in range(SECONDS * 5):
+        if ready():
+            return
+        assert process.poll() is None, process.communicate()[0][-6000:]
+        time.sleep(0.2)
+    raise AssertionError(f"did not come within {SECONDS} s")
+
+
+def trained_here(pipeline: Pipeline, folder: Path, **changes) -> dict[str, bytes]:
+    """Give the pipeline other parameters; returns what a training on this machine makes of them, each node of which is a command here."""
+    pipeline.set(**changes)
+    local = pipeline.copy(folder)
+    launcher = folder / "launcher"
+    launcher.write_text('#!/bin/sh\nSLURMD_NODENAME=one "$@" & SLURMD_NODENAME=two "$@" && wait\n')
+    launcher.chmod(0o755)
+    local.snakemake("--config", f"launcher={launcher}", "--", RUN)
+    return results(local)
+
+
+def results(pipeline: Pipeline) -> dict[str, bytes]:
+    return {name: content for name, content in pipeline.bytes().items() if name.startswith("results/runs/")}
+
+
+def test_a_driver_that_is_killed_goes_on_with_the_jobs_that_live_on_to_the_bytes_of_a_local_run(cluster, finished_pipeline, server, tmp_path):
+    pipeline = Pipeline(tmp_path / "pipeline", documents={"source": "folder", "path": "texts"},
+                        llm={"model": "openai/toy", "api_base": server.url, "max_tokens": 500})  # fmt: skip
+    write_documents(pipeline.folder / "texts")
+    server.bodies.clear()
+    driver = start(cluster, pipeline)
+    wait(driver, lambda: any("rule_run" in job[1] and job[2] == "RUNNING" for job in cluster.jobs()) and holds(pipeline, "runs-entigraph-s1"))
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    output = end(start(cluster, pipeline))
+    assert pipeline.bytes() == finished_pipeline.bytes() and server.repeated() == 0
+    rules = [job[1] for job in cluster.jobs()]
+    assert {rule.split("_")[1] for rule in rules} == {"run", "score"}, "only these go to nodes"
+    assert "nothing to do" in (pipeline.folder / ".closedbook/logs/runs/entigraph-s1.log").read_text(), "it was trained twice: " + output
+
+
+def holds(pipeline: Pipeline, job: str) -> bool:
+    """Whether a job has begun on a node."""
+    lock = pipeline.folder / ".closedbook/locks" / job
+    return lock.exists() and lock.read_text() != ""
+
+
+def test_a_training_that_is_preempted_goes_on_from_its_checkpoint_to_the_same_bytes(cluster, pipeline, tmp_path):
+    arms = {"entigraph": {"strategy": "entigraph", "corpus_tokens": "all", "epochs": 20}}
+    expected = trained_here(pipeline, tmp_path / "local", arms=arms)
+    before = len(cluster.jobs())
+    driver = start(cluster, pipeline, RUN)
+    wait(driver, lambda: list(pipeline.folder.glob(".closedbook/checkpoints/entigraph-s1/checkpoint-*/whole.json")))
+    cluster.say("sbatch", "--partition=high", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap", "true")
+    output = end(driver)
+    job = cluster.jobs()[before:]
+    assert len(job) == 1 and "Restarts=1" in cluster.say("scontrol", "show", "job", job[0][0]), output
+    log = (pipeline.folder / ".closedbook/logs/runs/entigraph-s1.log").read_text()
+    assert "resumes after step" in log, log
+    assert results(pipeline) == expected
+
+
+def test_a_training_on_two_nodes_is_started_on_each(cluster, pipeline, tmp_path):
+    expected = trained_here(pipeline, tmp_path / "local", training={"nodes": 2})
+    before = len(cluster.jobs())
+    end(start(cluster, pipeline, RUN))
+    assert [job[1:] for job in cluster.jobs()[before:]] == [["rule_run_wildcards_entigraph-s1", "COMPLETED", "n[1-2]"]]
+    assert results(pipeline) == expected
+
+
+@pytest.mark.parametrize("partition, said", [(None, "is not there, and this cluster has no default: the jobs of run need one of low, high"),
+                                             ("gpu", "gpu: the cluster has no such partition for the jobs of run: give one of low, high")])  # fmt: skip
+def test_a_partition_that_is_not_there_is_named_before_anything_is_submitted(cluster, pipeline, partition, said):
+    pipeline.set(training={"learning_rate": 0.002})
+    before = cluster.jobs()
+    output = end(start(cluster, pipeline, RUN, partition=partition), status=1)
+    assert f"profiles/slurm/profile.yaml: default-resources: slurm_partition: {said}" in output
+    assert cluster.jobs() == before
+
+
+def test_a_folder_that_is_not_mounted_on_the_node_is_named_with_the_node(cluster, pipeline):
+    pipeline.set(training={"learning_rate": 0.002})
+    for node in slurm.NODES:
+        cluster.stop_node(node)
+        cluster.start_node(node, without=pipeline.folder)
+    output = end(start(cluster, pipeline, RUN), status=1)
+    for node in slurm.NODES:
+        cluster.stop_node(node)
+        cluster.start_node(node)
+    assert f"left no word in .snakemake/slurm_logs: is {pipeline.folder} mounted there" in output, output
+    assert "failed on the node n" in output
