@@ -13,8 +13,9 @@ from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
+from closedbook.llm import ledger
 from closedbook.training import distributed, libraries, room
-from closedbook.util import terminal
+from closedbook.util import shared, terminal
 from closedbook.util.errors import UserError, writing
 from closedbook.workflow import devices, slurm
 from closedbook.workflow.snakemake import Run
@@ -67,7 +68,7 @@ def processes(shard):
 def on_node(name, gpus, nodes=1):
     """The resources of a rule whose jobs a cluster's nodes run; `name` is a job's, with wildcards."""
     if not EXECUTOR.startswith("slurm"):
-        return {"gpu": gpus}
+        return {"gpu": gpus} if HERE or gpus else {}  # "no GPUs" is to Kubernetes a node that has some
     waits = {"slurm_extra": lambda wildcards: told(slurm.after, name.format(**wildcards))} if EXECUTOR == "slurm" else {}
     return slurm.resources(gpus, nodes) | waits
 
@@ -81,7 +82,7 @@ PARAMS = RUN.plan.params
 EXECUTOR = (ASKED and ASKED.executor) or "local"
 HERE = EXECUTOR == "local"
 BEGAN = time.strftime("%Y-%m-%dT%H:%M:%S")
-LAUNCHER = config.get("launcher", "")  # starts torchrun on each of several nodes
+LAUNCHER = config.get("launcher", "").replace("{nodes}", str(PARAMS.training.nodes))  # starts torchrun on each of several nodes
 # Jobs that run here share this machine's GPUs; --resources gpu=N leaves some of them to others.
 if HERE and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, len(devices.visible())))
@@ -139,9 +140,14 @@ def check_trainings():
 def check_cluster():
     """Refuse what the cluster would, and clear away what a run that was killed has left in its queue."""
     on_nodes = {job.rule.name: job.resources.get("slurm_partition") for job in workflow.dag.needrun_jobs() if not job.is_local}
+    if not HERE or RUN.pays:
+        told(shared.check_locks, Path("."))
+        told(shared.check_locks, ledger.root())
     if EXECUTOR == "slurm" and on_nodes:
         told(slurm.check, on_nodes)
         told(slurm.take_back)
+    elif not HERE and PARAMS.training.nodes > 1 and "run" in on_nodes:
+        raise WorkflowError(f"params.yaml: training.nodes: {PARAMS.training.nodes}: jobs of {EXECUTOR} have one node: give 1, or use Slurm")
 
 
 onstart:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import kubernetes_server
 import pytest
 import slurm
 from pipeline import Pipeline
@@ -132,6 +133,40 @@ def test_a_partition_that_is_not_there_is_named_before_anything_is_submitted(clu
     output = end(start(cluster, pipeline, RUN, partition=partition), status=1)
     assert f"profiles/slurm/profile.yaml: default-resources: slurm_partition: {said}" in output
     assert cluster.jobs() == before
+
+
+def on_kubernetes(pipeline: Pipeline, *arguments: str, expected: int = 1) -> tuple[list[dict], str]:
+    """The jobs that a run submits to Kubernetes until as many as are expected have failed, and what it says."""
+    with kubernetes_server.Server(expected) as server:
+        output = pipeline.run("python", "-m", "closedbook.workflow.kubernetes", "--workflow-profile", "kubernetes",
+                              "--container-image", "closedbook:1", "--kubernetes-persistent-volumes", f"closedbook:{pipeline.folder}",
+                              "--seconds-between-status-checks", "1", *arguments, "--", RUN, "results/scores/base.json", status=1,
+                              KUBECONFIG=str(server.config(pipeline.folder / "config")), PYTHONPATH=f"src:{PLUGINS}")  # fmt: skip
+        server.shutdown()
+        return server.jobs, output
+
+
+def test_a_job_of_kubernetes_has_its_folder_its_gpus_with_limits_and_no_shared_memory(pipeline):
+    pipeline.set(training={"device": "cuda", "processes": 2, "learning_rate": 0.002}, scores={"device": "cpu", "batch_size": 8})
+    jobs, output = on_kubernetes(pipeline, expected=2)
+    pods = {command.split("--target-jobs ")[1].split(":")[0].strip("'"): pod for pod in (job["spec"]["template"]["spec"] for job in jobs)
+            for command in [pod["containers"][0]["args"][1]]}  # fmt: skip
+    assert set(pods) == {"run", "score"}, output
+    training, score = (pods[rule]["containers"][0] for rule in ("run", "score"))
+    assert training["resources"]["limits"]["nvidia.com/gpu"] == training["resources"]["requests"]["nvidia.com/gpu"] == "2"
+    assert not [name for name in score["resources"]["requests"] if "gpu" in name] and "tolerations" not in pods["score"]
+    for pod in (training, score):
+        assert {"name": "closedbook", "mountPath": str(pipeline.folder)} in pod["volumeMounts"] and pod["image"] == "closedbook:1"
+        assert pod["args"][1].startswith(f"cd {pipeline.folder} && export NCCL_SHM_DISABLE=1 && ")
+
+
+def test_what_kubernetes_can_t_run_is_refused(pipeline):
+    pipeline.set(training={"nodes": 2})
+    jobs, output = on_kubernetes(pipeline)
+    assert not jobs and "params.yaml: training.nodes: 2: jobs of kubernetes have one node" in output
+    pipeline.set(training={"device": "cuda", "nodes": 1})
+    jobs, output = on_kubernetes(pipeline, "--default-resources", "gpu_manufacturer='nvidia'")
+    assert not [job for job in jobs if "nvidia.com/gpu" in str(job)] and "Limit must be set" in output, "scale: 0 has a reason"
 
 
 def test_a_folder_that_is_not_mounted_on_the_node_is_named_with_the_node(cluster, pipeline):
