@@ -113,8 +113,8 @@ class Cluster:
         return subprocess.run(self.within(*command), check=True, capture_output=True, text=True, timeout=WAIT_SECONDS).stdout
 
     def jobs(self) -> list[list[str]]:
-        """[number, rule and wildcards, state, nodes] of each job that Snakemake submitted."""
-        listed = self.say("squeue", "--states=all", "--noheader", "--format=%A|%k|%T|%N").splitlines()
+        """[number, rule and wildcards, state, nodes, number of the array or its own] of each job that Snakemake submitted."""
+        listed = self.say("squeue", "--states=all", "--noheader", "--array", "--format=%A|%k|%T|%N|%F").splitlines()
         return sorted((line.split("|") for line in listed if "|rule_" in line), key=lambda job: int(job[0]))
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 PLUGINS = ROOT / ".cluster/packages"
 RUN = "results/runs/entigraph-s1/run.json"
-SECONDS = 150
+SECONDS = 300
 """for whatever is waited for"""
 
 
@@ -121,8 +122,18 @@ def test_a_training_on_two_nodes_is_started_on_each(cluster, pipeline, tmp_path)
     expected = trained_here(pipeline, tmp_path / "local", training={"nodes": 2})
     before = len(cluster.jobs())
     end(start(cluster, pipeline, RUN))
-    assert [job[1:] for job in cluster.jobs()[before:]] == [["rule_run_wildcards_entigraph-s1", "COMPLETED", "n[1-2]"]]
+    assert [job[1:4] for job in cluster.jobs()[before:]] == [["rule_run_wildcards_entigraph-s1", "COMPLETED", "n[1-2]"]]
     assert results(pipeline) == expected
+
+
+def test_scores_that_are_ready_at_once_are_one_array(cluster, pipeline, finished_pipeline):
+    for folder in ("results/scores", "results/receipts/scores"):
+        shutil.rmtree(pipeline.folder / folder)
+    before = len(cluster.jobs())
+    end(start(cluster, pipeline, "scores"))
+    jobs = cluster.jobs()[before:]
+    assert len(jobs) == 2 and len({job[4] for job in jobs}) == 1 and {job[2] for job in jobs} == {"COMPLETED"}
+    assert pipeline.bytes() == finished_pipeline.bytes()
 
 
 @pytest.mark.parametrize("partition, said", [(None, "is not there, and this cluster has no default: the jobs of run need one of low, high"),

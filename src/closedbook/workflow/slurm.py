@@ -13,7 +13,7 @@ from closedbook.workflow.jobs import holder
 
 LOGS = Path(".snakemake/slurm_logs")
 """where Slurm writes what a job says, by its number; of one that went well it is removed"""
-FAILED = "BOOT_FAIL,FAILED,LAUNCH_FAILED,NODE_FAIL"
+FAILED = "BOOT_FAIL,FAILED,NODE_FAIL"
 PROFILE = "profiles/slurm/profile.yaml: default-resources: slurm_partition"
 
 
