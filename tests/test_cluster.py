@@ -16,11 +16,18 @@ from pipeline import Pipeline
 from texts import write_documents
 
 from closedbook.util import files
+from closedbook.workflow import registry
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 PLUGINS = ROOT / ".cluster/packages"
+SEEN = """
+include: "Snakefile"
+import json
+Path("seen.json").write_text(json.dumps({rule.name: rule.name in workflow._localrules for rule in workflow.rules if rule.output}))
+"""
+"""says of each rule that makes something whether its jobs stay on the submitting host"""
 RUN = "results/runs/entigraph-s1/run.json"
 SECONDS = 300
 """for whatever is waited for"""
@@ -144,6 +151,18 @@ def test_a_partition_that_is_not_there_is_named_before_anything_is_submitted(clu
     output = end(start(cluster, pipeline, RUN, partition=partition), status=1)
     assert f"profiles/slurm/profile.yaml: default-resources: slurm_partition: {said}" in output
     assert cluster.jobs() == before
+
+
+def test_only_trainings_and_scores_go_to_nodes_and_nothing_that_asks_a_model(pipeline):
+    model = {"model": "openai/toy", "api_base": "http://127.0.0.1:9"}
+    pipeline.set(judge=model, api_models={"toy": {**model, "tasks": ["quality_open_cot"]}}, scores={"tasks": ["quality_closed_text", "quality_rag"]})
+    (pipeline.folder / "seen.smk").write_text(SEEN)
+    pipeline.snakemake("--snakefile", "seen.smk", "--dry-run")
+    where = files.read_json(pipeline.folder / "seen.json")
+    assert {"judgement", "retrieve", "answers", "entities_0", "passages_entigraph_0"} <= where.keys()
+    away = {rule for rule, is_here in where.items() if not is_here}
+    assert away == {"run", "score"}
+    assert not [stage for stage in ("runs", "scores", "base") if registry.STEPS[stage].asks({"llm": model, "api_model": model, "judge": model})]
 
 
 def on_kubernetes(pipeline: Pipeline, *arguments: str, expected: int = 1) -> tuple[list[dict], str]:
