@@ -140,12 +140,13 @@ def check_trainings():
 def check_cluster():
     """Refuse what the cluster would, and clear away what a run that was killed has left in its queue."""
     on_nodes = {job.rule.name: job.resources.get("slurm_partition") for job in workflow.dag.needrun_jobs() if not job.is_local}
+    if EXECUTOR == "slurm":
+        told(slurm.take_back)
     if not HERE or RUN.pays:
         told(shared.check_locks, Path("."))
         told(shared.check_locks, ledger.root())
-    if EXECUTOR == "slurm" and on_nodes:
+    if EXECUTOR == "slurm":
         told(slurm.check, on_nodes)
-        told(slurm.take_back)
     elif not HERE and PARAMS.training.nodes > 1 and "run" in on_nodes:
         raise WorkflowError(f"params.yaml: training.nodes: {PARAMS.training.nodes}: jobs of {EXECUTOR} have one node: give 1, or use Slurm")
 
@@ -163,4 +164,5 @@ onsuccess:
 onerror:
     end()
     if EXECUTOR == "slurm":
-        terminal.note(*told(slurm.unseen, BEGAN))
+        for line in told(slurm.unseen, BEGAN):
+            terminal.note(line)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 import spender
 
+from closedbook import models
 from closedbook.llm import account
-from closedbook.util import shared
+from closedbook.util import files, shared
 from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
 
 LINE = "36 25 0:32 / {point} rw,relatime shared:1 - {kind} server:/home {options}\n"
 HOSTS, PROCESSES, REQUESTS = 2, 3, 20
@@ -60,6 +63,23 @@ def test_an_account_that_is_open_in_the_other_mode_is_named(tmp_path, mounts, mo
         account.rows(tmp_path)
     before.close()
     assert len(account.rows(tmp_path)) == 1
+
+
+def test_the_memory_of_hashes_needs_locks_alone(tmp_path):
+    (tmp_path / "file").write_text("content")
+    memory = receipts.Hashes(tmp_path / "hashes.db")
+    memory.sha256(tmp_path / "file")
+    memory.save()
+    with closing(sqlite3.connect(tmp_path / "hashes.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone()[0] == "delete"
+
+
+def test_a_base_that_is_not_there_on_a_machine_is_named_with_it(tmp_path):
+    files.write_json(tmp_path / "base.json", {"load": str(tmp_path / "gone"), "revision": None})
+    with pytest.raises(UserError, match=f"{tmp_path}/gone: the base's folder .* is not there on {socket.gethostname()}"):
+        models.source(tmp_path / "base.json")
+    (tmp_path / "gone").mkdir()
+    assert models.source(tmp_path) == (str(tmp_path / "gone"), None)
 
 
 @pytest.mark.skipif(os.getuid() or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode,

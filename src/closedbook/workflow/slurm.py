@@ -39,14 +39,14 @@ def resources(gpus: int, nodes: int) -> dict:
 
 def check(wanted: Mapping[str, str | None]) -> None:
     """`wanted`: the partition of each rule whose jobs go to nodes. Raises UserError where Slurm does not answer, or has no such partition."""
-    listed = [name.strip() for name in _said("sinfo", "--noheader", "--format=%P").splitlines()]
-    known = ", ".join(name.rstrip("*") for name in listed)
+    listed = _said("sinfo", "--noheader", "--format=%P").split()
+    known = [name.rstrip("*") for name in listed]
     for rule, partition in wanted.items():
-        if partition is None and not any(name.endswith("*") for name in listed):
-            raise UserError(f"{PROFILE}: is not there, and this cluster has no default: the jobs of {rule} need one of {known}")
+        if partition is None and known == listed:  # a star marks the default one
+            raise UserError(f"{PROFILE}: is not there, and this cluster has no default: the jobs of {rule} need one of {', '.join(known)}")
         for name in str(partition).split(",") if partition is not None else []:
-            if name not in known.split(", "):
-                raise UserError(f"{PROFILE}: {name}: the cluster has no such partition for the jobs of {rule}: give one of {known}")
+            if name not in known:
+                raise UserError(f"{PROFILE}: {name}: the cluster has no such partition for the jobs of {rule}: give one of {', '.join(known)}")
 
 
 def take_back() -> None:
