@@ -37,7 +37,7 @@ SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=1,bf_interval=1
 ReturnToService=2
-MinJobAge=300
+MinJobAge=3600
 KillWait=2
 MpiDefault=none
 PreemptType=preempt/partition_prio
