@@ -146,7 +146,7 @@ def test_scores_that_are_ready_at_once_are_one_array(cluster, pipeline, finished
 @pytest.mark.parametrize("partition, said", [(None, "is not there, and this cluster has no default: the jobs of run need one of low, high"),
                                              ("gpu", "gpu: the cluster has no such partition for the jobs of run: give one of low, high")])  # fmt: skip
 def test_a_partition_that_is_not_there_is_named_before_anything_is_submitted(cluster, pipeline, partition, said):
-    pipeline.set(training={"learning_rate": 0.002})
+    pipeline.set(training={"learning_rate": 0.003})
     before = cluster.jobs()
     output = end(start(cluster, pipeline, RUN, partition=partition), status=1)
     assert f"profiles/slurm/profile.yaml: default-resources: slurm_partition: {said}" in output
@@ -177,7 +177,7 @@ def on_kubernetes(pipeline: Pipeline, *arguments: str, expected: int = 1) -> tup
 
 
 def test_a_job_of_kubernetes_has_its_folder_its_gpus_with_limits_and_no_shared_memory(pipeline):
-    pipeline.set(training={"device": "cuda", "processes": 2, "learning_rate": 0.002}, scores={"device": "cpu", "batch_size": 8})
+    pipeline.set(training={"device": "cuda", "processes": 2, "learning_rate": 0.003}, scores={"device": "cpu", "batch_size": 8})
     jobs, output = on_kubernetes(pipeline, expected=2)
     pods = {command.split("--target-jobs ")[1].split(":")[0].strip("'"): pod for pod in (job["spec"]["template"]["spec"] for job in jobs)
             for command in [pod["containers"][0]["args"][1]]}  # fmt: skip
@@ -194,13 +194,13 @@ def test_what_kubernetes_can_t_run_is_refused(pipeline):
     pipeline.set(training={"nodes": 2})
     jobs, output = on_kubernetes(pipeline)
     assert not jobs and "params.yaml: training.nodes: 2: jobs of kubernetes have one node" in output
-    pipeline.set(training={"device": "cuda", "nodes": 1})
+    pipeline.set(training={"device": "cuda", "nodes": 1, "learning_rate": 0.003})
     jobs, output = on_kubernetes(pipeline, "--default-resources", "gpu_manufacturer='nvidia'")
     assert not [job for job in jobs if "nvidia.com/gpu" in str(job)] and "Limit must be set" in output, "scale: 0 has a reason"
 
 
 def test_a_folder_that_is_not_mounted_on_the_node_is_named_with_the_node(cluster, pipeline):
-    pipeline.set(training={"learning_rate": 0.002})
+    pipeline.set(training={"learning_rate": 0.003})
     for node in slurm.NODES:
         cluster.stop_node(node)
         cluster.start_node(node, without=pipeline.folder)

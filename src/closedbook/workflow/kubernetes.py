@@ -16,7 +16,7 @@ def main() -> None:
 
     shared = {"implies_no_shared_fs": False, "job_deploy_sources": False, "auto_deploy_default_storage_provider": False}
     plugin.common_settings = dataclasses.replace(plugin.common_settings, **shared)
-    sys.argv = ["snakemake", *sys.argv[1:], "--precommand", f"cd {shlex.quote(os.getcwd())} && export NCCL_SHM_DISABLE=1"]
+    sys.argv = ["snakemake", "--precommand", f"cd {shlex.quote(os.getcwd())} && export NCCL_SHM_DISABLE=1", *sys.argv[1:]]
     from snakemake.cli import main  # it looks at the plugins when it is imported
 
     main()
