@@ -130,6 +130,8 @@ def check_trainings():
     if not RUN.trains:
         return
     told(libraries.check, PARAMS.training)
+    if EXECUTOR == "kubernetes" and PARAMS.training.nodes > 1:
+        raise WorkflowError(f"params.yaml: training.nodes: {PARAMS.training.nodes}: a job of Kubernetes has one node: give 1, or use Slurm")
     told(distributed.check, PARAMS.training, LAUNCHER)
     if HERE and not LAUNCHER:  # else the devices are elsewhere
         told(devices.check, PARAMS.training)
@@ -140,15 +142,12 @@ def check_trainings():
 def check_cluster():
     """Refuse what the cluster would, and clear away what a run that was killed has left in its queue."""
     on_nodes = {job.rule.name: job.resources.get("slurm_partition") for job in workflow.dag.needrun_jobs() if not job.is_local}
-    if EXECUTOR == "slurm":
-        told(slurm.take_back)
     if not HERE or RUN.pays:
         told(shared.check_locks, Path("."))
         told(shared.check_locks, ledger.root())
     if EXECUTOR == "slurm":
+        told(slurm.take_back)
         told(slurm.check, on_nodes)
-    elif not HERE and PARAMS.training.nodes > 1 and "run" in on_nodes:
-        raise WorkflowError(f"params.yaml: training.nodes: {PARAMS.training.nodes}: jobs of {EXECUTOR} have one node: give 1, or use Slurm")
 
 
 onstart:

@@ -193,7 +193,7 @@ def test_a_job_of_kubernetes_has_its_folder_its_gpus_with_limits_and_no_shared_m
 def test_what_kubernetes_can_t_run_is_refused(pipeline):
     pipeline.set(training={"nodes": 2})
     jobs, output = on_kubernetes(pipeline)
-    assert not jobs and "params.yaml: training.nodes: 2: jobs of kubernetes have one node" in output
+    assert not jobs and "params.yaml: training.nodes: 2: a job of Kubernetes has one node" in output
     pipeline.set(training={"device": "cuda", "nodes": 1, "learning_rate": 0.003})
     jobs, output = on_kubernetes(pipeline, "--default-resources", "gpu_manufacturer='nvidia'")
     assert not [job for job in jobs if "nvidia.com/gpu" in str(job)] and "Limit must be set" in output, "scale: 0 has a reason"
