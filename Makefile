@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 VERSION = -c 'import sys; print(*sys.version_info[:2])'
 
-.PHONY: setup reproduce test test-quick test-real
+.PHONY: setup cluster reproduce test test-quick test-real
 
 setup: .venv/installed
 
@@ -15,11 +15,21 @@ setup: .venv/installed
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# For a run on a cluster: every snakemake of this .venv then loads the plugins, which takes it a second.
+cluster: setup
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-cluster.lock
+
 reproduce: setup
 	$(BIN)/snakemake --cores all
 	@PYTHONPATH=src $(BIN)/python -m closedbook table
 
-test: setup
+# The plugins, for the tests alone.
+.cluster/installed: requirements-cluster.lock | setup
+	rm -rf .cluster/packages
+	$(BIN)/pip install --quiet --no-deps --target .cluster/packages --requirement requirements-cluster.lock
+	touch $@
+
+test: setup .cluster/installed
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15
 
 test-quick: setup

@@ -1,6 +1,9 @@
 include: "common.smk"
 
 
+from closedbook.stages.base import BASES
+
+
 # The model that the arms start from: the miniature's is trained here, any other one is pinned.
 rule base:
     input:
@@ -10,8 +13,9 @@ rule base:
     log:
         ".closedbook/logs/base.log",
     threads: PARAMS.training.threads
+    localrule: PARAMS.base.model not in BASES
     resources:
-        gpu=int(PARAMS.training.device == "cuda"),
+        **on_node("base/base", gpus=int(PARAMS.training.device == "cuda")),
     priority: 10
     shell:
         KEEPING_MEMORY + JOB + "base/base" + INTO_LOG_AND_TERMINAL

@@ -3,6 +3,7 @@ import logging
 import shlex
 import sys
 import threading
+import time
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -12,10 +13,11 @@ from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
+from closedbook.llm import ledger
 from closedbook.training import distributed, libraries, room
-from closedbook.util import terminal
+from closedbook.util import shared, terminal
 from closedbook.util.errors import UserError, writing
-from closedbook.workflow import devices
+from closedbook.workflow import devices, slurm
 from closedbook.workflow.snakemake import Run
 from closedbook.workflow.registry import STAGES
 
@@ -59,7 +61,16 @@ def targets():
 
 def processes(shard):
     """Of a shard's own, which are of use where its jobs compute and do not wait for a model."""
-    return 1 if RUN.asks(shard) else max(1, (workflow.resource_settings.cores or 1) // RUN.beside(shard))
+    cores = workflow.resource_settings.cores if HERE else ASKED.local_cores
+    return 1 if RUN.asks(shard) else max(1, (cores or 1) // RUN.beside(shard))
+
+
+def on_node(name, gpus, nodes=1):
+    """The resources of a rule whose jobs a cluster's nodes run; `name` is a job's, with wildcards."""
+    if not EXECUTOR.startswith("slurm"):
+        return {"gpu": gpus} if HERE or gpus else {}  # "no GPUs" is to Kubernetes a node that has some
+    waits = {"slurm_extra": lambda wildcards: told(slurm.after, name.format(**wildcards))} if EXECUTOR == "slurm" else {}
+    return slurm.resources(gpus, nodes) | waits
 
 
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
@@ -68,9 +79,12 @@ if "RUN" not in globals():  # each rule file includes this one, so that each can
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
-LAUNCHER = config.get("launcher", "")  # starts torchrun on each of several nodes
+EXECUTOR = (ASKED and ASKED.executor) or "local"
+HERE = EXECUTOR == "local"
+BEGAN = time.strftime("%Y-%m-%dT%H:%M:%S")
+LAUNCHER = config.get("launcher", "").replace("{nodes}", str(PARAMS.training.nodes))  # starts torchrun on each of several nodes
 # Jobs that run here share this machine's GPUs; --resources gpu=N leaves some of them to others.
-if ASKED and ASKED.executor in (None, "local") and "gpu" not in workflow.global_resources:
+if HERE and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, len(devices.visible())))
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
@@ -116,16 +130,30 @@ def check_trainings():
     if not RUN.trains:
         return
     told(libraries.check, PARAMS.training)
+    if EXECUTOR == "kubernetes" and PARAMS.training.nodes > 1:
+        raise WorkflowError(f"params.yaml: training.nodes: {PARAMS.training.nodes}: a job of Kubernetes has one node: give 1, or use Slurm")
     told(distributed.check, PARAMS.training, LAUNCHER)
-    if workflow.local_exec and not LAUNCHER:  # else the devices are elsewhere
+    if HERE and not LAUNCHER:  # else the devices are elsewhere
         told(devices.check, PARAMS.training)
     if RUN.pays:  # it loads for seconds, and each run looks at the disk as well
         told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
 
 
+def check_cluster():
+    """Refuse what the cluster would, and clear away what a run that was killed has left in its queue."""
+    on_nodes = {job.rule.name: job.resources.get("slurm_partition") for job in workflow.dag.needrun_jobs() if not job.is_local}
+    if not HERE or RUN.pays:
+        told(shared.check_locks, Path("."))
+        told(shared.check_locks, ledger.root())
+    if EXECUTOR == "slurm":
+        told(slurm.take_back)
+        told(slurm.check, on_nodes)
+
+
 onstart:
     check_trainings()
     told(RUN.begin, "snakemake " + " ".join(sys.argv[1:]))
+    check_cluster()
 
 
 onsuccess:
@@ -134,3 +162,6 @@ onsuccess:
 
 onerror:
     end()
+    if EXECUTOR == "slurm":
+        for line in told(slurm.unseen, BEGAN):
+            terminal.note(line)

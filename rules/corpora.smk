@@ -13,6 +13,7 @@ rule corpus:
         outputs_of("corpora", "{corpus}"),
     log:
         ".closedbook/logs/corpora/{corpus}.log",
+    localrule: True
     priority: 5  # trainings, the longest jobs, wait for it
     shell:
         JOB + "corpora/{wildcards.corpus}" + INTO_LOG_AND_TERMINAL

@@ -16,6 +16,7 @@ for shard, jobs in RUN.shards_of("entities").items():
         output:
             outputs(*jobs),
         threads: processes(shard)
+        localrule: True
         params:
             shard=RUN.shard_file(shard),
         log:

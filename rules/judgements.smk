@@ -13,5 +13,6 @@ rule judgement:
         outputs_of("judgements"),
     log:
         ".closedbook/logs/judgements.log",
+    localrule: True
     shell:
         JOB + "judgements/judgements" + INTO_LOG_AND_TERMINAL

@@ -8,5 +8,6 @@ rule report:
         outputs_of("report"),
     log:
         ".closedbook/logs/report.log",
+    localrule: True
     shell:
         JOB + "report/report" + INTO_LOG

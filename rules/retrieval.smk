@@ -14,5 +14,6 @@ rule retrieve:
         outputs_of("retrieval"),
     log:
         ".closedbook/logs/retrieval.log",
+    localrule: True
     shell:
         JOB + "retrieval/retrieval" + INTO_LOG_AND_TERMINAL

@@ -15,7 +15,7 @@ rule run:
         ".closedbook/logs/runs/{run}.log",
     threads: PARAMS.training.threads * PARAMS.training.processes
     resources:
-        gpu=PARAMS.training.processes if PARAMS.training.device == "cuda" else 0,
+        **on_node("runs/{run}", gpus=PARAMS.training.processes if PARAMS.training.device == "cuda" else 0, nodes=PARAMS.training.nodes),
     priority: 5  # the longest jobs first, so that no core waits for the last of them
     params:
         launcher=LAUNCHER,

@@ -1,16 +1,15 @@
 include: "common.smk"
 
 
+from closedbook.params import API
+
+
 rule scores:
     input:
         RUN.results("scores"),
 
 
-def is_here(wildcards):
-    """Whether the model runs on this machine, and not behind an API."""
-    return RUN.recipe(f"scores/{wildcards.run}")["step"] == "scores"
-
-
+# Of models that run here.
 rule score:
     input:
         lambda wildcards: inputs(f"scores/{wildcards.run}"),
@@ -18,8 +17,25 @@ rule score:
         outputs_of("scores", "{run}"),
     log:
         ".closedbook/logs/scores/{run}.log",
-    threads: lambda wildcards: PARAMS.scores.threads if is_here(wildcards) else 1
+    wildcard_constraints:
+        run=f"(?!{API})[a-z][a-z0-9-]*",
+    threads: PARAMS.scores.threads
     resources:
-        gpu=lambda wildcards: int(PARAMS.scores.device == "cuda" and is_here(wildcards)),
+        **on_node("scores/{run}", gpus=int(PARAMS.scores.device == "cuda")),
     shell:
         KEEPING_MEMORY + JOB + "scores/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+
+
+# Of models behind an API.
+rule answers:
+    input:
+        lambda wildcards: inputs(f"scores/{wildcards.run}"),
+    output:
+        outputs_of("scores", "{run}"),
+    log:
+        ".closedbook/logs/scores/{run}.log",
+    wildcard_constraints:
+        run=f"{API}[a-z0-9-]*",
+    localrule: True
+    shell:
+        JOB + "scores/{wildcards.run}" + INTO_LOG_AND_TERMINAL

@@ -16,6 +16,7 @@ for shard, jobs in RUN.shards_of("tokens").items():
         output:
             outputs(*jobs),
         threads: processes(shard)
+        localrule: True
         params:
             shard=RUN.shard_file(shard),
         log:

@@ -1,4 +1,6 @@
+import fcntl
 import os
+import stat
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -19,6 +21,25 @@ def pytest_collection_modifyitems(items):
     quick = [item for item in items if item not in slow]
     fill = len(items) // 2 - len(sharing)
     items[:] = [*sharing, *quick[:fill], *(item for item in slow if item not in sharing), *quick[fill:]]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def locks_as_on_nfs():
+    """In every test a lock is refused that NFS would not take, or hold on this machine alone: an exclusive one of a file that can't be
+    written, a shared one of a file that can't be read, any of a folder."""
+    flock = fcntl.flock
+
+    def as_on_nfs(file, operation):
+        number = file if isinstance(file, int) else file.fileno()
+        mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+        lacks = os.O_RDONLY if operation & fcntl.LOCK_EX else os.O_WRONLY if operation & fcntl.LOCK_SH else None
+        if mode == lacks or stat.S_ISDIR(os.fstat(number).st_mode):
+            raise OSError("NFS would not take this lock")
+        return flock(file, operation)
+
+    fcntl.flock = as_on_nfs
+    yield
+    fcntl.flock = flock
 
 
 @pytest.fixture(scope="session")

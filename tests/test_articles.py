@@ -98,6 +98,18 @@ def test_documents_are_shared_out_among_processes_and_one_that_fails_leaves_the_
     assert Path(f"results/{names[0]}.json").is_file()
 
 
+def test_another_machine_goes_on_with_the_plan_that_the_run_began_with(readings):
+    begun = Run((), None, 2, True)
+    begun.begin("test")
+    edit("texts/lamp.txt", "Another text.")
+    edit("params.yaml", "{")
+    other = Run((), None, 2, False)
+    assert len(readings) == 1 and other.plan.params == begun.plan.params and other.plan.jobs == begun.plan.jobs
+    assert (other.plan.recipes, other.shards, other.due) == (begun.plan.recipes, begun.shards, begun.due)
+    names = [job.name for job in begun.plan.jobs.values() if job.place == "documents"]
+    assert other.inputs("runs/raw-s1") == begun.inputs("runs/raw-s1") and names and other.outputs(*names) == begun.outputs(*names)
+
+
 @pytest.mark.parametrize("shards", ["x", 0, -1, 1.5, True])
 def test_a_number_of_shards_that_is_none_is_named_with_its_place(shards):
     with pytest.raises(UserError, match=f"shards: {shards}: give a whole number from 1, in profiles/default"):

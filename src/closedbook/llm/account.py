@@ -20,9 +20,10 @@ from typing import NamedTuple
 from closedbook.llm import flight, pace
 from closedbook.llm.flight import LimitReached
 from closedbook.params import Limits
+from closedbook.util import shared
+from closedbook.util.errors import UserError
 
 TABLES = """
-PRAGMA journal_mode = WAL;
 CREATE TABLE requests (id INTEGER PRIMARY KEY, day TEXT, step TEXT, document TEXT, model TEXT, outcome TEXT,
                        input_tokens INTEGER, output_tokens INTEGER, usd REAL);
 CREATE TABLE served (day TEXT, step TEXT, document TEXT, model TEXT, calls INTEGER, PRIMARY KEY (day, step, document, model));
@@ -90,8 +91,8 @@ class NotYet(NamedTuple):
 class Account:
     """The requests about one document at one step, in the account that all jobs share.
 
-    A transaction takes a tenth of a millisecond, since the database is not flushed to disk each time: a killed job loses nothing of it, a
-    power cut may lose the last ones, and then the ledger's lines are there to make the account again.
+    A transaction takes a tenth of a millisecond, since the database is not flushed to disk each time (on a file system that machines share it
+    is): a killed job loses nothing of it, a power cut may lose the last ones, and then the ledger's lines are there to make the account again.
     """
 
     def __init__(self, folder: Path, *, step: str, document: str, model: str):
@@ -226,9 +227,23 @@ def opened(folder: Path) -> sqlite3.Connection:
         _rebuild(path)
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     database.execute("PRAGMA synchronous = NORMAL")
+    _suit(database, path.parent)
     if _version(database) < VERSION:
         _bring_up_to_date(database)
     return database
+
+
+def _suit(database: sqlite3.Connection, folder: Path) -> None:
+    """Write-ahead logging needs memory that all who write share, so it is for one machine's own disk; the rollback journal needs locks alone."""
+    wanted = "delete" if shared.is_shared(folder) else "wal"
+    if database.execute("PRAGMA journal_mode").fetchone()[0] == wanted:
+        return
+    try:
+        database.execute(f"PRAGMA journal_mode = {wanted}")
+    except sqlite3.OperationalError as error:
+        database.close()
+        raise UserError(f"{folder}: the account can't be opened as its file system needs ({error}): a process has had it open since before it "
+                        "lay there: end that, and run again") from None
 
 
 def _version(database: sqlite3.Connection) -> int:
@@ -254,6 +269,7 @@ def _rebuild(path: Path) -> None:
             return  # another job was quicker
         made = Path(place) / path.name
         with closing(sqlite3.connect(made, isolation_level=None)) as database:
+            _suit(database, path.parent)
             database.executescript(TABLES)
             _bring_up_to_date(database)
             database.execute("BEGIN")
@@ -261,7 +277,7 @@ def _rebuild(path: Path) -> None:
                 _insert(database, row)
             database.execute("INSERT INTO total SELECT count(*), coalesce(sum(input_tokens + output_tokens), 0), total(usd) FROM requests")
             database.execute("COMMIT")
-        for beside in ("-wal", "-shm"):
+        for beside in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + beside).unlink(missing_ok=True)
         os.rename(made, path)
 
@@ -269,12 +285,9 @@ def _rebuild(path: Path) -> None:
 @contextmanager
 def _alone(folder: Path):
     """No other job gets past this at the same time."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with open(folder / "account.lock", "w") as lock:  # a lock on the folder itself would hold on this machine alone
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
 
 
 def _recorded(ledger: Path) -> Iterator[tuple]:

@@ -1,5 +1,6 @@
 """Base models and trained ones, loaded alike: safetensors only, and never code that comes with a model."""
 
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -92,6 +93,9 @@ def source(reference: Path) -> tuple[str, str | None]:
     if not pinned.exists():
         return str(reference), None
     base = files.read_json(pinned)
+    if Path(base["load"]).is_absolute() and not Path(base["load"]).exists():
+        raise UserError(f"{base['load']}: the base's folder (base.model) is not there on {socket.gethostname()}: mount it on each machine that trains "
+                        "and scores, or bring it back")  # fmt: skip
     return base["load"], base["revision"]
 
 

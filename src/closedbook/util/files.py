@@ -42,7 +42,7 @@ def sha256_file(path: Path) -> str:
 def is_abandoned(temporary: Path) -> bool:
     """Whether nobody writes to a temporary file of `whole_file` any more: its process was killed."""
     try:
-        with open(temporary, "rb") as handle:
+        with open(temporary, "r+b") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, FileNotFoundError):
         return False
@@ -59,8 +59,8 @@ def whole_file(path: Path, mode: str = "w"):
     temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, mode.replace("w", "x"), **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH)  # for `is_abandoned`: given back by the kernel however the process ends
+        with open(temporary, mode.replace("w", "x+"), **({} if "b" in mode else {"encoding": "utf-8", "newline": "\n"})) as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH)  # for `is_abandoned`: the kernel gives it back however the process ends
             yield handle
             handle.flush()
             os.fsync(handle.fileno())

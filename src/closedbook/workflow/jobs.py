@@ -104,11 +104,24 @@ async def _awaited(job: Job, recipe: dict, left: dict[str, Job]) -> None:
 @contextmanager
 def _only_one(job: Job) -> Iterator[None]:
     """Where snakemake was killed and its jobs live on, the same job of the next run waits for them, and then has nothing to do."""
-    path = WORK / "locks" / job.name.replace("/", "-")
+    path = _lock(job.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as lock:
+    with open(path, "a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(os.environ.get(devices.SLURM, ""))
+        lock.flush()
         yield
+
+
+def holder(name: str) -> str:
+    """The number of Slurm's job that was the last to run a job; nothing where it ran elsewhere or never."""
+    path = _lock(name)
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _lock(name: str) -> Path:
+    return WORK / "locks" / name.replace("/", "-")
 
 
 def _inputs(job: Job) -> dict[str, str]:

@@ -24,6 +24,8 @@ from closedbook.workflow.registry import Job
 BASE_REPLAY = f"{layout.BASE}/replay.jsonl"
 KEPT = WORK / "planned.json"
 """the hash of each file that the last plan wrote: the plan of an older state stays where its results are brought back, and nothing must run"""
+SETTINGS = WORK / "params.json"
+"""params.yaml as the last plan read it"""
 SOURCES_READ = WORK / "sources.json"
 """what the files in layout.SOURCES were made from, and the hash of each"""
 
@@ -98,8 +100,19 @@ def keep(plan: Plan) -> None:
     _keep(plan.written)
     files.write_json(KEPT, {str(path): files.sha256_text(text) for path, text in plan.written.items()})
     plan.articles.keep()
+    files.write_json(SETTINGS, plan.params.model_dump(mode="json"))
     files.write_json(LIMITS, plan.params.limits.model_dump())
     files.write_json(ARMS, recipes.trained_on(plan.params, plan.documents))
+
+
+def kept() -> Plan:
+    """What was kept, as far as it says which jobs there are: for Snakemake's own processes on other machines, which read the rules anew,
+    whatever has been done to params.yaml and the documents meanwhile."""
+    found = {path.relative_to(WORK / "recipes"): path for path in map(Path, files.read_json(KEPT)) if path.is_relative_to(WORK / "recipes")}
+    planned = {str(name.with_suffix("")): files.read_json(path) for name, path in found.items()}
+    articles = Articles(files.read_json(SOURCES_READ)["documents"], {}, "")
+    jobs = registry.jobs(planned, list(articles.documents))
+    return Plan(params=params.of(files.read_json(SETTINGS), SETTINGS), articles=articles, recipes=planned, jobs=jobs, written={})
 
 
 def check_lengths(plan: Plan, verdicts: dict[Path, str | None]) -> None:

@@ -18,8 +18,8 @@ from closedbook.workflow.receipts import WORK
 from closedbook.workflow.registry import STAGES, STEPS, Job
 
 BASE = "base/base"
-SHARDS = WORK / "shards.json"
-"""the shards of the run that is at work: for Snakemake's own processes on other machines, which read the rules anew"""
+BEGUN = WORK / "run.json"
+"""the shards of the run that is at work, and what of it must run: for Snakemake's own processes on other machines, which read the rules anew"""
 
 
 class Run:
@@ -33,6 +33,9 @@ class Run:
         if type(shards) is not int or shards < 1:
             raise UserError(f"shards: {shards}: give a whole number from 1, in profiles/default/profile.yaml or as --config shards=N")
         self._stage = stage
+        if not is_main:
+            self._go_on()
+            return
         self.plan = planning.make(write=False)
         self._verdicts = upkeep.check(self.plan)
         planning.check_lengths(self.plan, self._verdicts)
@@ -43,7 +46,13 @@ class Run:
         self._after_base = {name for name in self.due if self._is_stale(BASE) and self._asks_a_provider(name)}
         if self._after_base and stage is None:
             self.due.add(BASE)
-        self.shards = self._cut(shards) if is_main else files.read_json(SHARDS)
+        self.shards = self._cut(shards)
+
+    def _go_on(self) -> None:
+        """Be what the run has begun as, on another machine: nothing is looked at again, and no memory of hashes is shared with that machine."""
+        self.plan, begun = planning.kept(), files.read_json(BEGUN)
+        self._graph = Graph(self.plan.jobs)
+        self.shards, self.due, self._after_base = begun["shards"], set(begun["due"]), set(begun["after_base"])
 
     def _is_stale(self, name: str) -> bool:
         return self._verdicts[self.plan.jobs[name].receipt] is not None
@@ -69,7 +78,7 @@ class Run:
         self._asked = generated.totals()
         planning.keep(self.plan)
         leftovers.tell_dvc(self.plan)
-        files.write_json(SHARDS, self.shards)
+        files.write_json(BEGUN, {"shards": self.shards, "due": sorted(self.due), "after_base": sorted(self._after_base)})
         for name, jobs in self.shards.items():
             files.write_json(self.shard_file(name), [job for job in jobs if job in self.due])
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -37,7 +38,7 @@ def hold(command: str):
         lock.seek(0)
         raise UserError(f"another run is at work in this folder: {lock.read().strip()}; wait for it, or stop it") from None
     lock.truncate(0)
-    lock.write(f"process {os.getpid()} ({command}) since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+    lock.write(f"process {os.getpid()} on {socket.gethostname()} ({command}) since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
     lock.flush()
     for leftover in Path(".snakemake/locks").glob("*"):
         leftover.unlink()
