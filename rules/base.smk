@@ -1,7 +1,7 @@
 include: "common.smk"
 
 
-from closedbook.stages.base import BASES
+from closedbook.params import OWN_BASES
 
 
 # The model that the arms start from: the miniature's is trained here, any other one is pinned.
@@ -13,7 +13,7 @@ rule base:
     log:
         ".closedbook/logs/base.log",
     threads: PARAMS.training.threads
-    localrule: PARAMS.base.model not in BASES
+    localrule: PARAMS.base.model not in OWN_BASES
     resources:
         **on_node("base/base", gpus=int(PARAMS.training.device == "cuda")),
     priority: 10

@@ -16,5 +16,6 @@ if RUN.results("verdicts"):
             outputs_of("verdicts", "{run}"),
         log:
             ".closedbook/logs/verdicts/{run}.log",
+        localrule: True
         shell:
             JOB + "verdicts/{wildcards.run}" + INTO_LOG_AND_TERMINAL

@@ -155,14 +155,14 @@ def test_a_partition_that_is_not_there_is_named_before_anything_is_submitted(clu
 
 def test_only_trainings_and_scores_go_to_nodes_and_nothing_that_asks_a_model(pipeline):
     model = {"model": "openai/toy", "api_base": "http://127.0.0.1:9"}
-    pipeline.set(judge=model, api_models={"toy": {**model, "tasks": ["quality_open_cot"]}}, scores={"tasks": ["quality_closed_text", "quality_rag"]})
+    pipeline.set(judge=model, api_models={"toy": {**model, "tasks": ["quality_open_cot"]}}, scores={"tasks": ["quality_closed_text", "quality_rag", "quality_summary"]})
     (pipeline.folder / "seen.smk").write_text(SEEN)
     pipeline.snakemake("--snakefile", "seen.smk", "--dry-run")
     where = files.read_json(pipeline.folder / "seen.json")
-    assert {"judgement", "retrieve", "answers", "entities_0", "passages_entigraph_0"} <= where.keys()
+    assert {"judgement", "retrieve", "answers", "summed_up", "verdict", "entities_0", "passages_entigraph_0"} <= where.keys()
     away = {rule for rule, is_here in where.items() if not is_here}
-    assert away == {"run", "score"}
-    assert not [stage for stage in ("runs", "scores", "base") if registry.STEPS[stage].asks({"llm": model, "api_model": model, "judge": model})]
+    assert away == {"run", "score", "sum_up"}
+    assert not [stage for stage in ("runs", "scores", "summaries", "base") if registry.STEPS[stage].asks({"llm": model, "api_model": model, "judge": model})]
 
 
 def on_kubernetes(pipeline: Pipeline, *arguments: str, expected: int = 1) -> tuple[list[dict], str]:
