@@ -71,7 +71,7 @@ def _run(name):
     corpus, run = Path("results/corpora/toy"), Path("results/runs") / name
     shutil.copytree("results/base", run)
     train_tokens = 2 * files.read_json(corpus / "corpus.json")["corpus_tokens"]
-    read = {"train_tokens": train_tokens, "replay_tokens": amounts.replay_tokens(0.2, train_tokens)}
+    read = {"train_tokens": train_tokens, "replay_tokens": amounts.beside(0.2, train_tokens)}
     np.save(run / "schedule.npy", packing.schedule(texts_of(read["replay_tokens"]), [*read.values()], seed=1, run_seed=1))
     dataset = packing.PackedDataset(texts_of(read["replay_tokens"]), np.load(run / "schedule.npy"), BLOCK, 0)
     counts = {**read, "replay_overlap": "all", "replay_rate": 0.2, "num_blocks": len(dataset)}

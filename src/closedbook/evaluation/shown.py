@@ -7,12 +7,12 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 
 class Shown(HFLM):
-    """`before`: the ids that stand before a text, at least one. They are what a text is read after, and never a part of it: lm_eval's own
+    """`is_chat`: whether questions are put to it in its chat template. `before`: the ids that stand before a text, at least one. They are what a text is read after, and never a part of it: lm_eval's own
     would put its prefix before the BOS token that a tokenizer sets, and count how likely that token is."""
 
-    def __init__(self, *, before: list[int], **options):
+    def __init__(self, *, before: list[int], is_chat: bool, **options):
         super().__init__(prefix_token_id=before[-1], **options)
-        self.before = before
+        self.before, self.is_chat = before, is_chat
 
     def loglikelihood_rolling(self, requests, disable_tqdm: bool = False) -> list[float]:
         """As lm_eval's: window by window, in batches of windows that follow one another."""
