@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from closedbook import models
 from closedbook.evaluation import summaries, tasks
-from closedbook.models import frame
+from closedbook.models import chat, frame
 from closedbook.params import Scores
 from closedbook.util import seeds, terminal
 from closedbook.util.errors import UserError
@@ -66,7 +66,8 @@ def loaded(model: Path, settings: Scores):
     tokenizer = models.tokenizer(model)
     loaded = models.model(model, settings.dtype).to(settings.device)
     before = frame.around(tokenizer)[0] or [models.pinned(model)["end_of_text_id"]]  # in training it is the end of the text before
-    return Shown(before=before, is_chat=models.is_assistant(model), pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
+    return Shown(before=before, is_chat=models.is_assistant(model), chat_template_args=chat.FIXED, pretrained=loaded, tokenizer=tokenizer,
+                 batch_size=settings.batch_size)  # fmt: skip
 
 
 def _quiet() -> None:

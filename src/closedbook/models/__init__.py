@@ -141,6 +141,11 @@ def config(name: str, revision: str | None, *, field: str = BASE, **options):
         return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
 
 
+def context(config) -> int | None:
+    """How many tokens a model reads at once; None where its config says no limit."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
 def weights(name: str, revision: str | None, *, field: str = BASE) -> list[Path]:
     """The safetensors files of a model, as its index has them; of a name on the Hub they are downloaded."""
     from transformers.utils import cached_file

@@ -5,6 +5,7 @@ A template writes all that stands around messages, the tokens before a text amon
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from json import loads
 from pathlib import Path
 
@@ -17,17 +18,19 @@ from closedbook.util.errors import UserError
 
 PROBE = [{"role": "user", "content": "Aword"}, {"role": "assistant", "content": "Bword"}, {"role": "user", "content": "Cword"},
          {"role": "assistant", "content": "Dword"}]  # fmt: skip
+FIXED = {"strftime_now": date(2024, 7, 26).strftime}
+"""what templates are given that write today's date: the same inputs give the same bytes on any day"""
 SAME = ("model", "normalizer", "pre_tokenizer")
 """parts of tokenizer.json that decide how words are spelled; added tokens, and what stands around a text, may differ"""
 
 
-def tokenizer(began: Path, chat: Chat, field: str):
-    """The tokenizer of an assistant that begins with `began` (a base.json, or a run's folder): the instruct model's where one is named, with
-    its own chat template or the one of chat.template. `field`: the section of params.yaml.
+def tokenizer(base: dict, chat: Chat, field: str):
+    """The tokenizer of an assistant of `base` (what its base.json says): the instruct model's where one is named, with its own chat template or
+    the one of chat.template. `field`: the section of params.yaml.
 
     Raises UserError where there is no template, where it can't be used, and where the two tokenizers spell words otherwise.
     """
-    found = own = models.tokenizer(began)
+    found = own = models.pretrained_tokenizer(base["load"], base["revision"])
     if chat.instruct:
         found = models.pretrained_tokenizer(chat.instruct, chat.revision, field=f"{field}.instruct")
         _check_spelling(own, found, chat.instruct, f"{field}.instruct")
@@ -60,7 +63,7 @@ def _template(found, chat: Chat, field: str) -> str:
 
 
 def _check_template(tokenizer, field: str) -> None:
-    """Of what it makes of a dialogue: begins as texts begin, ends each turn of the assistant with a special token."""
+    """Of what it makes of a dialogue: begins as texts begin, asks for an answer in whole tokens, ends each one with a special token."""
     try:
         talk = rendered(tokenizer, PROBE)
     except UserError as error:
@@ -69,6 +72,11 @@ def _check_template(tokenizer, field: str) -> None:
     if ids[: len(before)] != before or ids[len(before) : 2 * len(before)] == before != []:
         raise UserError(f"params.yaml: {field}.template: before a text stands {tokenizer.decode(before)!r}, and the template begins with "
                         f"{talk.text[:40]!r}: write {{{{ bos_token }}}} at its beginning, once")  # fmt: skip
+    prompt = _text(tokenizer, PROBE[:1], add_generation_prompt=True)
+    asked = tokenizer.encode(prompt, add_special_tokens=False)
+    if ids[: len(asked)] != asked:
+        raise UserError(f"params.yaml: {field}.template: it asks for an answer with {prompt[-20:]!r}, whose end the tokenizer joins with the answer's "
+                        "first letters into one token, so that a model is asked otherwise than it learnt: end that with a special token or a new line")  # fmt: skip
     if end_of_turn(tokenizer) not in special_ids(tokenizer):
         after = talk.text.rpartition("Dword")[2]
         raise UserError(f"params.yaml: {field}.template: the assistant's turn ends with {after[:40]!r}, which begins with no special token, so it "
@@ -81,7 +89,7 @@ def special_ids(tokenizer) -> set[int]:
 
 def end_of_turn(tokenizer) -> int | None:
     """The id of what follows the assistant's words; None where nothing does."""
-    after = tokenizer.apply_chat_template(PROBE, tokenize=False).rpartition("Dword")[2]
+    after = _text(tokenizer, PROBE).rpartition("Dword")[2]
     return next(iter(tokenizer.encode(after, add_special_tokens=False)), None)
 
 
@@ -116,7 +124,7 @@ def _text(tokenizer, messages: Sequence[dict], **options) -> str:
     from jinja2 import TemplateError
 
     try:
-        return tokenizer.apply_chat_template(messages, tokenize=False, **options)
+        return tokenizer.apply_chat_template(messages, tokenize=False, **FIXED, **options)
     except (TemplateError, TypeError, ValueError) as error:
         raise UserError(f"the chat template fails ({' '.join(str(error).split())[:200]})") from None
 

@@ -35,13 +35,15 @@ ALIKE = ("model_type", "num_hidden_layers", "hidden_size", "num_attention_heads"
 Named = dict[str, Tensor]
 
 
-def check(run: Path, base: tuple[str, str | None], instruct: tuple[str, str | None], field: str) -> tuple[Named, Named, Named]:
-    """The tensors of a run (its folder), of its base and of an instruct model (name and revision each), by their names.
+def check(run: Path | None, base: tuple[str, str | None], instruct: tuple[str, str | None], field: str) -> tuple[Named, Named, Named]:
+    """The tensors of a run (its folder; None: of no run yet, the base's), of its base and of an instruct model (name and revision each), by
+    their names.
 
     Raises UserError where the instruct model, which `field` of params.yaml names, can't have been made from the base: says what differs.
     """
     configs = models.config(*base).get_text_config(), models.config(*instruct, field=field).get_text_config()
-    found = tuple(slices.tensors(paths) for paths in (sorted(run.glob("model*.safetensors")), models.weights(*base),
+    of_base = models.weights(*base)
+    found = tuple(slices.tensors(paths) for paths in (sorted(run.glob("model*.safetensors")) if run else of_base, of_base,
                                                       models.weights(*instruct, field=field)))  # fmt: skip
     if configs[0].tie_word_embeddings and "lm_head.weight" not in found[0]:
         found = tuple({name: tensor for name, tensor in named.items() if name != "lm_head.weight"} for named in found)
@@ -86,15 +88,16 @@ def _shapes(run: Named, base: Named, instruct: Named, rows: tuple[int, int]) -> 
 
 
 def _cosine(base: Named, instruct: Named) -> float | None:
-    """The median, over all matrices, of the cosine of their first values with the base's; None where all of these are equal."""
+    """The median, over all matrices, of the cosine of their first values with the base's; None where the first values of all tensors are equal."""
     found, are_equal = [], True
     with ExitStack() as stack:
         handles = _opened(stack, base, instruct)
-        for name in (name for name in base if len(base[name].shape) > 1):
+        for name in base:
             end = min(SAMPLE, base[name].values, instruct[name].values)
             ours, its = (named[name].slice(0, end, handles[named[name].path]).float() for named in (base, instruct))
             are_equal = are_equal and torch.equal(ours, its)
-            found.append(torch.nn.functional.cosine_similarity(ours, its, dim=0).item())
+            if len(base[name].shape) > 1:
+                found.append(torch.nn.functional.cosine_similarity(ours, its, dim=0).item())
     return None if are_equal else median(found)
 
 

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from closedbook import models, params
+from closedbook import layout, models, params
 from closedbook.evaluation import harness, instructions
 from closedbook.evaluation.tasks import FOLDER
-from closedbook.models import chat, vector
-from closedbook.training import distributed, packing, pretraining, room, tracking
+from closedbook.models import chat, frame, vector
+from closedbook.training import distributed, packing, pretraining, room, talks, tracking
 from closedbook.training.reading import Texts
 from closedbook.util import arrays, files, seeds, terminal
 from closedbook.util.errors import UserError
@@ -40,19 +40,53 @@ def build(
     validation questions among `questions`; by fine-tuning training, seed and run_seed, and `dialogues` is the folder of what it is
     trained on. Raises UserError for models that do not fit together, and where nothing says which strength is best.
     """
-    one, field = params.assistant, f"assistants.{params.name}"
-    tokenizer = chat.tokenizer(reference, params.chat, params.field)
+    one, field, base = params.assistant, f"assistants.{params.name}", files.read_json(reference)
+    tokenizer = chat.tokenizer(base, params.chat, params.field)
     made = {"vector": _by_vector, "sft": _by_tuning, "merged": _by_copy}[one.method](
-        params=params, run=run, reference=reference, questions=questions, dialogues=dialogues, checkpoints=checkpoints, folder=folder,
+        params=params, run=run, base=base, questions=questions, dialogues=dialogues, checkpoints=checkpoints, folder=folder,
         tokenizer=tokenizer, field=field, include_path=include_path,
     )  # fmt: skip
-    chat.finish(tokenizer, folder, models.pinned(reference)["end_of_text_id"], _instruct(params.chat))
+    chat.finish(tokenizer, folder, base["end_of_text_id"], _instruct(params.chat))
     files.give_usual_modes(folder)
     files.write_json(folder / FACTS, _facts(params, run, folder) | made | {
         "num_parameters": models.num_parameters(folder),
-        "base": files.read_json(reference),
+        "base": base,
         "sha256": {str(path.relative_to(folder)): files.sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()},
     })  # fmt: skip
+
+
+def check_plan(wanted: params.Params) -> None:
+    """What a user can mend about assistants, before anything is spent: raises UserError for dialogues, templates and instruct models that can't be
+    used with the base. Of a base that is still to be made here nothing is known: the jobs look again."""
+    base = _planned_base(wanted)
+    if base is None:
+        return
+    for name, arm in wanted.arms.items():
+        if arm.dialogues:
+            _check_dialogues(arm.dialogues, f"arms.{name}.dialogues", base, None)
+    for name, one in wanted.assistants.items():
+        field = f"assistants.{name}"
+        if one.method == "sft":
+            _check_dialogues(one, field, base, params.tuned(wanted.training, one, field).block_size)
+        if one.method == "vector":
+            chat.tokenizer(base, one, field)
+            vector.check(None, (base["load"], base["revision"]), (one.instruct, one.revision), f"{field}.instruct")
+
+
+def _check_dialogues(settings, field: str, base: dict, longest: int | None) -> None:
+    for _ in talks.Source(path=settings.path, chat=settings, field=field, longest=longest, base=base).talks(None, [], []):
+        pass
+
+
+def _planned_base(wanted: params.Params) -> dict | None:
+    """As base.json has it, as far as assistants need it."""
+    if layout.BASE_FACTS.exists() and (known := files.read_json(layout.BASE_FACTS))["model"] == wanted.base.model:
+        return known
+    if wanted.base.model == "miniature":
+        return None
+    name, revision = source = wanted.base.model, wanted.base.revision
+    return {"model": name, "load": name, "revision": revision, "context": models.context(models.config(*source)),
+            "end_of_text_id": frame.end_of_text(models.pretrained_tokenizer(*source), wanted.base.end_of_text)[1]}  # fmt: skip
 
 
 def _instruct(settings: params.Chat) -> tuple[str, str | None] | None:
@@ -66,9 +100,9 @@ def _facts(params: SimpleNamespace, run: Path, folder: Path) -> dict:
             "revision": params.chat.instruct and models.commit(params.chat.instruct, params.chat.revision)}  # fmt: skip
 
 
-def _by_vector(*, params, run, reference, questions, checkpoints, folder, tokenizer, field, include_path, **_) -> dict:
+def _by_vector(*, params, run, base, questions, checkpoints, folder, tokenizer, field, include_path, **_) -> dict:
     instruct = _instruct(params.chat)
-    found = vector.check(run, models.source(reference), instruct, f"{field}.instruct")
+    found = vector.check(run, (base["load"], base["revision"]), instruct, f"{field}.instruct")
 
     def write(strength: float, place: Path) -> None:
         terminal.show(f"{folder.name}: strength {strength:g}")
@@ -77,21 +111,21 @@ def _by_vector(*, params, run, reference, questions, checkpoints, folder, tokeni
         config.get_text_config().vocab_size = max(one.get_text_config().vocab_size for one in (config, models.config(*instruct)))
         config.save_pretrained(place)
 
-    tried = _tried(params, write, checkpoints, tokenizer, reference, questions, field, include_path)
+    tried = _tried(params, write, checkpoints, tokenizer, base, questions, field, include_path)
     strength = max(tried, key=lambda one: one["chosen_by"])["strength"] if tried else params.assistant.strength[0]  # of equals the first
     write(strength, folder)
     return {"strength": strength, "tried": tried}
 
 
-def _tried(params, write, work: Path, tokenizer, reference: Path, questions: list[Path], field: str, include_path: Path) -> list[dict]:
+def _tried(params, write, work: Path, tokenizer, base: dict, questions: list[Path], field: str, include_path: Path) -> list[dict]:
     """How well each strength does: {"strength", "validation", instruction task: …, "chosen_by": their mean}. None where there is but one."""
     rows = []
     for strength in params.assistant.strength if len(params.assistant.strength) > 1 else []:
         place = work / "tried"
         shutil.rmtree(place, ignore_errors=True)
         write(strength, place)
-        chat.finish(tokenizer, place, models.pinned(reference)["end_of_text_id"], _instruct(params.chat))
-        files.write_json(place / FACTS, {"base": files.read_json(reference)})
+        chat.finish(tokenizer, place, base["end_of_text_id"], _instruct(params.chat))
+        files.write_json(place / FACTS, {"base": base})
         lm = harness.loaded(place, params.scores)
         known = harness.validation(lm, place, params, {"data_file": [*map(str, questions)], "documents": []}, include_path, f"{field}.strength")
         follows = {task: one["value"] for task, one in instructions.measure(lm, params.scores.instructions).items()}
@@ -109,12 +143,12 @@ def _by_copy(*, params, run, folder, field, **_) -> dict:
     return {name: its[name] for name in ("dialogues", "dialogue_rate", "dialogue_tokens")}
 
 
-def _by_tuning(*, params, run, reference, dialogues, checkpoints, folder, **_) -> dict:
+def _by_tuning(*, params, run, base, dialogues, checkpoints, folder, **_) -> dict:
     (place,), settings, one = dialogues, params.training, params.assistant
     texts = Texts.of_dialogues(place)
     schedule = packing.schedule([texts], [one.epochs * texts.num_tokens], seed=params.seed, run_seed=params.run_seed)
     arrays.write(folder / "schedule.npy", schedule)
-    blocks = packing.WholeTexts(texts, np.load(place / "is_answer.npy"), schedule, settings.block_size, models.pinned(reference)["end_of_text_id"])
+    blocks = packing.WholeTexts(texts, np.load(place / "is_answer.npy"), schedule, settings.block_size, base["end_of_text_id"])
     num_steps = -(-len(blocks) // settings.batch_size)
     room.check(folder.name, run, settings, num_steps, checkpoints, folder)
     data = [files.sha256_file(path) for path in (place / "tokens.npy", place / "is_answer.npy", folder / "schedule.npy")]

@@ -12,9 +12,10 @@ from closedbook import layout
 from closedbook.evaluation import tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
-from closedbook.params import API, OWN_MODELS, Arm, Params, Scores
+from closedbook.params import API, OWN_MODELS, Arm, Chat, Params, Scores, tuned
 from closedbook.stages.base import BASES
 from closedbook.util import files, fingerprint
+from closedbook.util.errors import UserError
 
 PACKAGE = Path(__file__).parent.parent
 WORLD = Path("src/closedbook/miniature/world.yaml")
@@ -89,6 +90,23 @@ def runs(params: Params, bound: Bound) -> Recipes:
     return {f"runs/{layout.run_name(arm, seed)}": _run(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)}
 
 
+def dialogues(params: Params, bound: Bound) -> Recipes:
+    found = {}
+    for name, seed in assistants_and_seeds(params):
+        one = params.assistants[name]
+        if one.method == "sft":
+            block_size = tuned(params.training, one, name).block_size
+            found |= _dialogues(params, name, f"assistants.{name}", one, one.path, block_size, seed, bound)
+    for name, seed in arms_and_seeds(params):
+        if one := params.arms[name].dialogues:
+            found |= _dialogues(params, name, f"arms.{name}.dialogues", one, one.path, None, seed, bound)
+    return found
+
+
+def assistants(params: Params, bound: Bound) -> Recipes:
+    return {f"assistants/{layout.run_name(name, seed)}": _assistant(params, name, seed, bound) for name, seed in assistants_and_seeds(params)}
+
+
 def retrieval(params: Params, bound: Bound) -> Recipes:
     settings = params.retrieval.model_dump(exclude={"order", "temperature"})
     found = recipe("retrieval", {"retrieval": settings}, documents=bound)
@@ -98,7 +116,12 @@ def retrieval(params: Params, bound: Bound) -> Recipes:
 def scores(params: Params, bound: Bound) -> Recipes:
     asked = {"base": (tasks_of(params), bound)}
     asked |= {layout.run_name(name, seed): (tasks_of(params, name), taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
-    return {f"scores/{run}": _scored(params, its_tasks, documents) for run, (its_tasks, documents) in asked.items()}
+    found = {f"scores/{run}": _scored(params, its_tasks, documents) for run, (its_tasks, documents) in asked.items()}
+    for name, seed in assistants_and_seeds(params):
+        scored = _scored(params, tasks_of(params, params.assistants[name].run), taught_to(seed, bound))
+        scored["reads"]["assistant"] = True
+        found[f"scores/{layout.run_name(name, seed)}"] = scored
+    return found
 
 
 def api_models(params: Params, bound: Bound) -> Recipes:
@@ -116,6 +139,11 @@ def report(params: Params, bound: Bound) -> Recipes:
 def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
     """The arm and the training seed of each run."""
     return [(name, seed) for name, arm in params.arms.items() for seed in arm.seeds or params.training.seeds]
+
+
+def assistants_and_seeds(params: Params) -> list[tuple[str, int]]:
+    """The name of each assistant and the training seed of the run that it is made from."""
+    return [(name, seed) for name, one in params.assistants.items() for seed in params.arms[one.run].seeds or params.training.seeds]
 
 
 def taught_to(run_seed: int, bound: dict[str, int | None]) -> list[str]:
@@ -187,8 +215,9 @@ def run_names(params: Params) -> list[str]:
 
 
 def score_names(params: Params) -> list[str]:
-    """Whose scores there are: the base's, those of runs and of API models."""
-    return ["base", *run_names(params), *(f"{API}{name}" for name in params.api_models)]
+    """Whose scores there are: the base's, those of runs, of assistants and of API models."""
+    assistants = [layout.run_name(name, seed) for name, seed in assistants_and_seeds(params)]
+    return ["base", *run_names(params), *assistants, *(f"{API}{name}" for name in params.api_models)]
 
 
 def recipe(step: str, params: dict, *, prompts=(), documents=None, assets: dict | None = None, reads: dict | None = None,
@@ -243,7 +272,58 @@ def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     chosen = {"training": params.training.model_dump(exclude={"seeds"}), "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
     reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
+    if arm.dialogues:
+        chosen["dialogues"] = {"rate": arm.dialogues.rate}
+        reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
     return recipe("runs", chosen, documents=taught_to(seed, bound), reads=reads)
+
+
+def _dialogues(params: Params, name: str, field: str, chat: Chat, path: str, longest: int | None, seed: int, bound: Bound) -> Recipes:
+    chosen = {"path": path, "chat": _chat(chat), "field": field, "longest": longest, **_question_words(params)}
+    found = recipe("dialogues", chosen, documents=taught_to(seed, bound), reads={"files": [*([path] if Path(path).is_file() else []), *_spelling(chat)]})
+    return {f"tokens/dialogues/{name}{of_seed(seed, bound)}": found}
+
+
+def _assistant(params: Params, name: str, seed: int, bound: Bound) -> dict:
+    one = params.assistants[name]
+    merged = params.arms[one.run].dialogues
+    chat, field = (merged, f"arms.{one.run}.dialogues") if one.method == "merged" else (one, f"assistants.{name}")
+    own = {"vector": {"method", "strength"}, "sft": {"method", "loss", "epochs"}, "merged": {"method"}}[one.method]
+    chosen = {"name": name, "assistant": one.model_dump(include=own), "chat": _chat(chat), "field": field}
+    reads = {"run": layout.run_name(one.run, seed), "files": _spelling(chat), "dialogues": [], "questions": False}
+    if one.method == "sft":
+        training = tuned(params.training, one, f"{field}.training").model_dump(exclude={"seeds"})
+        chosen |= {"training": training, "seed": params.seed, "run_seed": seed}
+        reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
+    if one.method == "vector":
+        reads["files"] = _files(one.instruct, one.template)
+    if one.method == "vector" and len(one.strength) > 1:
+        known_by = next((task for task in tasks_of(params, one.run) if tasks.is_closed_book(task)), None)
+        if known_by is None:
+            raise UserError(f"params.yaml: {field}.strength: which of several is best is chosen on validation questions, closed-book, and no task of "
+                            f"arms.{one.run} is so: give one value, or scores.tasks a closed-book task")  # fmt: skip
+        chosen |= _scores(params, params.scores.model_copy(update={"tasks": [known_by]}), CHOOSING)
+        reads["questions"] = True
+    return recipe("assistants", chosen, documents=taught_to(seed, bound), assets=_task_files() if reads["questions"] else {}, reads=reads)
+
+
+CHOOSING = {"tasks", "cot", "instructions", "batch_size", "device", "dtype", "threads"}
+"""settings of scores by which a strength is chosen"""
+
+
+def _chat(chat: Chat) -> dict:
+    return {name: getattr(chat, name) for name in Chat.model_fields}
+
+
+def _spelling(chat: Chat) -> list[str]:
+    """What an instruct model's tokenizer and a template are read from, where that is files here: weights are not."""
+    return [path for path in _files(chat.instruct, chat.template) if not path.endswith(".safetensors")]
+
+
+def _files(*places: str | None) -> list[str]:
+    """All files of those that are files or folders here."""
+    here = [Path(place) for place in places if place and Path(place).exists()]
+    return sorted(str(path) for place in here for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file())
 
 
 def _scored(params: Params, asked: list[str], documents) -> dict:
