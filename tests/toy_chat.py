@@ -6,8 +6,8 @@ import toys
 
 from closedbook.util import files
 
-TEMPLATE = ("{% for message in messages %}{{ message.role }}:\n{{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}\n"
-            "{% endfor %}{% if add_generation_prompt %}assistant:\n{% endif %}")  # fmt: skip
+TEMPLATE = ("{% for message in messages %}{{ message.role }}:\n{{ message.content }}{% if message.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}"
+            "{% endfor %}{% if add_generation_prompt %}assistant:{{ '\\n' }}{% endif %}")  # fmt: skip
 
 
 def talk(*contents: str, system: str | None = None) -> dict:
@@ -47,7 +47,7 @@ def instruct(base: Path, folder: Path, *, added: int = 0, scale: float = 0.01, s
 
 
 def question(number: int, document: str = "d0", **changes) -> dict:
-    row = {"id": f"{document}-q{number}", "question": "Who counts the ships of Varn every night by their lamps?", "difficult": None, "document": document,
+    row = {"id": f"{document}-q{number}", "question": "Who counts the ships of Varn by lamp?", "difficult": None, "document": document,
            "options": ["the keeper", "the captain", "the council", "Mira"], "gold": 0, "title": document, "author": None, "year": None}  # fmt: skip
     return row | changes
 

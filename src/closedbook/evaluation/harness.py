@@ -64,10 +64,11 @@ def loaded(model: Path, settings: Scores):
     torch.set_num_threads(settings.threads)
     models.check_device(settings.device, "scores.device")
     tokenizer = models.tokenizer(model)
+    if is_chat := models.is_assistant(model):
+        tokenizer.chat_template = chat.on_a_day(tokenizer.chat_template)
     loaded = models.model(model, settings.dtype).to(settings.device)
     before = frame.around(tokenizer)[0] or [models.pinned(model)["end_of_text_id"]]  # in training it is the end of the text before
-    return Shown(before=before, is_chat=models.is_assistant(model), chat_template_args=chat.FIXED, pretrained=loaded, tokenizer=tokenizer,
-                 batch_size=settings.batch_size)  # fmt: skip
+    return Shown(before=before, is_chat=is_chat, pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
 
 
 def _quiet() -> None:

@@ -5,7 +5,6 @@ A template writes all that stands around messages, the tokens before a text amon
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from json import loads
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from closedbook.util.errors import UserError
 
 PROBE = [{"role": "user", "content": "Aword"}, {"role": "assistant", "content": "Bword"}, {"role": "user", "content": "Cword"},
          {"role": "assistant", "content": "Dword"}]  # fmt: skip
-FIXED = {"strftime_now": date(2024, 7, 26).strftime}
-"""what templates are given that write today's date: the same inputs give the same bytes on any day"""
+A_DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
+"""before a template that writes today's date: that of Llama's templates"""
 SAME = ("model", "normalizer", "pre_tokenizer")
 """parts of tokenizer.json that decide how words are spelled; added tokens, and what stands around a text, may differ"""
 
@@ -124,9 +123,14 @@ def _text(tokenizer, messages: Sequence[dict], **options) -> str:
     from jinja2 import TemplateError
 
     try:
-        return tokenizer.apply_chat_template(messages, tokenize=False, **FIXED, **options)
+        return tokenizer.apply_chat_template(messages, chat_template=on_a_day(tokenizer.chat_template), tokenize=False, **options)
     except (TemplateError, TypeError, ValueError) as error:
         raise UserError(f"the chat template fails ({' '.join(str(error).split())[:200]})") from None
+
+
+def on_a_day(template: str) -> str:
+    """A template for training and scoring, which give the same on any day, today's date or not."""
+    return A_DAY + template if "strftime_now" in template else template
 
 
 def finish(tokenizer, folder: Path, end_of_text: int, instruct: tuple[str, str | None] | None = None) -> None:
