@@ -405,7 +405,7 @@ class Scores(Settings):
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice]
     cot: Cot
     forgetting: Annotated[list[str], NoneTwice]
-    instructions: Annotated[list[str], NoneTwice]
+    instructions: Annotated[list[str], NoneTwice] = []
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
@@ -457,7 +457,7 @@ class Params(Settings):
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
-    assistants: dict[str, Assistant]
+    assistants: dict[str, Assistant] = {}
     retrieval: Retrieval
     scores: Scores
     api_models: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9-]*$")], ApiModel]

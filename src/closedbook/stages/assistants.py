@@ -166,7 +166,8 @@ def _by_tuning(*, params, run, base, dialogues, checkpoints, folder, **_) -> dic
     history, _ = pretraining.pretrain(plan, os.environ.get(distributed.LAUNCHER, ""))
     files.write_csv(folder / "losses.csv", ["step", "loss", "learning_rate"], history)
     counts = {"num_steps": num_steps, "first_loss": history[0]["loss"], "last_loss": history[-1]["loss"]}
-    sha256 = {path.name: files.sha256_file(path) for path in folder.glob("model*.safetensors")}
-    tracking.log_run(**record, tags={"assistant": folder.name}, model_sha256=models.weights_sha256(sha256), history=history, metrics=counts,
-                     artifacts=[folder / "losses.csv"], seconds=time.monotonic() - started)  # fmt: skip
+    sha256 = {path.name: files.sha256_file(path) for path in sorted([*folder.glob("model*.safetensors"), folder / "losses.csv"])}
+    tracking.log_run(**record, tags={"assistant": folder.name, **{f"sha256.{name}": digest for name, digest in sha256.items()}},
+                     model_sha256=models.weights_sha256(sha256), history=history, metrics=counts, artifacts=[folder / "losses.csv"],
+                     seconds=time.monotonic() - started)  # fmt: skip
     return {"dialogues": place.name, "epochs": one.epochs, "loss": one.loss, "tokens": int(schedule[:, 2].sum()), **counts, "data_sha256": data_sha256}

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from closedbook import models
+from closedbook.analysis import table
 from closedbook.evaluation import forgetting, harness, instructions
 from closedbook.evaluation.tasks import FOLDER, check_tasks
 from closedbook.params import Limits
@@ -17,8 +18,6 @@ from closedbook.util import files
 NO_QUESTIONS = "no questions: accuracy not measured"
 BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
 """what a score says of the base in an arm's place: it has read nothing of the documents"""
-ASSISTANT = "assistant"
-"""what stands in a strategy's place of one; its name stands in its arm's, and "of" says from which run it was made, and how"""
 
 
 def job(*, limits: Limits, **given) -> None:
@@ -84,7 +83,7 @@ def _facts(model: Path) -> dict:
     if (model / "base.json").exists():
         return BASE
     its = models.facts(model)
-    if models.is_assistant(model):
-        its |= {"of": {name: its.get(name) for name in ("run", "arm", "method", "strength")}}
-        its |= {"run": its["assistant"], "arm": its["name"], "strategy": ASSISTANT}
+    if models.is_assistant(model):  # its name stands in an arm's place, and "of" says what it was made from
+        its |= {"of": {name: its.get(name) for name in ("run", "arm", "method", "strength")} | {"is_chosen": bool(its.get("tried"))}}
+        its |= {"run": its["assistant"], "arm": its["name"], "strategy": table.ASSISTANT}
     return {name: its[name] for name in (*BASE, "of") if name in its}
