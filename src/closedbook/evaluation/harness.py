@@ -64,11 +64,13 @@ def loaded(model: Path, settings: Scores):
     torch.set_num_threads(settings.threads)
     models.check_device(settings.device, "scores.device")
     tokenizer = models.tokenizer(model)
-    if is_chat := models.is_assistant(model):
+    lead = None
+    if models.is_assistant(model):
         tokenizer.chat_template = chat.on_a_day(tokenizer.chat_template)
+        lead = chat.lead(tokenizer)
     loaded = models.model(model, settings.dtype).to(settings.device)
     before = frame.around(tokenizer)[0] or [models.pinned(model)["end_of_text_id"]]  # in training it is the end of the text before
-    return Shown(before=before, is_chat=is_chat, pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
+    return Shown(before=before, lead=lead, pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
 
 
 def _quiet() -> None:
@@ -125,7 +127,7 @@ def _check_requests(task, lm, what: str) -> None:
     task.build_all_requests(apply_chat_template=lm.is_chat, chat_template=lm.apply_chat_template if lm.is_chat else None)
     for request in task.instances:
         prompt, choice = request.args
-        num_tokens = len(lm.tok_encode(prompt + choice))
+        num_tokens = len(lm.tok_encode(prompt + lm.lead + choice))
         if num_tokens - 1 > lm.max_length:  # the last token is predicted, never read
             raise UserError(
                 f"{what}: question {request.doc['id']} needs {num_tokens - 1} tokens under {task.task_name}, and the model's context"

@@ -13,7 +13,7 @@ NEEDS = {"ifeval": ("langdetect", "immutabledict", "nltk")}
 
 def check_tasks(tasks: list[str]) -> None:
     """Raises UserError for a name that is no task, and for one that needs a library which is not installed."""
-    forgetting.check_tasks([task for task in tasks if not _folder(task)], field="scores.instructions")
+    forgetting.check_tasks([task for task in tasks if not folder(task)], field="scores.instructions")
     for task in tasks:
         if missing := [library for extra, needed in NEEDS.items() if extra in task for library in needed if not find_spec(library)]:
             raise UserError(f"params.yaml: scores.instructions: {task} needs {', '.join(missing)}, which closedbook does not bring: install the extra "
@@ -30,7 +30,7 @@ def measure(lm, tasks: list[str]) -> dict[str, dict]:
 
 def _measured(lm, task: str) -> dict:
     try:
-        found = forgetting.own_tasks(lm, [task], _folder(task))[task]
+        found = forgetting.own_tasks(lm, [task], folder(task))[task]
     except (ConnectionError, FileNotFoundError) as error:
         raise UserError(f"params.yaml: scores.instructions: the data of {task} can't be had ({' '.join(str(error).split())[:300]}): connect once, so "
                         "that it is downloaded, or leave the task out") from error  # fmt: skip
@@ -38,6 +38,6 @@ def _measured(lm, task: str) -> dict:
     return {"metric": first, "value": next(value for name, value in metrics.items() if name.partition(",")[0] == first), "metrics": metrics}
 
 
-def _folder(task: str) -> Path | None:
+def folder(task: str) -> Path | None:
     """Where a task of ours lies; None of lm_eval's own."""
     return next((path.parent for path in sorted(EVALS.glob(f"*/{task}.yaml"))), None)

@@ -92,6 +92,12 @@ def end_of_turn(tokenizer) -> int | None:
     return next(iter(tokenizer.encode(after, add_special_tokens=False)), None)
 
 
+def lead(tokenizer) -> str:
+    """What the template writes between its prompt for an answer and the answer's first letter, as a space; mostly nothing."""
+    prompt, answered = _text(tokenizer, PROBE[:1], add_generation_prompt=True), _text(tokenizer, PROBE[:2])
+    return answered[len(prompt) :].partition(PROBE[1]["content"])[0]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Talk:
     """A dialogue as a model reads it."""

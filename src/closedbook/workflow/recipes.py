@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from closedbook import layout
-from closedbook.evaluation import tasks
+from closedbook.evaluation import instructions, tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
 from closedbook.params import API, OWN_MODELS, Arm, Chat, Params, Scores, tuned
@@ -304,7 +304,7 @@ def _assistant(params: Params, name: str, seed: int, bound: Bound) -> dict:
                             f"arms.{one.run} is so: give one value, or scores.tasks a closed-book task")  # fmt: skip
         chosen |= _scores(params, params.scores.model_copy(update={"tasks": [known_by]}), CHOOSING)
         reads["questions"] = True
-    return recipe("assistants", chosen, documents=taught_to(seed, bound), assets=_task_files() if reads["questions"] else {}, reads=reads)
+    return recipe("assistants", chosen, documents=taught_to(seed, bound), assets=_task_files(params) if reads["questions"] else {}, reads=reads)
 
 
 CHOOSING = {"tasks", "cot", "instructions", "batch_size", "device", "dtype", "threads"}
@@ -328,7 +328,7 @@ def _files(*places: str | None) -> list[str]:
 
 def _scored(params: Params, asked: list[str], documents) -> dict:
     read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
-    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(),
+    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(params),
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 
@@ -359,8 +359,15 @@ def _scores(params: Params, scores: Scores, names: set[str] | None = None) -> di
     return chosen
 
 
-def _task_files() -> dict[str, str]:
-    return _digests(path for path in tasks.FOLDER.glob("*") if path.suffix != ".md")
+def _task_files(params: Params | None = None) -> dict[str, str]:
+    """Of the tasks about questions, and of tasks of ours of instruction following that `params` name, by their folder too."""
+    named = {instructions.folder(task) for task in params.scores.instructions} - {None} if params else set()
+    own = {f"{path.parent.name}/{name}": sha256 for folder in named for path in _task_paths(folder) for name, sha256 in _digests([path]).items()}
+    return _digests(_task_paths(tasks.FOLDER)) | own
+
+
+def _task_paths(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*") if path.suffix != ".md"]
 
 
 def _author(params: Params) -> dict:

@@ -324,7 +324,7 @@ STEPS = {
     ),
     "assistants": Stage(
         module="closedbook.stages.assistants", result="assistant",
-        recipes=recipes.assistants, files=_assistants, computed=True, reads=("tokens", "runs", "questions", "base"), also_reads=("evals/quality",),
+        recipes=recipes.assistants, files=_assistants, computed=True, reads=("tokens", "runs", "questions", "base"), also_reads=("evals",),
         watches=("seed", "arms", "assistants", "training", "scores"),
     ),
     "retrieval": Stage(
@@ -336,7 +336,7 @@ STEPS = {
     "scores": Stage(
         module="closedbook.stages.scores", result="score",
         recipes=recipes.scores, files=_scores, computed=True,
-        reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals/quality", "${corpora.replay.path}"),
+        reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals", "${corpora.replay.path}"),
         watches=("seed", "arms", "assistants", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
     ),
     "api_models": Stage(
