@@ -7,7 +7,6 @@ from closedbook.models import frame
 from closedbook.util import files
 from closedbook.util.errors import UserError, writing
 
-
 BASE = "base.model"
 """the parameter that names the base"""
 FACTS = ("run.json", "assistant.json")

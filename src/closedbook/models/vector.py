@@ -20,9 +20,9 @@ from closedbook.models.slices import Tensor
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
-SLICE = 4 * 2**20
-"""values at a time"""
-AHEAD = 4
+SLICE = 2**18
+"""values at a time: as many as stay in a processor's cache while they are computed with"""
+AHEAD = 32
 """slices that are read while another is written"""
 THREADS = 2
 SAMPLE = 2**18
@@ -110,6 +110,8 @@ def write(run: Named, base: Named, instruct: Named, strength: float, folder: Pat
         by_file.setdefault(run[name].path, []).append(name)
     with ExitStack() as stack:
         handles = _opened(stack, run, base, instruct)
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)  # of each slice, beside which others are computed
         pool = stack.enter_context(ThreadPoolExecutor(THREADS))
         for path, names in sorted(by_file.items()):
             work = (partial(piece, handles=handles) for name in names for piece in _pieces(run[name], base[name], instruct[name], strength))
@@ -133,8 +135,8 @@ def _pieces(run: Tensor, base: Tensor, instruct: Tensor, strength: float) -> Ite
 
 
 def _sum(run: Tensor, base: Tensor, instruct: Tensor, strength: float, first: int, end: int, handles: Mapping) -> torch.Tensor:
-    ours, before, after = (tensor.slice(first, end, handles[tensor.path]).float() for tensor in (run, base, instruct))
-    return ours.add_(after.sub_(before), alpha=strength).to(slices.DTYPES[run.dtype])
+    ours, before, after = (tensor.slice(first, end, handles[tensor.path]) for tensor in (run, base, instruct))
+    return after.float().sub_(before).mul_(strength).add_(ours).to(slices.DTYPES[run.dtype])
 
 
 def _alone(tensor: Tensor, dtype: str, first: int, end: int, handles: Mapping) -> torch.Tensor:
