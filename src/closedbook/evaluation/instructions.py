@@ -16,8 +16,8 @@ def check_tasks(tasks: list[str]) -> None:
     forgetting.check_tasks([task for task in tasks if not folder(task)], field="scores.instructions")
     for task in tasks:
         if missing := [library for extra, needed in NEEDS.items() if extra in task for library in needed if not find_spec(library)]:
-            raise UserError(f"params.yaml: scores.instructions: {task} needs {', '.join(missing)}, which closedbook does not bring: install the extra "
-                            "into .venv (.venv/bin/pip install -e '.[ifeval]'), or take a task of evals/ out of its README")  # fmt: skip
+            raise UserError(f"params.yaml: scores.instructions: {task} needs {', '.join(missing)}, which closedbook does not bring: install the "
+                            "extra into .venv (.venv/bin/pip install -e '.[ifeval]'), or name a task of evals/")  # fmt: skip
 
 
 def measure(lm, tasks: list[str]) -> dict[str, dict]:

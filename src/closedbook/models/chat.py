@@ -41,11 +41,14 @@ def tokenizer(base: dict, chat: Chat, field: str):
 def _check_spelling(own, other, name: str, field: str) -> None:
     ours, its = (loads(one.backend_tokenizer.to_str()) for one in (own, other))
     if differing := [part for part in SAME if ours[part] != its[part]]:
-        words, others = (set(one["model"].get("vocab", ())) if isinstance(one["model"].get("vocab"), dict) else set() for one in (ours, its))
-        example = next(iter(sorted(words ^ others)), None)
-        shown = f": {len(words ^ others):,} tokens are in one of them only, as {example!r}" if example else ""
-        raise UserError(f"params.yaml: {field}: the tokenizer of {name} spells words otherwise than the base's ({', '.join(differing)}{shown}): name an "
-                        "instruct model that was made from base.model")  # fmt: skip
+        apart = sorted(_words(own) ^ _words(other))
+        shown = f": {len(apart):,} tokens are in one of them only, as {apart[0]!r}" if apart else ""
+        raise UserError(f"params.yaml: {field}: the tokenizer of {name} spells words otherwise than the base's ({', '.join(differing)}{shown}): "
+                        "name an instruct model that was made from base.model")  # fmt: skip
+
+
+def _words(tokenizer) -> set[str]:
+    return set(tokenizer.get_vocab()) - {token.content for token in tokenizer.added_tokens_decoder.values()}
 
 
 def _template(found, chat: Chat, field: str) -> str:
@@ -53,8 +56,8 @@ def _template(found, chat: Chat, field: str) -> str:
         try:
             return Path(chat.template).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise UserError(f"params.yaml: {field}.template: {chat.template}: can't be read as text ({error}): give a file that holds a chat template "
-                            "in Jinja") from None  # fmt: skip
+            raise UserError(f"params.yaml: {field}.template: {chat.template}: can't be read as text ({error}): give a file that holds a "
+                            "chat template in Jinja") from None  # fmt: skip
     if not found.chat_template:
         raise UserError(f"params.yaml: {field}.template: the tokenizer of {found.name_or_path} has no chat template: name a file that holds one in "
                         f"Jinja, or an instruct model whose tokenizer has one ({field}.instruct)")  # fmt: skip
@@ -74,8 +77,9 @@ def _check_template(tokenizer, field: str) -> None:
     prompt = _text(tokenizer, PROBE[:1], add_generation_prompt=True)
     asked = tokenizer.encode(prompt, add_special_tokens=False)
     if ids[: len(asked)] != asked:
-        raise UserError(f"params.yaml: {field}.template: it asks for an answer with {prompt[-20:]!r}, whose end the tokenizer joins with the answer's "
-                        "first letters into one token, so that a model is asked otherwise than it learnt: end that with a special token or a new line")  # fmt: skip
+        raise UserError(f"params.yaml: {field}.template: it asks for an answer with {prompt[-20:]!r}, whose end the tokenizer joins with the "
+                        "answer's first letters into one token, so that a model is asked otherwise than it learnt: end that with a special token or a "
+                        "new line")  # fmt: skip
     if end_of_turn(tokenizer) not in special_ids(tokenizer):
         after = talk.text.rpartition("Dword")[2]
         raise UserError(f"params.yaml: {field}.template: the assistant's turn ends with {after[:40]!r}, which begins with no special token, so it "
