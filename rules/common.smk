@@ -98,6 +98,7 @@ SHARD = f"{CLOSEDBOOK} job --shard {{params.shard:q}} --processes {{threads}}"
 wildcard_constraints:
     corpus="[a-z][a-z0-9-]*",
     run="[a-z][a-z0-9-]*",
+    assistant="[a-z][a-z0-9-]*",
 
 
 def inputs(*names):
@@ -127,15 +128,18 @@ def end():
 
 def check_trainings():
     """Refuse trainings that can't be had here, before anything is asked or trained. A dry run plans them all the same."""
-    if not RUN.trains:
-        return
-    told(libraries.check, PARAMS.training)
-    if EXECUTOR == "kubernetes" and PARAMS.training.nodes > 1:
-        raise WorkflowError(f"params.yaml: training.nodes: {PARAMS.training.nodes}: a job of Kubernetes has one node: give 1, or use Slurm")
-    told(distributed.check, PARAMS.training, LAUNCHER)
-    if HERE and not LAUNCHER:  # else the devices are elsewhere
-        told(devices.check, PARAMS.training)
-    if RUN.pays:  # it loads for seconds, and each run looks at the disk as well
+    if RUN.due and (PARAMS.assistants or any(arm.dialogues for arm in PARAMS.arms.values())):
+        from closedbook.stages import assistants  # it loads for seconds
+
+        told(assistants.check_plan, PARAMS)
+    for settings in RUN.trainings:
+        told(libraries.check, settings)
+        if EXECUTOR == "kubernetes" and settings.nodes > 1:
+            raise WorkflowError(f"params.yaml: training.nodes: {settings.nodes}: a job of Kubernetes has one node: give 1, or use Slurm")
+        told(distributed.check, settings, LAUNCHER)
+        if HERE and not LAUNCHER:  # else the devices are elsewhere
+            told(devices.check, settings)
+    if RUN.trainings and RUN.pays:  # it loads for seconds, and each run looks at the disk as well
         told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
 
 

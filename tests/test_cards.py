@@ -65,3 +65,30 @@ def test_the_same_lineage_gives_the_same_cards(written):
     before = {path: Path(path).read_bytes() for path in written}
     cards.answer(Namespace(folder=Path("cards")))
     assert before == {path: Path(path).read_bytes() for path in written}
+
+
+ONE = {"assistant": "chat-s1", "run": "raw-s1", "base": {"model": "org/base", "revision": "f" * 40}, "num_parameters": 9, "run_sha256": "7" * 64,
+       "sha256": {"model.safetensors": "8" * 64}, "instruct": toy_history.HOSTILE, "revision": None}  # fmt: skip
+READ = {"path": "chat.jsonl", "num_dialogues": 1200, "num_rejected": 3, "rejected": {"question": 3, "special_token": 0}}
+SAID = {
+    "vector": ({"strength": 0.5, "tried": [{"strength": 0.5, "validation": {"accuracy": 0.25, "n": 8}}]}, "was added 0.5 times", "Strength 0.5: 0.250 of 8"),
+    "sft": ({"dialogues": "chat", "epochs": 2, "loss": "all", "num_steps": 7, "first_loss": 4.0, "last_loss": 1.0}, "on 1,200 dialogues of chat.jsonl",
+            "3 dialogues were kept out, 3 of them for a test question"),
+    "merged": ({"dialogues": "chat", "dialogue_tokens": 5000}, "pretraining itself (5,000 tokens of them)", "3 dialogues were kept out, 3 of them for a test question"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", SAID)
+def test_an_assistant_s_card_says_how_it_learnt_to_talk_and_its_scores(written, method):
+    facts, *said = SAID[method]
+    place = Path("results/assistants/chat-s1/assistant.json")
+    toy_history._job("assistants/chat-s1", ["results/runs/raw-s1/model.safetensors"], {str(place): ONE | {"method": method} | facts}, {"torch": "2.13.0"})
+    files.write_json("results/tokens/dialogues/chat/dialogues.json", READ)
+    score = files.read_json("results/scores/raw-s1.json")
+    score["tasks"]["closed_text"]["accuracy"] = 0.375
+    toy_history._job("scores/chat-s1", [str(place)], {"results/scores/chat-s1.json": score}, {"torch": "2.13.0"})
+    assert "cards/assistants/chat-s1/README.md" in cards.answer(Namespace(folder=Path("cards")))["cards"]
+    text = Path("cards/assistants/chat-s1/README.md").read_text()
+    for line in (*said, "| chat-s1 | closed\\_text | 0.375 ± 0.050 | 8 |", "| raw-s1 | closed\\_text | 0.500", "snakemake --cores all results/assistants/chat-s1/"):
+        assert line in " ".join(text.split()) or line in text, line
+    assert "<img" not in text.replace("\\<img", "") and "Mira \\| Oldan" in text

@@ -140,8 +140,8 @@ def test_no_passages_at_all(world, tmp_path):
 
 def test_epochs_and_replay_rate_decide_the_tokens_of_a_training(world, tmp_path):
     arm = params.Arm(strategy="raw", corpus_tokens=300, epochs=3)
-    assert amounts.train_tokens("toy", arm, 300) == 900 and amounts.replay_tokens(0.1, 900) == 100
-    assert amounts.replay_tokens(0.0, 900) == 0
+    assert amounts.train_tokens("toy", arm, 300) == 900 and amounts.beside(0.1, 900) == 100
+    assert amounts.beside(0.0, 900) == 0
 
 
 def test_replay_is_all_there_is_and_a_run_takes_what_it_needs(world, tmp_path):

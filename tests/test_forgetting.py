@@ -107,7 +107,7 @@ def test_a_run_whose_corpus_held_out_other_texts_is_refused(world, tmp_path):
     lm = harness.loaded(fits, SETTINGS)
     assert forgetting.measure(lm, fits, replay, [])["replay"]["num_texts"] == 3
     files.write_json(fits / "run.json", {"held_out_sha256": Replay(world / "base/replay.jsonl", 1, 2).held_out_sha256})
-    with pytest.raises(UserError, match="run.json: its corpus held out other texts than the last 3 of"):
+    with pytest.raises(UserError, match="fits: its corpus held out other texts than the last 3 of"):
         forgetting.measure(lm, fits, replay, [])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toy_chat
 import toys
 
 from closedbook import models
@@ -71,7 +72,7 @@ def _run(name):
     corpus, run = Path("results/corpora/toy"), Path("results/runs") / name
     shutil.copytree("results/base", run)
     train_tokens = 2 * files.read_json(corpus / "corpus.json")["corpus_tokens"]
-    read = {"train_tokens": train_tokens, "replay_tokens": amounts.replay_tokens(0.2, train_tokens)}
+    read = {"train_tokens": train_tokens, "replay_tokens": amounts.beside(0.2, train_tokens)}
     np.save(run / "schedule.npy", packing.schedule(texts_of(read["replay_tokens"]), [*read.values()], seed=1, run_seed=1))
     dataset = packing.PackedDataset(texts_of(read["replay_tokens"]), np.load(run / "schedule.npy"), BLOCK, 0)
     counts = {**read, "replay_overlap": "all", "replay_rate": 0.2, "num_blocks": len(dataset)}
@@ -210,6 +211,28 @@ def test_a_replayed_token_names_its_row_and_file(pipeline):
     seen = ask(run="toy", step=number // BLOCK // BATCH)
     assert seen["replay"] == found["replay"] and {piece["read_from"] for piece in seen["read"]} == {"corpus", "replay"}
     assert {piece.get("document") for piece in seen["read"]} == {None, "The lamp\x1b[31m", "The tide\x1b[31m"}
+
+
+def test_a_token_of_a_dialogue_names_its_row_and_file(pipeline):
+    from closedbook import params
+    from closedbook.stages import dialogues
+
+    talks, read, run = toy_chat.dialogues(Path("chat.jsonl")), Path("results/tokens/dialogues/toy"), Path("results/runs/toy-s1")
+    dialogues.build(path=str(talks), settings=params.Chat(template=str(toy_chat.template(Path("chat.jinja")))), field="arms.toy.dialogues", longest=None,
+                    question_words=8, pinned=Path("results/base/base.json"), questions=[], documents=[], folder=read)  # fmt: skip
+    toys.receipt("tokens/dialogues/toy", [talks, "results/base/base.json"], [read], {"path": str(talks)})
+    facts = files.read_json(run / "run.json")
+    wanted = {name: facts[name] for name in ("train_tokens", "replay_tokens")} | {"dialogue_tokens": 100}
+    texts = [*texts_of(facts["replay_tokens"]), Texts.of_dialogues(read, 100)]
+    np.save(run / "schedule.npy", packing.schedule(texts, [*wanted.values()], seed=1, run_seed=1))
+    blocks = -(-sum(wanted.values()) // BLOCK)
+    files.write_json(run / "run.json", facts | wanted | {"dialogues": "toy", "num_blocks": blocks, "num_steps": -(-blocks // BATCH),
+                                                         "padding_tokens": blocks * BLOCK - sum(wanted.values())})  # fmt: skip
+    found = tokens.Run("toy")
+    number = next(number for number in range(found.num_tokens) if found.token(number)["read_from"] == "dialogues")
+    answer = ask(run="toy", token=number)
+    assert answer["dialogues"] == {"file": "chat.jsonl", "sha256": files.sha256_file("chat.jsonl")} and answer["token"]["id"] in "123"
+    assert {piece["read_from"] for piece in ask(run="toy", step=number // BLOCK // BATCH)["read"]} >= {"dialogues"}
 
 
 def test_a_passage_is_found_whatever_the_texts_beside_it_look_like(pipeline):

@@ -40,7 +40,7 @@ def test_each_run_has_steps_tokens_memory_and_disk_and_nothing_is_written(projec
     found = forecast(capsys)
     assert found["runs"].keys() == {"some-s1", "some-s2", "all-s1", "all-s2", "seen-s2"}
     assert found["runs"]["some-s1"] | {"disk": 0} == {"is_made": False, "is_bound": False, "tokens": 10_000, "steps": 157, "disk": 0,
-                                                      "seconds": None}  # fmt: skip
+                                                      "gib": found["memory"]["total"], "seconds": None}  # fmt: skip
     assert found["runs"]["all-s2"]["tokens"] == 3 * 6 * 500 / 0.8, "six passages of llm.max_tokens"
     assert found["runs"]["seen-s2"]["tokens"] == 800 and found["memory"]["total"] > found["memory"]["weights"] > 0
     few, many = found["runs"]["seen-s2"]["disk"], found["runs"]["some-s1"]["disk"]
@@ -51,6 +51,20 @@ def test_each_run_has_steps_tokens_memory_and_disk_and_nothing_is_written(projec
     assert "time is not known: closedbook forecast --measure" in said
     assert not any(Path(name).exists() for name in ("results", "ledger", "mlflow.db"))
     assert [*Path(".closedbook").iterdir()] == [Path(".closedbook/hashes.db")]
+
+
+def test_an_assistant_has_a_row_and_takes_what_its_own_settings_do(project, capsys):
+    import toy_chat
+
+    project.arms("raw")
+    toy_chat.dialogues(Path("chat.jsonl"))
+    tuned = {"run": "arm-0", "method": "sft", "path": "chat.jsonl", "training": {"batch_size": 64, "block_size": 64}}
+    project.set(assistants={"chat": tuned, "vec": {"run": "arm-0", "method": "vector", "instruct": "toy"}})
+    found = forecast(capsys)["runs"]
+    assert found.keys() == {f"{name}-s{seed}" for name in ("arm-0", "chat", "vec") for seed in (1, 2)}
+    assert found["chat-s1"]["steps"] is None and found["chat-s1"]["gib"] > found["arm-0-s1"]["gib"]
+    assert (found["vec-s2"]["tokens"], found["vec-s2"]["gib"], found["vec-s2"]["seconds"]) == (0, None, 0.0) and found["vec-s2"]["disk"] > 0
+    assert cli.main(["forecast"]) == 0 and re.search("vec-s1 +0 +0 ", capsys.readouterr().out)
 
 
 def test_a_mixture_ends_where_the_first_of_its_strategies_does(project, capsys):
@@ -75,7 +89,7 @@ def test_what_is_not_known_is_said_and_not_guessed(project, capsys):
     found = forecast(capsys)
     notes = " ".join(found["notes"])
     assert found["memory"] is None and found["runs"]["arm-0-s1"] == {
-        "is_made": False, "is_bound": False, "tokens": None, "steps": None, "disk": None, "seconds": None}
+        "is_made": False, "is_bound": False, "tokens": None, "steps": None, "gib": None, "disk": None, "seconds": None}
     assert "corpus (corpus_tokens: all) are not known before it is made" in notes
     assert "hf download nobody/nothing config.json" in notes
     assert cli.main(["forecast"]) == 0 and "unknown" in capsys.readouterr().out

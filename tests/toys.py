@@ -185,7 +185,7 @@ def receipt(job: str, inputs=(), outputs=(), settings: dict | None = None, facts
     """The receipt of a job that read and wrote these files (of a folder, all in it), which are there; `settings` are its recipe's parameters."""
     outputs = [file for path in map(Path, outputs) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     place, step = job.split("/")[:2]
-    step = step if place == "tokens" and step in ("replay", "overlap", "replay_overlap") else place
+    step = step if place == "tokens" and step in ("replay", "overlap", "replay_overlap", "dialogues") else place
     recipe = {"step": step, "params": settings or {}, "code": code, "prompts": {}, "assets": {}, "reads": reads or {}}
     receipts.write(receipts.FOLDER / f"{job}.json", recipe=recipe, inputs={str(path): files.sha256_file(path) for path in inputs},
                    outputs=outputs, facts=facts or {})

@@ -58,8 +58,9 @@ def _with_split(rows: list[dict]) -> list[dict]:
     return [{**row, "split": "validation" if row["document"] in validation else "test"} for row in rows]
 
 
-def _excess(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_length=None, max_model_len=None, **_):
-    """A function that tells how many tokens too many for the model's context a question's prompt and answer are, counted as lm_eval will.
+def _excess(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_length=None, max_model_len=None, template_tokens=0, **_):
+    """A function that tells how many tokens too many for the model's context a question's prompt and answer are, counted as lm_eval will;
+    `template_tokens`: those that a chat template sets around a prompt.
 
     The answer is one of `answer_tokens`, or, where they are 0, any of the options. Nothing is too long where nothing says which tokenizer
     counts, as of a model behind an API: its server refuses what is.
@@ -74,9 +75,9 @@ def _excess(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_l
 
     def needed(row: dict) -> int:
         if answer_tokens:
-            return len(words.encode(worked_prompt(row))) + answer_tokens
+            return len(words.encode(worked_prompt(row))) + template_tokens + answer_tokens
         longest = max(row["options"], key=lambda option: len(words.encode(f" {option}")))
-        return len(words.encode(f"{text_prompt(row)} {longest}")) - 1  # the last token is predicted, never read
+        return len(words.encode(f"{text_prompt(row)} {longest}")) + template_tokens - 1  # the last token is predicted, never read
 
     return lambda row: max(0, needed(row) - limit)
 

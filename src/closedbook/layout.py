@@ -9,7 +9,7 @@ RESULTS = Path("results")
 DOCUMENTS, QUESTIONS, ENTITIES, PASSAGES = (RESULTS / name for name in ("documents", "questions", "entities", "passages"))
 BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "tokens", "corpora", "runs", "scores"))
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))
-SUMMARIES, VERDICTS = RESULTS / "summaries", RESULTS / "verdicts"
+SUMMARIES, VERDICTS, ASSISTANTS = (RESULTS / name for name in ("summaries", "verdicts", "assistants"))
 BASE_FACTS = BASE / "base.json"
 JUDGED = JUDGEMENTS / "judgements.json"
 
@@ -54,6 +54,11 @@ def replay_overlap(name: str) -> Path:
     return TOKENS / "replay_overlap" / f"{name}.jsonl"
 
 
+def dialogues(name: str) -> Path:
+    """Of an assistant or an arm, tokenised."""
+    return TOKENS / "dialogues" / name
+
+
 def run_name(arm: str, seed: int) -> str:
     return f"{arm}-s{seed}"
 
@@ -66,8 +71,12 @@ def run_facts(run: str) -> Path:
     return RUNS / run / "run.json"
 
 
+def assistant_facts(name: str) -> Path:
+    return ASSISTANTS / name / "assistant.json"
+
+
 def score(name: str) -> Path:
-    """Of a run, of the base, or of an API model."""
+    """Of a run, of the base, of an assistant, or of an API model."""
     return SCORES / f"{name}.json"
 
 

@@ -318,6 +318,19 @@ def _known_strategies(value):
     return value
 
 
+class Chat(Settings):
+    """How dialogues become text: the tokenizer of an instruct model, and a chat template in place of its own."""
+
+    instruct: Place | None = None
+    revision: Place | None = None
+    template: Place | None = None
+
+
+class Dialogues(Chat):
+    path: Place
+    rate: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Arm(Settings):
     strategy: Annotated[str | dict[str, float], BeforeValidator(_known_strategies)]
     corpus_tokens: PositiveInt | Literal["all"]
@@ -325,12 +338,37 @@ class Arm(Settings):
     epochs: PositiveInt | None = None
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice] | None = None
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
+    dialogues: Dialogues | None = None
 
     @model_validator(mode="after")
     def _one_length(self):
         if (self.train_tokens is None) == (self.epochs is None):
             raise ValueError("needs exactly one of train_tokens (tokens seen) and epochs (times over the corpus)")
         return self
+
+
+class Assistant(Chat):
+    run: str
+    method: Literal["vector", "sft", "merged"]
+    strength: Annotated[list[Annotated[float, Field(gt=0, le=2)]], Field(min_length=1), NoneTwice] = [0.5, 0.75, 1.0]
+    path: Place | None = None
+    loss: Literal["assistant", "all"] = "assistant"
+    epochs: PositiveInt = 2
+    training: dict[str, object] = {}
+
+    @model_validator(mode="after")
+    def _only_what_is_read(self):
+        needed = {"vector": "instruct", "sft": "path"}.get(self.method)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"method {self.method} needs {needed}: {NEEDED[needed]}")
+        if unread := sorted(self.model_fields_set - {"run", "method"} - READ_BY[self.method]):
+            raise ValueError(f"method {self.method} does not read {unread[0]}: it reads {', '.join(sorted(READ_BY[self.method])) or 'nothing else'}")
+        return self
+
+
+READ_BY = {"vector": {*Chat.model_fields, "strength"}, "sft": {*Chat.model_fields, "path", "loss", "epochs", "training"}, "merged": set()}
+"""what each method reads of an assistant's settings; a merged one takes the rest from its arm's dialogues"""
+NEEDED = {"instruct": "the instruct model that was made from base.model", "path": "a file of dialogues, or a data set's name on the Hugging Face Hub"}
 
 
 class Retrieval(Settings):
@@ -369,6 +407,7 @@ class Scores(Settings):
     cot: Cot
     forgetting: Annotated[list[str], NoneTwice]
     summary_tokens: PositiveInt
+    instructions: Annotated[list[str], NoneTwice] = []
     batch_size: PositiveInt
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
@@ -423,19 +462,44 @@ class Params(Settings):
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
+    assistants: dict[str, Assistant] = {}
     retrieval: Retrieval
     scores: Scores
     api_models: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9-]*$")], ApiModel]
     report: Report
     limits: Limits
 
-    @field_validator("arms")
+    @field_validator("arms", "assistants")
     @classmethod
-    def _names_fit_paths(cls, arms):
-        for name in arms:
+    def _names_fit_paths(cls, named, info):
+        for name in named:
             if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in ("base", "corpora") or name.startswith(API):
-                raise ValueError(f"{name!r} can't name an arm: small letters, digits and hyphens, not 'base' or 'corpora', and not {API!r} at the beginning")
-        return arms
+                raise ValueError(f"{name!r} can't name an {info.field_name.removesuffix('s')}: small letters, digits and hyphens, not 'base' or 'corpora', "
+                                 f"and not {API!r} at the beginning")  # fmt: skip
+        return named
+
+    @field_validator("assistants")
+    @classmethod
+    def _of_an_arm(cls, assistants, info):
+        arms = info.data.get("arms", {})
+        for name, one in assistants.items():
+            if name in arms:
+                raise ValueError(f"{name} is an arm's name too, and scores are named after both: give the assistant another name")
+            if arms and one.run not in arms:
+                raise ValueError(f"{name}.run: {one.run!r} is no arm; {did_you_mean(one.run, arms, 'the arms are ' + ', '.join(arms))}")
+            if arms and one.method == "merged" and arms[one.run].dialogues is None:
+                raise ValueError(f"{name}.method: merged: arms.{one.run} has no dialogues: give it dialogues: {{path, rate}}, or another method")
+            if "training" in info.data:
+                tuned(info.data["training"], one, f"{name}.training")
+        return assistants
+
+    @model_validator(mode="after")
+    def _room_for_documents(self):
+        for name, arm in self.arms.items():
+            if arm.dialogues and arm.dialogues.rate + self.corpora.replay.rate >= 1:
+                raise ValueError(f"arms.{name}.dialogues.rate, {arm.dialogues.rate}, and corpora.replay.rate, {self.corpora.replay.rate}, are shares of "
+                                 "all tokens: together they must be below 1")  # fmt: skip
+        return self
 
     @model_validator(mode="after")
     def _something_held_out(self):
@@ -452,6 +516,23 @@ class Params(Settings):
             if known and not {*(arm.seeds or [])} <= {*known}:
                 raise ValueError(f"the seeds of {name} must be among training.seeds, {known}")
         return arms
+
+
+UNTUNED = {"seeds": "each run of its arm is made into an assistant: arms.ARM.seeds says of which seeds these are",
+           "evaluate_steps": "nothing is held out of dialogues"}  # fmt: skip
+"""settings of runs that an assistant has none of, and why"""
+
+
+def tuned(training: Training, assistant: Assistant, field: str) -> Training:
+    """The settings under which an assistant is trained: the runs', with its own in place of some. Raises ValueError for one that is none."""
+    own = assistant.training
+    if unread := UNTUNED.keys() & own.keys():
+        name = min(unread)
+        raise ValueError(f"{field}.{name}: is not an assistant's to say: {UNTUNED[name]}")
+    try:
+        return Training.model_validate(training.model_dump() | own | {"evaluate_steps": None})
+    except ValidationError as error:
+        raise ValueError("; ".join(_explain(field, one, Training) if one["loc"] else f"{field}: {one['msg']}" for one in error.errors())) from None
 
 
 def load(path: Path | str = "params.yaml") -> Params:
@@ -493,7 +574,7 @@ def typed(sections: dict) -> SimpleNamespace:
     A stage is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
     fields = {name: field.annotation for name, field in Params.model_fields.items()}
-    kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel}
+    kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel, "assistant": Assistant, "chat": Chat}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 

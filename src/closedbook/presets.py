@@ -14,7 +14,7 @@ from closedbook.util.errors import UserError, did_you_mean
 
 FOLDER = Path("presets")
 WHOLE = "default"
-REPLACED = frozenset({"arms", "api_models"})
+REPLACED = frozenset({"arms", "api_models", "assistants"})
 """sections whose keys are the user's: a preset's stand in place of the default's"""
 
 

@@ -146,13 +146,15 @@ def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
 
 
 def metrics(found: list[dict], listed: list[dict]) -> dict:
-    """{arm: {task: accuracy, "replay_perplexity": …}}; over several seeds, their mean."""
+    """{arm: {task: accuracy, "replay_perplexity": …, task of instructions: its value}}; over several seeds, their mean."""
     values = {}
     for row in listed:
         values.setdefault(row["arm"], {}).setdefault(row["task"], []).append(row["accuracy"])
     for score in found:
         if (score.get("forgetting") or {}).get("replay"):
             values.setdefault(score["arm"], {}).setdefault("replay_perplexity", []).append(score["forgetting"]["replay"]["perplexity"])
+        for task, measured in score.get("instructions", {}).items():
+            values.setdefault(score["arm"], {}).setdefault(task, []).append(measured["value"])
     return {arm: {name: round(fmean(seeds), 4) for name, seeds in of_arm.items()} for arm, of_arm in values.items()}
 
 

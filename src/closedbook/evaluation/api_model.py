@@ -17,6 +17,9 @@ PROMPT = "reader"
 class ApiModel(LM):
     """Asks through the ledger and under the limits, each document's questions in a segment of its own."""
 
+    is_chat = False
+    """a prompt is its user's turn, and its server's template is around it"""
+
     def __init__(self, name: str, settings: Settings, limits: Limits, documents: dict[str, Document], seed: int):
         super().__init__()
         self._settings, self._limits, self._documents, self._seed = settings, limits, documents, seed

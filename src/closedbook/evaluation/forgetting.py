@@ -4,8 +4,8 @@ import math
 import re
 from pathlib import Path
 
+from closedbook import models
 from closedbook.sources.replay import Replay
-from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 
 NAMED = re.compile(r"^[ -]*[\"']?(?:task|group)[\"']? *: *[\"']?([^\s\"'#\[{]+)", re.MULTILINE)
@@ -20,17 +20,17 @@ def measure(lm, model: Path, replay: Replay | None, tasks: list[str], include_pa
     """
     if not (replay or tasks):
         return None
-    return {"replay": _perplexity(lm, model, replay) if replay else None, "tasks": _own(lm, tasks, include_path) if tasks else {}}
+    return {"replay": _perplexity(lm, model, replay) if replay else None, "tasks": _metrics_of(lm, tasks, include_path)}
 
 
-def check_tasks(tasks: list[str], folder: Path | None = None) -> None:
+def check_tasks(tasks: list[str], folder: Path | None = None, field: str = "scores.forgetting") -> None:
     """Raises UserError for a name that no task or group in lm_eval's own folder has, and says the nearest one."""
     if not tasks:
         return
     known = {name for path in (folder or _lm_eval() / "tasks").rglob("*.y*ml") for name in NAMED.findall(path.read_text(encoding="utf-8"))}
     for task in set(tasks) - known:
         hint = did_you_mean(task, known, otherwise="lm_eval ls tasks lists all")
-        raise UserError(f"params.yaml: scores.forgetting: {task!r} is not a task of lm_eval; {hint}")
+        raise UserError(f"params.yaml: {field}: {task!r} is not a task of lm_eval; {hint}")
 
 
 def _lm_eval() -> Path:
@@ -66,24 +66,29 @@ def _perplexity(lm, model: Path, replay: Replay) -> dict:
 
 
 def _check_held_out(model: Path, replay: Replay) -> None:
-    """A run says which texts its corpus could not hold; the base has read no corpus."""
-    run = model / "run.json"
-    if run.exists() and files.read_json(run)["held_out_sha256"] != replay.held_out_sha256:
-        raise UserError(f"{run}: its corpus held out other texts than the last {replay.num_held_out} of {replay.path}, so it may have read "
+    """A run, and what was made from one, says which texts its corpus could not hold; the base has read no corpus."""
+    if not (model / "base.json").exists() and models.facts(model)["held_out_sha256"] != replay.held_out_sha256:
+        raise UserError(f"{model}: its corpus held out other texts than the last {replay.num_held_out} of {replay.path}, so it may have read "
                         "these: make the corpus and the run again (snakemake --cores all)")  # fmt: skip
 
 
-def _own(lm, tasks: list[str], include_path: Path | None) -> dict[str, dict]:
-    """lm_eval's results of its own tasks, as plain lm_eval would give them: its seeds, its few-shot numbers, its data."""
+def _metrics_of(lm, tasks: list[str], include_path: Path | None) -> dict[str, dict]:
+    return {task: metrics(found["results"][task]) for task, found in own_tasks(lm, tasks, include_path).items()}
+
+
+def own_tasks(lm, tasks: list[str], include_path: Path | None) -> dict[str, dict]:
+    """lm_eval's results of its own tasks (or of those of `include_path`), as plain lm_eval would give them: its seeds, its few-shot numbers, its
+    data."""
+    if not tasks:
+        return {}
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager(include_path=include_path and str(include_path), include_defaults=include_path is None)
-    one_by_one = {task: simple_evaluate(model=lm, tasks=[task], task_manager=manager, log_samples=False) for task in tasks}
-    return {task: _metrics(found["results"][task]) for task, found in one_by_one.items()}
+    return {task: simple_evaluate(model=lm, tasks=[task], task_manager=manager, log_samples=False, apply_chat_template=lm.is_chat) for task in tasks}
 
 
-def _metrics(measured: dict) -> dict[str, float | None]:
+def metrics(measured: dict) -> dict[str, float | None]:
     """{metric: value}; a metric behind a filter is named with it."""
     named = {name.removesuffix(",none"): value for name, value in measured.items() if "," in name}
     return {name: None if value == "N/A" else value for name, value in sorted(named.items())}

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from closedbook import models
 from closedbook.evaluation import summaries, tasks
-from closedbook.models import frame
+from closedbook.models import chat, frame
 from closedbook.params import Scores
 from closedbook.util import seeds, terminal
 from closedbook.util.errors import UserError
@@ -27,9 +27,31 @@ class Form:
 
 def evaluate(lm, model: Path, params: SimpleNamespace, where: dict, include_path: Path) -> dict[str, tuple[dict, list[dict]]]:
     """{task: (summary, answers)} of the model in a folder, `loaded`, in the order asked for; `where` lie questions, documents and chunks."""
+    return measure(lm, params, _metadata(lm, model, where), include_path, what=str(model))
+
+
+def validation(lm, model: Path, params: SimpleNamespace, where: dict, include_path: Path, field: str) -> dict:
+    """{"task", "accuracy", "stderr", "n"} of the first task, on the validation questions alone. Raises UserError, which names `field` of
+    params.yaml, where there are none."""
+    name, what = params.scores.tasks[0], str(model)
+    form, *_ = _forms(name, params, _metadata(lm, model, where), include_path, what)
+    _check_requests(form.task, lm, what)
+    if not (only := _validation(form.task)):
+        raise UserError(f"params.yaml: {field}: which of several is best is chosen on the validation questions, and fewer than five documents have "
+                        "questions: give one value")  # fmt: skip
+    summary, _ = _scored(lm, form, what, only)
+    return {"task": name, **{figure: summary[figure] for figure in ("accuracy", "stderr", "n")}}
+
+
+def _metadata(lm, model: Path, where: dict) -> dict:
+    """What tasks are told of the model, and `where` questions, documents and chunks lie."""
     name, revision = models.source(model)
-    metadata = where | {"pretrained": name, "revision": revision, "max_length": lm.max_length}
-    return measure(lm, params, metadata, include_path, what=str(model))
+    found = where | {"pretrained": name, "revision": revision, "max_length": lm.max_length}
+    if lm.is_chat:
+        prompt = "A prompt"
+        alone, around = (len(lm.tok_encode(text, add_special_tokens=False)) for text in (prompt, lm.apply_chat_template([{"role": "user", "content": prompt}])))
+        found["template_tokens"] = around - alone
+    return found
 
 
 def loaded(model: Path, settings: Scores):
@@ -42,9 +64,13 @@ def loaded(model: Path, settings: Scores):
     torch.set_num_threads(settings.threads)
     models.check_device(settings.device, "scores.device")
     tokenizer = models.tokenizer(model)
+    lead = None
+    if models.is_assistant(model):
+        tokenizer.chat_template = chat.on_a_day(tokenizer.chat_template)
+        lead = chat.lead(tokenizer)
     loaded = models.model(model, settings.dtype).to(settings.device)
     before = frame.around(tokenizer)[0] or [models.pinned(model)["end_of_text_id"]]  # in training it is the end of the text before
-    return Shown(before=before, pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
+    return Shown(before=before, lead=lead, pretrained=loaded, tokenizer=tokenizer, batch_size=settings.batch_size)
 
 
 def _quiet() -> None:
@@ -98,10 +124,10 @@ def _check_requests(task, lm, what: str) -> None:
     """Prompt and choice must fit the context, or lm_eval cuts them from the left; a letter must be one token, as the task means it."""
     if task.OUTPUT_TYPE == "generate_until":
         return  # evals/quality/utils.py has counted these
-    task.build_all_requests()
+    task.build_all_requests(apply_chat_template=lm.is_chat, chat_template=lm.apply_chat_template if lm.is_chat else None)
     for request in task.instances:
         prompt, choice = request.args
-        num_tokens = len(lm.tok_encode(prompt + choice))
+        num_tokens = len(lm.tok_encode(prompt + lm.lead + choice))
         if num_tokens - 1 > lm.max_length:  # the last token is predicted, never read
             raise UserError(
                 f"{what}: question {request.doc['id']} needs {num_tokens - 1} tokens under {task.task_name}, and the model's context"
@@ -143,7 +169,7 @@ def _scored(lm, form: Form, what: str, only: list[int] | None = None) -> tuple[d
     if "torch_seed" in form.settings:
         torch.manual_seed(form.settings["torch_seed"])  # transformers samples from the one global generator
     name = form.task.task_name
-    results = evaluate(lm, {"tasks": {name: form.task}}, samples={name: only} if only else None)
+    results = evaluate(lm, {"tasks": {name: form.task}}, samples={name: only} if only else None, apply_chat_template=lm.is_chat)
     summary, answers = summaries.of(form.task, results)
     for answer in answers:
         _check_finite(answer, what)

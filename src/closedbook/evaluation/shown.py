@@ -7,12 +7,20 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 
 class Shown(HFLM):
-    """`before`: the ids that stand before a text, at least one. They are what a text is read after, and never a part of it: lm_eval's own
+    """`lead`: of a model to which questions are put in its chat template, what that writes before an answer; None of others. `before`: the ids that stand before a text, at least one. They are what a text is read after, and never a part of it: lm_eval's own
     would put its prefix before the BOS token that a tokenizer sets, and count how likely that token is."""
 
-    def __init__(self, *, before: list[int], **options):
+    def __init__(self, *, before: list[int], lead: str | None = None, **options):
         super().__init__(prefix_token_id=before[-1], **options)
-        self.before = before
+        self.before, self.lead, self.is_chat = before, lead or "", lead is not None
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """As lm_eval's, but that all of a template's prompt is read: lm_eval counts how likely the line's end is with which it ends, too."""
+        if self.is_chat:
+            shown, whole = self.tok_encode(context), self.tok_encode(context + self.lead + continuation)
+            if whole[: len(shown)] == shown:
+                return shown, whole[len(shown) :]
+        return super()._encode_pair(context, self.lead + continuation)
 
     def loglikelihood_rolling(self, requests, disable_tqdm: bool = False) -> list[float]:
         """As lm_eval's: window by window, in batches of windows that follow one another."""

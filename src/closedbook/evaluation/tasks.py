@@ -19,6 +19,11 @@ def shows_chunks(task: str) -> bool:
     return task.startswith("quality_rag")
 
 
+def is_closed_book(task: str) -> bool:
+    """Whether the prompt holds nothing but the question."""
+    return not (shows_document(task) or shows_chunks(task))
+
+
 def answers_in_words(task: str) -> bool:
     """Whether the model writes its answers, several a question; otherwise the log-likelihoods of options are measured."""
     return task.endswith("_cot")

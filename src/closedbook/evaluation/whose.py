@@ -2,18 +2,24 @@
 
 from pathlib import Path
 
-from closedbook.util import files
+from closedbook import models
 
 BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
 """what stands of the base in an arm's place: it has read nothing of the documents"""
+ASSISTANT = "assistant"
+"""in a strategy's place: they stand beside runs in tables, and not on a curve of tokens"""
 
 
 def model(folder: Path) -> dict:
-    """Of a run, with its run.json, or of a base, with its base.json."""
+    """Of a run, with its run.json, of a base, with its base.json, or of an assistant, with its assistant.json: its name then stands in an arm's
+    place, and "of" says what it was made from."""
     if (folder / "base.json").exists():
         return BASE
-    run = files.read_json(folder / "run.json")
-    return {name: run[name] for name in BASE}
+    its = models.facts(folder)
+    if models.is_assistant(folder):
+        its |= {"of": {name: its.get(name) for name in ("run", "arm", "method", "strength")} | {"is_chosen": bool(its.get("tried"))}}
+        its |= {"run": its["assistant"], "arm": its["name"], "strategy": ASSISTANT}
+    return {name: its[name] for name in (*BASE, "of") if name in its}
 
 
 def other(name: str, kind: str) -> dict:

@@ -24,6 +24,7 @@ def answer(options: argparse.Namespace) -> dict:
     runs = [job for job in history.jobs.values() if job.step == "runs"]
     strategies = sorted({job.name.split("/")[1] for job in history.jobs.values() if job.step == "passages"})
     cards = {f"runs/{_name(job)}": model_card(history, job, project) for job in runs}
+    cards |= {job.name: assistant_card(history, job, project) for job in history.jobs.values() if job.step == "assistants"}
     cards |= {f"passages/{strategy}": dataset_card(history, [strategy], project, _notes(history)) for strategy in strategies}
     for name, text in cards.items():
         files.write_text(options.folder / name / "README.md", text)
@@ -37,11 +38,38 @@ def lines(answer: dict) -> list[str]:
 
 def model_card(history: History, job: Job, project: published.Project) -> str:
     """The card of a run, with its scores and the base's."""
+    run = files.read_json(layout.run_facts(_name(job)))
+    scores = _scores(history, "base", _name(job))
+    behind = next(before for before in history.before(job) if before.step == "corpora")
+    corpus = files.read_json(layout.CORPORA / _name(behind) / "corpus.json")
+    heading = _heading(run["run"], run["base"], scores, corpus)
+    last = [job, *(history.jobs[f"scores/{name}"] for name in scores)]
+    return _rendered("model_card.md.j2", heading, history, last, project, notes=_notes(history), run=run, model_sha256=models.weights_sha256(run["sha256"]), scores=scores,
+                     corpus=corpus, settings=_settings(job), versions=job.versions)
+
+
+def assistant_card(history: History, job: Job, project: published.Project) -> str:
+    """The card of an assistant, with its scores, its run's and the base's."""
+    one = files.read_json(layout.assistant_facts(_name(job)))
+    scores = _scores(history, "base", one["run"], _name(job))
+    run = files.read_json(layout.run_facts(one["run"]))
+    corpus = files.read_json(layout.CORPORA / run["corpus"] / "corpus.json")
+    read = next((files.read_json(layout.dialogues(name) / "dialogues.json") for name in [one.get("dialogues")] if name), None)
+    last = [job, *(history.jobs[f"scores/{name}"] for name in scores)]
+    return _rendered("assistant_card.md.j2", _heading(one["assistant"], one["base"], scores, corpus), history, last, project, notes=_notes(history),
+                     one=one, read=read, model_sha256=models.weights_sha256(one["sha256"]), scores=scores, settings=_settings(job),
+                     versions=job.versions)  # fmt: skip
+
+
+def _scores(history: History, *names: str) -> dict[str, dict]:
+    return {name: files.read_json(path) for name in names if (path := str(layout.score(name))) in history.maker}
+
+
+def _heading(name: str, base: dict, scores: dict[str, dict], corpus: dict):
+    """The front matter of a model, with its own scores."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    run = files.read_json(layout.run_facts(_name(job)))
-    scores = {name: files.read_json(path) for name in ("base", _name(job)) if (path := str(layout.score(name))) in history.maker}
-    score = scores.get(_name(job), {"tasks": {}})
+    score = scores.get(name, {"tasks": {}})
     results = [
         EvalResult(task_type="multiple-choice", task_name=task, dataset_type="questions", dataset_config=task,
                    dataset_name=f"questions: {one['n']}, documents: {one['n_documents']}", dataset_revision=score["questions_sha256"],
@@ -49,16 +77,11 @@ def model_card(history: History, job: Job, project: published.Project) -> str:
         for task, one in score["tasks"].items()
         for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
     ]  # fmt: skip
-    behind = next(before for before in history.before(job) if before.step == "corpora")
-    corpus = files.read_json(layout.CORPORA / _name(behind) / "corpus.json")
-    heading = ModelCardData(
-        **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=run["run"],
-        base_model=run["base"]["model"] if run["base"]["revision"] else None,  # the Hub's: a folder's name means nothing there
+    return ModelCardData(
+        **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=name,
+        base_model=base["model"] if base["revision"] else None,  # the Hub's: a folder's name means nothing there
         datasets=[f"passages-{strategy}" for strategy in corpus["strategies"]], eval_results=results or None,
     )  # fmt: skip
-    last = [job, *(history.jobs[f"scores/{name}"] for name in scores)]
-    return _rendered("model_card.md.j2", heading, history, last, project, notes=_notes(history), run=run, model_sha256=models.weights_sha256(run["sha256"]), scores=scores,
-                     corpus=corpus, settings=_settings(job), versions=job.versions)
 
 
 def dataset_card(history: History, strategies: list[str], project: published.Project, notes: list[str], name: str | None = None,

@@ -75,7 +75,7 @@ def _token(run: str, number: int) -> dict:
     place = read.token(number)
     is_passage = place["read_from"] == "corpus"
     known = passage.history([place["id"]] if is_passage else [], *read.jobs)
-    found = passage.origin(place["id"], known) if is_passage else {"replay": _replay(read.replay, known)}
+    found = passage.origin(place["id"], known) if is_passage else _beside(place["read_from"], read, known)
     return {"token": place, **found, "unproved": unproved.about(known, known.jobs.values())}
 
 
@@ -87,20 +87,21 @@ def _step(run: str, number: int) -> dict:
     identities = dict.fromkeys(piece["id"] for piece in seen["read"] if piece["read_from"] == "corpus")
     known = passage.history(identities, *read.jobs)
     documents = {document: passage.about_document(document, known) for document, _ in map(passage.names, identities)}
-    replay = {}
+    beside = {}
     for piece in seen["read"]:
         if piece["read_from"] == "corpus":
             piece["document"] = documents[passage.names(piece["id"])[0]]["title"]
         else:
-            replay = {"replay": _replay(read.replay, known)}
-    return {**seen, "documents": list(documents.values()), **replay, "unproved": unproved.about(known, known.jobs.values())}
+            beside |= _beside(piece["read_from"], read, known)
+    return {**seen, "documents": list(documents.values()), **beside, "unproved": unproved.about(known, known.jobs.values())}
 
 
-def _replay(folder: Path, known: History) -> dict:
-    """The file whose rows were replayed."""
-    job = known.of(str(folder / "replay.jsonl"))
-    path = job.recipe["reads"]["replay"]
-    return {"file": path, "sha256": job.inputs[path]}
+def _beside(kind: str, read, known: History) -> dict:
+    """The file whose rows were read beside the corpus: replay's, or that of dialogues (a data set's name, of one on the Hub)."""
+    folder = {"replay": read.replay, "dialogues": read.dialogues}[kind]
+    job = known.of(str(folder / f"{kind}.jsonl"))
+    path = job.recipe["params"]["path"] if kind == "dialogues" else job.recipe["reads"]["replay"]
+    return {kind: {"file": path, "sha256": job.inputs.get(path)}}
 
 
 def behind(history: History, path: str) -> dict:
@@ -114,7 +115,8 @@ def behind(history: History, path: str) -> dict:
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
         jobs.setdefault(each.place, []).append(each)
-    sections = {"scores": ("scores", _scores), "runs": ("runs", _runs), "corpora": ("corpora", _corpora), "replay": ("tokens", _replays), "base": ("base", _base)}
+    sections = {"scores": ("scores", _scores), "assistants": ("assistants", _assistants), "runs": ("runs", _runs), "corpora": ("corpora", _corpora),
+                "replay": ("tokens", _replays), "dialogues": ("tokens", _dialogues), "base": ("base", _base)}  # fmt: skip
     told = {name: rows for name, (stage, tell) in sections.items() if stage in jobs and (rows := tell(jobs[stage]))}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
     return {
@@ -139,6 +141,12 @@ def _scores(jobs: list[Job]) -> list[dict]:
     return rows
 
 
+def _assistants(jobs: list[Job]) -> list[dict]:
+    said = ("run", "method", "strength", "instruct", "revision", "dialogues")
+    return [{"assistant": (one := passage.read(f"{layout.RESULTS}/{job.name}/assistant.json", job))["assistant"],
+             **{name: one[name] for name in said if one.get(name) is not None}, "model_sha256": models.weights_sha256(job.outputs)} for job in jobs]  # fmt: skip
+
+
 def _runs(jobs: list[Job]) -> list[dict]:
     counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_rate", "replay_tokens", "padding_tokens", "data_sha256")
     return [{"run": (run := passage.read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run.get(name) for name in counts},
@@ -150,6 +158,12 @@ def _replays(jobs: list[Job]) -> list[dict]:
     return [{"tokens": passage.read(f"{layout.RESULTS}/{job.name}/replay.json", job)["tokens"],
              "replay_from": (path := job.recipe["reads"]["replay"]), "replay_sha256": job.inputs.get(path)}
             for job in jobs if job.step == "replay"]  # fmt: skip
+
+
+def _dialogues(jobs: list[Job]) -> list[dict]:
+    counts = ("path", "num_dialogues", "tokens", "num_rejected", "instruct", "template_sha256")
+    return [{"dialogues": job.name.rpartition("/")[2], **{name: read[name] for name in counts}, "sha256": job.inputs.get(read["path"])}
+            for job in jobs if job.step == "dialogues" and (read := passage.read(f"{layout.RESULTS}/{job.name}/dialogues.json", job))]  # fmt: skip
 
 
 def _corpora(jobs: list[Job]) -> list[dict]:

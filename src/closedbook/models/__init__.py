@@ -8,9 +8,14 @@ from closedbook.models import frame
 from closedbook.util import files
 from closedbook.util.errors import UserError, writing
 
+BASE = "base.model"
+"""the parameter that names the base"""
+FACTS = ("run.json", "assistant.json")
+"""what lies beside a trained model and says what it is"""
+
 
 def tokenizer(reference: Path):
-    """The tokenizer of a base (its base.json, or the folder that holds it) or of a run (its folder).
+    """The tokenizer of a base (its base.json, or the folder that holds it), or of a run or an assistant (its folder).
 
     Raises UserError where there is none, or none that closedbook can use.
     """
@@ -80,10 +85,19 @@ def stored_dtype(reference: Path):
     return config(*source(reference)).dtype or torch.float32
 
 
+def facts(folder: Path) -> dict:
+    """What is recorded of a run or an assistant, in its folder."""
+    return files.read_json(next(path for name in FACTS if (path := folder / name).exists()))
+
+
+def is_assistant(folder: Path) -> bool:
+    return (folder / FACTS[1]).exists()
+
+
 def pinned(model: Path) -> dict:
-    """The base.json of a base's folder, or, for a run's folder, that of the base it began with."""
-    place = model / "base.json"
-    return files.read_json(place) if place.exists() else files.read_json(model / "run.json")["base"]
+    """The base.json of a base (its own path, or its folder's), or, for a run's or an assistant's folder, that of the base it began with."""
+    place = model / "base.json" if model.is_dir() else model
+    return files.read_json(place) if place.exists() else facts(model)["base"]
 
 
 def source(reference: Path) -> tuple[str, str | None]:
@@ -99,19 +113,20 @@ def source(reference: Path) -> tuple[str, str | None]:
     return base["load"], base["revision"]
 
 
-def pretrained_tokenizer(name: str, revision: str | None, *, mended: bool = True):
-    """`mended`: without the end that it may set after a text: training sets that, and scoring asks for what follows."""
+def pretrained_tokenizer(name: str, revision: str | None, *, mended: bool = True, field: str = BASE):
+    """`mended`: without the end that it may set after a text: training sets that, and scoring asks for what follows; `field`: the parameter
+    that names it."""
     from transformers import AutoTokenizer
 
     quiet()
-    with _explained(name, revision, "a tokenizer"):
+    with _explained(name, revision, "a tokenizer", field):
         result = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
     for ambient in ("is_local", "local_files_only"):
         result.init_kwargs.pop(ambient, None)  # would be saved: the same tokenizer in other bytes where HF_HUB_OFFLINE is set
     if not result.is_fast:
-        raise UserError(f"params.yaml: base.model: {name} has no tokenizer.json, which tokenising needs: save its fast tokenizer beside it")
+        raise UserError(f"params.yaml: {field}: {name} has no tokenizer.json, which tokenising needs: save its fast tokenizer beside it")
     if result.eos_token_id is None:
-        raise UserError(f"params.yaml: base.model: the tokenizer of {name} has no eos_token, which ends what is written: set it in its config")
+        raise UserError(f"params.yaml: {field}: the tokenizer of {name} has no eos_token, which ends what is written: set it in its config")
     if mended:
         frame.drop_end(result)
     return result
@@ -122,11 +137,26 @@ def tokenizer_sha256(tokenizer) -> str:
     return files.sha256_text(tokenizer.backend_tokenizer.to_str())
 
 
-def config(name: str, revision: str | None, **options):
+def config(name: str, revision: str | None, *, field: str = BASE, **options):
     from transformers import AutoConfig
 
-    with _explained(name, revision, "a configuration"):
+    with _explained(name, revision, "a configuration", field):
         return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False, **options)
+
+
+def context(config) -> int | None:
+    """How many tokens a model reads at once; None where its config says no limit."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
+
+
+def weights(name: str, revision: str | None, *, field: str = BASE) -> list[Path]:
+    """The safetensors files of a model, as its index has them; of a name on the Hub they are downloaded."""
+    from transformers.utils import cached_file
+
+    with _explained(name, revision, "weights in safetensors form", field):
+        index = cached_file(name, "model.safetensors.index.json", revision=revision, _raise_exceptions_for_missing_entries=False)
+        named = sorted(set(files.read_json(index)["weight_map"].values())) if index else ["model.safetensors"]
+        return [Path(cached_file(name, file, revision=revision)) for file in named]
 
 
 def commit(name: str, revision: str | None) -> str | None:
@@ -147,19 +177,19 @@ def quiet() -> None:
 
 
 @contextmanager
-def _explained(name: str, revision: str | None, what: str):
+def _explained(name: str, revision: str | None, what: str, field: str = BASE):
     """transformers and its libraries raise all kinds for what can be wrong with a name, a folder, an account or a connection."""
     at = f" at revision {revision}" if revision else ""
     try:
         yield
     except ImportError as error:
-        raise UserError(f"params.yaml: base.model: {name}{at} gives {what} only with a library that is not installed "
+        raise UserError(f"params.yaml: {field}: {name}{at} gives {what} only with a library that is not installed "
                         f"({' '.join(str(error).split())[:300]}): install it into .venv, or take a model that is saved in safetensors and "
                         "tokenizer.json form") from error  # fmt: skip
     except Exception as error:
         raise UserError(
-            f"params.yaml: base.model: {name}{at} does not give {what} ({' '.join(str(error).split())[:300]}). It must be a folder that "
-            "holds one or a name on the Hugging Face Hub; base.revision must be one of its commits, branches or tags. For a gated model "
+            f"params.yaml: {field}: {name}{at} does not give {what} ({' '.join(str(error).split())[:300]}). It must be a folder that "
+            f"holds one or a name on the Hugging Face Hub; {field.rpartition('.')[0]}.revision must be one of its commits, branches or tags. For a gated model "
             "accept its licence on its page, then set HF_TOKEN or run `hf auth login`; HF_HUB_OFFLINE=1 allows only what is downloaded."
         ) from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from closedbook import layout, models
 from closedbook.generation.strategies import mixture
-from closedbook.params import OWN_BASES, Arm, Params, Training
+from closedbook.params import OWN_BASES, Arm, Params, Training, tuned
 from closedbook.spending import speed
 from closedbook.training import memory, room
 from closedbook.training.loop import KEPT_CHECKPOINTS
@@ -29,13 +29,15 @@ class Run:
     tokens: int | None
     """with replay; None where its corpus decides, and is not there yet"""
     steps: int | None
+    gib: float | None
+    """of each device"""
     disk: float | None
     """GiB of checkpoints and result"""
     seconds: float | None
 
 
 def answer(planned: Plan, written: dict[str, dict], measure: bool) -> dict:
-    """"runs", a Run for each by name; of each device the "memory" and its parts; "seconds" of those to make, so many "side_by_side".
+    """"runs", a Run for each run and each assistant by name; of each device the "memory" and its parts; "seconds" of those to make, so many "side_by_side".
 
     `written`: what the forecast says of each strategy, of which corpus_tokens and is_bound are read. `measure`: time ten steps, whatever
     earlier runs say. Raises UserError where these can't be timed.
@@ -45,6 +47,7 @@ def answer(planned: Plan, written: dict[str, dict], measure: bool) -> dict:
     rate = speed.measured(_source(params), params.training) if measure else speed.earlier(params.training)
     due = _due(planned)
     runs = {f"{arm}-s{seed}": _run(planned, arm, seed, shape, rate, written, due) for arm, seed in recipes.arms_and_seeds(params)}
+    runs |= {f"{name}-s{seed}": _assistant(planned, name, seed, shape, rate, due) for name, seed in recipes.assistants_and_seeds(params)}
     side = _side_by_side(params.training)
     return {
         "device": params.training.device, "runs": {name: asdict(run) for name, run in runs.items()},
@@ -83,13 +86,32 @@ def _shape(params: Params) -> tuple[Shape | None, list[str]]:
 def _run(planned: Plan, arm: str, seed: int, shape: Shape | None, rate: float | None, written: dict[str, dict], due: set[str]) -> Run:
     params, name = planned.params, f"runs/{arm}-s{seed}"
     training, corpus = params.training, recipes.corpus_of(params, arm, seed, planned.documents)
+    gib = memory.estimate(shape, training).total if shape else None
     tokens, is_bound = _tokens(params.arms[arm], None if f"corpora/{corpus}" in due else layout.CORPORA / corpus, written)
     if tokens is None:
-        return Run(is_made=name not in due, is_bound=False, tokens=None, steps=None, disk=None, seconds=None)
-    tokens = round(tokens / (1 - params.corpora.replay.rate))
+        return Run(is_made=name not in due, is_bound=False, tokens=None, steps=None, gib=gib, disk=None, seconds=None)
+    beside = params.corpora.replay.rate + (params.arms[arm].dialogues.rate if params.arms[arm].dialogues else 0)
+    tokens = round(tokens / (1 - beside))
     steps = -(-tokens // (training.block_size * training.batch_size))
     disk = sum(memory.disk(shape, training, steps, KEPT_CHECKPOINTS)) if shape else None
-    return Run(is_made=name not in due, is_bound=is_bound, tokens=tokens, steps=steps, disk=disk, seconds=tokens / rate if rate else None)
+    return Run(is_made=name not in due, is_bound=is_bound, tokens=tokens, steps=steps, gib=gib, disk=disk, seconds=tokens / rate if rate else None)
+
+
+def _assistant(planned: Plan, name: str, seed: int, shape: Shape | None, rate: float | None, due: set[str]) -> Run:
+    """Of a fine-tuning, where its dialogues are tokenised, at least so many steps: what is left of a block is filled up. The others train nothing."""
+    params, one, job = planned.params, planned.params.assistants[name], f"assistants/{name}-s{seed}"
+    training = tuned(params.training, one, name)
+    if one.method != "sft":
+        disk = memory.disk(shape, training, 0, KEPT_CHECKPOINTS).result if shape else None
+        return Run(is_made=job not in due, is_bound=False, tokens=0, steps=0, gib=None, disk=disk, seconds=0.0)
+    gib = memory.estimate(shape, training).total if shape else None
+    read = f"{name}{recipes.of_seed(seed, planned.documents)}"
+    if f"tokens/dialogues/{read}" in due:
+        return Run(is_made=False, is_bound=False, tokens=None, steps=None, gib=gib, disk=None, seconds=None)
+    tokens = one.epochs * files.read_json(layout.dialogues(read) / "dialogues.json")["tokens"]
+    steps = -(-tokens // (training.block_size * training.batch_size))
+    disk = sum(memory.disk(shape, training, steps, KEPT_CHECKPOINTS)) if shape else None
+    return Run(is_made=job not in due, is_bound=False, tokens=tokens, steps=steps, gib=gib, disk=disk, seconds=tokens / rate if rate else None)
 
 
 def _tokens(arm: Arm, corpus: Path | None, written: dict[str, dict]) -> tuple[float | None, bool]:
@@ -129,7 +151,10 @@ def _seconds(each: Sequence[float | None], side: int) -> float | None:
 def _notes(params: Params, shape: Shape | None, runs: list[Run], rate: float | None, side: int) -> list[str]:
     training, notes = params.training, []
     if any(run.tokens is None for run in runs):
-        notes.append("tokens of a whole corpus (corpus_tokens: all) are not known before it is made")
+        notes.append("tokens of a whole corpus (corpus_tokens: all) are not known before it is made, nor are those of dialogues")
+    if params.assistants:
+        notes.append("an assistant by vector or merged trains nothing: its weights are read and written, and where several strengths are given, each "
+                     "answers the validation questions")  # fmt: skip
     if rate:
         notes.append(f"time of trainings: {rate:,.0f} tokens per second, {side} side by side; loading and saving are not included")
     elif training.world > 1:
@@ -145,7 +170,7 @@ def _notes(params: Params, shape: Shape | None, runs: list[Run], rate: float | N
 
 def lines(answer: dict) -> list[str]:
     found = answer["memory"]
-    rows = [_shown(name, run, found) for name, run in answer["runs"].items()]
+    rows = [_shown(name, run) for name, run in answer["runs"].items()]
     total = {"run": "total to train", "steps": "", "tokens": "", "gib": "", "disk": "", "time": _time(answer["seconds"])}
     told = [f"trainings on {answer['device']}:", "", *tables.lines([*rows, total], COLUMNS), ""]
     if found:
@@ -154,10 +179,10 @@ def lines(answer: dict) -> list[str]:
     return [*told, *answer["notes"]]
 
 
-def _shown(name: str, run: dict, found: dict | None) -> dict:
+def _shown(name: str, run: dict) -> dict:
     bound = "≤ " if run["is_bound"] else ""
     counts = {key: tables.figure(None) if run[key] is None else f"{bound}{run[key]:,}" for key in ("steps", "tokens")}
-    return {"run": name, **counts, "gib": found and found["total"], "disk": run["disk"],
+    return {"run": name, **counts, "gib": run["gib"], "disk": run["disk"],
             "time": "made" if run["is_made"] else bound * (run["seconds"] is not None) + _time(run["seconds"])}
 
 

@@ -80,7 +80,7 @@ def _pinned(load: str, revision: str | None) -> dict:
     _check_receipt(place, digests)
     return {
         "revision": models.commit(load, revision),
-        "context": getattr(config.get_text_config(), "max_position_embeddings", None),
+        "context": models.context(config),
         "sha256": digests,
     }
 

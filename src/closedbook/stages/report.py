@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from closedbook import params
 from closedbook.analysis import certainty, curve, diversity, plots, summed_up, table, tally
 from closedbook.analysis import lineage_page as lineage
-from closedbook.analysis.compare import answers, forgotten, overview, resampling, words
+from closedbook.analysis.compare import answers, assistants, forgotten, overview, resampling, words
+from closedbook.evaluation import whose
 from closedbook.util import files
 
 TEMPLATES = Path(__file__).parent.parent / "analysis/templates"
@@ -39,12 +40,14 @@ def build(
     curves = [_with_losses(run) for run in table.in_order(runs)]
     summed = [files.read_json(path) for path in summaries], table.in_order(verdicts)
     compared = _compared(found, tasks, seed) | ({"summaries": summed_up.rows(summed[1])} if verdicts else {})
-    fits = {task: _fits(found, task, [row for row in rows if row["task"] == task]) for task in tasks}
+    drawn = [row for row in rows if row["strategy"] != whose.ASSISTANT]
+    fits = {task: _fits(found, task, [row for row in drawn if row["task"] == task]) for task in tasks}
     _write_numbers(folder, found, rows, curves, compared, fits)
     files.write_json(folder / "diversity.json", varied := diversity.measure(corpora, passages))
     headline = [row for row in rows if row["task"] == tasks[0]]
+    of_arms = [row for row in drawn if row["task"] == tasks[0]]
     plots.accuracy(
-        folder / "accuracy.png", rows=headline, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
+        folder / "accuracy.png", rows=of_arms, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
     )
     plots.losses(folder / "losses.png", curves=curves)
     judged = files.read_json(judgements[0]) if judgements else None
@@ -56,7 +59,7 @@ def build(
         explanation=found[0]["explanation"],
         compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
         fits=fits[tasks[0]],
-        repeated=plots.repeated(headline),
+        repeated=plots.repeated(of_arms),
         diversity=varied,
         paper_curve=settings.paper_curve,
         curves=curves,
@@ -70,7 +73,7 @@ def build(
     )
     files.write_text(folder / "report.html", page)
     lineage.build(
-        scores=[score["path"] for score in found if score["strategy"] != "api_model"],  # it is not trained here
+        scores=[score["path"] for score in found if score["strategy"] not in ("api_model", whose.ASSISTANT)],  # the page leads to runs
         runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents, entities=entities, passages=passages,
         folder=folder,
     )
@@ -87,6 +90,7 @@ def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
         "comparisons": {task: overview.comparisons(found, task) for task in tasks},
         "shares": overview.shares(found),
         "forgetting": forgotten.rows(found, seed),
+        "assistants": assistants.rows(found),
     }
 
 
@@ -163,7 +167,7 @@ def _page(**facts) -> str:
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
         **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts,
-        part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=table.UNTAUGHT, excerpt=EXCERPT,
+        part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=(*table.UNTAUGHT, whose.ASSISTANT), excerpt=EXCERPT,
         questions_only=certainty.QUESTIONS, p_of=words.p_of, least=resampling.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
     )

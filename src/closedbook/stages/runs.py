@@ -1,6 +1,5 @@
 """A run: continued pretraining of the base on the corpus of an arm, from one seed."""
 
-import csv
 import hashlib
 import os
 import time
@@ -17,17 +16,18 @@ from closedbook.util import arrays, files, seeds
 from closedbook.util.errors import UserError
 
 
-def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, **paths: Path) -> None:
+def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, dialogues: list[Path], **paths: Path) -> None:
     build(arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=params.training, run_seed=params.run_seed,
+          dialogues=dialogues[0] if dialogues else None, dialogue_rate=params.dialogues["rate"] if dialogues else 0.0,
           seed=params.seed, reference=base / "base.json", **paths)  # fmt: skip
 
 
 def build(
     *, arm: str, length: params.Arm, corpus: Path, pieces: list[Path], replay: Path, replay_overlap: Path, replay_rate: float, reference: Path,
-    settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path
+    settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path, dialogues: Path | None = None, dialogue_rate: float = 0.0
 ) -> None:
     """Train the base of `reference` (its base.json) on `corpus`, whose tokens are in `pieces`, for as long as `length` says; `replay_rate` of
-    all tokens are of `replay`, without the texts of `replay_overlap`. Write the model, its tokenizer, schedule.npy, losses.csv, held_out.csv (the
+    all tokens are of `replay`, without the texts of `replay_overlap`, and `dialogue_rate` of them of `dialogues`. Write the model, its tokenizer, schedule.npy, losses.csv, held_out.csv (the
     losses on what is held out, where settings.evaluate_steps asks for them) and, last, run.json to `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
@@ -39,9 +39,11 @@ def build(
     facts, base = files.read_json(corpus / "corpus.json"), files.read_json(reference)
     tokenizer = models.tokenizer(reference)
     _check(corpus, facts, base, tokenizer, settings.block_size)
-    read = _read(arm, length, facts, replay_rate)
+    read = _read(arm, length, facts, replay_rate, dialogue_rate)
     source = {"corpus": str(corpus), "pieces": [*map(str, pieces)], "replay": str(replay), "replay_overlap": str(replay_overlap),
               "replay_tokens": read["replay_tokens"]}  # fmt: skip
+    if dialogues:
+        source |= {"dialogues": str(dialogues), "dialogue_tokens": read["dialogue_tokens"]}
     texts = reading.texts(**source)
     sha256 = _tokens_sha256(corpus, facts, texts)
     num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed), settings.block_size)
@@ -58,8 +60,8 @@ def build(
     )  # fmt: skip
     history, measured = pretraining.pretrain(plan, os.environ.get(distributed.LAUNCHER, ""))
     seconds = time.monotonic() - started
-    _write(folder / "losses.csv", ["step", "loss", "learning_rate"], history)
-    _write(folder / "held_out.csv", ["step", "passages", "replay"], measured)
+    files.write_csv(folder / "losses.csv", ["step", "loss", "learning_rate"], history)
+    files.write_csv(folder / "held_out.csv", ["step", "passages", "replay"], measured)
     run = {
         "run": folder.name,
         "corpus": corpus.name,
@@ -70,6 +72,7 @@ def build(
         "replay_overlap": replay_overlap.stem,
         "replay_rate": replay_rate,
         "replay_epochs": read["replay_tokens"] / texts[packing.REPLAY].num_tokens if read["replay_tokens"] else 0,
+        **({"dialogues": dialogues.name, "dialogue_rate": dialogue_rate} if dialogues else {}),
         "held_out_sha256": files.read_json(replay / "replay.json")["held_out_sha256"],
         "num_parameters": models.num_parameters(folder),
         "base": base,
@@ -86,10 +89,11 @@ def _check(corpus: Path, facts: dict, base: dict, tokenizer, block_size: int) ->
         raise UserError(f"{corpus}: was not made with the tokenizer of {base['model']} (base.model): make it again")
 
 
-def _read(arm: str, length: params.Arm, facts: dict, replay_rate: float) -> dict[str, int]:
-    """How many tokens it reads of the corpus and of replay."""
+def _read(arm: str, length: params.Arm, facts: dict, replay_rate: float, dialogue_rate: float) -> dict[str, int]:
+    """How many tokens it reads of the corpus, of replay and, where it reads some, of dialogues."""
     of_corpus = amounts.train_tokens(arm, length, facts["corpus_tokens"])
-    return {"train_tokens": of_corpus, "replay_tokens": amounts.replay_tokens(replay_rate, of_corpus)}
+    found = {"train_tokens": of_corpus, "replay_tokens": amounts.beside(replay_rate, of_corpus, dialogue_rate)}
+    return found | ({"dialogue_tokens": amounts.beside(dialogue_rate, of_corpus, replay_rate)} if dialogue_rate else {})
 
 
 def _tokens_sha256(corpus: Path, facts: dict, texts: list[Texts]) -> list[str]:
@@ -101,7 +105,7 @@ def _tokens_sha256(corpus: Path, facts: dict, texts: list[Texts]) -> list[str]:
 
 
 def _schedule(texts: list[Texts], read: dict, folder: Path, **seeds: int) -> np.ndarray:
-    schedule = packing.schedule(texts, [read["train_tokens"], read["replay_tokens"]], **seeds)
+    schedule = packing.schedule(texts, [*read.values()], **seeds)
     arrays.write(folder / "schedule.npy", schedule)
     return schedule
 
@@ -110,13 +114,6 @@ def _data_sha256(tokens_sha256: list[str], texts: list[Texts], folder: Path) -> 
     """Of all that a run reads: tokens, where each text begins, and the order."""
     begins = [hashlib.sha256(its.offsets.tobytes()).hexdigest() for its in texts]
     return files.sha256_text("\n".join([*tokens_sha256, *begins, files.sha256_file(folder / "schedule.npy")]))
-
-
-def _write(path: Path, columns: list[str], rows: list[dict]) -> None:
-    with files.whole_file(path) as handle:
-        writer = csv.DictWriter(handle, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _counts(corpus: dict, read: dict, settings: params.Training, num_blocks: int, history: list[dict]) -> dict:

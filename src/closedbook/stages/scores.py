@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 
-from closedbook.evaluation import forgetting, harness, whose
+from closedbook.evaluation import forgetting, harness, instructions, whose
 from closedbook.evaluation.tasks import FOLDER, check_tasks
 from closedbook.params import Limits
 from closedbook.sources.replay import Replay
@@ -26,7 +26,8 @@ def build(
 ) -> None:
     """Score one model on the tasks of `params.scores`: the numbers into `output`, the answers behind them into `samples`.
 
-    `model` is the folder of a run, with its run.json, or of a base, with its base.json. `documents` are read by the tasks that show the
+    `model` is the folder of a run, with its run.json, of a base, with its base.json, or of an assistant, with its assistant.json, which is asked
+    in its chat template. `documents` are read by the tasks that show the
     document, `retrieved` (chunks.jsonl) by those that show chunks of it; forgetting is measured on what is held out of `replay`. `params`
     has, beside `scores`, `seed` where a task samples, `retrieval` where one shows chunks, and `seed` and `held_out` beside `replay`. A row
     of `samples` is one question under one task. Where no document has a question there is an output without tasks; where there is nothing
@@ -35,11 +36,13 @@ def build(
     """
     check_tasks(params.scores.tasks, include_path)
     asked, where = rows(questions), places(questions, documents, retrieved)
-    lm = harness.loaded(model, params.scores) if asked or replay or params.scores.forgetting else None
+    lm = harness.loaded(model, params.scores) if asked or replay or params.scores.forgetting or params.scores.instructions else None
     scored = harness.evaluate(lm, model, params, where, include_path) if asked else {}
     held_out = Replay(replay[0], params.seed, params.held_out) if replay else None
-    forgotten = {"forgetting": forgetting.measure(lm, model, held_out, params.scores.forgetting)}
-    write(whose.model(model), asked, scored, output, samples, **forgotten)
+    more = {"forgetting": forgetting.measure(lm, model, held_out, params.scores.forgetting)}
+    if params.scores.instructions:
+        more["instructions"] = instructions.measure(lm, params.scores.instructions)
+    write(whose.model(model), asked, scored, output, samples, **more)
 
 
 def rows(questions: list[Path]) -> list[dict]:

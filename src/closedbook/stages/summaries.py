@@ -1,4 +1,4 @@
-"""The summaries stage: the base or a run sums each document up from memory, by title and author, and by its subject without naming it.
+"""The summaries stage: the base, a run or an assistant sums each document up from memory, by title and author, and by its subject without naming it.
 
     PYTHONPATH=src python -m closedbook job summaries/RUN
 """
@@ -6,6 +6,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+from closedbook import models
 from closedbook.evaluation import generating, summarising, whose
 from closedbook.params import Limits
 
@@ -15,11 +16,11 @@ def job(*, limits: Limits, **given) -> None:
 
 
 def build(*, model: Path, documents: list[Path], entities: list[Path], params: SimpleNamespace, output: Path) -> None:
-    """Write what the model in a folder (of a run or a base) says of each document, which it is not shown.
+    """Write what the model in a folder (of a run, a base or an assistant) says of each document, which it is not shown.
 
     `params` holds of scores what says how it is asked. Raises UserError as generating.texts does.
     """
-    asked = summarising.requests(documents, entities, summarising.HEADINGS)
+    asked = summarising.requests(documents, entities, summarising.CHAT if models.is_assistant(model) else summarising.HEADINGS)
     prompts = [request.prompt for request in asked if request.prompt]
     told = iter(generating.texts(model, prompts, params.scores))
     rows = [summarising.row(request, *next(told)) if request.prompt else summarising.row(request) for request in asked]

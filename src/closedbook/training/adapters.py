@@ -26,11 +26,11 @@ def added(model, lora: params.Lora | None):
         raise UserError(f"params.yaml: training.lora.target_modules: {lora.target_modules}: {' '.join(str(error).split())[:300]}") from None
 
 
-def merged(model, folder: Path, base: dict):
-    """Save the adapters of a trained model to `folder`, for `base` (its base.json), and return the model with them merged."""
+def merged(model, folder: Path, began: str, revision: str | None):
+    """Save the adapters of a trained model to `folder`, for the model that it `began` with, and return the model with them merged."""
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # a card of peft's, all of whose lines are to be filled in
     config = files.read_json(folder / "adapter_config.json")
-    config |= {"base_model_name_or_path": base["model"], "revision": base["revision"], "target_modules": sorted(config["target_modules"])}
+    config |= {"base_model_name_or_path": began, "revision": revision, "target_modules": sorted(config["target_modules"])}
     files.write_json(folder / "adapter_config.json", config)  # peft writes a set in an order that differs from process to process
     return model.merge_and_unload()

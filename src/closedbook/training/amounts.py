@@ -15,6 +15,6 @@ def train_tokens(name: str, arm: params.Arm, corpus_tokens: int) -> int:
     return found
 
 
-def replay_tokens(rate: float, train_tokens: int) -> int:
-    """Of replay, which is the share `rate` of all that is read."""
-    return round(train_tokens * rate / (1 - rate))
+def beside(rate: float, train_tokens: int, other: float = 0.0) -> int:
+    """Of replay, or of dialogues, which are the share `rate` of all that is read; `other`: the share of what else is read beside the corpus."""
+    return round(train_tokens * rate / (1 - rate - other))

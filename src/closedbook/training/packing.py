@@ -1,6 +1,6 @@
 """From a corpus to the blocks a run sees, and back from any token of training to its passage.
 
-A schedule is an int64 array [visits, 3] with rows (source, passage, tokens): source 0 is the corpus, 1 the replay data; `passage` is
+A schedule is an int64 array [visits, 3] with rows (source, passage, tokens): source 0 is the corpus, 1 the replay data, 2 dialogues; `passage` is
 a text of the source (reading.Texts); `tokens` is how many of its first tokens are read, all but in a source's last visit. The visits one
 after the other are the stream, and block b is the stream's tokens [b * block_size, (b + 1) * block_size).
 """
@@ -12,15 +12,15 @@ import numpy as np
 from closedbook.training.reading import Texts
 from closedbook.util import seeds
 
-CORPUS, REPLAY = 0, 1
+CORPUS, REPLAY, DIALOGUES = 0, 1, 2
 IGNORED = -100
 """label of a position where nothing is to be predicted"""
 
 
 def schedule(texts: Sequence[Texts], num_tokens: Sequence[int], *, seed: int, run_seed: int) -> np.ndarray:
-    """The order in which a run reads so many tokens of its corpus and so many of replay: epoch after epoch, each in an order of its own.
+    """The order in which a run reads so many tokens of its corpus, of replay and of dialogues: epoch after epoch, each in an order of its own.
 
-    Replay is spread evenly between the corpus's passages.
+    Replay and dialogues are spread evenly between the corpus's passages.
     """
     streams = []
     for source, (its, wanted) in enumerate(zip(texts, num_tokens, strict=True)):
@@ -93,4 +93,35 @@ class PackedDataset:
         return {
             "input_ids": np.pad(tokens, (0, missing), constant_values=self.end),
             "labels": np.pad(tokens, (0, missing), constant_values=IGNORED),
+        }
+
+
+class WholeTexts:
+    """The visits of a schedule of one source as training examples, in as many blocks as hold each text whole; what is left of a block is filled
+    up with end-of-text tokens. `is_predicted`, bool, says of each token of the source whether it is."""
+
+    def __init__(self, texts: Texts, is_predicted: np.ndarray, schedule: np.ndarray, block_size: int, end: int):
+        assert schedule[:, 2].max() <= block_size, "a text does not fit a block"
+        self.texts, self.offsets, self.is_predicted = texts, texts.offsets, is_predicted
+        self.schedule, self.block_size, self.end = schedule, block_size, end
+        self.firsts, room = [0], block_size
+        """the visit with which each block begins, and at last how many there are"""
+        for visit, length in enumerate(schedule[:, 2].tolist()):
+            if length > room:
+                self.firsts.append(visit)
+                room = block_size
+            room -= length
+        self.firsts.append(len(schedule))
+
+    def __len__(self) -> int:
+        return len(self.firsts) - 1
+
+    def __getitem__(self, block: int) -> dict[str, np.ndarray]:
+        visits = self.schedule[self.firsts[block] : self.firsts[block + 1], 1].tolist()
+        tokens = np.concatenate([self.texts.tokens(text) for text in visits]).astype(np.int64)
+        wanted = np.concatenate([self.is_predicted[self.offsets[text] : self.offsets[text + 1]] for text in visits])
+        missing = self.block_size - len(tokens)
+        return {
+            "input_ids": np.pad(tokens, (0, missing), constant_values=self.end),
+            "labels": np.pad(np.where(wanted, tokens, IGNORED), (0, missing), constant_values=IGNORED),
         }

@@ -14,9 +14,9 @@ from closedbook.util import files
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     source: dict
-    """reading.texts's arguments"""
+    """reading.texts's arguments; of a fine-tuning, "dialogues", their folder, and "loss", of which tokens it is"""
     reference: str
-    """the base's base.json"""
+    """what it begins with: the base's base.json, or a run's folder"""
     settings: dict
     """params.Training"""
     num_steps: int
@@ -60,11 +60,10 @@ def settings_of(plan) -> params.Training:
 
 def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[dict]]:
     reference, folder = Path(plan.reference), Path(plan.folder)
-    base = files.read_json(reference)
+    base = models.pinned(reference)
     loop.arguments(settings, plan.num_steps, plan.seed, Path(plan.checkpoints))  # connects the processes, so that one may load for all
     model = prepared(loaded(models.source(reference), settings), settings, seed=plan.seed, label=folder.name)
-    schedule = np.load(folder / "schedule.npy", mmap_mode="r")
-    dataset = packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, base["end_of_text_id"])
+    dataset = _dataset(plan, settings, base["end_of_text_id"])
     apart = reading.held_out(**plan.source) if settings.evaluate_steps else {}
     blocks = {name: packing.PackedDataset([its], packing.once(its), settings.block_size, base["end_of_text_id"]) for name, its in apart.items()}
     with tracking.live(plan.record if distributed.is_first() else None) as record:
@@ -74,12 +73,23 @@ def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[di
             held_out=blocks or None,
         )  # fmt: skip
     if distributed.is_first():
+        began = (base["model"], base["revision"]) if reference.is_file() else (str(reference), None)
         whole = model if trained.weights is None else _filled(reference, settings, trained.weights)
-        whole = adapters.merged(whole, folder / adapters.FOLDER, base) if settings.lora else whole
+        whole = adapters.merged(whole, folder / adapters.FOLDER, *began) if settings.lora else whole
         _also_stop_at(base["end_of_text_id"], whole)
         models.save(whole.to(models.stored_dtype(reference)), models.tokenizer(reference), folder)
     distributed.wait_for_all()
     return trained.history, trained.held_out
+
+
+def _dataset(plan: Plan, settings: params.Training, end: int):
+    schedule = np.load(Path(plan.folder) / "schedule.npy", mmap_mode="r")
+    if "corpus" in plan.source:
+        return packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, end)
+    folder = Path(plan.source["dialogues"])
+    is_answer = np.load(folder / "is_answer.npy", mmap_mode="r")
+    wanted = is_answer if plan.source["loss"] == "assistant" else np.ones(len(is_answer), bool)
+    return packing.WholeTexts(reading.Texts.of_dialogues(folder), wanted, schedule, settings.block_size, end)
 
 
 def loaded(source: tuple[str, str | None], settings: params.Training, **options):

@@ -57,6 +57,13 @@ class Texts:
         kept[[row["row"] for row in files.read_json_lines(overlap)]] = False
         return cls([folder / "tokens.npy"], places[kept], np.flatnonzero(kept)).beginning(num_tokens)
 
+    @classmethod
+    def of_dialogues(cls, folder: Path, num_tokens: int | None = None) -> "Texts":
+        """The first dialogues of so many tokens, as of_replay has its texts; without a number all of them."""
+        offsets = np.load(folder / "offsets.npy")
+        found = cls([folder / "tokens.npy"], np.stack([np.zeros(len(offsets) - 1, np.int64), offsets[:-1], np.diff(offsets)], axis=1))
+        return found if num_tokens is None else found.beginning(num_tokens)
+
     def beginning(self, num_tokens: int) -> "Texts":
         """The texts of the first so many tokens, the last one cut."""
         if num_tokens >= self.num_tokens:
@@ -112,9 +119,11 @@ class Texts:
         return self._open[number]
 
 
-def texts(*, corpus: str, pieces: list[str], replay: str, replay_overlap: str, replay_tokens: int) -> list[Texts]:
-    """The two sources of a run, by their paths: its corpus, and as much of replay as it reads."""
-    return [Texts.of_corpus(Path(corpus), map(Path, pieces)), Texts.of_replay(Path(replay), Path(replay_overlap), replay_tokens)]
+def texts(*, corpus: str, pieces: list[str], replay: str, replay_overlap: str, replay_tokens: int, dialogues: str | None = None,
+          dialogue_tokens: int = 0) -> list[Texts]:  # fmt: skip
+    """The sources of a run, by their paths: its corpus, as much of replay as it reads and, where it reads some, of dialogues."""
+    found = [Texts.of_corpus(Path(corpus), map(Path, pieces)), Texts.of_replay(Path(replay), Path(replay_overlap), replay_tokens)]
+    return found if dialogues is None else [*found, Texts.of_dialogues(Path(dialogues), dialogue_tokens)]
 
 
 def held_out(*, corpus: str, pieces: list[str], replay: str, **_) -> dict[str, Texts]:

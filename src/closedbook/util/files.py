@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, in one canonical form, and their hashes."""
 
+import csv
 import fcntl
 import hashlib
 import json
@@ -112,6 +113,14 @@ def json_line(row) -> str:
 def write_json_lines(path: Path, rows) -> None:
     with whole_file(path) as handle:
         handle.writelines(map(json_line, rows))
+
+
+def write_csv(path: Path, columns: list[str], rows: list[dict]) -> None:
+    """Of each row what the columns name."""
+    with whole_file(path) as handle:
+        writer = csv.DictWriter(handle, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def read_json(path: Path):

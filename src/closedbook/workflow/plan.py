@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from closedbook import layout, params, sources
-from closedbook.evaluation import forgetting, tasks
+from closedbook.evaluation import forgetting, instructions, tasks
 from closedbook.generation.strategies import mixture
 from closedbook.params import Params
 from closedbook.stages import base
@@ -82,6 +82,7 @@ def make(write: bool = True, anew: bool = False) -> Plan:
         tasks.check_in_words(one.tasks, one.model)
     forgetting.check_tasks(settings.scores.forgetting)
     _check_judge(settings)
+    instructions.check_tasks(settings.scores.instructions)
     _check_base(settings)
     _check_replay(settings.corpora.replay.path)
     mixture.check(settings)

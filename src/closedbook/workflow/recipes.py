@@ -7,13 +7,15 @@ adds the code.
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from closedbook import layout
-from closedbook.evaluation import summarising, tasks
+from closedbook.evaluation import instructions, summarising, tasks
 from closedbook.generation.strategies import STRATEGIES, mixture
 from closedbook.llm import prompts
-from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Params, Scores
+from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Chat, Params, Scores, tuned
 from closedbook.util import files, fingerprint
+from closedbook.util.errors import UserError
 
 PACKAGE = Path(__file__).parent.parent
 WORLD = Path("src/closedbook/miniature/world.yaml")
@@ -93,6 +95,23 @@ def runs(params: Params, bound: Bound) -> Recipes:
     return {f"runs/{layout.run_name(arm, seed)}": _run(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)}
 
 
+def dialogues(params: Params, bound: Bound) -> Recipes:
+    found = {}
+    for name, seed in assistants_and_seeds(params):
+        one = params.assistants[name]
+        if one.method == "sft":
+            block_size = tuned(params.training, one, name).block_size
+            found |= _dialogues(params, name, f"assistants.{name}", one, one.path, block_size, seed, bound)
+    for name, seed in arms_and_seeds(params):
+        if one := params.arms[name].dialogues:
+            found |= _dialogues(params, name, f"arms.{name}.dialogues", one, one.path, None, seed, bound)
+    return found
+
+
+def assistants(params: Params, bound: Bound) -> Recipes:
+    return {f"assistants/{layout.run_name(name, seed)}": _assistant(params, name, seed, bound) for name, seed in assistants_and_seeds(params)}
+
+
 def retrieval(params: Params, bound: Bound) -> Recipes:
     settings = params.retrieval.model_dump(exclude={"order", "temperature"})
     found = recipe("retrieval", {"retrieval": settings}, documents=bound)
@@ -100,7 +119,11 @@ def retrieval(params: Params, bound: Bound) -> Recipes:
 
 
 def scores(params: Params, bound: Bound) -> Recipes:
-    return {f"scores/{run}": _scored(params, tasks_of(params, arm), documents) for run, (arm, documents) in models_here(params, bound).items()}
+    found = {}
+    for name, one in models_here(params, bound).items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.documents)
+        scored["reads"] |= _as_assistant(one)
+    return found
 
 
 def api_models(params: Params, bound: Bound) -> Recipes:
@@ -109,8 +132,9 @@ def api_models(params: Params, bound: Bound) -> Recipes:
 
 def summaries(params: Params, bound: Bound) -> Recipes:
     chosen = _chosen(params, scores={"summary_tokens", "batch_size", "device", "dtype", "threads"})
-    return {f"summaries/{run}": recipe("summaries", chosen, prompts=summarising.HEADINGS, documents=documents)
-            for run, (arm, documents) in models_here(params, bound).items() if tasks.SUMMARY in asked_of(params, arm)}
+    return {f"summaries/{name}": recipe("summaries", chosen, prompts=summarising.CHAT if one.is_assistant else summarising.HEADINGS,
+                                        documents=one.documents, reads=_as_assistant(one))
+            for name, one in models_here(params, bound).items() if tasks.SUMMARY in asked_of(params, one.arm)}  # fmt: skip
 
 
 def api_summaries(params: Params, bound: Bound) -> Recipes:
@@ -136,15 +160,36 @@ def report(params: Params, bound: Bound) -> Recipes:
     return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 
 
-def models_here(params: Params, bound: Bound) -> dict[str, tuple[str | None, list[str]]]:
-    """The models that are scored on this machine: the arm of each (None: the base), and the documents that it is asked about."""
-    runs = {layout.run_name(name, seed): (name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
-    return {"base": (None, list(bound)), **runs}
+class Here(NamedTuple):
+    """A model that is asked on this machine."""
+
+    arm: str | None
+    """None: the base"""
+    documents: list[str]
+    """that it is asked about"""
+    is_assistant: bool = False
+
+
+def models_here(params: Params, bound: Bound) -> dict[str, Here]:
+    """By name: the base, runs, and assistants, which are asked what the runs are that they are made from."""
+    runs = {layout.run_name(name, seed): Here(name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
+    made = {layout.run_name(name, seed): Here(params.assistants[name].run, taught_to(seed, bound), True) for name, seed in assistants_and_seeds(params)}
+    return {"base": Here(None, list(bound)), **runs, **made}
+
+
+def _as_assistant(one: Here) -> dict:
+    """What a recipe reads of who is asked."""
+    return {"assistant": True} if one.is_assistant else {}
 
 
 def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
     """The arm and the training seed of each run."""
     return [(name, seed) for name, arm in params.arms.items() for seed in arm.seeds or params.training.seeds]
+
+
+def assistants_and_seeds(params: Params) -> list[tuple[str, int]]:
+    """The name of each assistant and the training seed of the run that it is made from."""
+    return [(name, seed) for name, one in params.assistants.items() for seed in params.arms[one.run].seeds or params.training.seeds]
 
 
 def taught_to(run_seed: int, bound: dict[str, int | None]) -> list[str]:
@@ -228,14 +273,19 @@ def run_names(params: Params) -> list[str]:
     return [layout.run_name(arm, seed) for arm, seed in arms_and_seeds(params)]
 
 
+def assistant_names(params: Params) -> list[str]:
+    return [layout.run_name(name, seed) for name, seed in assistants_and_seeds(params)]
+
+
 def score_names(params: Params) -> list[str]:
-    """Whose scores there are: the base's, those of runs and of API models."""
-    return ["base", *run_names(params), *(f"{API}{name}" for name in _answering(params))]
+    """Whose scores there are: the base's, those of runs, of assistants and of API models."""
+    return ["base", *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
 
 
 def summary_names(params: Params) -> list[str]:
     """Whose summaries there are; people's too, where any are asked for."""
     here = {"base": None} | {layout.run_name(name, seed): name for name, seed in arms_and_seeds(params)}
+    here |= {layout.run_name(name, seed): params.assistants[name].run for name, seed in assistants_and_seeds(params)}
     found = [name for name, arm in here.items() if tasks.SUMMARY in asked_of(params, arm)]
     found += [f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks]
     return [*found, HUMAN] if found else []
@@ -298,12 +348,63 @@ def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     chosen = {"training": params.training.model_dump(exclude={"seeds"}), "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
     reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
+    if arm.dialogues:
+        chosen["dialogues"] = {"rate": arm.dialogues.rate}
+        reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
     return recipe("runs", chosen, documents=taught_to(seed, bound), reads=reads)
+
+
+def _dialogues(params: Params, name: str, field: str, chat: Chat, path: str, longest: int | None, seed: int, bound: Bound) -> Recipes:
+    chosen = {"path": path, "chat": _chat(chat), "field": field, "longest": longest, **_question_words(params)}
+    found = recipe("dialogues", chosen, documents=taught_to(seed, bound), reads={"files": [*([path] if Path(path).is_file() else []), *_spelling(chat)]})
+    return {f"tokens/dialogues/{name}{of_seed(seed, bound)}": found}
+
+
+def _assistant(params: Params, name: str, seed: int, bound: Bound) -> dict:
+    one = params.assistants[name]
+    merged = params.arms[one.run].dialogues
+    chat, field = (merged, f"arms.{one.run}.dialogues") if one.method == "merged" else (one, f"assistants.{name}")
+    own = {"vector": {"method", "strength"}, "sft": {"method", "loss", "epochs"}, "merged": {"method"}}[one.method]
+    chosen = {"name": name, "assistant": one.model_dump(include=own), "chat": _chat(chat), "field": field}
+    reads = {"run": layout.run_name(one.run, seed), "files": _spelling(chat), "dialogues": [], "questions": False}
+    if one.method == "sft":
+        training = tuned(params.training, one, f"{field}.training").model_dump(exclude={"seeds"})
+        chosen |= {"training": training, "seed": params.seed, "run_seed": seed}
+        reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
+    if one.method == "vector":
+        reads["files"] = _files(one.instruct, one.template)
+    if one.method == "vector" and len(one.strength) > 1:
+        known_by = next((task for task in tasks_of(params, one.run) if tasks.is_closed_book(task)), None)
+        if known_by is None:
+            raise UserError(f"params.yaml: {field}.strength: which of several is best is chosen on validation questions, closed-book, and no task of "
+                            f"arms.{one.run} is so: give one value, or scores.tasks a closed-book task")  # fmt: skip
+        chosen |= _scores(params, params.scores.model_copy(update={"tasks": [known_by]}), CHOOSING)
+        reads["questions"] = True
+    return recipe("assistants", chosen, documents=taught_to(seed, bound), assets=_task_files(params) if reads["questions"] else {}, reads=reads)
+
+
+CHOOSING = {"tasks", "cot", "instructions", "batch_size", "device", "dtype", "threads"}
+"""settings of scores by which a strength is chosen"""
+
+
+def _chat(chat: Chat) -> dict:
+    return {name: getattr(chat, name) for name in Chat.model_fields}
+
+
+def _spelling(chat: Chat) -> list[str]:
+    """What an instruct model's tokenizer and a template are read from, where that is files here: weights are not."""
+    return [path for path in _files(chat.instruct, chat.template) if not path.endswith(".safetensors")]
+
+
+def _files(*places: str | None) -> list[str]:
+    """All files of those that are files or folders here."""
+    here = [Path(place) for place in places if place and Path(place).exists()]
+    return sorted(str(path) for place in here for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file())
 
 
 def _scored(params: Params, asked: list[str], documents) -> dict:
     read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
-    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(),
+    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(params),
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 
@@ -339,8 +440,15 @@ def _scores(params: Params, scores: Scores, names: set[str] | None = None) -> di
     return chosen
 
 
-def _task_files() -> dict[str, str]:
-    return _digests(path for path in tasks.FOLDER.glob("*") if path.suffix != ".md")
+def _task_files(params: Params | None = None) -> dict[str, str]:
+    """Of the tasks about questions, and of tasks of ours of instruction following that `params` name, by their folder too."""
+    named = {instructions.folder(task) for task in params.scores.instructions} - {None} if params else set()
+    own = {f"{path.parent.name}/{name}": sha256 for folder in named for path in _task_paths(folder) for name, sha256 in _digests([path]).items()}
+    return _digests(_task_paths(tasks.FOLDER)) | own
+
+
+def _task_paths(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*") if path.suffix != ".md"]
 
 
 def _own(role: str, model: str | None) -> dict:

@@ -21,6 +21,8 @@ from closedbook.workflow.recipes import Bound
 
 CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines.npy", "held_out.npy", "rejected.jsonl")
 REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy", "held_out.npy", "held_out_offsets.npy")
+DIALOGUES = ("dialogues.json", "tokens.npy", "is_answer.npy", "offsets.npy", "dialogues.jsonl", "lines.npy", "rejected.jsonl")
+ASSISTANT = ("assistant.json", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
           "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
 """the files of these folders"""
@@ -194,10 +196,24 @@ def _corpora(about: list[str], recipe: dict) -> Files:
 def _runs(about: list[str], recipe: dict) -> Files:
     folder, reads = layout.RUNS / about[0], recipe["reads"]
     return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.replay(),
-                         "replay_overlap": layout.replay_overlap(reads["replay_overlap"]), "base": layout.BASE},
+                         "replay_overlap": layout.replay_overlap(reads["replay_overlap"]), "base": layout.BASE,
+                         "dialogues": [*map(layout.dialogues, reads.get("dialogues", []))]},
                  folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "held_out.csv", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
+
+
+def _dialogues(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"pinned": layout.BASE_FACTS, "files": [*map(Path, recipe["reads"]["files"])], **_taught(recipe)},
+                 folders={"folder": layout.dialogues(about[1])}, holds=DIALOGUES)
+
+
+def _assistants(about: list[str], recipe: dict) -> Files:
+    reads = recipe["reads"]
+    return Files(inputs={"run": layout.RUNS / reads["run"], "base": layout.BASE, "files": [*map(Path, reads["files"])],
+                         "dialogues": [*map(layout.dialogues, reads["dialogues"])],
+                         "questions": _each(layout.questions, recipe) if reads["questions"] else []},
+                 folders={"folder": layout.ASSISTANTS / about[0]}, holds=ASSISTANT, work={"checkpoints": WORK / "checkpoints" / about[0]})
 
 
 def _retrieval(about: list[str], recipe: dict) -> Files:
@@ -218,12 +234,13 @@ def _asked(about: list[str], recipe: dict) -> Files:
 
 def _scores(about: list[str], recipe: dict) -> Files:
     files = _asked(about, recipe)
-    return replace(files, inputs={"model": _model(about[0]), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
+    return replace(files, inputs={"model": _model(about[0], recipe), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
 
 
-def _model(name: str) -> Path:
-    """The folder of a model that is scored here."""
-    return layout.BASE if name == "base" else layout.RUNS / name
+def _model(name: str, recipe: dict) -> Path:
+    """The folder of a model that is asked here."""
+    made = layout.ASSISTANTS if recipe.get("reads", {}).get("assistant") else layout.RUNS
+    return layout.BASE if name == "base" else made / name
 
 
 def _summed_up(about: list[str], recipe: dict) -> Files:
@@ -234,7 +251,7 @@ def _summed_up(about: list[str], recipe: dict) -> Files:
 
 def _summaries(about: list[str], recipe: dict) -> Files:
     files = _summed_up(about, recipe)
-    return replace(files, inputs={"model": _model(about[0]), **files.inputs})
+    return replace(files, inputs={"model": _model(about[0], recipe), **files.inputs})
 
 
 def _human_summaries(about: list[str], recipe: dict) -> Files:
@@ -304,7 +321,7 @@ STEPS = {
     "tokens": Stage(
         module="closedbook.stages.tokens", result="tokens",
         recipes=recipes.tokens, files=_tokens, per_document=True, reads=("documents", "questions", "passages", "base"),
-        also_reads=("${corpora.replay.path}",), watches=("seed", "arms", "corpora", "training.seeds"),
+        also_reads=("${corpora.replay.path}",), watches=("seed", "arms", "assistants", "corpora", "training.seeds", "training.block_size"),
     ),
     "overlap": Stage(
         module="closedbook.stages.overlap", result="passages that hold a question",
@@ -318,6 +335,10 @@ STEPS = {
         module="closedbook.stages.replay_overlap", result="replay texts that hold a question",
         recipes=recipes.replay_overlap, files=_replay_overlap, within="tokens", watches=(),
     ),
+    "dialogues": Stage(
+        module="closedbook.stages.dialogues", result="dialogues",
+        recipes=recipes.dialogues, files=_dialogues, within="tokens", watches=(),
+    ),
     "corpora": Stage(
         module="closedbook.stages.corpora", result="corpus",
         recipes=recipes.corpora, files=_corpora, reads=("tokens", "base"), watches=("seed", "arms", "corpora", "training.seeds"),
@@ -326,6 +347,11 @@ STEPS = {
         module="closedbook.stages.runs", result="run",
         recipes=recipes.runs, files=_runs, computed=True, reads=("tokens", "corpora", "base"),
         watches=("seed", "arms", "training", "corpora.replay"),
+    ),
+    "assistants": Stage(
+        module="closedbook.stages.assistants", result="assistant",
+        recipes=recipes.assistants, files=_assistants, computed=True, reads=("tokens", "runs", "questions", "base"), also_reads=("evals",),
+        watches=("seed", "arms", "assistants", "training", "scores"),
     ),
     "retrieval": Stage(
         module="closedbook.stages.retrieval", result="chunks found for the questions",
@@ -336,8 +362,8 @@ STEPS = {
     "scores": Stage(
         module="closedbook.stages.scores", result="score",
         recipes=recipes.scores, files=_scores, computed=True,
-        reads=("questions", "documents", "retrieval", "runs", "base"), also_reads=("evals/quality", "${corpora.replay.path}"),
-        watches=("seed", "arms", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
+        reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals", "${corpora.replay.path}"),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
     ),
     "api_models": Stage(
         module="closedbook.stages.api_models", result="score",
@@ -366,7 +392,7 @@ STEPS = {
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
         reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
-        watches=("seed", "arms", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
+        watches=("seed", "arms", "assistants", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }
 STAGES = {name: stage for name, stage in STEPS.items() if stage.within is None}

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from closedbook.params import OWN_MODELS
+from closedbook.params import OWN_MODELS, Training, typed
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import generated, leftovers, registry, upkeep
@@ -62,8 +62,11 @@ class Run:
         return any(model not in OWN_MODELS for model in asked)
 
     @property
-    def trains(self) -> bool:
-        return any(name.startswith("runs/") for name in self.due)
+    def trainings(self) -> list[Training]:
+        """The settings of what is to be trained, each once."""
+        recipes = [self.recipe(name) for name in self.due if self.plan.jobs[name].stage in ("runs", "assistants")]
+        settings = {files.canonical(found["params"]["training"]): found["params"] for found in recipes if "training" in found["params"]}
+        return [typed(found).training for found in settings.values()]
 
     @property
     def pays(self) -> bool:

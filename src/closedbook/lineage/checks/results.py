@@ -54,8 +54,8 @@ def of_inputs(state: State) -> Iterator[Break]:
 
 
 def of_runs(state: State, digests: Digests) -> Iterator[Break]:
-    """The hashes that run.json and base.json hold of the files beside them."""
-    for path in [*state.results(f"{layout.RUNS}/*/run.json"), *state.results(str(layout.BASE_FACTS))]:
+    """The hashes that run.json, assistant.json and base.json hold of the files beside them."""
+    for path in [*state.results(f"{layout.RUNS}/*/run.json"), *state.results(f"{layout.ASSISTANTS}/*/assistant.json"), *state.results(str(layout.BASE_FACTS))]:
         record = state.read(path, digests) or {"sha256": {}}
         folder = record.get("load", str(Path(path).parent))  # a base of one's own stays where it is
         for beside, sha256 in {f"{folder}/{name}": sha256 for name, sha256 in record["sha256"].items()}.items():

@@ -20,8 +20,8 @@ AROUND = 8
 """tokens shown before and after one"""
 BEFORE, TEXT, END = "before the text", "text", "end of text"
 """what a token of a passage is: set there by the base's tokenizer, the passage's own, or the base's end of text"""
-KIND = {packing.CORPUS: "corpus", packing.REPLAY: "replay"}
-INDEX = {packing.CORPUS: "passages.jsonl", packing.REPLAY: "replay.jsonl"}
+KIND = {packing.CORPUS: "corpus", packing.REPLAY: "replay", packing.DIALOGUES: "dialogues"}
+INDEX = {packing.CORPUS: "passages.jsonl", packing.REPLAY: "replay.jsonl", packing.DIALOGUES: "dialogues.jsonl"}
 
 
 class Run:
@@ -33,7 +33,7 @@ class Run:
         facts = files.read_json(layout.run_facts(self.name))
         self.arm, self.block_size, self.batch_size = facts["arm"], facts["block_size"], facts["batch_size"]
         self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
-        self.num_tokens = facts["train_tokens"] + facts["replay_tokens"]
+        self.num_tokens = facts["train_tokens"] + facts["replay_tokens"] + facts.get("dialogue_tokens", 0)
         """of all blocks, without the padding at the end of the last one"""
         if "replay_overlap" not in facts:
             raise UserError(f"{layout.RUNS / self.name}: is from before passages were tokenised once for all corpora: snakemake --cores all makes it again")
@@ -42,10 +42,15 @@ class Run:
         self.jobs = (f"corpora/{facts['corpus']}", "tokens/replay/all", f"tokens/replay_overlap/{overlap.stem}", f"runs/{self.name}", "base/base")
         """the receipts that record how it came to read this"""
         self._folders = {packing.CORPUS: self.corpus, packing.REPLAY: self.replay}
+        self.dialogues = layout.dialogues(facts["dialogues"]) if "dialogues" in facts else None
+        if self.dialogues:
+            self._folders[packing.DIALOGUES] = self.dialogues
+            self.jobs += (f"tokens/dialogues/{facts['dialogues']}",)
         for path in (*(folder / "lines.npy" for folder in self._folders.values()), overlap, self.corpus / "corpus.json", layout.RUNS / self.name / "schedule.npy"):
             if not path.exists():
                 raise UserError(f"{path}: is not here, and records what {self.name} read: dvc pull brings it, or snakemake --cores all makes it")
         self._texts = [Texts.of_corpus(self.corpus), Texts.of_replay(self.replay, overlap, facts["replay_tokens"])]
+        self._texts += [Texts.of_dialogues(self.dialogues, facts["dialogue_tokens"])] if self.dialogues else []
         corpus = files.read_json(self.corpus / "corpus.json")
         self.num_before, self.end_of_text = len(corpus["before_text"]), corpus["end_of_text_id"]
 
@@ -68,7 +73,7 @@ class Run:
         first, end = number * self.batch_size, min((number + 1) * self.batch_size, self.num_blocks)
         blocks = self._pieces(first, end)
         rows = {source: self._rows(source, [row for pieces in blocks.values() for kind, row, _, _ in pieces if kind == source])
-                for source in INDEX}  # fmt: skip
+                for source in self._folders}  # fmt: skip
         read = [
             {"block": block, "read_from": KIND[source], "id": rows[source][row]["id"], "row": row, "offset_in_text": offset, "tokens": length,
              "with": self._around(source, row, offset, length)}
