@@ -9,8 +9,11 @@ RESULTS = Path("results")
 DOCUMENTS, QUESTIONS, ENTITIES, PASSAGES = (RESULTS / name for name in ("documents", "questions", "entities", "passages"))
 BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "tokens", "corpora", "runs", "scores"))
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))
+ASSISTANTS = RESULTS / "assistants"
 BASE_FACTS = BASE / "base.json"
 JUDGED = JUDGEMENTS / "judgements.json"
+PORT = 8765
+"""on which closedbook serve shows them, and where the report's links lead"""
 
 
 def source(document: str) -> Path:
@@ -63,6 +66,10 @@ def arm_of(run: str) -> str:
 
 def run_facts(run: str) -> Path:
     return RUNS / run / "run.json"
+
+
+def assistant_facts(name: str) -> Path:
+    return ASSISTANTS / name / "assistant.json"
 
 
 def score(name: str) -> Path:

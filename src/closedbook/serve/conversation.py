@@ -1,0 +1,105 @@
+"""A conversation: what was said so far and how the answer is to be made, and the tokens that a model is shown of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from closedbook.util.errors import UserError
+
+MOST_TOKENS = 8192
+ROOM = 16
+"""tokens that must at least be left for an answer"""
+ENDS = ("\nQuestion:", "\nAnswer:")
+"""how a text goes on after an answer where the model only continues it: with another question"""
+
+
+class Turn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class Asked(BaseModel):
+    """What the page, closedbook ask and closedbook chat ask of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str
+    turns: Annotated[list[Turn], Field(min_length=1)]
+    """question and answer by turns; the last is a question"""
+    system: str = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """0: the likeliest token each time"""
+    max_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 256
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 1
+
+
+def parsed(sent) -> Asked:
+    """Raises UserError for what is no conversation, naming the field."""
+    try:
+        asked = Asked.model_validate(sent)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{'.'.join(map(str, first['loc'])) or 'the conversation'}: {first['msg']}") from None
+    if [turn.role for turn in asked.turns] != ["user", "assistant"] * (len(asked.turns) // 2) + ["user"]:
+        raise UserError("turns: must be a question, an answer, a question and so on, and end with a question")
+    return asked
+
+
+def shown(asked: Asked, tokenizer, context: int) -> tuple[list[int], list[str]]:
+    """The ids of the prompt, and notes about it for the user: what was left out, and how it was put.
+
+    Raises UserError where even the last question does not fit into `context` tokens.
+    """
+    notes, turns = [], asked.turns
+    for left_out in range(0, len(turns), 2):
+        ids, put = _ids(tokenizer, asked.system, turns[left_out:])
+        if len(ids) + min(asked.max_tokens, ROOM) <= context:
+            notes = [put] if put else []
+            if left_out:
+                notes.append(f"The model reads {context:,} tokens: it was not shown the first {left_out // 2} of {len(turns) // 2 + 1} questions.")
+            return ids, notes
+    raise UserError(f"the question takes {len(ids):,} tokens with the system prompt, and the model reads {context:,} with its answer: shorten it")
+
+
+def _ids(tokenizer, system: str, turns: list[Turn]) -> tuple[list[int], str | None]:
+    if not tokenizer.chat_template:
+        return tokenizer.encode(continued(system, turns)), "This model has no chat template: it continues a plain text, as in scoring."
+    from jinja2 import TemplateError
+
+    messages = [turn.model_dump() for turn in turns]
+    try:
+        return _templated(tokenizer, [{"role": "system", "content": system}, *messages] if system else messages), None
+    except TemplateError as error:
+        if not system:
+            raise UserError(f"the model's chat template can't put this conversation: {error}") from None
+    messages[0]["content"] = f"{system}\n\n{messages[0]['content']}"
+    return _templated(tokenizer, messages), "The model's chat template takes no system prompt: it stands before the first question."
+
+
+def _templated(tokenizer, messages: list[dict]) -> list[int]:
+    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)
+
+
+def continued(system: str, turns: list[Turn]) -> str:
+    """A conversation as plain text, question and answer as the tasks of evals/quality put them."""
+    said = [f"{question.content}\nAnswer: {answer.content}" for question, answer in zip(turns[::2], turns[1::2])]
+    return "\n\n".join([*([system] if system else []), *said, f"{turns[-1].content}\nAnswer:"])
+
+
+class Until:
+    """The part of a streamed text before the first of some ends; what may be the beginning of one is kept back until it is known."""
+
+    def __init__(self, ends: tuple[str, ...]):
+        self._ends, self._kept = ends, ""
+        self.reached = False
+
+    def given(self, text: str, *, last: bool = False) -> str:
+        """What of it can be shown now."""
+        self._kept += text
+        at = min((place for end in self._ends if (place := self._kept.find(end)) >= 0), default=None)
+        self.reached = at is not None
+        if self.reached:
+            return self._kept[:at]
+        back = 0 if last else max((size for end in self._ends for size in range(len(end)) if self._kept.endswith(end[:size])), default=0)
+        shown, self._kept = self._kept[: len(self._kept) - back], self._kept[len(self._kept) - back :]
+        return shown

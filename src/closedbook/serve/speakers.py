@@ -1,0 +1,124 @@
+"""Who can be asked: the base, runs and assistants that are here, loaded when they are first asked, and models behind a server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from closedbook import layout
+from closedbook.serve.conversation import Asked
+from closedbook.util import files
+from closedbook.util.errors import UserError, did_you_mean
+
+MOST_LOADED = 2
+"""models in memory at a time: two stand side by side"""
+BASE = "base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speaker:
+    name: str
+    kind: str
+    """base, run, assistant, or server"""
+    corpus: str | None = None
+    """what it was trained on, where that is here"""
+    folder: Path | None = None
+
+
+class Speakers:
+    def __init__(self, names: list[str], server=None):
+        """`names`: only these (all that are here); `server`: a remote.Server. Raises UserError for one that is not here."""
+        self._names, self._server = names, server
+        self._loaded: dict[str, asyncio.Task] = {}
+        """the most recently asked last"""
+        for name in names:
+            self.here(name)
+
+    def here(self, name: str) -> Speaker:
+        """One of this machine's. Raises UserError for an unknown one."""
+        known = found()
+        if name not in known:
+            raise UserError(f"{name}: no such model here: {did_you_mean(name, known, otherwise=_there(known))}")
+        return known[name]
+
+    async def all(self) -> dict[str, Speaker]:
+        known = found()
+        remote = await self._server.speakers(known) if self._server else {}
+        return {name: one for name, one in known.items() if not self._names or name in self._names} | remote
+
+    async def one(self, name: str) -> Speaker:
+        known = await self.all()
+        if name not in known:
+            raise UserError(f"{name}: no such model here: {did_you_mean(name, known, otherwise=_there(known))}")
+        return known[name]
+
+    async def listed(self) -> list[dict]:
+        return [{"name": one.name, "kind": one.kind, "corpus": one.corpus} for one in (await self.all()).values()]
+
+    async def ready(self, name: str) -> dict:
+        """What a model is, once it is loaded."""
+        one = await self.one(name)
+        if one.folder is None:
+            return {"name": name, "has_template": True, "context": None}
+        model = await self._load(one)
+        return {"name": name, "has_template": model.has_template, "context": model.context}
+
+    async def answer(self, asked: Asked) -> AsyncIterator[dict]:
+        """{"notes": [...]}, then {"text"} piece by piece, then {"end", "tokens"}. Where nobody reads on, writing stops."""
+        one = await self.one(asked.model)
+        said = self._server.answer(asked) if one.folder is None else (await self._load(one)).answer(asked)
+        async with aclosing(said):
+            async for part in said:
+                yield part
+
+    async def _load(self, one: Speaker):
+        """Loaded once, whoever waits for it; the one that was asked longest ago makes room."""
+        from closedbook.serve.local import Local
+
+        stamp = f"{one.name} {(one.folder / 'config.json').stat().st_mtime_ns if one.kind != BASE else ''}"
+        for other in [name for name in self._loaded if name.partition(" ")[0] == one.name and name != stamp]:
+            del self._loaded[other]  # it was trained again
+        task = self._loaded.pop(stamp, None) or asyncio.create_task(asyncio.to_thread(Local, one.folder))
+        self._loaded[stamp] = task
+        while len(self._loaded) > MOST_LOADED:
+            del self._loaded[next(iter(self._loaded))]
+        try:
+            return await asyncio.shield(task)
+        except UserError:
+            self._loaded.pop(stamp, None)  # to be tried again, once the user has mended it
+            raise
+
+
+def found() -> dict[str, Speaker]:
+    """By name: the base, then runs, then assistants."""
+    known = {BASE: Speaker(name=BASE, kind=BASE, folder=layout.BASE)} if layout.BASE_FACTS.exists() else {}
+    for path in sorted(layout.RUNS.glob("*/config.json")):
+        facts = files.read_json(layout.run_facts(path.parent.name))
+        known[path.parent.name] = Speaker(name=path.parent.name, kind="run", corpus=facts["corpus"], folder=path.parent)
+    for path in sorted(layout.ASSISTANTS.glob("*/config.json")):
+        known[path.parent.name] = Speaker(name=path.parent.name, kind="assistant", corpus=_corpus_behind(path.parent.name, known), folder=path.parent)
+    return known
+
+
+def _corpus_behind(assistant: str, known: dict[str, Speaker]) -> str | None:
+    """The corpus of the run that an assistant was made from."""
+    facts = layout.assistant_facts(assistant)
+    run = files.read_json(facts).get("run") if facts.exists() else None
+    return known[run].corpus if run in known else None
+
+
+def taught(known: dict[str, Speaker]) -> str:
+    """The one to show beside the base where nobody chose: an assistant, else the run that scored best, else the base."""
+    by_kind = {kind: [one.name for one in known.values() if one.kind == kind] for kind in ("assistant", "run")}
+    return next(iter(by_kind["assistant"]), None) or max(by_kind["run"], key=_accuracy, default=BASE)
+
+
+def _accuracy(run: str) -> float:
+    path = layout.score(run)
+    tasks = files.read_json(path)["tasks"] if path.exists() else {}
+    return next((task["accuracy"] for task in tasks.values() if task["accuracy"] is not None), -1.0)
+
+
+def _there(known) -> str:
+    return f"there are {', '.join(known)}" if known else "nothing is trained yet: run snakemake --cores all, or dvc pull"

@@ -1,0 +1,127 @@
+"""What stands behind an answer: for each sentence of it the nearest training passages, and the sentences of their documents.
+
+Nearness is evidence, not proof. A sentence counts as supported where one sentence of a passage holds half of its words, rare words counting
+more. The question's words help to find passages, for an answer may be one word; they support nothing.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+from closedbook import layout
+from closedbook.lineage.tracing import nearest
+from closedbook.records import Document
+from closedbook.serve import held
+from closedbook.util import units
+from closedbook.util.errors import UserError
+from closedbook.workflow import receipts
+
+SHOWN = 3
+"""passages for each sentence"""
+MOST_SENTENCES = 40
+SUPPORTED = 0.5
+_opening = Lock()
+
+
+async def answered(speakers, sent: dict) -> dict:
+    """What the page asks: {"model", "question", "answer"}. Raises UserError for a model whose corpus is not known."""
+    one = await speakers.one(str(sent.get("model", "")))
+    if one.corpus is None:
+        raise UserError(f"{one.name} was not trained on passages that are here")
+    await prepared()
+    return await asyncio.to_thread(behind, str(sent.get("answer", "")), str(sent.get("question", "")), one.corpus)
+
+
+async def prepared() -> None:
+    """Make the index where there is none yet: in a process of its own, which takes its memory with it, and does not hold up the page."""
+    if not await asyncio.to_thread(lambda: nearest.where().exists()):
+        program = "from closedbook.lineage.tracing import nearest; nearest.index()"
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+        if process.returncode:
+            raise UserError(f"the index of passages can't be made: {said.decode(errors='replace').strip().splitlines()[-1]}")
+
+
+def behind(answer: str, question: str, corpus: str) -> dict:
+    """{"sentences": [{"text", "share", "supported", "passages"}], "left_out", "corpus", "passages"}; of each passage the sentence that is
+    nearest, and the document's; `share`: of the sentence's words in the best of them, rare words counting more, 0 to 1."""
+    index, mask, number = _of(corpus, _stamp())
+    sentences = units.sentences(answer)
+    asked = set(nearest.words([question])[0])
+    found = [_sentence(text, asked, index, mask) for text in sentences[:MOST_SENTENCES]]
+    return {"sentences": found, "left_out": max(0, len(sentences) - MOST_SENTENCES), "corpus": corpus, "passages": number}
+
+
+def _sentence(text: str, asked: set[str], index: nearest.Index, mask) -> dict:
+    own = set(nearest.words([text])[0])
+    weights = {word: index.weight(word) for word in own | asked}
+    passages = [_passage(index.passage(row), own, weights) for row, _ in index.nearest(sorted(weights), SHOWN, mask)] if own else []
+    share = max((one["share"] for one in passages), default=0.0)
+    return {"text": text, "share": share, "supported": share >= SUPPORTED, "passages": passages, "wordless": not own}
+
+
+def _passage(passage: dict, own: set[str], weights: dict[str, float]) -> dict:
+    document = _document(passage["document"])
+    said, share = _best(_split(passage["text"]), own, weights)
+    source, source_share = _best(document.sentences, own, weights)
+    return {"id": passage["id"], "kind": passage["kind"], "document": passage["document"], "title": document.title,
+            "sentence": said, "share": share, "source": source, "source_share": source_share}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Words:
+    text: str
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Source:
+    title: str
+    sentences: list[Words]
+
+
+def _best(sentences: list[Words], own: set[str], weights: dict[str, float]) -> tuple[str, float]:
+    """The sentence nearest to question and answer, and what share of the answer's words it holds."""
+    best = max(sentences, key=lambda one: sum(weights[word] for word in one.words & weights.keys()))
+    return best.text, round(sum(weights[word] for word in own & best.words) / sum(weights[word] for word in own), 3)
+
+
+def _split(text: str) -> list[Words]:
+    sentences = units.sentences(text) or [text]
+    return [Words(sentence, frozenset(words)) for sentence, words in zip(sentences, nearest.words(sentences), strict=True)]
+
+
+def _document(identity: str) -> Source:
+    path = layout.document(identity)
+    return _source(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(64)
+def _source(path: Path, changed: int) -> Source:
+    document = Document.read(path)
+    return Source(document.title, _split(document.text))
+
+
+def _stamp() -> tuple:
+    """Changes whenever the passages do: a receipt is renamed into its folder."""
+    return tuple((str(folder), folder.stat().st_mtime_ns) for folder in sorted((receipts.FOLDER / "passages").glob("*/")))
+
+
+def _of(corpus: str, stamp: tuple):
+    with _opening:
+        keys = held.by(corpus).keys
+        return *_opened(corpus, len(keys), stamp), len(keys)
+
+
+@lru_cache(4)
+def _opened(corpus: str, number: int, stamp: tuple) -> tuple:
+    index = _index(stamp)
+    return index, index.among(held.by(corpus).keys)
+
+
+@lru_cache(1)
+def _index(stamp: tuple) -> nearest.Index:
+    return nearest.index()
