@@ -15,7 +15,6 @@ from closedbook import layout
 from closedbook.serve import conversation, support, views
 from closedbook.serve.guard import Guard
 from closedbook.serve.speakers import Speakers
-from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
 PAGE = Path(__file__).parent / "page"
@@ -48,6 +47,7 @@ def make(speakers: Speakers, token: str | None = None) -> Starlette:
             Route("/api/models/{name}", model),
             Route("/api/chat", chat, methods=["POST"]),
             Route("/api/nearest", nearest, methods=["POST"]),
+            Route("/api/lineage/state", _view(views.state)),
             Route("/api/lineage/index", _view(views.index)),
             Route("/api/lineage/entities", _view(views.entities)),
             Route("/api/lineage/documents/{identity}", _view(views.document)),
@@ -103,7 +103,6 @@ async def _lines(parts: AsyncIterator[dict]) -> AsyncIterator[str]:
             yield json.dumps(part) + "\n"
     except UserError as error:
         yield json.dumps({"error": str(error)}) + "\n"
-    except Exception as error:
-        terminal.note(f"error: {type(error).__name__}: {error}")
+    except Exception:
         yield json.dumps({"error": "this is a fault of closedbook's or of a library's: its terminal says more"}) + "\n"
         raise

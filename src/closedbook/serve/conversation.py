@@ -9,10 +9,6 @@ from closedbook.util.errors import UserError
 MOST_TOKENS = 8192
 ROOM = 16
 """tokens that must at least be left for an answer"""
-ENDS = ("\nQuestion:", "\nAnswer:")
-"""how a text goes on after an answer where the model only continues it: with another question"""
-
-
 class Turn(BaseModel):
     model_config = ConfigDict(extra="forbid")
     role: Literal["user", "assistant"]
@@ -63,7 +59,7 @@ def shown(asked: Asked, tokenizer, context: int) -> tuple[list[int], list[str]]:
 
 def _ids(tokenizer, system: str, turns: list[Turn]) -> tuple[list[int], str | None]:
     if not tokenizer.chat_template:
-        return tokenizer.encode(continued(system, turns)), "This model has no chat template: it continues a plain text, as in scoring."
+        return tokenizer.encode(continued(system, turns)), "This model has no chat template: it continues a plain text, as in scoring, up to the end of a line."
     from jinja2 import TemplateError
 
     messages = [turn.model_dump() for turn in turns]
@@ -86,20 +82,16 @@ def continued(system: str, turns: list[Turn]) -> str:
     return "\n\n".join([*([system] if system else []), *said, f"{turns[-1].content}\nAnswer:"])
 
 
-class Until:
-    """The part of a streamed text before the first of some ends; what may be the beginning of one is kept back until it is known."""
+class Line:
+    """The first line of a streamed text that is not empty: what a plain text's answer is, for another question follows it."""
 
-    def __init__(self, ends: tuple[str, ...]):
-        self._ends, self._kept = ends, ""
-        self.reached = False
+    def __init__(self):
+        self._begun, self.ended = False, False
 
-    def given(self, text: str, *, last: bool = False) -> str:
-        """What of it can be shown now."""
-        self._kept += text
-        at = min((place for end in self._ends if (place := self._kept.find(end)) >= 0), default=None)
-        self.reached = at is not None
-        if self.reached:
-            return self._kept[:at]
-        back = 0 if last else max((size for end in self._ends for size in range(len(end)) if self._kept.endswith(end[:size])), default=0)
-        shown, self._kept = self._kept[: len(self._kept) - back], self._kept[len(self._kept) - back :]
-        return shown
+    def of(self, text: str) -> str:
+        """What of a piece of the text belongs to it."""
+        text = text if self._begun else text.lstrip()
+        self._begun = self._begun or bool(text)
+        line, end, _ = text.partition("\n")
+        self.ended = self.ended or bool(end)
+        return line

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from closedbook import models
-from closedbook.serve.conversation import ENDS, Asked, Until, shown
+from closedbook.serve.conversation import Asked, Line, shown
 
 DEFAULT_CONTEXT = 2048
 """tokens, of a model whose configuration does not say"""
@@ -34,21 +34,19 @@ class Local:
 
         ids, notes = shown(asked, self.tokenizer, self.context)
         yield {"notes": notes}
-        stop, until = Event(), Until(() if self.has_template else ENDS)
+        stop, line = Event(), None if self.has_template else Line()
         streamer = AsyncTextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
         written = asyncio.create_task(self._written(ids, asked, streamer, stop))
         try:
             async for text in streamer:
-                if piece := until.given(text):
-                    yield {"text": piece}
-                if until.reached:
+                if text := line.of(text) if line else text:
+                    yield {"text": text}
+                if line and line.ended:
                     break
         finally:
             stop.set()  # whether all is written, or whoever asked is gone
-        if rest := "" if until.reached else until.given("", last=True):
-            yield {"text": rest}
         count = await written
-        yield {"end": "length" if count >= asked.max_tokens and not until.reached else "ended", "tokens": count}
+        yield {"end": "ended" if count < asked.max_tokens or line and line.ended else "length", "tokens": count}
 
     async def _written(self, *given) -> int:
         """A task of its own, so that the model counts as busy until its thread has ended, whoever is gone."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from closedbook import layout
 from closedbook.serve.conversation import Asked
+from closedbook.serve.local import Local
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 
@@ -30,8 +31,9 @@ class Speakers:
     def __init__(self, names: list[str], server=None):
         """`names`: only these (all that are here); `server`: a remote.Server. Raises UserError for one that is not here."""
         self._names, self._server = names, server
-        self._loaded: dict[str, asyncio.Task] = {}
+        self._loaded: dict[tuple[str, int], asyncio.Task] = {}
         """the most recently asked last"""
+        self._loading = asyncio.Lock()
         for name in names:
             self.here(name)
 
@@ -53,8 +55,12 @@ class Speakers:
             raise UserError(f"{name}: no such model here: {did_you_mean(name, known, otherwise=_there(known))}")
         return known[name]
 
-    async def listed(self) -> list[dict]:
-        return [{"name": one.name, "kind": one.kind, "corpus": one.corpus} for one in (await self.all()).values()]
+    async def listed(self) -> dict:
+        """All, and the two to show where nobody chose."""
+        known = await self.all()
+        first, second = BASE if BASE in known else next(iter(known), BASE), taught(known)
+        return {"all": [{"name": one.name, "kind": one.kind, "corpus": one.corpus} for one in known.values()],
+                "shown": [first, second if second in known and second != first else "nobody"]}
 
     async def ready(self, name: str) -> dict:
         """What a model is, once it is loaded."""
@@ -72,22 +78,24 @@ class Speakers:
             async for part in said:
                 yield part
 
-    async def _load(self, one: Speaker):
-        """Loaded once, whoever waits for it; the one that was asked longest ago makes room."""
-        from closedbook.serve.local import Local
-
-        stamp = f"{one.name} {(one.folder / 'config.json').stat().st_mtime_ns if one.kind != BASE else ''}"
-        for other in [name for name in self._loaded if name.partition(" ")[0] == one.name and name != stamp]:
-            del self._loaded[other]  # it was trained again
-        task = self._loaded.pop(stamp, None) or asyncio.create_task(asyncio.to_thread(Local, one.folder))
-        self._loaded[stamp] = task
-        while len(self._loaded) > MOST_LOADED:
-            del self._loaded[next(iter(self._loaded))]
+    async def _load(self, one: Speaker) -> Local:
+        """Loaded once, whoever waits for it; the one that was asked longest ago makes room, and one that was trained again."""
+        facts = layout.BASE_FACTS if one.kind == BASE else one.folder / "config.json"
+        key = one.name, facts.stat().st_mtime_ns
+        task = self._loaded.pop(key, None) or asyncio.create_task(self._made(one.folder))
+        older = [other for other in self._loaded if other[0] == one.name]
+        self._loaded[key] = task
+        for other in [*older, *[*self._loaded][:-MOST_LOADED]]:
+            self._loaded.pop(other, None)
         try:
             return await asyncio.shield(task)
-        except UserError:
-            self._loaded.pop(stamp, None)  # to be tried again, once the user has mended it
+        except Exception:
+            self._loaded.pop(key, None)  # to be tried again
             raise
+
+    async def _made(self, folder: Path) -> Local:
+        async with self._loading:  # transformers can't be imported by two threads at once
+            return await asyncio.to_thread(Local, folder)
 
 
 def found() -> dict[str, Speaker]:

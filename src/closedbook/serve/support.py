@@ -64,11 +64,13 @@ def _sentence(text: str, asked: set[str], index: nearest.Index, mask) -> dict:
 
 
 def _passage(passage: dict, own: set[str], weights: dict[str, float]) -> dict:
+    """Of the passage the sentence that is nearest to question and answer; of its document the one that holds most of the answer, for documents
+    name what they talk about once and say "she" from then on."""
     document = _document(passage["document"])
-    said, share = _best(_split(passage["text"]), own, weights)
-    source, source_share = _best(document.sentences, own, weights)
+    said = max(_split(passage["text"]), key=lambda one: _weight(one.words & weights.keys(), weights))
+    source = max(document.sentences, key=lambda one: (_weight(own & one.words, weights), len(said.words & one.words)))
     return {"id": passage["id"], "kind": passage["kind"], "document": passage["document"], "title": document.title,
-            "sentence": said, "share": share, "source": source, "source_share": source_share}  # fmt: skip
+            "sentence": said.text, "share": _share(own, said, weights), "source": source.text, "source_share": _share(own, source, weights)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,13 @@ class Source:
     sentences: list[Words]
 
 
-def _best(sentences: list[Words], own: set[str], weights: dict[str, float]) -> tuple[str, float]:
-    """The sentence nearest to question and answer, and what share of the answer's words it holds."""
-    best = max(sentences, key=lambda one: sum(weights[word] for word in one.words & weights.keys()))
-    return best.text, round(sum(weights[word] for word in own & best.words) / sum(weights[word] for word in own), 3)
+def _share(own: set[str], sentence: Words, weights: dict[str, float]) -> float:
+    """Of a sentence of the answer, how much of its words another one holds."""
+    return round(_weight(own & sentence.words, weights) / _weight(own, weights), 3)
+
+
+def _weight(words, weights: dict[str, float]) -> float:
+    return sum(weights[word] for word in words)
 
 
 def _split(text: str) -> list[Words]:

@@ -21,8 +21,8 @@ from closedbook.workflow.recipes import Bound
 
 CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines.npy", "held_out.npy", "rejected.jsonl")
 REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy", "held_out.npy", "held_out_offsets.npy")
-REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
-          "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
+REPORT = ("report.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
+          "accuracy.png", "losses.png")
 """the files of these folders"""
 Given = dict[str, Path | list[Path]]
 
@@ -225,7 +225,7 @@ def _scores(about: list[str], recipe: dict) -> Files:
 def _report(about: list[str], recipe: dict) -> Files:
     folder, scores = layout.REPORT, recipe["reads"]["scores"]
     return Files(inputs={
-        "documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe), "passages": _written(recipe),
+        "entities": _each(layout.entities, recipe), "passages": _written(recipe),
         "corpora": [layout.CORPORA / name for name in recipe["reads"]["corpora"]],
         "scores": [*map(layout.score, scores)], "samples": [*map(layout.samples, scores)],
         "runs": [*map(layout.run_facts, recipe["reads"]["runs"])],
@@ -320,7 +320,7 @@ STEPS = {
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores"),
+        reads=("entities", "passages", "judgements", "corpora", "runs", "scores"),
         watches=("seed", "arms", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }
