@@ -55,8 +55,10 @@ def _question() -> str:
 async def _show(asking: Speakers, asked: conversation.Asked, said: list[str], noted: set[str]) -> None:
     """Print an answer as it comes, into `said` too; a note is printed once in a conversation."""
     async for part in asking.answer(asked):
-        terminal.note(*(note for note in part.get("notes", []) if note not in noted))
-        noted.update(part.get("notes", []))
+        for note in part.get("notes", []):
+            if note not in noted:
+                terminal.note(note)
+                noted.add(note)
         if text := part.get("text", ""):
             said.append(text if said else text.lstrip())
             print("\n".join(map(terminal.printable, said[-1].split("\n"))), end="", flush=True)

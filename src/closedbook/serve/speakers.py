@@ -83,10 +83,8 @@ class Speakers:
         facts = layout.BASE_FACTS if one.kind == BASE else one.folder / "config.json"
         key = one.name, facts.stat().st_mtime_ns
         task = self._loaded.pop(key, None) or asyncio.create_task(self._made(one.folder))
-        older = [other for other in self._loaded if other[0] == one.name]
-        self._loaded[key] = task
-        for other in [*older, *[*self._loaded][:-MOST_LOADED]]:
-            self._loaded.pop(other, None)
+        others = [other for other in self._loaded if other[0] != one.name]
+        self._loaded = {**{other: self._loaded[other] for other in others[-(MOST_LOADED - 1) :]}, key: task}
         try:
             return await asyncio.shield(task)
         except Exception:
