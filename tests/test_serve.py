@@ -312,6 +312,7 @@ def remote(here, server, *, key="sk-hidden-key", monkeypatch):
     return TestClient(app.make(serving.made(["base"], options)), base_url=HERE)
 
 
+@pytest.mark.slow
 def test_a_model_behind_a_server_answers_without_what_the_server_refuses(here, server, monkeypatch):
     client = remote(here, server, monkeypatch=monkeypatch)
     server.refuses = {"seed": (400, {"error": {"message": "seed is not supported here", "param": "seed"}})}
@@ -394,8 +395,14 @@ def chatted(made, typed: str, *arguments) -> subprocess.CompletedProcess:
 def test_chat_goes_on_until_quit_or_the_end_of_the_input(made):
     done = chatted(made, "Who?\n\nAnd then?\n/quit\nnever asked\n", "entigraph")
     assert done.returncode == 0 and done.stdout.startswith(f"{RUN}: ") and len(done.stdout.split("…")) == 3, done
-    assert chatted(made, "Who?\n").stdout.startswith(f"{RUN}: "), "of two runs that scored alike, the first"
-    assert "did you mean" in chatted(made, "", "entigraf").stderr
+
+
+def test_who_is_shown_where_nobody_chose(here):
+    known = speakers.found()
+    assert speakers.taught(known) == RUN, "of two runs that scored alike, the first"
+    assert speakers.taught({"talker": speakers.Speaker(name="talker", kind="assistant"), **known}) == "talker"
+    assert speakers.taught({"base": known["base"]}) == "base"
+    assert cli.main(["chat", "entigraf"]) == 2
 
 
 def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(here, capsys, monkeypatch):

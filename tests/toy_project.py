@@ -73,8 +73,8 @@ def _made(folder: Path, context: int, template: str | None) -> None:
         place = toys.corpus(folder, arm, paths, left_out=int(arm == "entigraph"))
         toys.receipt(f"corpora/{arm}", paths, [place])
         run(folder, arm, context, template)
-        toys.receipt(f"scores/{arm}-s1", [], [_score(folder, f"{arm}-s1", arm)])
-    toys.receipt("scores/base", [], [_score(folder, "base", "base")])
+        toys.receipt(f"scores/{arm}-s1", [], [score(folder, f"{arm}-s1", arm)])
+    toys.receipt("scores/base", [], [score(folder, "base", "base")])
 
 
 def keep(strategy: str, document: str) -> None:
@@ -92,7 +92,7 @@ def run(folder: Path, arm: str, context: int = toys.CONTEXT, template: str | Non
     toys.receipt(f"runs/{arm}-s1", [], [place])
 
 
-def _score(folder: Path, name: str, arm: str) -> Path:
+def score(folder: Path, name: str, arm: str) -> Path:
     path = toys.score(folder, name, arm)
     files.write_json(path, files.read_json(path) | {"strategy": arm, "seed": None if arm == "base" else 1, "corpus_tokens": 10, "train_tokens": 10})
     return path
