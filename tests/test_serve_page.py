@@ -1,5 +1,6 @@
 """The served page: a walk through the lineage in a real browser with titles and passages that try to be markup."""
 
+import json
 import re
 import shutil
 import threading
@@ -242,6 +243,21 @@ def test_two_models_answer_side_by_side_and_the_passages_behind_lead_into_the_li
     assert browser.address == "#corpus/entigraph"
     browser.back()
     assert browser.text(".question").startswith("Who sold"), "the conversation is still there"
+
+
+def test_a_conversation_can_be_copied_and_saved_and_begun_again(browser, page):
+    browser.open(page, "#chat/raw-s1")
+    ask(browser, HOSTILE[:20])
+    browser.js("""window.kept = [];
+        navigator.clipboard.writeText = async text => kept.push(text);
+        URL.createObjectURL = blob => { blob.text().then(text => kept.push(text)); return "blob:none"; };
+        const click = text => [...document.querySelectorAll("button")].find(button => button.textContent === text).click();
+        click("copy"); click("export"); click("new conversation")""")
+    browser.until("kept.length === 2")
+    copied, saved = browser.js("return kept")
+    [[turn]] = json.loads(saved)
+    assert turn["question"] == HOSTILE[:20] and turn["model"] == "raw-s1" and turn["settings"]["seed"] == 1
+    assert copied == f"{turn['question']}\n\nraw-s1: {turn['answer']}\n" and not browser.js("return document.querySelector('.turn')")
 
 
 def test_what_a_model_says_is_text(browser, made, server):

@@ -36,8 +36,7 @@ def make(speakers: Speakers, token: str | None = None) -> Starlette:
         return StreamingResponse(_lines(speakers.answer(asked)), media_type="application/x-ndjson")
 
     async def nearest(request: Request) -> Response:
-        sent = await _sent(request)
-        return _json(await support.answered(speakers, sent))
+        return _json(await support.answered(speakers, conversation.checked(support.Answered, await _sent(request))))
 
     return Starlette(
         routes=[
@@ -55,7 +54,7 @@ def make(speakers: Speakers, token: str | None = None) -> Starlette:
             Mount("/page", StaticFiles(directory=PAGE)),
         ],
         middleware=[Middleware(Guard, token=token)],
-        exception_handlers={UserError: lambda request, error: _json({"error": str(error)}, 404)},
+        exception_handlers={UserError: lambda request, error: _json({"error": str(error)}, 400)},
     )  # fmt: skip
 
 
@@ -80,7 +79,7 @@ def _json(value, status: int = 200) -> Response:
     return Response(json.dumps(value, separators=(",", ":")), status, media_type="application/json")
 
 
-async def _sent(request: Request) -> dict:
+async def _sent(request: Request):
     """The JSON that a page sent. A form of another page's can't say that it is JSON without this server's leave."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         raise UserError("send JSON, as content-type application/json")

@@ -6,7 +6,7 @@ import itertools
 import shutil
 import textwrap
 
-from closedbook.serve import conversation, speakers, support
+from closedbook.serve import conversation, support
 from closedbook.serve.conversation import Asked
 from closedbook.serve.speakers import BASE, Speakers
 from closedbook.util import tables
@@ -23,19 +23,13 @@ def answer(options: argparse.Namespace) -> dict:
 
 async def _answer(options: argparse.Namespace) -> dict:
     asking = Speakers([])
-    run = named(options.run, asking)
+    run = asking.here(options.run)
     sent = {"turns": [{"role": "user", "content": options.question}], **settings(options)}
     answers = {name: await _said(asking, conversation.parsed({**sent, "model": name})) for name in dict.fromkeys((BASE, run.name))}
     found = {"question": options.question, "run": run.name, "answers": answers}
     if run.corpus is None:
         return {**found, "nearest": None}
     return {**found, "nearest": support.behind(answers[run.name]["text"], options.question, run.corpus)}
-
-
-def named(name: str, asking: Speakers) -> speakers.Speaker:
-    """A model by its name, or by the name of the arm whose only run it is."""
-    of_arm = [known for known in speakers.found() if known.startswith(f"{name}-s") and known[len(name) + 2 :].isdigit()]
-    return asking.here(of_arm[0] if len(of_arm) == 1 and name not in speakers.found() else name)
 
 
 def settings(options: argparse.Namespace) -> dict:

@@ -5,7 +5,7 @@ import asyncio
 import sys
 
 from closedbook.serve import conversation, speakers
-from closedbook.serve.ask import named, settings
+from closedbook.serve.ask import settings
 from closedbook.serve.serving import made
 from closedbook.serve.speakers import Speakers
 from closedbook.util import terminal
@@ -19,7 +19,7 @@ def converse(options: argparse.Namespace) -> None:
     asking = made([], options)
     name = options.name or speakers.taught(speakers.found())
     if not name.startswith("server:"):
-        name = named(name, asking).name
+        name = asking.here(name).name
     terminal.show(f"{name}: {NEW} begins again, Ctrl-C stops an answer, {QUIT} or Ctrl-D ends")
     with asyncio.Runner() as runner:
         _turns(runner, asking, {"model": name, **settings(options)})

@@ -9,16 +9,20 @@ from closedbook.util.errors import UserError
 MOST_TOKENS = 8192
 ROOM = 16
 """tokens that must at least be left for an answer"""
-class Turn(BaseModel):
+class Sent(BaseModel):
+    """What comes from a page."""
+
     model_config = ConfigDict(extra="forbid")
+
+
+class Turn(Sent):
     role: Literal["user", "assistant"]
     content: str
 
 
-class Asked(BaseModel):
+class Asked(Sent):
     """What the page, closedbook ask and closedbook chat ask of a model."""
 
-    model_config = ConfigDict(extra="forbid")
     model: str
     turns: Annotated[list[Turn], Field(min_length=1)]
     """question and answer by turns; the last is a question"""
@@ -31,14 +35,19 @@ class Asked(BaseModel):
 
 def parsed(sent) -> Asked:
     """Raises UserError for what is no conversation, naming the field."""
-    try:
-        asked = Asked.model_validate(sent)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{'.'.join(map(str, first['loc'])) or 'the conversation'}: {first['msg']}") from None
+    asked = checked(Asked, sent)
     if [turn.role for turn in asked.turns] != ["user", "assistant"] * (len(asked.turns) // 2) + ["user"]:
         raise UserError("turns: must be a question, an answer, a question and so on, and end with a question")
     return asked
+
+
+def checked(kind: type[Sent], sent):
+    """Raises UserError for what is none of this kind, naming the field."""
+    try:
+        return kind.model_validate(sent)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{'.'.join(map(str, first['loc'])) or 'what was sent'}: {first['msg']}") from None
 
 
 def shown(asked: Asked, tokenizer, context: int) -> tuple[list[int], list[str]]:

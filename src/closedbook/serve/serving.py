@@ -4,6 +4,7 @@ import ipaddress
 import os
 import secrets
 import socket
+from contextlib import suppress
 
 from closedbook.serve.speakers import Speakers
 from closedbook.util import terminal
@@ -19,13 +20,13 @@ def serve(options) -> None:
 
     from closedbook.serve import app
 
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # what is served is here
     speakers = made(options.run, options)
     token = None if is_own(options.host) else os.environ.get(TOKEN) or secrets.token_urlsafe(24)
     listening = bound(options.host, options.port)
     terminal.show(f"closedbook serves {address(options.host, listening.getsockname()[1], token)} until Ctrl-C")
     config = uvicorn.Config(app.make(speakers, token), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def made(names: list[str], options) -> Speakers:

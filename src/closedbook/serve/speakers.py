@@ -1,6 +1,7 @@
 """Who can be asked: the base, runs and assistants that are here, loaded when they are first asked, and models behind a server."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -30,19 +31,19 @@ class Speaker:
 class Speakers:
     def __init__(self, names: list[str], server=None):
         """`names`: only these (all that are here); `server`: a remote.Server. Raises UserError for one that is not here."""
-        self._names, self._server = names, server
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # what can be asked is here
+        self._names, self._server = [self.here(name).name for name in names], server
         self._loaded: dict[tuple[str, int], asyncio.Task] = {}
         """the most recently asked last"""
         self._loading = asyncio.Lock()
-        for name in names:
-            self.here(name)
 
     def here(self, name: str) -> Speaker:
-        """One of this machine's. Raises UserError for an unknown one."""
+        """One of this machine's, by its name or by that of the arm whose only run it is. Raises UserError for another name."""
         known = found()
-        if name not in known:
-            raise UserError(f"{name}: no such model here: {did_you_mean(name, known, otherwise=_there(known))}")
-        return known[name]
+        of_arm = [one for one in known.values() if one.kind == "run" and layout.arm_of(one.name) == name]
+        if name not in known and len(of_arm) == 1:
+            return of_arm[0]
+        return _known(known, name)
 
     async def all(self) -> dict[str, Speaker]:
         known = found()
@@ -50,10 +51,7 @@ class Speakers:
         return {name: one for name, one in known.items() if not self._names or name in self._names} | remote
 
     async def one(self, name: str) -> Speaker:
-        known = await self.all()
-        if name not in known:
-            raise UserError(f"{name}: no such model here: {did_you_mean(name, known, otherwise=_there(known))}")
-        return known[name]
+        return _known(await self.all(), name)
 
     async def listed(self) -> dict:
         """All, and the two to show where nobody chose."""
@@ -114,6 +112,13 @@ def _corpus_behind(assistant: str, known: dict[str, Speaker]) -> str | None:
     return known[run].corpus if run in known else None
 
 
+def _known(known: dict[str, Speaker], name: str) -> Speaker:
+    if name not in known:
+        there = f"there are {', '.join(known)}" if known else "nothing is trained yet: run snakemake --cores all, or dvc pull"
+        raise UserError(f"{name}: no such model here: {did_you_mean(name, known, otherwise=there)}")
+    return known[name]
+
+
 def taught(known: dict[str, Speaker]) -> str:
     """The one to show beside the base where nobody chose: an assistant, else the run that scored best, else the base."""
     by_kind = {kind: [one.name for one in known.values() if one.kind == kind] for kind in ("assistant", "run")}
@@ -124,7 +129,3 @@ def _accuracy(run: str) -> float:
     path = layout.score(run)
     tasks = files.read_json(path)["tasks"] if path.exists() else {}
     return next((task["accuracy"] for task in tasks.values() if task["accuracy"] is not None), -1.0)
-
-
-def _there(known) -> str:
-    return f"there are {', '.join(known)}" if known else "nothing is trained yet: run snakemake --cores all, or dvc pull"

@@ -15,6 +15,8 @@ from closedbook import layout
 from closedbook.lineage.tracing import nearest
 from closedbook.records import Document
 from closedbook.serve import held
+from closedbook.serve.conversation import Sent
+from closedbook.serve.speakers import Speakers
 from closedbook.util import units
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
@@ -26,13 +28,21 @@ SUPPORTED = 0.5
 _opening = Lock()
 
 
-async def answered(speakers, sent: dict) -> dict:
-    """What the page asks: {"model", "question", "answer"}. Raises UserError for a model whose corpus is not known."""
-    one = await speakers.one(str(sent.get("model", "")))
+class Answered(Sent):
+    """What a model answered to a question."""
+
+    model: str
+    question: str
+    answer: str
+
+
+async def answered(speakers: Speakers, answered: Answered) -> dict:
+    """What stands behind it. Raises UserError for a model whose corpus is not known."""
+    one = await speakers.one(answered.model)
     if one.corpus is None:
         raise UserError(f"{one.name} was not trained on passages that are here")
     await prepared()
-    return await asyncio.to_thread(behind, str(sent.get("answer", "")), str(sent.get("question", "")), one.corpus)
+    return await asyncio.to_thread(behind, answered.answer, answered.question, one.corpus)
 
 
 async def prepared() -> None:

@@ -32,6 +32,7 @@ function chatBox() {
     send.disabled = stopping !== null;
     stop.disabled = stopping === null;
     for (const button of [again, copy, save]) button.disabled = stopping !== null || !talks.some(({turns}) => turns.length);
+    copy.hidden = !navigator.clipboard; // browsers give it to this machine's own addresses only
   };
   const choose = () => selects.forEach((select, side) => {
     const names = [...speakers.all.map(one => one.name), ...(side ? [NOBODY] : [])];
