@@ -41,7 +41,7 @@ async function show() {
   document.title = `${heading.textContent} · closedbook`;
   main.replaceChildren(...[found.near && chain(found.near), heading, ...found.content].filter(part => part));
   main.dataset.shown = address;
-  searchBox.value = path === "search" ? asked.get("words") ?? "" : "";
+  if (document.activeElement !== searchBox) searchBox.value = path === "search" ? asked.get("words") ?? "" : ""; // else it is being written
   lastDocument = found.near?.document ?? lastDocument;
   if (shownPath !== path) scrollTo(0, 0);
   shownPath = path;
