@@ -7,7 +7,10 @@ from threading import Event
 
 from closedbook import models
 from closedbook.serve.conversation import Asked, Line, shown
+from closedbook.util import files
 
+FACTS = ("base.json", "run.json", "assistant.json")
+"""which of these a folder has says what it is, and what base it began with"""
 DEFAULT_CONTEXT = 2048
 """tokens, of a model whose configuration does not say"""
 
@@ -74,12 +77,10 @@ class Local:
 def _ends(model, tokenizer, reference: Path) -> list[int]:
     """The tokens that end an answer: the model's own, the tokenizer's, and what ends a document in training."""
     own = model.generation_config.eos_token_id
-    found = [tokenizer.eos_token_id, *(own if isinstance(own, list) else [own] if own is not None else [])]
-    for facts in ("base.json", "run.json"):
-        if (reference / facts).exists():
-            found.append(models.pinned(reference).get("end_of_text_id", tokenizer.eos_token_id))
-            break
-    return [*dict.fromkeys(found)]
+    facts = next((files.read_json(path) for name in FACTS if (path := reference / name).exists()), {})
+    taught = facts.get("base", facts).get("end_of_text_id")
+    found = [tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), taught]
+    return [token for token in dict.fromkeys(found) if token is not None]
 
 
 def _drawn(temperature: float, seed: int, device):
