@@ -30,6 +30,8 @@ from closedbook.serve.speakers import Speakers
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
+ENDLESS = [10**6]
+"""the tokens that end an answer, where none is to end by itself: ids that no model has"""
 HERE = "http://127.0.0.1:8765"
 
 
@@ -209,7 +211,7 @@ def test_two_models_are_kept_and_one_that_was_trained_again_is_loaded_again(made
 
 @pytest.mark.slow
 def test_a_browser_that_goes_away_stops_the_generation(made):
-    with toy_project.served(made) as address:
+    with toy_project.served(made, planted=f"from closedbook.serve import local; local._ends = lambda *_: {ENDLESS}") as address:
         host = address.split("/")[2]
 
         def begin(tokens: int):
@@ -232,6 +234,7 @@ def test_a_browser_that_goes_away_stops_the_generation(made):
 
 def test_an_answer_that_nobody_reads_on_is_not_written_on(here):
     model = Local(layout.RUNS / RUN)
+    model._ends = ENDLESS
 
     async def leave() -> int:
         answer = model.answer(parsed(asked(max_tokens=3000, temperature=2.0)))

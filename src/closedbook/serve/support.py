@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from closedbook import layout
-from closedbook.lineage.tracing import nearest
+from closedbook.lineage.tracing import nearest, passage
 from closedbook.records import Document
 from closedbook.serve import held
 from closedbook.serve.conversation import Sent
@@ -68,18 +68,18 @@ def behind(answer: str, question: str, corpus: str) -> dict:
 def _sentence(text: str, asked: set[str], index: nearest.Index, mask) -> dict:
     own = set(nearest.words([text])[0])
     weights = {word: index.weight(word) for word in own | asked}
-    passages = [_passage(index.passage(row), own, weights) for row, _ in index.nearest(sorted(weights), SHOWN, mask)] if own else []
+    passages = [_near(index.passage(row), own, weights) for row, _ in index.nearest(sorted(weights), SHOWN, mask)] if own else []
     share = max((one["share"] for one in passages), default=0.0)
     return {"text": text, "share": share, "supported": share >= SUPPORTED, "passages": passages, "wordless": not own}
 
 
-def _passage(passage: dict, own: set[str], weights: dict[str, float]) -> dict:
+def _near(found: dict, own: set[str], weights: dict[str, float]) -> dict:
     """Of the passage the sentence that is nearest to question and answer; of its document the one that holds most of the answer, for documents
     name what they talk about once and say "she" from then on."""
-    document = _document(passage["document"])
-    said = max(_split(passage["text"]), key=lambda one: _weight(one.words & weights.keys(), weights))
+    document = _document(found["document"])
+    said = max(_split(found["text"]), key=lambda one: _weight(one.words & weights.keys(), weights))
     source = max(document.sentences, key=lambda one: (_weight(own & one.words, weights), len(said.words & one.words)))
-    return {"id": passage["id"], "kind": passage["kind"], "document": passage["document"], "title": document.title,
+    return {"id": found["id"], "kind": found["kind"], "document": found["document"], "title": document.title,
             "sentence": said.text, "share": _share(own, said, weights), "source": source.text, "source_share": _share(own, source, weights)}  # fmt: skip
 
 
@@ -105,8 +105,7 @@ def _weight(words, weights: dict[str, float]) -> float:
 
 
 def _split(text: str) -> list[Words]:
-    sentences = units.sentences(text) or [text]
-    return [Words(sentence, frozenset(words)) for sentence, words in zip(sentences, nearest.words(sentences), strict=True)]
+    return [Words(sentence, frozenset(passage.words(sentence))) for sentence in units.sentences(text) or [text]]
 
 
 def _document(identity: str) -> Source:

@@ -112,10 +112,7 @@ def _made(stamp: tuple) -> dict:
 
 def _about(path: Path, listed: dict, written: list[Path]) -> dict:
     """What the index says of a document."""
-    strategies = {}
-    for each in written:
-        found = lying.within(each)
-        strategies[each.parent.name] = {"kinds": found.kinds, "num_dropped": found.num_dropped}
+    strategies = {each.parent.name: lying.counted(each) for each in written}
     return {**_chosen(files.read_json(path), DOCUMENT), "sha256": files.sha256_file(path), "num_entities": len(listed["entities"]),
             "made_by": listed["made_by"], "written": strategies}  # fmt: skip
 

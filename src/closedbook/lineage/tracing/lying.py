@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,25 +20,26 @@ END = b"\n  }"
 DROPPED, PROPOSALS = b'\n "dropped": ', b'\n "proposals": '
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lying:
-    ids: list[str]
-    spans: np.ndarray
-    """int64 [passages, 2]: where each begins in its file, and how many bytes long it is"""
-    kinds: dict[str, int]
-    """how many passages of each kind"""
-    num_dropped: int
-
-
-def within(path: Path) -> Lying:
-    """Of the passages of a file, without those that were only proposed."""
+def within(path: Path) -> tuple[list[str], np.ndarray]:
+    """The ids of the passages of a file, without those that were only proposed, and int64 [passages, 2]: where each begins in it, and how many
+    bytes long it is."""
     content = path.read_bytes()
-    end = content.find(DROPPED)
-    found = [*BEGINNING.finditer(content, 0, end)]
+    found = [*BEGINNING.finditer(content, 0, content.rfind(DROPPED))]
     spans = [(match.start(), content.find(END, match.end()) + len(END) - match.start()) for match in found]
-    dropped = content[end : content.find(PROPOSALS, end)]
-    return Lying(ids=[match[1].decode() for match in found], spans=np.array(spans, np.int64).reshape(-1, 2),
-                 kinds=dict(sorted(Counter(match[1].decode() for match in KIND.finditer(content, 0, end)).items())), num_dropped=dropped.count(b"\n  {"))
+    return [match[1].decode() for match in found], np.array(spans, np.int64).reshape(-1, 2)
+
+
+def counted(path: Path) -> dict:
+    """{"kinds": how many passages of each kind, "num_dropped"} of a file, without reading its texts."""
+    return _counted(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(1 << 16)
+def _counted(path: Path, changed: int) -> dict:
+    content = path.read_bytes()
+    end = content.rfind(DROPPED)
+    kinds = Counter(match[1].decode() for match in KIND.finditer(content, 0, end))
+    return {"kinds": dict(sorted(kinds.items())), "num_dropped": content.count(b"\n  {", end, content.find(PROPOSALS, end))}
 
 
 def read(path: Path, start: int, length: int) -> dict:

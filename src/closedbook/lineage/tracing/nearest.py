@@ -114,13 +114,13 @@ def _made(folder: Path) -> Path:
 def _write(folder: Path, paths: list[Path]) -> None:
     import bm25s
 
-    found = [lying.within(path) for path in paths]
-    counts = [len(each.ids) for each in found]
-    if not sum(counts):
+    ids, spans = zip(*map(lying.within, paths)) if paths else ((), ())
+    number = sum(map(len, ids))
+    if not number:
         raise UserError(f"{layout.PASSAGES}: holds no passages to search: run snakemake --cores all, or dvc pull")
-    terminal.note(f"indexing {sum(counts):,} passages; {INDEXES} keeps the index for the next question")
-    np.save(folder / PLACES, np.concatenate([np.insert(each.spans, 0, number, axis=1) for number, each in enumerate(found)]))
-    np.save(folder / KEYS, np.concatenate([lying.keys(each.ids) for each in found]))
+    terminal.note(f"indexing {number:,} passages; {INDEXES} keeps the index for the next question")
+    np.save(folder / PLACES, np.concatenate([np.insert(each, 0, file, axis=1) for file, each in enumerate(spans)]))
+    np.save(folder / KEYS, np.concatenate([*map(lying.keys, ids)]))
     files.write_json(folder / FILES, [str(path) for path in paths])
     ranking = bm25s.BM25(k1=K1, b=B, method="lucene")
     with tempfile.TemporaryDirectory(dir=folder) as aside:

@@ -139,17 +139,18 @@ def nearest_to(sentence: str) -> list[tuple[str, float]]:
     """
     from closedbook.lineage.tracing import nearest as found
 
-    index, [words] = found.index(), found.words([sentence])
-    return [(index.passage(row)["id"], score) for row, score in index.nearest(words, NEAREST)]
+    index, [asked] = found.index(), found.words([sentence])
+    return [(index.passage(row)["id"], score) for row, score in index.nearest(asked, NEAREST)]
 
 
 def excerpt(text: str, sentence: str) -> str:
     """The sentence of a text that shares most words with another one."""
-    wanted = _words(sentence)
-    return max(units.sentences(text) or [text], key=lambda part: len(wanted & _words(part)))
+    wanted = words(sentence)
+    return max(units.sentences(text) or [text], key=lambda part: len(wanted & words(part)))
 
 
-def _words(text: str) -> set[str]:
+def words(text: str) -> set[str]:
+    """The words by which sentences are compared, those like "the" among them."""
     return set(re.findall(r"\w\w+", units.pairs(text).lower()))
 
 
