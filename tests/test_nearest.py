@@ -21,7 +21,9 @@ def written(tmp_path, monkeypatch):
     for name in ("lamp", "tide", "mill"):
         texts = [" ".join(drawn.choices(words, k=drawn.randint(0, 30))) for _ in range(40)] + [f"{HOSTILE} {name}"]
         path = toys.passages(tmp_path / "results/passages", name, texts).relative_to(tmp_path)
-        files.write_json(path, files.read_json(path) | {"dropped": [{"kind": "pair", "reason": HOSTILE}] * 2})
+        record = files.read_json(path)
+        proposal = record["passages"][0] | {"id": f"{name}/entigraph/ways", "kind": "ways"}
+        files.write_json(path, record | {"dropped": [{"kind": "pair", "reason": HOSTILE}] * 2, "proposals": [proposal]})
         toys.receipt(f"passages/entigraph/{name}", [], [path])
     return sorted(tmp_path.glob("results/passages/*/*.json"))
 

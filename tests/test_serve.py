@@ -237,13 +237,13 @@ def test_an_answer_that_nobody_reads_on_is_not_written_on(here):
     model._ends = ENDLESS
 
     async def leave() -> int:
-        answer = model.answer(parsed(asked(max_tokens=3000, temperature=2.0)))
+        answer = model.answer(parsed(asked(max_tokens=1000, temperature=2.0)))
         assert (await anext(answer))["notes"] == [] and (await anext(answer))["text"]
         await answer.aclose()
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         return (await asyncio.gather(*tasks))[0]
 
-    assert asyncio.run(leave()) < 2900
+    assert asyncio.run(leave()) < 900
 
 
 def test_what_fails_in_the_model_reaches_whoever_asked(here, monkeypatch):
