@@ -1,6 +1,8 @@
 """The command closedbook serve: an address that nobody else has, and a server on it until Ctrl-C."""
 
+import asyncio
 import ipaddress
+import logging
 import os
 import secrets
 import socket
@@ -24,9 +26,15 @@ def serve(options) -> None:
     token = None if is_own(options.host) else os.environ.get(TOKEN) or secrets.token_urlsafe(24)
     listening = bound(options.host, options.port)
     terminal.show(f"closedbook serves {address(options.host, listening.getsockname()[1], token)} until Ctrl-C")
-    config = uvicorn.Config(app.make(speakers, token), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    config = uvicorn.Config(app.make(speakers, token), log_config=None, access_log=False, timeout_graceful_shutdown=1)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that an answer was broken off by Ctrl-C, which whoever pressed it knows."""
+    return record.levelno >= logging.WARNING and not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def made(names: list[str], options) -> Speakers:
