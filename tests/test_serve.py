@@ -265,7 +265,9 @@ def test_a_sentence_is_supported_by_what_its_run_was_taught_and_by_nothing_else(
     sold, elephants, dots = support.behind(answer, "Who sold the compass?", "entigraph")["sentences"]
     assert sold["supported"] and sold["share"] == 1.0 and sold["passages"][0]["id"].endswith(f"/entigraph/{1:012x}")
     assert sold["passages"][0]["sentence"].endswith(toys.SENTENCES[1]) and sold["passages"][0]["source"].endswith(toys.SENTENCES[1])
-    assert not elephants["supported"] and elephants["share"] == 0.0 and dots["wordless"] and dots["passages"] == []
+    assert not elephants["supported"] and elephants["share"] < 0.5 and dots["wordless"] and dots["passages"] == []
+    wrong = support.behind("The lighthouse keeper.", "Who sold the compass?", "entigraph")["sentences"][0]
+    assert not wrong["supported"] and max(one["source_share"] for one in wrong["passages"]) >= 0.5, "its words stand somewhere, but about something else"
     raw = support.behind(answer, "", "raw")
     assert raw["passages"] == 2 and all("/raw/" in each["id"] for one in raw["sentences"] for each in one["passages"])
     assert not raw["sentences"][0]["supported"], "entigraph's passages are no evidence for what raw says"

@@ -266,7 +266,7 @@ def test_what_a_model_says_is_text(browser, made, server):
         browser.open(page, "#chat/server:entigraph-s1")
         ask(browser, "Who sold what?")
         assert browser.text(".answer .text").startswith(f"<script>window.pwned=1</script>{HOSTILE}")
-        assert "of its words stand in one sentence" in browser.text(".behind"), "a model that is called as a run was taught what that was"
+        assert "in one sentence" in browser.text(".behind"), "a model that is called as a run was taught what that was"
         assert_inert(browser)
         everything = browser.js("return document.documentElement.outerHTML")
         assert "sk-hidden" not in everything and server.keys == {"Bearer sk-hidden"}

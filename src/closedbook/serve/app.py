@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
@@ -28,8 +29,10 @@ def make(speakers: Speakers, token: str | None = None) -> Starlette:
         return _json(await speakers.listed())
 
     async def model(request: Request) -> Response:
-        """Loads it too, so that the first answer need not wait for that."""
-        return _json(await speakers.ready(request.path_params["name"]))
+        """Loads it too, and opens the index of passages after that, so that the first answer need not wait for either."""
+        response = _json(await speakers.ready(name := request.path_params["name"]))
+        response.background = BackgroundTask(support.opened, await speakers.one(name))
+        return response
 
     async def chat(request: Request) -> Response:
         asked = conversation.parsed(await _sent(request))

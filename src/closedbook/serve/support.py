@@ -1,7 +1,9 @@
 """What stands behind an answer: for each sentence of it the nearest training passages, and the sentences of their documents.
 
-Nearness is evidence, not proof. A sentence counts as supported where one sentence of a passage holds half of its words, rare words counting
-more. The question's words help to find passages, for an answer may be one word; they support nothing.
+Nearness is evidence, not proof. How near a sentence of a passage is, from 0 to 1: of the answer's sentence the words that it holds too, and
+of the question's words those that it holds, beside the most that any passage near by holds of them in one sentence; rare words count more.
+The question counts because an answer may be one word, which stands somewhere about somebody else. Its title, author and year don't: they
+name a document whose passages need not repeat them.
 """
 
 import asyncio
@@ -16,15 +18,16 @@ from closedbook.lineage.tracing import nearest, passage
 from closedbook.records import Document
 from closedbook.serve import held
 from closedbook.serve.conversation import Sent
-from closedbook.serve.speakers import Speakers
+from closedbook.serve.speakers import Speaker, Speakers
 from closedbook.util import units
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
 
-SHOWN = 3
-"""passages for each sentence"""
+CANDIDATES, SHOWN = 10, 3
+"""passages that are looked at for each sentence, and those that are shown"""
 MOST_SENTENCES = 40
-SUPPORTED = 0.5
+OWN, SUPPORTED = 0.5, 0.7
+"""a sentence counts as supported by one that holds this share of its own words, and is so near"""
 _opening = Lock()
 
 
@@ -41,11 +44,18 @@ async def answered(speakers: Speakers, answered: Answered) -> dict:
     one = await speakers.one(answered.model)
     if one.corpus is None:
         raise UserError(f"{one.name} was not trained on passages that are here")
-    await prepared()
+    await opened(one)
     return await asyncio.to_thread(behind, answered.answer, answered.question, one.corpus)
 
 
-async def prepared() -> None:
+async def opened(one: Speaker) -> None:
+    """Have what is behind a model's answers at hand."""
+    if one.corpus is not None:
+        await _prepared()
+        await asyncio.to_thread(_of, one.corpus, _stamp())
+
+
+async def _prepared() -> None:
     """Make the index where there is none yet: in a process of its own, which takes its memory with it, and does not hold up the page."""
     if not await asyncio.to_thread(lambda: nearest.where().exists()):
         program = "from closedbook.lineage.tracing import nearest; nearest.index()"
@@ -57,7 +67,7 @@ async def prepared() -> None:
 
 def behind(answer: str, question: str, corpus: str) -> dict:
     """{"sentences": [{"text", "share", "supported", "passages"}], "left_out", "corpus", "passages"}; of each passage the sentence that is
-    nearest, and the document's; `share`: of the sentence's words in the best of them, rare words counting more, 0 to 1."""
+    nearest, and the document's; `share`: how near the nearest is."""
     index, mask, number = _of(corpus, _stamp())
     sentences = units.sentences(answer)
     asked = set(nearest.words([question])[0])
@@ -68,19 +78,28 @@ def behind(answer: str, question: str, corpus: str) -> dict:
 def _sentence(text: str, asked: set[str], index: nearest.Index, mask) -> dict:
     own = set(nearest.words([text])[0])
     weights = {word: index.weight(word) for word in own | asked}
-    passages = [_near(index.passage(row), own, weights) for row, _ in index.nearest(sorted(weights), SHOWN, mask)] if own else []
-    share = max((one["share"] for one in passages), default=0.0)
-    return {"text": text, "share": share, "supported": share >= SUPPORTED, "passages": passages, "wordless": not own}
+    found = [index.passage(row) for row, _ in index.nearest(sorted(weights), CANDIDATES, mask)] if own else []
+    passages = _in_order(found, own, asked - own, weights)
+    return {"text": text, "share": passages[0]["share"] if passages else 0.0, "supported": bool(passages) and passages[0]["supports"],
+            "passages": passages[:SHOWN], "wordless": not own}  # fmt: skip
 
 
-def _near(found: dict, own: set[str], weights: dict[str, float]) -> dict:
-    """Of the passage the sentence that is nearest to question and answer; of its document the one that holds most of the answer, for documents
-    name what they talk about once and say "she" from then on."""
-    document = _document(found["document"])
-    said = max(_split(found["text"]), key=lambda one: _weight(one.words & weights.keys(), weights))
-    source = max(document.sentences, key=lambda one: (_weight(own & one.words, weights), len(said.words & one.words)))
-    return {"id": found["id"], "kind": found["kind"], "document": found["document"], "title": document.title,
-            "sentence": said.text, "share": _share(own, said, weights), "source": source.text, "source_share": _share(own, source, weights)}  # fmt: skip
+def _in_order(found: list[dict], own: set[str], asked: set[str], weights: dict[str, float]) -> list[dict]:
+    """The passages with their nearest sentences, the nearest first."""
+    documents = [_document(each["document"]) for each in found]
+    held = [[(one, _weight(own & one.words, weights), _weight((asked - document.byline) & one.words, weights)) for one in _split(each["text"])]
+            for each, document in zip(found, documents)]  # fmt: skip
+    whole = _weight(own, weights)
+    most = whole + max((question for sentences in held for *_, question in sentences), default=0.0)
+    shown = []
+    for each, document, sentences in zip(found, documents, held):
+        near = [(its >= OWN * whole, round((its + question) / most, 3), one) for one, its, question in sentences]
+        is_own, share, said = max(near, key=lambda one: one[:2])
+        source = max(document.sentences, key=lambda one: (_weight(own & one.words, weights), len(said.words & one.words)))
+        shown.append({"id": each["id"], "kind": each["kind"], "document": each["document"], "title": document.title, "sentence": said.text, "share": share,
+                      "supports": is_own and share >= SUPPORTED, "source": source.text,
+                      "source_share": round(_weight(own & source.words, weights) / whole, 3)})  # fmt: skip
+    return sorted(shown, key=lambda one: (-one["supports"], -one["share"]))
 
 
 @dataclass(frozen=True)
@@ -92,12 +111,9 @@ class Words:
 @dataclass(frozen=True)
 class Source:
     title: str
+    byline: frozenset[str]
+    """the words of title, author and year"""
     sentences: list[Words]
-
-
-def _share(own: set[str], sentence: Words, weights: dict[str, float]) -> float:
-    """Of a sentence of the answer, how much of its words another one holds."""
-    return round(_weight(own & sentence.words, weights) / _weight(own, weights), 3)
 
 
 def _weight(words, weights: dict[str, float]) -> float:
@@ -116,7 +132,7 @@ def _document(identity: str) -> Source:
 @lru_cache(64)
 def _source(path: Path, changed: int) -> Source:
     document = Document.read(path)
-    return Source(document.title, _split(document.text))
+    return Source(document.title, frozenset(passage.words(document.byline)), _split(document.text))
 
 
 def _stamp() -> tuple:

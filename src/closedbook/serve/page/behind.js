@@ -26,7 +26,7 @@ function drawn(found) {
 
 function aSentence({text, share, supported, wordless, passages}) {
   const mark = wordless ? soft("no words to look for")
-    : supported ? make("span", {class: "mark near"}, `${percent(share)} of its words stand in one sentence`)
+    : supported ? make("span", {class: "mark near"}, `${percent(share)} of it and of its question in one sentence`)
       : make("span", {class: "mark bare"}, "nothing near supports this");
   const summary = make("summary", {}, quoted(text), " ", mark);
   return passages.length ? make("details", {}, summary, passages.map(aPassage)) : make("p", {}, quoted(text), " ", mark);
@@ -35,5 +35,5 @@ function aSentence({text, share, supported, wordless, passages}) {
 function aPassage({id, kind, document, title, sentence, share, source, source_share}) {
   return make("dl", {},
     make("dt", {}, link(passageAddress(id), "passage"), soft(` ${kind}, ${percent(share)}`)), make("dd", {}, quoted(sentence)),
-    make("dt", {}, link(place("document", document), "document"), soft(` ${percent(source_share)}`)), make("dd", {}, quoted(source), soft(" "), soft(quoted(title))));
+    make("dt", {}, link(place("document", document), "document"), soft(` ${percent(source_share)} of it`)), make("dd", {}, quoted(source), soft(" "), soft(quoted(title))));
 }
