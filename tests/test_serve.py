@@ -273,6 +273,16 @@ def test_a_sentence_is_supported_by_what_its_run_was_taught_and_by_nothing_else(
     assert not raw["sentences"][0]["supported"], "entigraph's passages are no evidence for what raw says"
 
 
+def test_a_title_in_the_question_need_not_be_in_the_sentence_that_supports_the_answer(here, monkeypatch):
+    found = [{"id": "d/raw/0", "kind": "pair", "document": "d", "text": "The Winter Tower is a book. Esme was a lawyer."}]
+    for byline, share in ((frozenset({"winter", "tower"}), 1.0), (frozenset(), 0.667)):
+        source = support.Source("The Winter Tower", byline, support._split("She was a lawyer there. It was cold."))
+        monkeypatch.setattr(support, "_document", lambda _, source=source: source)
+        [near] = support._in_order(found, {"lawyer"}, {"winter", "tower", "esme"}, dict.fromkeys(("lawyer", "winter", "tower", "esme"), 1.0))
+        assert (near["sentence"], near["share"], near["supports"]) == ("Esme was a lawyer.", share, share == 1.0)
+        assert (near["source"], near["source_share"]) == ("She was a lawyer there.", 1.0)
+
+
 def test_only_passages_of_the_corpus_are_near(here):
     left_out = f"Passage 119 of {OTHER}"
     found = support.behind(left_out, "", "entigraph")["sentences"][0]["passages"]
