@@ -276,7 +276,7 @@ def test_a_sentence_is_supported_by_what_its_run_was_taught_and_by_nothing_else(
 def test_a_title_in_the_question_need_not_be_in_the_sentence_that_supports_the_answer(here, monkeypatch):
     found = [{"id": "d/raw/0", "kind": "pair", "document": "d", "text": "The Winter Tower is a book. Esme was a lawyer."}]
     for byline, share in ((frozenset({"winter", "tower"}), 1.0), (frozenset(), 0.667)):
-        source = support.Source("The Winter Tower", byline, support._split("She was a lawyer there. It was cold."))
+        source = support.Source("The Winter Tower", byline, "She was a lawyer there. It was cold.")
         monkeypatch.setattr(support, "_document", lambda _, source=source: source)
         [near] = support._in_order(found, {"lawyer"}, {"winter", "tower", "esme"}, dict.fromkeys(("lawyer", "winter", "tower", "esme"), 1.0))
         assert (near["sentence"], near["share"], near["supports"]) == ("Esme was a lawyer.", share, share == 1.0)

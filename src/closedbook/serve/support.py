@@ -9,7 +9,7 @@ name a document whose passages need not repeat them.
 import asyncio
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -29,6 +29,26 @@ MOST_SENTENCES = 40
 OWN, SUPPORTED = 0.5, 0.7
 """a sentence counts as supported by one that holds this share of its own words, and is so near"""
 _opening = Lock()
+_indexed: set[tuple] = set()
+"""the stamps for which there is an index"""
+
+
+@dataclass(frozen=True)
+class Words:
+    text: str
+    words: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Source:
+    title: str
+    byline: frozenset[str]
+    """the words of title, author and year"""
+    text: str
+
+    @cached_property
+    def sentences(self) -> list[Words]:
+        return _split(self.text)
 
 
 class Answered(Sent):
@@ -57,12 +77,14 @@ async def opened(one: Speaker) -> None:
 
 async def _prepared() -> None:
     """Make the index where there is none yet: in a process of its own, which takes its memory with it, and does not hold up the page."""
-    if not await asyncio.to_thread(lambda: nearest.where().exists()):
+    now = _stamp()
+    if now not in _indexed and not await asyncio.to_thread(lambda: nearest.where().exists()):
         program = "from closedbook.lineage.tracing import nearest; nearest.index()"
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=asyncio.subprocess.PIPE)
         _, said = await process.communicate()
         if process.returncode:
             raise UserError(f"the index of passages can't be made: {said.decode(errors='replace').strip().splitlines()[-1]}")
+    _indexed.add(now)
 
 
 def behind(answer: str, question: str, corpus: str) -> dict:
@@ -81,39 +103,32 @@ def _sentence(text: str, asked: set[str], index: nearest.Index, mask) -> dict:
     found = [index.passage(row) for row, _ in index.nearest(sorted(weights), CANDIDATES, mask)] if own else []
     passages = _in_order(found, own, asked - own, weights)
     return {"text": text, "share": passages[0]["share"] if passages else 0.0, "supported": bool(passages) and passages[0]["supports"],
-            "passages": passages[:SHOWN], "wordless": not own}  # fmt: skip
+            "passages": passages, "wordless": not own}  # fmt: skip
 
 
 def _in_order(found: list[dict], own: set[str], asked: set[str], weights: dict[str, float]) -> list[dict]:
-    """The passages with their nearest sentences, the nearest first."""
+    """The nearest of the passages with their nearest sentences, the nearest first."""
     documents = [_document(each["document"]) for each in found]
     held = [[(one, _weight(own & one.words, weights), _weight((asked - document.byline) & one.words, weights)) for one in _split(each["text"])]
             for each, document in zip(found, documents)]  # fmt: skip
     whole = _weight(own, weights)
     most = whole + max((question for sentences in held for *_, question in sentences), default=0.0)
-    shown = []
+    near = []
     for each, document, sentences in zip(found, documents, held):
-        near = [(its >= OWN * whole, round((its + question) / most, 3), one) for one, its, question in sentences]
-        is_own, share, said = max(near, key=lambda one: one[:2])
-        source = max(document.sentences, key=lambda one: (_weight(own & one.words, weights), len(said.words & one.words)))
-        shown.append({"id": each["id"], "kind": each["kind"], "document": each["document"], "title": document.title, "sentence": said.text, "share": share,
-                      "supports": is_own and share >= SUPPORTED, "source": source.text,
-                      "source_share": round(_weight(own & source.words, weights) / whole, 3)})  # fmt: skip
-    return sorted(shown, key=lambda one: (-one["supports"], -one["share"]))
+        of_each = [(its >= OWN * whole, round((its + question) / most, 3), one) for one, its, question in sentences]
+        is_own, share, said = max(of_each, key=lambda one: one[:2])
+        near.append((is_own and share >= SUPPORTED, share, said, each, document))
+    near.sort(key=lambda one: (-one[0], -one[1]))
+    return [{"supports": supports, "share": share, "sentence": said.text, **{name: each[name] for name in ("id", "kind", "document")},
+             **_behind_it(document, said, own, weights)} for supports, share, said, each, document in near[:SHOWN]]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Words:
-    text: str
-    words: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Source:
-    title: str
-    byline: frozenset[str]
-    """the words of title, author and year"""
-    sentences: list[Words]
+def _behind_it(document: Source, said: Words, own: set[str], weights: dict[str, float]) -> dict:
+    """The sentence of a document that holds most of the answer's, and of those the most of the passage's: documents name what they talk about
+    once, and say "she" from then on."""
+    source = max(document.sentences, key=lambda one: (_weight(own & one.words, weights), len(said.words & one.words)))
+    share = round(_weight(own & source.words, weights) / _weight(own, weights), 3)
+    return {"title": document.title, "source": source.text, "source_share": share}
 
 
 def _weight(words, weights: dict[str, float]) -> float:
@@ -132,7 +147,7 @@ def _document(identity: str) -> Source:
 @lru_cache(64)
 def _source(path: Path, changed: int) -> Source:
     document = Document.read(path)
-    return Source(document.title, frozenset(passage.words(document.byline)), _split(document.text))
+    return Source(document.title, frozenset(passage.words(document.byline)), document.text)
 
 
 def _stamp() -> tuple:
