@@ -7,7 +7,7 @@ const PLACES = new Map(Object.entries({
 }));
 const main = document.querySelector("main");
 const searchBox = document.getElementById("search");
-let shownPath = null;
+let shownPath = null, shows = 0;
 let lastDocument = null;
 
 /** Names are decoded one by one, after the address was split: they may hold any character. */
@@ -32,11 +32,11 @@ function notHere(error) {
 }
 
 async function show() {
-  const address = location.hash;
+  const address = location.hash, number = ++shows;
   const [path, query] = address.slice(1).split(/\?(.*)/s);
   const asked = new URLSearchParams(query ?? "");
   const found = await placeOf(path, asked).catch(notHere);
-  if (location.hash !== address) return; // the user has gone on
+  if (location.hash !== address || number !== shows) return; // the user has gone on
   const heading = make("h1", {}, found.heading);
   document.title = `${heading.textContent} · closedbook`;
   main.replaceChildren(...[found.near && chain(found.near), heading, ...found.content].filter(part => part));
