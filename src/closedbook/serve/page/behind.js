@@ -34,6 +34,6 @@ function aSentence({text, share, supported, wordless, passages}) {
 
 function aPassage({id, kind, document, title, sentence, share, source, source_share}) {
   return make("dl", {},
-    make("dt", {}, link(passageAddress(id), "passage"), soft(` ${kind}, ${percent(share)}`)), make("dd", {}, quoted(sentence)),
+    make("dt", {}, link(passageAddress(id), "passage"), soft(` ${kind}, near by ${percent(share)}`)), make("dd", {}, quoted(sentence)),
     make("dt", {}, link(place("document", document), "document"), soft(` ${percent(source_share)} of it`)), make("dd", {}, quoted(source), soft(" "), soft(quoted(title))));
 }
