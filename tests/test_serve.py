@@ -410,6 +410,20 @@ def test_chat_goes_on_until_quit_or_the_end_of_the_input(made):
     assert done.returncode == 0 and done.stdout.startswith(f"{RUN}: ") and len(done.stdout.split("…")) == 3, done
 
 
+def test_an_assistant_is_asked_like_a_run_and_was_taught_what_its_run_was(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "project"))
+    shutil.copytree(layout.RUNS / RUN, layout.ASSISTANTS / "talker", ignore=shutil.ignore_patterns("run.json"))
+    shutil.copytree(layout.RUNS / RUN, layout.RUNS / "notes", ignore=shutil.ignore_patterns("run.json"))
+    assert [*speakers.found()] == ["base", RUN, "raw-s1"], "folders that do not say what they are"
+    facts = files.read_json(layout.run_facts(RUN))
+    files.write_json(layout.assistant_facts("talker"), {"assistant": "talker", "run": RUN, "base": facts["base"]})
+    client = TestClient(app.make(Speakers([])), base_url=HERE)
+    assert client.get("/api/models").json()["shown"] == ["base", "talker"] and client.get("/api/models/talker").json()["has_template"]
+    assert said(client, model="talker", max_tokens=4)[-1]["tokens"] == 4
+    found = client.post("/api/nearest", json={"model": "talker", "question": "Who?", "answer": toys.SENTENCES[2]}).json()
+    assert found["corpus"] == "entigraph" and found["sentences"][0]["supported"]
+
+
 def test_who_is_shown_where_nobody_chose(here):
     known = speakers.found()
     assert speakers.taught(known) == RUN, "of two runs that scored alike, the first"

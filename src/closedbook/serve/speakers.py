@@ -46,12 +46,14 @@ class Speakers:
         return _known(known, name)
 
     async def all(self) -> dict[str, Speaker]:
-        known = found()
-        remote = await self._server.speakers(known) if self._server else {}
-        return {name: one for name, one in known.items() if not self._names or name in self._names} | remote
+        return self._local() | (await self._server.speakers(found()) if self._server else {})
 
     async def one(self, name: str) -> Speaker:
-        return _known(await self.all(), name)
+        known = self._local()
+        return _known(known if name in known else await self.all(), name)
+
+    def _local(self) -> dict[str, Speaker]:
+        return {name: one for name, one in found().items() if not self._names or name in self._names}
 
     async def listed(self) -> dict:
         """All, and the two to show where nobody chose."""
@@ -97,19 +99,18 @@ class Speakers:
 def found() -> dict[str, Speaker]:
     """By name: the base, then runs, then assistants."""
     known = {BASE: Speaker(name=BASE, kind=BASE, folder=layout.BASE)} if layout.BASE_FACTS.exists() else {}
-    for path in sorted(layout.RUNS.glob("*/config.json")):
-        facts = files.read_json(layout.run_facts(path.parent.name))
-        known[path.parent.name] = Speaker(name=path.parent.name, kind="run", corpus=facts["corpus"], folder=path.parent)
-    for path in sorted(layout.ASSISTANTS.glob("*/config.json")):
-        known[path.parent.name] = Speaker(name=path.parent.name, kind="assistant", corpus=_corpus_behind(path.parent.name, known), folder=path.parent)
+    for folder in _models(layout.RUNS):
+        if (facts := layout.run_facts(folder.name)).exists():
+            known[folder.name] = Speaker(name=folder.name, kind="run", corpus=files.read_json(facts)["corpus"], folder=folder)
+    for folder in _models(layout.ASSISTANTS):
+        if (facts := layout.assistant_facts(folder.name)).exists():
+            run = known.get(files.read_json(facts).get("run"))
+            known[folder.name] = Speaker(name=folder.name, kind="assistant", corpus=run.corpus if run else None, folder=folder)
     return known
 
 
-def _corpus_behind(assistant: str, known: dict[str, Speaker]) -> str | None:
-    """The corpus of the run that an assistant was made from."""
-    facts = layout.assistant_facts(assistant)
-    run = files.read_json(facts).get("run") if facts.exists() else None
-    return known[run].corpus if run in known else None
+def _models(place: Path) -> list[Path]:
+    return sorted(path.parent for path in place.glob("*/config.json"))
 
 
 def _known(known: dict[str, Speaker], name: str) -> Speaker:
