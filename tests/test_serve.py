@@ -246,6 +246,17 @@ def test_an_answer_that_nobody_reads_on_is_not_written_on(here):
     assert asyncio.run(leave()) < 900
 
 
+def test_an_answer_that_the_context_cuts_off_says_so(here):
+    model = Local(layout.RUNS / RUN)
+    model._ends = ENDLESS
+    model.context = len(conversation.shown(parsed(asked()), model.tokenizer, 4096)[0]) + 20
+
+    async def ask():
+        return [part async for part in model.answer(parsed(asked()))][-1]
+
+    assert asyncio.run(ask()) == {"end": "length", "tokens": 20}
+
+
 def test_what_fails_in_the_model_reaches_whoever_asked(here, monkeypatch):
     model = Local(layout.RUNS / RUN)
     monkeypatch.setattr(model.model, "generate", lambda *_, **__: 1 / 0)

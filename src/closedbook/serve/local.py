@@ -32,14 +32,15 @@ class Local:
         return bool(self.tokenizer.chat_template)
 
     async def answer(self, asked: Asked) -> AsyncIterator[dict]:
-        """{"notes"}, then {"text"} piece by piece, then {"end"}: "ended", or "length" where it reached max_tokens."""
+        """{"notes"}, then {"text"} piece by piece, then {"end"}: "ended", or "length" where max_tokens or the context cut it off."""
         from transformers import AsyncTextIteratorStreamer
 
         ids, notes = shown(asked, self.tokenizer, self.context)
         yield {"notes": notes}
+        room = min(asked.max_tokens, self.context - len(ids))
         stop, line = Event(), None if self.has_template else Line()
         streamer = AsyncTextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
-        written = asyncio.create_task(self._written(ids, asked, streamer, stop))
+        written = asyncio.create_task(self._written(ids, room, asked, streamer, stop))
         try:
             async for text in streamer:
                 if text := line.of(text) if line else text:
@@ -49,14 +50,14 @@ class Local:
         finally:
             stop.set()  # whether all is written, or whoever asked is gone
         count = await written
-        yield {"end": "ended" if count < asked.max_tokens or line and line.ended else "length", "tokens": count}
+        yield {"end": "ended" if count < room or line and line.ended else "length", "tokens": count}
 
     async def _written(self, *given) -> int:
         """A task of its own, so that the model counts as busy until its thread has ended, whoever is gone."""
         async with self._one:
             return await asyncio.to_thread(self._write, *given)
 
-    def _write(self, ids: list[int], asked: Asked, streamer, stop: Event) -> int:
+    def _write(self, ids: list[int], room: int, asked: Asked, streamer, stop: Event) -> int:
         """Generate; the number of tokens."""
         import torch
 
@@ -65,7 +66,7 @@ class Local:
             with torch.inference_mode():
                 made = self.model.generate(
                     prompt, attention_mask=torch.ones_like(prompt), streamer=streamer, do_sample=False, temperature=None, top_p=None, top_k=None,
-                    max_new_tokens=min(asked.max_tokens, self.context - len(ids)), eos_token_id=self._ends, pad_token_id=self._ends[0],
+                    max_new_tokens=room, eos_token_id=self._ends, pad_token_id=self._ends[0],
                     stopping_criteria=[lambda ids, scores, **_: torch.full((len(ids),), stop.is_set(), device=ids.device)],
                     logits_processor=[_drawn(asked.temperature, asked.seed, prompt.device)] if asked.temperature else [],
                 )  # fmt: skip
