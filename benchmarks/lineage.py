@@ -2,7 +2,6 @@
 
     python benchmarks/lineage.py trace       a token of a corpus of 10^9 tokens in 2 million passages
     python benchmarks/lineage.py nearest     the passages nearest to a sentence, among 265 documents x 1,000 passages
-    python benchmarks/lineage.py page        the lineage page of 265 documents with 1,000 passages each, written and walked through
     python benchmarks/lineage.py crate       a crate of 10,000 actions
     python benchmarks/lineage.py audit       an audit beside plain SHA-256 of the same bytes
 """
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -72,7 +71,7 @@ def trace() -> None:
 def nearest() -> None:
     with tempfile.TemporaryDirectory() as folder:
         _project(Path(folder))
-        inputs = _report(Path("results"))
+        inputs = _texts(Path("results"))
         for document in inputs["documents"]:
             _document_receipts(document.stem)
         words = Passages.read(inputs["passages"][7]).passages[3].text.split()
@@ -193,29 +192,9 @@ def _measured(*question: str) -> None:
           f"median {middle:.3f} s, {max(peak for _, _, peak in later):.0f} MB", flush=True)  # fmt: skip
 
 
-def page() -> None:
-    """Seconds and megabytes to write it; milliseconds in chromium from opening to the first place, and from a click to the next."""
-    from browser import Browser
-
-    from closedbook.analysis import lineage_page
-
-    with tempfile.TemporaryDirectory() as folder:
-        with ProcessPoolExecutor(1) as apart:  # so that its memory does not count
-            inputs = apart.submit(_report, Path(folder)).result()
-        started = time.perf_counter()
-        lineage_page.build(**inputs)
-        print(f"written in {time.perf_counter() - started:.1f} s, peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
-        _sizes(inputs["folder"])
-        browser = Browser()
-        _walk(browser, inputs["folder"] / "lineage.html")
-        browser.driver.quit()
-
-
-def _report(folder: Path) -> dict:
-    """The report's inputs: as many documents and passages as the paper's experiment on QuALITY has documents."""
+def _texts(folder: Path) -> dict[str, list[Path]]:
+    """As many documents and passages as the paper's experiment on QuALITY has documents."""
     import toys
-
-    from closedbook.records import EntityList
 
     random.seed(1)
     words = ["".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=random.randint(2, 9))) for _ in range(20_000)]
@@ -223,20 +202,14 @@ def _report(folder: Path) -> dict:
     def text(num_words: int) -> str:
         return " ".join(random.choices(words, k=num_words))
 
-    documents, lists, written = [], [], []
+    documents, written = [], []
     for number in range(DOCUMENTS):
         name, names = f"document-{number:08x}", [text(2).title() for _ in range(ENTITIES)]
         documents.append(toys.document(folder, name, text(4).title(), text(2).title(), text(WORDS_A_DOCUMENT)))
-        lists.append(folder / "entities" / f"{name}.json")
-        EntityList(document=name, summary=text(60), entities=names, made_by="llm", why=None, maker="large", call=_call(number)).write(lists[-1])
         written.append(folder / "passages" / "entigraph" / f"{name}.json")
         made = [_passage(name, place, names, text(WORDS_A_PASSAGE)) for place in range(PASSAGES)]
         Passages(document=name, strategy="entigraph", passages=made, dropped=[]).write(written[-1])
-    return {
-        "scores": [toys.score(folder, "base", "base"), toys.score(folder, "entigraph-s1", "entigraph")],
-        "runs": [toys.run(folder, "entigraph", "entigraph")], "corpora": [toys.corpus(folder, "entigraph", written)],
-        "documents": documents, "entities": lists, "passages": written, "folder": folder / "report",
-    }  # fmt: skip
+    return {"documents": documents, "passages": written}
 
 
 def _passage(document: str, place: int, names: list[str], text: str):
@@ -249,26 +222,6 @@ def _call(number: int) -> dict:
             "settings": {"api_base": None, "temperature": 0.7, "max_tokens": 4096, "seed": number, "schema": None, "provider_version": None},
             "prompt_sha256": "ab" * 32, "usage": {"prompt_tokens": 7000, "completion_tokens": 300}, "cost_usd": 0.003, "finish_reason": "stop",
             "response_sha256": "cd" * 32}  # fmt: skip
-
-
-def _sizes(report: Path) -> None:
-    sizes = {path.relative_to(report): path.stat().st_size for path in report.rglob("*.js")}
-    data = Path("lineage/data")
-    print(f"{len(sizes)} scripts, {sum(sizes.values()) / MEGABYTE:.0f} MB; opening reads index.js, {sizes[data / 'index.js'] / MEGABYTE:.2f} MB; "
-          f"the first search entities.js, {sizes[data / 'entities.js'] / MEGABYTE:.2f} MB; a document's passages at most "
-          f"{max(size for path, size in sizes.items() if path.is_relative_to(data / 'passages')) / MEGABYTE:.2f} MB")
-
-
-def _walk(browser, html: Path) -> None:
-    started = time.perf_counter()
-    browser.open(html, "#score/entigraph-s1")
-    print(f"opened at a score: {1000 * (time.perf_counter() - started):.0f} ms, the driver's own time in it")
-    name = "document-00000084"
-    for what, address in (("its corpus, 265 documents", "#corpus/entigraph"), ("a document", f"#document/{name}"),
-                          ("its 1,000 passages, loaded", f"#passages/{name}/entigraph"), ("… again, from memory", f"#document/{name}"),
-                          ("a passage", f"#passage/{name}/entigraph/{500:012x}"), ("its call", f"#call/{name}/entigraph/{500:064x}"),
-                          ("search over all, the first", "#search?words=ab"), ("search in 1,000 passages", "#search?words=cab")):  # fmt: skip
-        print(f"to {what}: {browser.driver.execute_async_script(SHOWN, address):.0f} ms")
 
 
 def crate() -> None:
@@ -314,15 +267,6 @@ def _records(document: str):
     yield job(f"entities/{document}", [text], [names], llm)
     for strategy in ("entigraph", "rephrase"):
         yield job(f"passages/{strategy}/{document}", [text, names], [f"results/passages/{strategy}/{document}.json"], llm)
-
-
-SHOWN = """
-const [address, done] = arguments, main = document.querySelector("main"), started = performance.now();
-const look = () => main.dataset.shown === location.hash ? requestAnimationFrame(() => done(performance.now() - started)) : setTimeout(look);
-location.hash = address;
-setTimeout(look);
-"""
-"""from a click on a link to this address to the next frame after its place is there, in milliseconds"""
 
 
 def audit() -> None:
@@ -408,7 +352,7 @@ def _in_cache(versioned, paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    questions = {"trace": trace, "nearest": nearest, "page": page, "crate": crate, "audit": audit}
+    questions = {"trace": trace, "nearest": nearest, "crate": crate, "audit": audit}
     if sys.argv[1:] not in [[name] for name in questions]:
         sys.exit(__doc__)
     questions[sys.argv[1]]()

@@ -1,9 +1,8 @@
-"""Debian's chromium, headless, for pages opened from disk; it and its driver are installed first where that can be done."""
+"""Debian's chromium, headless; it and its driver are installed first where that can be done."""
 
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
@@ -34,7 +33,7 @@ def _install() -> None:
 
 
 class Browser:
-    """Somebody on the lineage page: opens an address, clicks, goes back, types; each waits until what the address names is shown.
+    """Somebody on the page of closedbook serve: opens an address, clicks, goes back, types; each waits until what the address names is shown.
 
     What any script of a page would have alerted is in its variable `alerts`.
     """
@@ -50,9 +49,9 @@ class Browser:
         listening = "var alerts = []; alert = text => alerts.push(text)"
         self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": listening})
 
-    def open(self, page: Path, address: str = "") -> None:
+    def open(self, page: str, address: str = "") -> None:
         self.driver.get("about:blank")  # else only the address changes, and the page stays as it was
-        self.driver.get(page.resolve().as_uri() + address)
+        self.driver.get(page + address)
         self._wait()
 
     def click(self, text: str, within: str = "main") -> None:
@@ -84,9 +83,9 @@ class Browser:
     def js(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, condition: str) -> None:
+    def until(self, condition: str, seconds: int = WAIT_SECONDS) -> None:
         """Wait until a JavaScript expression holds."""
-        WebDriverWait(self.driver, WAIT_SECONDS, poll_frequency=0.01).until(lambda _: self.js(f"return {condition}"))
+        WebDriverWait(self.driver, seconds, poll_frequency=0.01).until(lambda _: self.js(f"return {condition}"))
 
     def _wait(self) -> None:
         self.until("document.querySelector('main')?.dataset.shown === location.hash")

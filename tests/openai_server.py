@@ -130,6 +130,25 @@ def says(content, finish_reason="stop", **fields):
     return lambda handler, _: handler.reply(200, _completion(content, finish_reason, **fields))
 
 
+def streams(pieces, seconds: float = 0.0):
+    """A trouble in which an answer comes piece by piece, as events, so many seconds apart."""
+
+    def stream(handler, _) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        for piece in pieces:
+            chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "toy", "choices": [
+                {"index": 0, "delta": {"content": piece}, "finish_reason": None}]}
+            handler.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            handler.wfile.flush()
+            time.sleep(seconds)
+        handler.wfile.write(b"data: [DONE]\n\n")
+
+    return stream
+
+
 def replies(status, body, headers=()):
     """A trouble in which this body comes, of whatever form."""
     return lambda handler, _: handler.reply(status, body if isinstance(body, str) else json.dumps(body), headers)

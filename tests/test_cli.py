@@ -68,7 +68,7 @@ def test_work_goes_on_where_nobody_reads_about_it(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, names", [
-    ([], {"job", "stage", "fresh", "table", "ask-again"}),
+    ([], {"job", "stage", "fresh", "table", "retry", "ask", "chat", "serve"}),
     (["stage"], set()),
 ])  # fmt: skip
 def test_every_step_and_command_is_listed(arguments, names, capsys):

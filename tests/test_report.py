@@ -103,9 +103,8 @@ def inputs(tmp_path):
 
 
 def built(inputs):
-    documents = [toys.document(inputs["folder"].parent, path.stem) for path in inputs["entities"]]
     samples = [path.with_suffix(".samples.jsonl") for path in inputs["scores"]]
-    report.build(documents=documents, samples=samples, **inputs)
+    report.build(samples=samples, **inputs)
     return (inputs["folder"] / "report.html").read_text(encoding="utf-8")
 
 
@@ -178,11 +177,10 @@ def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(input
     monkeypatch.setitem(matplotlib.rcParams, "savefig.facecolor", "black")
     built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]})
     names = sorted(str(path.relative_to(inputs["folder"])) for path in inputs["folder"].rglob("*") if path.is_file())
-    assert [name for name in names if not name.startswith("lineage")] == [
+    assert names == [
         "accuracy.png", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "losses.png", "metrics.json", "report.html",
         "table.csv",
     ]
-    assert {"lineage.html", "lineage/data/index.js", "lineage/data/passages/entigraph/varn-1.js"} <= set(names)
     for name in names:
         assert (inputs["folder"] / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
@@ -251,13 +249,13 @@ def test_the_check_for_markup_would_see_some(hostile, monkeypatch):
         assert_inert(built(hostile))
 
 
-def test_the_page_needs_nothing_but_itself_and_leads_to_the_lineage_page(inputs):
+def test_the_page_needs_nothing_but_itself_and_leads_to_the_served_one(inputs):
     page = built(inputs)
-    assert set(re.findall(r'(?:src|href|srcset)="(?!data:image/png;base64,)([^"]*)"', page)) == {"lineage.html"} | {
-        f"lineage.html#{place}" for place in ("score/base", "score/raw-s1", "score/entigraph-s1", "model/raw-s1", "model/entigraph-s1",
+    assert set(re.findall(r'(?:src|href|srcset)="(?!data:image/png;base64,)([^"]*)"', page)) == {report.SERVED} | {
+        f"{report.SERVED}#{place}" for place in ("lineage", "score/base", "score/raw-s1", "score/entigraph-s1", "model/raw-s1", "model/entigraph-s1",
                                               "passage/varn-1/raw/0", "passage/varn-1/entigraph/0", "passage/varn-1/entigraph/1")
     }  # fmt: skip
-    assert not re.search(r"https?:|url\(|@import|<link|<script", page)
+    assert not re.search(r"https?:|url\(|@import|<link|<script", page.replace(f'href="{report.SERVED}', "href"))
 
 
 def test_without_questions_it_says_so_and_shows_the_rest(inputs):
@@ -496,8 +494,8 @@ def test_an_api_model_is_a_row_and_a_level_but_no_point(inputs, tmp_path):
     assert "api-large base +0.438" in seen and "api_model" not in files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines()[-1].startswith("api-large") and "api-large" not in second
-    linked = re.findall(r"lineage.html#score/([a-z0-9-]+)", (inputs["folder"] / "report.html").read_text())
-    assert {*linked} == {"base", "raw-s1", "entigraph-s1"}, "the lineage page knows no API model"
+    linked = re.findall(f"{report.SERVED}#score/([a-z0-9-]+)", (inputs["folder"] / "report.html").read_text())
+    assert {*linked} == {"base", "raw-s1", "entigraph-s1"}, "nothing was trained for an API model"
 
 
 def test_how_the_questions_were_answered_is_shown_where_there_is_more_to_show(inputs, tmp_path):

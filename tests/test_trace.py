@@ -12,7 +12,7 @@ import toys
 
 from closedbook import models
 from closedbook.lineage import trace
-from closedbook.lineage.tracing import passage, tokens
+from closedbook.lineage.tracing import nearest, passage, tokens
 from closedbook.llm import prompts
 from closedbook.records import Document, Passage, Passages
 from closedbook.training import amounts, packing
@@ -328,7 +328,7 @@ def test_an_index_is_kept_until_a_passage_changes(pipeline, capsys):
     assert (indexed(), indexed()) == (True, False)
     path = Path("results/passages/entigraph/lamp.json")
     path.write_text(path.read_text().replace("brass", "stone"))
-    assert (indexed(), indexed()) == (True, False) and len(list(passage.INDEXES.iterdir())) == 1
+    assert (indexed(), indexed()) == (True, False) and len(list(nearest.INDEXES.iterdir())) == 1
     shutil.rmtree("results/passages")
     with pytest.raises(UserError, match="no passages to search"):
         passage.nearest_to("compass")

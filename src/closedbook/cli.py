@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from closedbook.lineage import commands as lineage
+    from closedbook.serve import commands as serve
     from closedbook.spending import commands as spending
     from closedbook.workflow.registry import STAGES
 
@@ -66,15 +67,18 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("preset", nargs="?", help="one of presets/")
     init.add_argument("--force", action="store_true", help="put it in the place of the params.yaml that is there, which is kept under another name")
     _add(commands, "table", _table, "print the table of arms")
-    again = _add(commands, "ask-again", _ask_again, "ask the model again for documents whose entity list fell back or whose passages were dropped")
+    again = _add(commands, "retry", _retry, "ask the model again for documents whose entity list fell back or whose passages were dropped",
+                 aliases=["ask-again"])  # fmt: skip
     again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
+    serve.add(commands)
     spending.add(commands)
     lineage.add(commands)
     return parser
 
 
-def _add(commands, name: str, function, summary: str) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=summary)
+def _add(commands, name: str, function, summary: str, aliases: list[str] | None = None) -> argparse.ArgumentParser:
+    """`aliases`: names that it had before, and still answers to."""
+    command = commands.add_parser(name, help=summary, aliases=aliases or [])
     command.set_defaults(command=function)
     return command
 
@@ -155,11 +159,11 @@ def _table(options) -> None:
     terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", f"report: {layout.REPORT}/report.html")
 
 
-def _ask_again(options) -> None:
+def _retry(options) -> None:
     from closedbook.spending import again
     from closedbook.util import terminal
     from closedbook.workflow import plan, upkeep
 
-    with upkeep.hold("closedbook ask-again"):
+    with upkeep.hold("closedbook retry"):
         for line in again.reopen(plan.make(), options.documents):
             terminal.show(line)

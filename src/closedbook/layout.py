@@ -12,6 +12,8 @@ JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgemen
 SUMMARIES, VERDICTS, ASSISTANTS = (RESULTS / name for name in ("summaries", "verdicts", "assistants"))
 BASE_FACTS = BASE / "base.json"
 JUDGED = JUDGEMENTS / "judgements.json"
+PORT = 8765
+"""on which closedbook serve shows them, and where the report's links lead"""
 
 
 def source(document: str) -> Path:

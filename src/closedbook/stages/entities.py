@@ -59,7 +59,7 @@ def _listed(shown: Document, answer: tuple | llm.NotAnswered, params: SimpleName
     if isinstance(answer, llm.NotAnswered):
         if params.entities.fallback == "error":
             raise UserError(f"document {shown.id}: {params.llm.model} gave no entity list: {answer}; set entities.fallback to spacy, "
-                            "or ask again: closedbook ask-again")
+                            "or ask again: closedbook retry")
         return by_spacy(shown, params, str(answer))
     found, call = answer
     return EntityList(document=shown.id, section=shown.section, summary=found.summary, entities=found.entities[: params.entities.max],

@@ -6,14 +6,15 @@ from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
 
-from closedbook import params
+from closedbook import layout, params
 from closedbook.analysis import certainty, curve, diversity, plots, summed_up, table, tally
-from closedbook.analysis import lineage_page as lineage
 from closedbook.analysis.compare import answers, assistants, forgotten, overview, resampling, words
 from closedbook.evaluation import whose
 from closedbook.util import files
 
 TEMPLATES = Path(__file__).parent.parent / "analysis/templates"
+SERVED = f"http://127.0.0.1:{layout.PORT}/"
+"""where links lead: to closedbook serve, if it runs"""
 EXCERPT = 1200
 """characters shown of an example; a whole document is longer than anybody reads here"""
 
@@ -23,12 +24,11 @@ def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
 
 
 def build(
-    *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], documents: list[Path], entities: list[Path],
-    passages: list[Path], judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str], settings: params.Report,
-    seed: int, folder: Path,
+    *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], entities: list[Path], passages: list[Path],
+    judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
 ) -> None:
     """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
-    into `folder`, and the lineage page.
+    into `folder`.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
     folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`. The first of `tasks` is the headline;
@@ -72,11 +72,6 @@ def build(
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )
     files.write_text(folder / "report.html", page)
-    lineage.build(
-        scores=[score["path"] for score in found if score["strategy"] not in ("api_model", whose.ASSISTANT)],  # the page leads to runs
-        runs=[curve["path"] for curve in curves], corpora=corpora, documents=documents, entities=entities, passages=passages,
-        folder=folder,
-    )
 
 
 def _with_samples(scores: list[dict], samples: list[Path]) -> list[dict]:
@@ -166,7 +161,7 @@ def _page(**facts) -> str:
     lines = [one["strategy"] for one in (*facts["headline"], *facts["corpora"])]
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
-        **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts,
+        **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts, served=SERVED,
         part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=(*table.UNTAUGHT, whose.ASSISTANT), excerpt=EXCERPT,
         questions_only=certainty.QUESTIONS, p_of=words.p_of, least=resampling.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},

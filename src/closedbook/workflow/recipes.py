@@ -156,7 +156,7 @@ def report(params: Params, bound: Bound) -> Recipes:
     chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
     names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
              "judged": judged_strategies(params)} | ({"verdicts": summed_up} if (summed_up := summary_names(params)) else {})
-    assets = _digests([*PACKAGE.glob("analysis/templates/*"), *PACKAGE.glob("analysis/browser/*")])
+    assets = _digests(PACKAGE.glob("analysis/templates/*"))
     return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 
 

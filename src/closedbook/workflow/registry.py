@@ -23,8 +23,8 @@ CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines
 REPLAY = ("replay.json", "tokens.npy", "offsets.npy", "replay.jsonl", "lines.npy", "held_out.npy", "held_out_offsets.npy")
 DIALOGUES = ("dialogues.json", "tokens.npy", "is_answer.npy", "offsets.npy", "dialogues.jsonl", "lines.npy", "rejected.jsonl")
 ASSISTANT = ("assistant.json", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
-REPORT = ("report.html", "lineage.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
-          "accuracy.png", "losses.png", "lineage/data/index.js", "lineage/data/entities.js")
+REPORT = ("report.html", "table.csv", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "metrics.json",
+          "accuracy.png", "losses.png")
 """the files of these folders"""
 Given = dict[str, Path | list[Path]]
 
@@ -266,7 +266,7 @@ def _verdicts(about: list[str], recipe: dict) -> Files:
 def _report(about: list[str], recipe: dict) -> Files:
     folder, scores = layout.REPORT, recipe["reads"]["scores"]
     return Files(inputs={
-        "documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe), "passages": _written(recipe),
+        "entities": _each(layout.entities, recipe), "passages": _written(recipe),
         "corpora": [layout.CORPORA / name for name in recipe["reads"]["corpora"]],
         "scores": [*map(layout.score, scores)], "samples": [*map(layout.samples, scores)],
         "runs": [*map(layout.run_facts, recipe["reads"]["runs"])],
@@ -391,7 +391,7 @@ STEPS = {
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("documents", "entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
+        reads=("entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
         watches=("seed", "arms", "assistants", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }

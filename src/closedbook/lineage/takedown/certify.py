@@ -12,7 +12,8 @@ from closedbook.lineage.checks.state import Digests
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import held, notes
 from closedbook.lineage.takedown.notes import Record
-from closedbook.lineage.tracing.passage import INDEXES, offsets_of
+from closedbook.lineage.tracing.nearest import INDEXES
+from closedbook.lineage.tracing.passage import offsets_of
 from closedbook.llm import ledger
 from closedbook.training import tracking
 from closedbook.util import files, shingles

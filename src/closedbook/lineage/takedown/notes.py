@@ -15,7 +15,7 @@ import numpy as np
 from closedbook import layout
 from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
-from closedbook.lineage.tracing.passage import INDEXES
+from closedbook.lineage.tracing.nearest import INDEXES
 from closedbook.llm import ledger
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.util import files, shingles

@@ -1,25 +1,21 @@
 """Where a passage came from: its document, its entities, and the call or the code that wrote it; and the passages nearest to a sentence."""
 
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from closedbook import layout
 from closedbook.lineage.history import History, Job
 from closedbook.llm import ledger, prompts
-from closedbook.records import Passages, carrying
-from closedbook.util import files, terminal, units
+from closedbook.records import carrying
+from closedbook.util import files, units
 from closedbook.util.errors import UserError, did_you_mean, nearest
 from closedbook.workflow import receipts
 
 IDENTITY = re.compile(r"([a-z0-9-]+)/([a-z_]+)/[0-9a-z]+")
 BEGINNING = 400
 """characters of a passage that are shown"""
-INDEXES = receipts.CACHE.parent / "nearest"
 NEAREST = 10
 
 
@@ -143,53 +139,21 @@ def nearest_to(sentence: str) -> list[tuple[str, float]]:
 
     Raises UserError where there are no passages.
     """
-    import bm25s
+    from closedbook.lineage.tracing import nearest as found
 
-    folder = _index()
-    identities = files.read_json(folder / "passages.json")
-    words = bm25s.tokenize(units.pairs(sentence), stopwords="en", return_ids=False, show_progress=False)
-    rows, scores = bm25s.BM25.load(folder, mmap=True).retrieve(words, k=min(NEAREST, len(identities)), show_progress=False)
-    return [(identities[row], score) for row, score in zip(rows[0].tolist(), scores[0].tolist()) if score > 0]
+    index, [asked] = found.index(), found.words([sentence])
+    return [(index.passage(row)["id"], score) for row, score in index.nearest(asked, NEAREST)]
 
 
 def excerpt(text: str, sentence: str) -> str:
     """The sentence of a text that shares most words with another one."""
-    wanted = _words(sentence)
-    return max(units.sentences(text) or [text], key=lambda part: len(wanted & _words(part)))
+    wanted = words(sentence)
+    return max(units.sentences(text) or [text], key=lambda part: len(wanted & words(part)))
 
 
-def _words(text: str) -> set[str]:
+def words(text: str) -> set[str]:
+    """The words by which sentences are compared, those like "the" among them."""
     return set(re.findall(r"\w\w+", units.pairs(text).lower()))
-
-
-def _index() -> Path:
-    """The folder of the index of these very passages, made if it is not there; those of earlier ones are removed."""
-    paths = receipts.results("passages")
-    hashes = receipts.Hashes()
-    place = INDEXES / files.sha256_text("pairs\n" + "".join(f"{path} {hashes.sha256(path)}\n" for path in paths))[:16]
-    hashes.save()
-    if not place.exists():
-        INDEXES.mkdir(parents=True, exist_ok=True)
-        earlier = list(INDEXES.iterdir())
-        made = tempfile.mkdtemp(dir=INDEXES)
-        _write(Path(made), paths)
-        os.replace(made, place)
-        for folder in earlier:
-            shutil.rmtree(folder)
-    return place
-
-
-def _write(folder: Path, paths: list[Path]) -> None:
-    import bm25s
-
-    passages = [(passage.id, passage.text) for path in paths for passage in Passages.read(path).passages]
-    if not passages:
-        raise UserError(f"{layout.PASSAGES}: holds no passages to search: run snakemake --cores all, or dvc pull")
-    terminal.note(f"indexing {len(passages):,} passages; {INDEXES} keeps the index for the next question")
-    index = bm25s.BM25()
-    index.index(bm25s.tokenize([units.pairs(text) for _, text in passages], stopwords="en", show_progress=False), show_progress=False)
-    index.save(folder)
-    files.write_json(folder / "passages.json", [identity for identity, _ in passages])
 
 
 def offsets_of(corpus: Path):

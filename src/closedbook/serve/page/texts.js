@@ -104,7 +104,7 @@ async function passagePlace([id, strategy, hash]) {
   known(one.written, strategy, `strategy of ${id}`);
   const [{list}, {passages: all}] = await Promise.all([load(documentFile(id)), load(writtenFile(id, strategy))]);
   const at = all.findIndex(each => each.id === `${id}/${strategy}/${hash}`);
-  if (at < 0) throw new NotHere(`There is no passage “${id}/${strategy}/${hash}” in this report.`);
+  if (at < 0) throw new NotHere(`There is no passage “${id}/${strategy}/${hash}” here.`);
   const found = all[at];
   const step = found.call && [list, ...list.sections].some(each => each.call?.key === found.call.key) ? "entities" : strategy;
   const held = Object.entries(found.places).map(([corpus, [first, end]]) => ({corpus, first, end}));

@@ -27,7 +27,7 @@ async function passageCall(one, strategy, key) {
 
 /** A call and what it stands `behind`; `found` is undefined where the document has no such call. */
 function aCall(one, key, found, behind, near) {
-  if (found?.key !== key) throw new NotHere(`There is no call “${key}” of ${one.id} in this report.`);
+  if (found?.key !== key) throw new NotHere(`There is no call “${key}” of ${one.id} here.`);
   return {
     heading: `Call ${key.slice(0, 16)}`,
     near: {here: "call", document: one.id, ...near},

@@ -2,12 +2,12 @@
 // From the address (#KIND/NAME/…?words=…&page=…) to its place, and the search box.
 
 const PLACES = new Map(Object.entries({
-  "": homePlace, score: scorePlace, model: modelPlace, base: basePlace, corpus: corpusPlace, document: documentPlace,
+  "": chatPlace, chat: chatPlace, lineage: homePlace, score: scorePlace, model: modelPlace, base: basePlace, corpus: corpusPlace, document: documentPlace,
   entities: entitiesPlace, passages: passagesPlace, passage: passagePlace, call: callPlace, entity: entityPlace, search: searchPlace,
 }));
 const main = document.querySelector("main");
 const searchBox = document.getElementById("search");
-let shownPath = null;
+let shownPath = null, shows = 0;
 let lastDocument = null;
 
 /** Names are decoded one by one, after the address was split: they may hold any character. */
@@ -21,25 +21,27 @@ function decoded(name) {
 
 async function placeOf(path, query) {
   const [kind, ...names] = path.split("/").map(decoded);
-  return known(PLACES, kind, "kind of place")(names, query);
+  const shown = known(PLACES, kind, "kind of place");
+  if (shown !== chatPlace) await loadIndex();
+  return shown(names, query);
 }
 
 function notHere(error) {
   if (!(error instanceof NotHere)) throw error;
-  return {heading: "Not here", near: null, content: [paragraph(quoted(error.message)), paragraph(link("#", "All scores and documents"))]};
+  return {heading: "Not here", near: null, content: [paragraph(quoted(error.message)), paragraph(link("#lineage", "All scores and documents"))]};
 }
 
 async function show() {
-  const address = location.hash;
+  const address = location.hash, number = ++shows;
   const [path, query] = address.slice(1).split(/\?(.*)/s);
   const asked = new URLSearchParams(query ?? "");
   const found = await placeOf(path, asked).catch(notHere);
-  if (location.hash !== address) return; // the user has gone on
+  if (location.hash !== address || number !== shows) return; // the user has gone on
   const heading = make("h1", {}, found.heading);
-  document.title = `${heading.textContent} · closedbook lineage`;
+  document.title = `${heading.textContent} · closedbook`;
   main.replaceChildren(...[found.near && chain(found.near), heading, ...found.content].filter(part => part));
   main.dataset.shown = address;
-  searchBox.value = path === "search" ? asked.get("words") ?? "" : "";
+  if (document.activeElement !== searchBox) searchBox.value = path === "search" ? asked.get("words") ?? "" : ""; // else it is being written
   lastDocument = found.near?.document ?? lastDocument;
   if (shownPath !== path) scrollTo(0, 0);
   shownPath = path;
@@ -61,7 +63,5 @@ searchBox.addEventListener("input", () => {
   }
 });
 
-loadIndex().then(() => {
-  addEventListener("hashchange", show);
-  return show();
-}, error => main.replaceChildren(paragraph(error.message)));
+addEventListener("hashchange", show);
+show();

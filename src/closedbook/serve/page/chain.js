@@ -16,7 +16,7 @@ function chain(near) {
     first,
     box("corpus", near.here, near.corpora.map(corpusLink)),
     box("model", near.here, runs.map(modelLink)),
-    box("score", near.here, scored.map(scoreLink)),
+    box("score", near.here, scored.filter(run => index.scores.has(run)).map(scoreLink)),
     call ? box("call", near.here, [call], near.call.step === "entities" ? "of-list" : "of-passage") : [],
     box("base", near.here, [link(place("base"), index.base.model)]));
 }
@@ -52,7 +52,7 @@ function ofDocument({here, document, strategy, passage}) {
 function ofCorpora({here, corpora: names}) {
   const corpora = names.map(name => index.corpora.get(name));
   const documents = new Set(corpora.flatMap(corpus => [...corpus.documents.keys()]));
-  const to = corpora.length === 1 ? place("corpus", corpora[0].corpus) : "#";
+  const to = corpora.length === 1 ? place("corpus", corpora[0].corpus) : "#lineage";
   const listed = corpora.some(corpus => Object.keys(corpus.strategies).some(name => index.strategies.get(name).needs_entities));
   return [
     box("document", here, documents.size ? [link(to, count(documents.size, "document"))] : []),

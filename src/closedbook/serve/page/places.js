@@ -17,7 +17,7 @@ function homePlace(_, query) {
       paragraph("Go from a score to its model, its corpus, the passages in it, the calls and the documents behind them, and back. ",
         "Each box above and each name below leads on."),
       section("Scores", table(runs, [
-        ["score", ({run}) => link(place("score", run), run), "names"],
+        ["score", ({run}) => index.scores.has(run) ? link(place("score", run), run) : run, "names"],
         ...accuracyColumns(),
         ["model", ({run}) => run === "base" ? link(place("base"), index.base.model) : modelLink(run), "names"],
         ["corpus", ({corpus}) => corpus ? corpusLink(corpus) : "–", "names"],
@@ -25,7 +25,7 @@ function homePlace(_, query) {
         ["train tokens", ({train_tokens = 0}) => train_tokens, "n"],
       ])),
       section("Documents", listing({
-        address: "#", query, rows: [...index.documents.values()], textOf: about,
+        address: "#lineage", query, rows: [...index.documents.values()], textOf: about,
         columns: [
           ["document", one => documentLink(one.id)],
           ["author", one => one.author ? quoted(one.author) : "–"],
@@ -41,10 +41,10 @@ function homePlace(_, query) {
 
 /** One column per task, of rows that have a run. */
 function accuracyColumns() {
-  const tasks = Object.keys([...index.scores.values()][0].tasks);
-  return tasks.map(task => [task, ({run}) => {
-    const {accuracy: mean, stderr} = index.scores.get(run).tasks[task];
-    return accuracy(mean, stderr);
+  const tasks = new Set([...index.scores.values()].flatMap(score => Object.keys(score.tasks)));
+  return [...tasks].map(task => [task, ({run}) => {
+    const found = index.scores.get(run)?.tasks[task];
+    return found ? accuracy(found.accuracy, found.stderr) : "–";
   }, "n"]);
 }
 
@@ -53,10 +53,10 @@ function scorePlace([name]) {
   const run = index.runs.get(name);
   return {
     heading: `Score of ${name}`,
-    near: {here: "score", corpora: run ? [run.corpus] : [], run: run && name, base: !run},
+    near: {here: "score", corpora: run ? [run.corpus] : [], run: run && name, base: name === "base"},
     content: [
       facts([
-        ["model", run ? modelLink(name) : link(place("base"), index.base.model)],
+        ["model", run ? modelLink(name) : name === "base" ? link(place("base"), index.base.model) : quoted(name)],
         ["corpus", run ? corpusLink(run.corpus) : null],
         ["questions", one.n],
         ["SHA-256 of the questions", code(one.questions_sha256)],
@@ -88,7 +88,8 @@ function modelPlace([name]) {
         ["SHA-256", code(one.model_sha256)],
         ["base", link(place("base"), one.base.model)],
         ["corpus", corpusLink(one.corpus)],
-        ["score", link(place("score", name), name)],
+        ["score", index.scores.has(name) ? link(place("score", name), name) : null],
+        ["talk to it", link(place("chat", "base", name), "beside the base")],
         ...numbers.map(field => [field.replace("num_", "").replaceAll("_", " "), one[field]]),
         ["loss", `${one.first_loss.toFixed(3)} at the first step, ${one.last_loss.toFixed(3)} at the last`],
         ["SHA-256 of all it read, in order", code(one.data_sha256)],
