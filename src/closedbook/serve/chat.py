@@ -37,7 +37,7 @@ def _turns(runner: asyncio.Runner, asking: Speakers, about: dict) -> None:
             runner.run(_show(asking, asked, said, noted))
         except KeyboardInterrupt:
             said.append(" …")
-            print(" …")
+            terminal.show(" …")
         turns += [{"role": "user", "content": question}, {"role": "assistant", "content": "".join(said)}]
 
 
@@ -46,7 +46,7 @@ def _question() -> str:
     try:
         return input(PROMPT if sys.stdin.isatty() else "").strip()
     except KeyboardInterrupt:
-        print()
+        terminal.show("")
         return ""
     except EOFError:
         return QUIT
@@ -61,5 +61,5 @@ async def _show(asking: Speakers, asked: conversation.Asked, said: list[str], no
                 noted.add(note)
         if text := part.get("text", ""):
             said.append(text if said else text.lstrip())
-            print("\n".join(map(terminal.printable, said[-1].split("\n"))), end="", flush=True)
-    print(" …" if part["end"] == "length" else "", flush=True)
+            terminal.write(said[-1])
+    terminal.show(" …" if part["end"] == "length" else "")

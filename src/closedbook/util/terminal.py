@@ -14,8 +14,13 @@ CLOSED = 128 + 13
 
 def show(*lines: str) -> None:
     """Lines of an answer, to stdout. Where nobody reads any more, as behind `| head`, the program ends without a word."""
+    write("".join(f"{printable(line)}\n" for line in lines))
+
+
+def write(text: str) -> None:
+    """A piece of an answer as it comes, to stdout; its line breaks are kept."""
     try:
-        print(*map(printable, lines), sep="\n", flush=True)
+        print("\n".join(map(printable, text.split("\n"))), end="", flush=True)
     except BrokenPipeError:
         _leave(sys.stdout)
         raise SystemExit(CLOSED) from None
