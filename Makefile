@@ -17,7 +17,6 @@ setup: .venv/installed
 
 reproduce: setup
 	$(BIN)/snakemake --cores all
-	@PYTHONPATH=src $(BIN)/python -m closedbook table
 
 test: setup
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal --durations 15

@@ -14,4 +14,4 @@ rule base:
         gpu=int(PARAMS.training.device == "cuda"),
     priority: 10
     shell:
-        KEEPING_MEMORY + JOB + "base/base" + INTO_LOG_AND_TERMINAL
+        KEEPING_MEMORY + JOB + "base/base" + INTO_LOG

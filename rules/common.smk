@@ -15,7 +15,7 @@ sys.path.insert(0, "src")
 from closedbook.training import distributed, libraries, room
 from closedbook.util import terminal
 from closedbook.util.errors import UserError, writing
-from closedbook.workflow import devices
+from closedbook.workflow import devices, outcome, progress
 from closedbook.workflow.snakemake import Run
 from closedbook.workflow.registry import STAGES
 
@@ -65,6 +65,10 @@ def processes(shard):
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
     ASKED = asked()
     STAGE = Path(workflow.main_snakefile).stem
+    PROGRESS = None  # what the terminal shows; of a dry run and with --verbose it is Snakemake's own listing
+    if workflow.is_main_process and not (workflow.output_settings.dryrun or workflow.output_settings.verbose):
+        PROGRESS = progress.Progress()
+        logger.handlers = [handler for handler in logger.handlers if handler.name != "DefaultStreamHandler"] + [PROGRESS]
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
@@ -75,8 +79,7 @@ if ASKED and ASKED.executor in (None, "local") and "gpu" not in workflow.global_
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
 KEEPING_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 "
-INTO_LOG = " 2> {log:q} || {{ tail -n 20 {log:q} >&2; exit 1; }}"  # what went wrong is seen without looking for it
-INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
+INTO_LOG = " &> {log:q}"  # from which PROGRESS shows how far a job is, and what went wrong
 JOB = f"{CLOSEDBOOK} job "
 SHARD = f"{CLOSEDBOOK} job --shard {{params.shard:q}} --processes {{threads}}"
 
@@ -106,6 +109,8 @@ def end():
     """Record what was asked of language models. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
     of the process would wait for them."""
     told(RUN.record_calls)
+    if PROGRESS:
+        PROGRESS.end()
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
@@ -126,6 +131,8 @@ def check_trainings():
 onstart:
     check_trainings()
     told(RUN.begin, "snakemake " + " ".join(sys.argv[1:]))
+    if PROGRESS:
+        PROGRESS.begin(RUN, workflow.dag.needrun_jobs())
 
 
 onsuccess:

@@ -15,4 +15,4 @@ rule corpus:
         ".closedbook/logs/corpora/{corpus}.log",
     priority: 5  # trainings, the longest jobs, wait for it
     shell:
-        JOB + "corpora/{wildcards.corpus}" + INTO_LOG_AND_TERMINAL
+        JOB + "corpora/{wildcards.corpus}" + INTO_LOG

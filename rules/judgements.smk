@@ -14,4 +14,4 @@ rule judgement:
     log:
         ".closedbook/logs/judgements.log",
     shell:
-        JOB + "judgements/judgements" + INTO_LOG_AND_TERMINAL
+        JOB + "judgements/judgements" + INTO_LOG

@@ -15,4 +15,4 @@ rule retrieve:
     log:
         ".closedbook/logs/retrieval.log",
     shell:
-        JOB + "retrieval/retrieval" + INTO_LOG_AND_TERMINAL
+        JOB + "retrieval/retrieval" + INTO_LOG

@@ -22,4 +22,4 @@ rule score:
     resources:
         gpu=lambda wildcards: int(PARAMS.scores.device == "cuda" and is_here(wildcards)),
     shell:
-        KEEPING_MEMORY + JOB + "scores/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+        KEEPING_MEMORY + JOB + "scores/{wildcards.run}" + INTO_LOG

@@ -6,8 +6,6 @@ import sys
 import traceback
 from pathlib import Path
 
-from closedbook import layout
-
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -142,17 +140,10 @@ def _init(options) -> None:
 
 
 def _table(options) -> None:
-    from closedbook import params
-    from closedbook.analysis import table
     from closedbook.util import terminal
-    from closedbook.util.errors import UserError
-    from closedbook.workflow import recipes
+    from closedbook.workflow import outcome, plan
 
-    settings = params.load()
-    scores = [path for name in recipes.score_names(settings) if (path := layout.score(name)).is_file()]
-    if not scores:
-        raise UserError(f"{layout.SCORES}: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
-    terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", f"report: {layout.REPORT}/report.html")
+    terminal.show(*outcome.lines(plan.make(write=False)))
 
 
 def _ask_again(options) -> None:
