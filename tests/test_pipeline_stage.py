@@ -15,7 +15,7 @@ def job(*, params, limits, documents, folder):
 """
 FILES = """
 def _counts(about, recipe):
-    return Files(inputs={"documents": _each("documents", recipe["documents"])}, folders={"folder": layout.RESULTS / "counts"}, holds=("counts.json",))
+    return Files(inputs={"documents": _each(layout.document, recipe)}, folders={"folder": layout.RESULTS / "counts"}, holds=("counts.json",))
 
 
 STEPS = {
