@@ -21,7 +21,6 @@ cluster: setup
 
 reproduce: setup
 	$(BIN)/snakemake --cores all
-	@PYTHONPATH=src $(BIN)/python -m closedbook table
 
 # The plugins, for the tests alone.
 .cluster/installed: requirements-cluster.lock | setup

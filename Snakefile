@@ -20,3 +20,5 @@ for stage in STAGES:
 onsuccess:
     end()
     told(RUN.commit)
+    if PROGRESS and "report/report" in RUN.due:
+        terminal.note("", *told(outcome.lines, RUN.plan))

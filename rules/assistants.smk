@@ -36,4 +36,4 @@ rule assistant:
     params:
         launcher=LAUNCHER,
     shell:
-        "CLOSEDBOOK_LAUNCHER={params.launcher:q} " + KEEPING_MEMORY + JOB + "assistants/{wildcards.assistant}" + INTO_LOG_AND_TERMINAL
+        "CLOSEDBOOK_LAUNCHER={params.launcher:q} " + KEEPING_MEMORY + JOB + "assistants/{wildcards.assistant}" + INTO_LOG

@@ -18,4 +18,4 @@ rule base:
         **on_node("base/base", gpus=int(PARAMS.training.device == "cuda")),
     priority: 10
     shell:
-        KEEPING_MEMORY + JOB + "base/base" + INTO_LOG_AND_TERMINAL
+        KEEPING_MEMORY + JOB + "base/base" + INTO_LOG

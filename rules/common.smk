@@ -17,7 +17,7 @@ from closedbook.llm import ledger
 from closedbook.training import distributed, libraries, room
 from closedbook.util import shared, terminal
 from closedbook.util.errors import UserError, writing
-from closedbook.workflow import devices, slurm
+from closedbook.workflow import devices, outcome, progress, slurm
 from closedbook.workflow.snakemake import Run
 from closedbook.workflow.registry import STAGES
 
@@ -76,6 +76,10 @@ def on_node(name, gpus, nodes=1):
 if "RUN" not in globals():  # each rule file includes this one, so that each can be run alone
     ASKED = asked()
     STAGE = Path(workflow.main_snakefile).stem
+    PROGRESS = None  # what the terminal shows; of a dry run and with --verbose it is Snakemake's own listing
+    if workflow.is_main_process and not (workflow.output_settings.dryrun or workflow.output_settings.verbose):
+        PROGRESS = progress.Progress()
+        logger.handlers = [handler for handler in logger.handlers if handler.name != "DefaultStreamHandler"] + [PROGRESS]
     RUN = told(Run, targets(), STAGE if STAGE in STAGES else None, config.get("shards", 1), workflow.is_main_process)
 
 PARAMS = RUN.plan.params
@@ -89,8 +93,7 @@ if HERE and "gpu" not in workflow.global_resources:
 CLOSEDBOOK = f"PYTHONPATH=src {shlex.quote(sys.executable)} -m closedbook"
 # Freed tensors stay with the process: given back to the kernel and asked for anew at each step, they cost 4 to 11% of a training on CPUs.
 KEEPING_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 "
-INTO_LOG = " 2> {log:q} || {{ tail -n 20 {log:q} >&2; exit 1; }}"  # what went wrong is seen without looking for it
-INTO_LOG_AND_TERMINAL = " 2> >(tee {log:q} >&2)"  # long work shows its progress
+INTO_LOG = " &> {log:q}"  # from which PROGRESS shows how far a job is, and what went wrong
 JOB = f"{CLOSEDBOOK} job "
 SHARD = f"{CLOSEDBOOK} job --shard {{params.shard:q}} --processes {{threads}}"
 
@@ -121,6 +124,8 @@ def end():
     """Record what was asked of language models. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
     of the process would wait for them."""
     told(RUN.record_calls)
+    if PROGRESS:
+        PROGRESS.end()
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()
@@ -158,6 +163,8 @@ onstart:
     check_trainings()
     told(RUN.begin, "snakemake " + " ".join(sys.argv[1:]))
     check_cluster()
+    if PROGRESS:
+        PROGRESS.begin(RUN, workflow.dag.needrun_jobs())
 
 
 onsuccess:

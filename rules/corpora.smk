@@ -16,4 +16,4 @@ rule corpus:
     localrule: True
     priority: 5  # trainings, the longest jobs, wait for it
     shell:
-        JOB + "corpora/{wildcards.corpus}" + INTO_LOG_AND_TERMINAL
+        JOB + "corpora/{wildcards.corpus}" + INTO_LOG

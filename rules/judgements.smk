@@ -15,4 +15,4 @@ rule judgement:
         ".closedbook/logs/judgements.log",
     localrule: True
     shell:
-        JOB + "judgements/judgements" + INTO_LOG_AND_TERMINAL
+        JOB + "judgements/judgements" + INTO_LOG

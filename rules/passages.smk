@@ -22,4 +22,4 @@ for shard, jobs in RUN.shards_of("passages").items():
         log:
             f".closedbook/logs/{shard}.log",
         shell:
-            SHARD + INTO_LOG_AND_TERMINAL
+            SHARD + INTO_LOG

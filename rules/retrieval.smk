@@ -16,4 +16,4 @@ rule retrieve:
         ".closedbook/logs/retrieval.log",
     localrule: True
     shell:
-        JOB + "retrieval/retrieval" + INTO_LOG_AND_TERMINAL
+        JOB + "retrieval/retrieval" + INTO_LOG

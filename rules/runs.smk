@@ -20,4 +20,4 @@ rule run:
     params:
         launcher=LAUNCHER,
     shell:
-        "CLOSEDBOOK_LAUNCHER={params.launcher:q} " + KEEPING_MEMORY + JOB + "runs/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+        "CLOSEDBOOK_LAUNCHER={params.launcher:q} " + KEEPING_MEMORY + JOB + "runs/{wildcards.run}" + INTO_LOG

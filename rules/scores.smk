@@ -23,7 +23,7 @@ rule score:
     resources:
         **on_node("scores/{run}", gpus=int(PARAMS.scores.device == "cuda")),
     shell:
-        KEEPING_MEMORY + JOB + "scores/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+        KEEPING_MEMORY + JOB + "scores/{wildcards.run}" + INTO_LOG
 
 
 # Of models behind an API.
@@ -38,4 +38,4 @@ rule answers:
         run=f"{API}[a-z0-9-]*",
     localrule: True
     shell:
-        JOB + "scores/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+        JOB + "scores/{wildcards.run}" + INTO_LOG

@@ -27,7 +27,7 @@ if RUN.results("summaries"):
         resources:
             **on_node("summaries/{run}", gpus=int(PARAMS.scores.device == "cuda")),
         shell:
-            KEEPING_MEMORY + JOB + "summaries/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+            KEEPING_MEMORY + JOB + "summaries/{wildcards.run}" + INTO_LOG
 
     # Of models behind an API, and people's.
     rule summed_up:
@@ -41,4 +41,4 @@ if RUN.results("summaries"):
             run=f"{API}[a-z0-9-]*|{HUMAN}",
         localrule: True
         shell:
-            JOB + "summaries/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+            JOB + "summaries/{wildcards.run}" + INTO_LOG

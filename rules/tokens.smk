@@ -23,4 +23,4 @@ for shard, jobs in RUN.shards_of("tokens").items():
             f".closedbook/logs/{shard}.log",
         priority: 5  # corpora and trainings, the longest jobs, wait for it
         shell:
-            SHARD + INTO_LOG_AND_TERMINAL
+            SHARD + INTO_LOG

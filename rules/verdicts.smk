@@ -18,4 +18,4 @@ if RUN.results("verdicts"):
             ".closedbook/logs/verdicts/{run}.log",
         localrule: True
         shell:
-            JOB + "verdicts/{wildcards.run}" + INTO_LOG_AND_TERMINAL
+            JOB + "verdicts/{wildcards.run}" + INTO_LOG

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def copy_project(folder: Path) -> None:
 
 
 class Pipeline:
-    """`run` gives the finished process, whose stdout holds stderr too, and fails the test unless the exit status is as expected."""
+    """`run` gives what a command says and what stands in the logs that it wrote, and fails the test unless the exit status is as expected."""
 
     def __init__(self, folder: Path, **changes):
         self.folder = folder
@@ -59,12 +60,14 @@ class Pipeline:
 
     def run(self, *command: str, status: int = 0, **environment: str) -> str:
         bare = {name: value for name, value in os.environ.items() if not name.startswith(("DVC", "PYTEST", "VIRTUAL_ENV"))}
+        begun = time.time()
         done = subprocess.run(
             [str(Path(sys.prefix) / "bin" / command[0]) if command[0] in ("snakemake", "dvc", "python") else command[0], *command[1:]],
             cwd=self.folder, env={**bare, "HF_HUB_OFFLINE": "1", **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         assert done.returncode == status, f"{command} exited with {done.returncode}\n{done.stdout[-6000:]}"
-        return done.stdout
+        logs = [*self.folder.glob(".snakemake/log/*"), *self.folder.glob(".closedbook/logs/**/*.log")]
+        return done.stdout + "".join(log.read_text() for log in logs if log.stat().st_mtime >= begun)
 
     def snakemake(self, *arguments: str, **options) -> str:
         return self.run("snakemake", "--cores", "2", *arguments, **options)

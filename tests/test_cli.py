@@ -1,6 +1,7 @@
 import errno
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -80,7 +81,41 @@ def test_every_step_and_command_is_listed(arguments, names, capsys):
 
 def test_without_scores_the_table_says_what_to_do(monkeypatch, capsys, tmp_path):
     shutil.copy("params.yaml", tmp_path)
+    for name in ("evals", "src"):
+        (tmp_path / name).symlink_to(os.path.abspath(name))
     monkeypatch.chdir(tmp_path)
     files.write_text("results/scores/mine.json", "a file of a user's own")
     assert cli.main(["table"]) == 2
     assert "make reproduce" in capsys.readouterr().err
+
+
+def commands() -> dict:
+    return cli._parser()._subparsers._group_actions[0].choices
+
+
+def test_each_command_s_help_has_an_example_that_is_one():
+    assert [*cli.EXAMPLES][-4:] == [*commands()][-4:] == ["job", "stage", "verify", "commit"] and cli.EXAMPLES.keys() == commands().keys() - cli.ALIASES.keys()
+    for name, command in commands().items():
+        words = shlex.split(command.epilog.removeprefix("example: closedbook "))
+        assert words[0] == cli.ALIASES.get(name, name) and cli._parser().parse_args(words).command
+
+
+def test_a_command_that_is_misspelt_is_told_the_nearest(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["forcast"])
+    assert "forcast" in (said := capsys.readouterr().err) and "forecast?" in said
+
+
+def test_within_a_project_a_command_finds_it_and_paths_stay_where_they_were_given(monkeypatch, tmp_path):
+    (tmp_path / "docs" / "deep").mkdir(parents=True)
+    files.write_text(tmp_path / "Snakefile", "")
+    monkeypatch.chdir(tmp_path / "docs" / "deep")
+    seen = []
+    monkeypatch.setattr(cli, "_job", lambda options: seen.append((os.getcwd(), str(options.shard))))
+    assert cli.main(["job", "--shard", "x.json"]) == 0
+    assert seen == [(str(tmp_path), str(tmp_path / "docs/deep/x.json"))]
+
+
+def test_outside_of_a_project_this_is_said(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["fresh"]) == 2 and "no closedbook project" in capsys.readouterr().err

@@ -173,7 +173,7 @@ def test_a_store_that_is_no_database_is_named(tmp_path):
 
 def test_the_runs_are_shown_by_the_command_of_readme(store, tmp_path):
     """MLflow's server loads LiteLLM, which would wait for a list of prices where there is no network."""
-    words = shlex.split(re.search("`([^`]*mlflow ui[^`]*)`", (ROOT / "README.md").read_text())[1])
+    words = shlex.split(re.search("`([^`]*mlflow ui[^`]*)`", (ROOT / "docs/commands.md").read_text())[1])
     variables = dict(word.split("=", 1) for word in words if "=" in word and not word.startswith("-"))
     command = [str(Path(sys.prefix) / "bin/mlflow"), *words[words.index("mlflow") + 1 :]]
     place = shutil.copytree(store, tmp_path / "store")

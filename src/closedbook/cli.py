@@ -2,11 +2,10 @@
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
-
-from closedbook import layout
 
 QUIET = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -20,6 +19,51 @@ INTERRUPTED = 128 + 2
 """the exit status of a program that Ctrl-C ended, as a shell knows it from SIGINT"""
 
 
+EXAMPLES = {
+    "init": "init folder",
+    "forecast": "forecast --measure",
+    "fresh": "fresh --strict",
+    "table": "table",
+    "compare": "compare raw entigraph",
+    "passages": "passages harbour-3f2a91c0 --strategy entigraph",
+    "spent": "spent --by model",
+    "ledger": "ledger stats",
+    "retry": "retry harbour-3f2a91c0",
+    "ask": 'ask entigraph-s1 "What is the weaver called?"',
+    "chat": "chat entigraph-s1",
+    "serve": "serve --port 8765",
+    "asks": "asks export requests",
+    "trace": "trace --run entigraph-s1 --token 123456",
+    "impact": "impact harbour-3f2a91c0",
+    "audit": "audit",
+    "diff": "diff raw entigraph",
+    "reproducible": "reproducible entigraph --prove",
+    "prune": "prune --yes",
+    "restore": "restore",
+    "seal": "seal before-release",
+    "crate": "crate --folder crate",
+    "cards": "cards --folder cards",
+    "export": "export passages-entigraph --strategy entigraph",
+    "job": "job runs/raw-s1",
+    "stage": "stage runs",
+    "verify": "verify runs",
+    "commit": "commit",
+}
+"""of each command; last those that rules and DVC call"""
+ALIASES = {"ask-again": "retry"}
+"""older names"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Names the nearest command where one is misspelt."""
+
+    def error(self, message: str):
+        from closedbook.util.errors import did_you_mean
+
+        wrong = re.search("argument COMMAND: invalid choice: '(.*?)'", message)
+        super().error(f"no such command: {wrong[1]}; {did_you_mean(wrong[1], EXAMPLES, 'closedbook --help lists them')}" if wrong else message)
+
+
 def main(arguments: list[str] | None = None) -> int:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -28,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     sys.excepthook = lambda *error: terminal.note(*"".join(traceback.format_exception(*error)).splitlines())  # it quotes names and texts
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
+        _go_home(options)
         options.command(options)
     except UserError as error:
         terminal.note(*f"error: {error}".splitlines())
@@ -44,14 +89,43 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _go_home(options: argparse.Namespace) -> None:
+    """From a folder within a project to the project's own, as git does; paths that were given stay where they are."""
+    here = Path.cwd()
+    home = next((folder for folder in (here, *here.parents) if (folder / "params.yaml").is_file() or (folder / "Snakefile").is_file()), here)
+    if home == here:
+        return
+    for name, value in vars(options).items():
+        if isinstance(value, Path):
+            setattr(options, name, here / value)
+    os.chdir(home)
+
+
+def _parser() -> Parser:
+    from importlib.metadata import version
+
     from closedbook.lineage import commands as lineage
     from closedbook.serve import commands as serve
     from closedbook.spending import commands as spending
     from closedbook.workflow.registry import STAGES
 
-    parser = argparse.ArgumentParser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
+    parser = Parser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
+    parser.add_argument("--version", action="version", version=f"closedbook {version('closedbook')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    init = _add(commands, "init", _init, "write a preset out as params.yaml, whole; without a name, list them")
+    init.add_argument("preset", nargs="?", help="one of presets/")
+    init.add_argument("--force", action="store_true", help="put it in the place of the params.yaml that is there, which is kept under another name")
+    fresh = _add(commands, "fresh", _fresh, "say what is stale, and why")
+    fresh.add_argument("--strict", action="store_true", help="count results of other library versions as stale too, and exit with 1 if anything is")
+    fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
+    fresh.add_argument("--why", help="the reason, which stays in their receipts")
+    _add(commands, "table", _table, "print the table of arms")
+    again = _add(commands, "retry", _retry, "ask the model again for documents whose entity list fell back or whose passages were dropped",
+                 aliases=[*ALIASES])  # fmt: skip
+    again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
+    serve.add(commands)
+    spending.add(commands)
+    lineage.add(commands)
     job = _add(commands, "job", _job, "run jobs of one stage by hand, as its rule does")
     job.add_argument("names", nargs="*", metavar="JOB", help='as "runs/raw-s1"')
     job.add_argument("--shard", type=Path, help="a JSON file that lists them")
@@ -59,20 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STAGES)
     _add(commands, "verify", _verify, "fail unless all results of a stage are fresh").add_argument("name", choices=STAGES)
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
-    fresh = _add(commands, "fresh", _fresh, "say what is stale, and why")
-    fresh.add_argument("--strict", action="store_true", help="count results of other library versions as stale too, and exit with 1 if anything is")
-    fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
-    fresh.add_argument("--why", help="the reason, which stays in their receipts")
-    init = _add(commands, "init", _init, "write a preset out as params.yaml, whole; without a name, list them")
-    init.add_argument("preset", nargs="?", help="one of presets/")
-    init.add_argument("--force", action="store_true", help="put it in the place of the params.yaml that is there, which is kept under another name")
-    _add(commands, "table", _table, "print the table of arms")
-    again = _add(commands, "retry", _retry, "ask the model again for documents whose entity list fell back or whose passages were dropped",
-                 aliases=["ask-again"])  # fmt: skip
-    again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
-    serve.add(commands)
-    spending.add(commands)
-    lineage.add(commands)
+    for name, command in commands.choices.items():
+        command.epilog = f"example: closedbook {EXAMPLES[ALIASES.get(name, name)]}"
     return parser
 
 
@@ -146,17 +208,10 @@ def _init(options) -> None:
 
 
 def _table(options) -> None:
-    from closedbook import params
-    from closedbook.analysis import table
     from closedbook.util import terminal
-    from closedbook.util.errors import UserError
-    from closedbook.workflow import recipes
+    from closedbook.workflow import outcome, plan
 
-    settings = params.load()
-    scores = [path for name in recipes.score_names(settings) if (path := layout.score(name)).is_file()]
-    if not scores:
-        raise UserError(f"{layout.SCORES}: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
-    terminal.show(*table.text(scores, recipes.all_tasks(settings)).splitlines(), "", f"report: {layout.REPORT}/report.html")
+    terminal.show(*outcome.lines(plan.make(write=False)))
 
 
 def _retry(options) -> None:

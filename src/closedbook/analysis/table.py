@@ -1,6 +1,6 @@
 """The table of arms: one row per run and task, the base first, with means over training seeds; as plain text, as CSV, as DVC's metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -158,8 +158,8 @@ def metrics(found: list[dict], listed: list[dict]) -> dict:
     return {arm: {name: round(fmean(seeds), 4) for name, seeds in of_arm.items()} for arm, of_arm in values.items()}
 
 
-def text(scores: list[Path], tasks: list[str]) -> str:
-    """The arms as plain text, one block per task and one line per arm, the way a terminal shows them."""
+def text(scores: list[Path], tasks: list[str], doubtful: Collection[str] = ()) -> str:
+    """The arms as plain text, one block per task and one line per arm, the way a terminal shows them; `doubtful` runs get a mark."""
     found = scored(scores)
     listed = rows(found, tasks)
     if not listed:
@@ -167,10 +167,10 @@ def text(scores: list[Path], tasks: list[str]) -> str:
         lines += [(row["run"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}") for row in found]
         return "\n".join([*aligned(lines), found[0]["explanation"]])
     blocks = [(task, [row for row in listed if row["task"] == task]) for task in tasks]
-    return "\n\n".join(_block(task, of_task) for task, of_task in blocks if of_task)
+    return "\n\n".join(_block(task, of_task, doubtful) for task, of_task in blocks if of_task)
 
 
-def _block(task: str, listed: list[dict]) -> str:
+def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
     shown = parts(listed)
     lines = [(task, "accuracy", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
     for runs in by_arm(listed).values():
@@ -179,7 +179,8 @@ def _block(task: str, listed: list[dict]) -> str:
         means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
         accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"]), first["accuracy_over"] or "–", interval_of(first))
-        lines.append((first["arm"], *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
+        mark = " *" if any(row["run"] in doubtful for row in runs) else ""
+        lines.append((first["arm"] + mark, *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
     return "\n".join(aligned(lines))
 
 

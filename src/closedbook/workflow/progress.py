@@ -1,0 +1,168 @@
+"""What a run says in the terminal: a line when a stage begins, one when it is done, and how far it is meanwhile. Snakemake's own lines stay in
+its log.
+"""
+
+import logging
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from closedbook.util import tables, terminal
+from closedbook.workflow.snakemake import Run
+
+SECONDS = 20
+"""between two lines about the same stage, where nothing can be written over"""
+BYTES, TAIL = 20_000, 20
+"""of a log that are read; lines of them that are shown where no error is named"""
+CLEAR = "\r\x1b[K"
+PLACE = re.compile(r'WorkflowError.*:$|  File ".*", line ')
+BAR = re.compile(r"\|.*\|")
+"""that a library draws of its progress, between the share that is done and the count"""
+NOTHING = "Nothing to be done"
+STOPPED = "Terminating processes on user request"
+"""parts of Snakemake's messages"""
+
+
+class Stage:
+    """One stage at work."""
+
+    def __init__(self, name: str, receipts: list[Path]):
+        self.name, self._waiting, self._total, self._since = name, receipts, len(receipts), time.time()
+        self.logs: dict[int, Path] = {}
+        """of the jobs at work, by their numbers"""
+        self.seconds, self.shown = 0.0, 0.0
+        self._looked = time.monotonic()
+
+    def look(self) -> str:
+        """How far it is, as text. Time in which nothing of it was at work does not count."""
+        self.pass_time()
+        self._waiting = [path for path in self._waiting if not path.exists() or path.stat().st_mtime < self._since]
+        made, left = self._total - len(self._waiting), len(self._waiting)
+        parts = [f"{made:,} of {self._total:,}"] if self._total > 1 else []
+        parts += [f"about {tables.duration(self.seconds / made * left)} left"] if made and left else []
+        return "; ".join(parts + [last for log in self.logs.values() if (last := _last(log))][-1:])
+
+    def pass_time(self) -> None:
+        now = time.monotonic()
+        self.seconds += now - self._looked if self.logs else 0
+        self._looked = now
+
+
+class Progress(logging.Handler):
+    """Stands in the place of Snakemake's own handler for the terminal."""
+
+    def __init__(self):
+        super().__init__(logging.INFO)
+        self._live = sys.stderr.isatty()
+        self._stages: dict[str, Stage] = {}
+        self._logs: dict[int, Path] = {}
+        self._failed: list[Path] = []
+        self._stopped, self._over = False, threading.Event()
+
+    def begin(self, run: Run, jobs: Iterable) -> None:
+        """`jobs`: Snakemake's, which are to be run."""
+        self._run = run
+        self._logs = {job.jobid: Path(job.log[0]) for job in jobs if job.log}
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event, message = getattr(record, "event", None), record.getMessage()
+        if event == "job_started":
+            for job in filter(self._logs.__contains__, record.jobs):
+                self._start(job)
+        elif event == "job_finished" and record.job_id in self._logs:
+            self._finish(record.job_id)
+        elif event == "job_error":
+            self._failed += map(Path, record.log)
+        elif NOTHING in message:
+            self._say(f"{NOTHING}: all that was asked for is fresh. closedbook table shows the figures.")
+        elif STOPPED in message:
+            self._stopped = True
+        elif record.levelno >= logging.WARNING and not (self._failed or self._stopped):
+            self._say(*_plain(message))
+
+    def _start(self, job: int) -> None:
+        name = _stage(self._logs[job])
+        if name not in self._stages:
+            due = [one for one in map(self._run.plan.jobs.get, self._run.due) if one.place == name]
+            self._stages[name] = Stage(name, [one.receipt for one in due])
+            self._say(f"{name}: {len(due):,} to make" if len(due) > 1 else f"{name}: begins")
+        self._stages[name].pass_time()
+        self._stages[name].logs[job] = self._logs[job]
+
+    def _finish(self, job: int) -> None:
+        name = _stage(self._logs.pop(job))
+        stage = self._stages[name]
+        stage.pass_time()
+        del stage.logs[job]
+        if name not in map(_stage, self._logs.values()):
+            del self._stages[name]
+            self._say(f"{name}: done in {tables.duration(stage.seconds)}")
+
+    def _watch(self) -> None:
+        while not self._over.wait(1):
+            with self.lock:
+                at_work = [stage for stage in self._stages.values() if stage.logs]
+                if self._live:
+                    self._rewrite(" | ".join(f"{stage.name}: {stage.look()}" for stage in at_work))
+                    continue
+                for stage in at_work:
+                    stage.pass_time()
+                    if stage.seconds - stage.shown >= SECONDS:
+                        stage.shown = stage.seconds
+                        self._say(f"{stage.name}: {stage.look()}")
+
+    def end(self) -> None:
+        """Say what went wrong, last and by itself."""
+        self._over.set()
+        if self._stopped:
+            self._say("stopped: what is finished is kept; the same command goes on from there")
+            return
+        for log in dict.fromkeys(self._failed):
+            self._say(*_error(log), f"all of its log: {log}")
+
+    def _rewrite(self, line: str) -> None:
+        sys.stderr.write(CLEAR + terminal.printable(line)[: shutil.get_terminal_size().columns - 1])
+        sys.stderr.flush()
+
+    def _say(self, *lines: str) -> None:
+        if self._live:
+            sys.stderr.write(CLEAR)
+        terminal.note(*lines)
+
+
+def _stage(log: Path) -> str:
+    """Of a job, by its log: .closedbook/logs/STAGE/WHAT.log, or STAGE-…-SHARD.log."""
+    return Path(log.parts[log.parts.index("logs") + 1]).stem.partition("-")[0]
+
+
+def _plain(message: str) -> list[str]:
+    """A message without the places of Snakemake's own files that it names."""
+    lines = [line for line in message.splitlines() if not PLACE.match(line)]
+    return [f"error: {lines[0]}", *lines[1:]] if message.startswith("WorkflowError") else lines
+
+
+def _last(log: Path) -> str:
+    lines = _lines(log)
+    return BAR.sub("", lines[-1]) if lines else ""
+
+
+def _lines(log: Path) -> list[str]:
+    """The last lines of a log, of each what a terminal would show."""
+    if not log.exists():
+        return []
+    with open(log, "rb") as file:
+        file.seek(max(0, log.stat().st_size - BYTES))
+        text = file.read().decode(errors="replace")
+    return [line.rstrip().split("\r")[-1] for line in text.split("\n") if line.strip()]
+
+
+def _error(log: Path) -> list[str]:
+    """What a log says of the error that ended its job: from there on, or its last lines."""
+    lines = _lines(log)
+    named = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+    return lines[named[-1]:] if named else lines[-TAIL:]

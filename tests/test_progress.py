@@ -1,0 +1,73 @@
+"""What the terminal shows of a run: stages, what goes wrong, and nothing of Snakemake's own."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from closedbook.util import files
+from closedbook.workflow.progress import Progress
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Three trainings in two of Snakemake's jobs, and the function that hands on a record of Snakemake's."""
+    monkeypatch.chdir(tmp_path)
+    jobs = {f"runs/{name}": SimpleNamespace(place="runs", receipt=tmp_path / f"{name}.json") for name in ("a-s1", "b-s1", "c-s1")}
+    progress = Progress()
+    progress.begin(SimpleNamespace(due=set(jobs), plan=SimpleNamespace(jobs=jobs)),
+                   [SimpleNamespace(jobid=number, log=[f".closedbook/logs/runs/{name}.log"]) for number, name in ((1, "a-s1"), (2, "b-s1"))])  # fmt: skip
+
+    def tell(level: int, message: str, **facts):
+        progress.handle(logging.makeLogRecord({"levelno": level, "msg": message, **facts}))
+
+    yield SimpleNamespace(progress=progress, tell=tell, said=lambda capsys: capsys.readouterr().err.splitlines())
+    progress.end()
+
+
+def test_a_stage_is_a_line_when_it_begins_and_one_when_its_last_job_is_done(run, capsys):
+    run.tell(logging.INFO, "Execute 1 jobs...", event=LogEvent.JOB_STARTED, jobs=[1])
+    run.tell(logging.INFO, "Finished jobid: 1", event=LogEvent.JOB_FINISHED, job_id=1)
+    run.tell(logging.INFO, "Select jobs to execute...")
+    assert run.said(capsys) == ["runs: 3 to make"]
+    run.tell(logging.INFO, "Execute 1 jobs...", event=LogEvent.JOB_STARTED, jobs=[2])
+    run.tell(logging.INFO, "Finished jobid: 2", event=LogEvent.JOB_FINISHED, job_id=2)
+    assert run.said(capsys) == ["runs: done in 0 s"]
+
+
+def test_how_far_a_stage_is_is_what_it_has_written_and_the_last_line_of_its_log(run, tmp_path):
+    run.tell(logging.INFO, "Execute 1 jobs...", event=LogEvent.JOB_STARTED, jobs=[1])
+    files.write_text(tmp_path / "a-s1.json", "{}")
+    files.write_text(".closedbook/logs/runs/a-s1.log", "step 1\nasked:  10%|#  | 1/9\rasked:  50%|###  | 5/9")
+    far = run.progress._stages["runs"].look()
+    assert far.startswith("1 of 3; about ") and far.endswith("asked:  50% 5/9")
+
+
+def test_an_error_stands_last_and_alone(run, capsys):
+    run.tell(logging.INFO, "Execute 1 jobs...", event=LogEvent.JOB_STARTED, jobs=[1])
+    files.write_text(".closedbook/logs/runs/a-s1.log", "step 1\nerror: the disk is full\nmake room\n")
+    run.tell(logging.ERROR, "Error in rule run", event=LogEvent.JOB_ERROR, log=[".closedbook/logs/runs/a-s1.log"])
+    run.tell(logging.ERROR, "Exiting because a job execution failed.")
+    run.progress.end()
+    assert run.said(capsys)[1:] == ["error: the disk is full", "make room", "all of its log: .closedbook/logs/runs/a-s1.log"]
+
+
+def test_of_an_error_that_nobody_foresaw_the_last_lines_are_shown(run, capsys):
+    files.write_text(".closedbook/logs/runs/a-s1.log", "\n".join(map(str, range(100))))
+    run.tell(logging.ERROR, "Error in rule run", event=LogEvent.JOB_ERROR, log=[".closedbook/logs/runs/a-s1.log"])
+    run.progress.end()
+    assert run.said(capsys)[:-1] == [str(number) for number in range(80, 100)]
+
+
+def test_what_snakemake_refuses_is_told_without_the_places_in_its_files(run, capsys):
+    run.tell(logging.ERROR, 'WorkflowError in file "rules/common.smk", line 41:\nparams.yaml: no\n  File "rules/common.smk", line 133, in __onstart')
+    assert run.said(capsys) == ["error: params.yaml: no"]
+
+
+def test_who_stops_a_run_is_told_that_nothing_is_lost(run, capsys):
+    run.tell(logging.INFO, "Terminating processes on user request, this might take some time.")
+    run.tell(logging.ERROR, "Error in rule run", event=LogEvent.JOB_ERROR, log=[".closedbook/logs/runs/a-s1.log"])
+    run.progress.end()
+    (line,) = run.said(capsys)
+    assert line.startswith("stopped: ")
