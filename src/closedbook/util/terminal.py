@@ -5,9 +5,11 @@ Questions are commands whose answers go there.
 
 import json
 import os
+import shutil
 import sys
 from importlib import import_module
 
+CLEAR = "\r\x1b[K"
 CLOSED = 128 + 13
 """the exit status of a program whose reader is gone, as a shell knows it from SIGPIPE"""
 
@@ -32,6 +34,11 @@ def note(*lines: str) -> None:
         print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
     except BrokenPipeError:
         _leave(sys.stderr)
+
+
+def over(line: str) -> None:
+    """A line about the work that stands until the next one, which takes its place; for a stderr that is a terminal."""
+    print(CLEAR + printable(line)[: shutil.get_terminal_size().columns - 1], end="", file=sys.stderr, flush=True)
 
 
 def as_json(value) -> str:

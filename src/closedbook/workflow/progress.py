@@ -4,7 +4,6 @@ its log.
 
 import logging
 import re
-import shutil
 import sys
 import threading
 import time
@@ -18,7 +17,6 @@ SECONDS = 20
 """between two lines about the same stage, where nothing can be written over"""
 BYTES, TAIL = 20_000, 20
 """of a log that are read; lines of them that are shown where no error is named"""
-CLEAR = "\r\x1b[K"
 PLACE = re.compile(r'WorkflowError.*:$|  File ".*", line ')
 BAR = re.compile(r"\|.*\|")
 """that a library draws of its progress, between the share that is done and the count"""
@@ -108,7 +106,7 @@ class Progress(logging.Handler):
             with self.lock:
                 at_work = [stage for stage in self._stages.values() if stage.logs]
                 if self._live:
-                    self._rewrite(" | ".join(f"{stage.name}: {stage.look()}" for stage in at_work))
+                    terminal.over(" | ".join(f"{stage.name}: {stage.look()}" for stage in at_work))
                     continue
                 for stage in at_work:
                     stage.pass_time()
@@ -125,13 +123,9 @@ class Progress(logging.Handler):
         for log in dict.fromkeys(self._failed):
             self._say(*_error(log), f"all of its log: {log}")
 
-    def _rewrite(self, line: str) -> None:
-        sys.stderr.write(CLEAR + terminal.printable(line)[: shutil.get_terminal_size().columns - 1])
-        sys.stderr.flush()
-
     def _say(self, *lines: str) -> None:
         if self._live:
-            sys.stderr.write(CLEAR)
+            terminal.over("")
         terminal.note(*lines)
 
 
