@@ -1,5 +1,7 @@
 """Assistants in the plan: which jobs there are, what they read, what is refused before anything is spent, and what the report shows of them."""
 
+import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,11 @@ import toys
 
 from closedbook import params
 from closedbook.analysis.compare import assistants as compared
+from closedbook.evaluation import tasks
 from closedbook.stages import assistants
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import registry
+from closedbook.workflow import plan, registry
 from closedbook.workflow.snakemake import Graph, Run
 
 ROOT = Path(__file__).parent.parent
@@ -129,3 +132,22 @@ def test_the_report_has_base_run_and_assistant_and_test_alone_where_validation_c
     assert [model["accuracy"]["t"]["accuracy"] for model in row["models"]] == shown
     assert [model["perplexity"] for model in row["models"]] == [None, 3.0, None]
     assert row["models"][2]["instructions"] == {"ifeval": {"metric": "m", "value": 0.7}} and compared.rows(found[:2]) == []
+
+
+def test_strengths_that_no_validation_question_can_choose_among_are_refused_before_anything_is_made(settings):
+    def checked(number: int) -> None:
+        texts = {Path(f"{place}.json"): json.dumps({"questions": [{}] if place < number else []}) for place in range(9)}
+        plan._check_strengths(settings, plan.Articles({path.stem: None for path in texts}, texts, ""))
+
+    checked(5)
+    with pytest.raises(UserError, match=r"assistants\.vec\.strength"):
+        checked(4)
+    settings.assistants["vec"].strength[:] = [1.0]
+    checked(0)
+
+
+def test_the_least_number_of_documents_is_that_of_the_tasks():
+    spec = importlib.util.spec_from_file_location("utils", tasks.FOLDER / "utils.py")
+    utils = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(utils)
+    assert tasks.LEAST_FOR_VALIDATION == utils.VALIDATION

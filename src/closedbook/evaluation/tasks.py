@@ -7,6 +7,8 @@ from closedbook.util.errors import UserError, did_you_mean
 FOLDER = Path("evals/quality")
 SUMMARY = "quality_summary"
 """the task that lm-evaluation-harness has no part in: summaries, which a judge takes apart"""
+LEAST_FOR_VALIDATION = 5
+"""documents with questions, without which there are no validation questions (VALIDATION in evals/quality/utils.py)"""
 
 
 def shows_document(task: str) -> bool:

@@ -5,6 +5,7 @@ these are the first inputs of the graph. The source is read anew where anything 
 plan: a plan is made some thirty times in a run of DVC's stages, and reading ten thousand documents takes a minute.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -87,6 +88,7 @@ def make(write: bool = True, anew: bool = False) -> Plan:
     _check_replay(settings.corpora.replay.path)
     mixture.check(settings)
     articles = read_articles(settings, anew)
+    _check_strengths(settings, articles)
     planned = registry.planned(settings, articles.documents)
     written = {WORK / "recipes" / f"{name}.json": files.canonical(recipe) + "\n" for name, recipe in planned.items()} | articles.texts
     jobs = registry.jobs(planned, list(articles.documents))
@@ -129,6 +131,17 @@ def _check_judge(settings: params.Params) -> None:
     if settings.judge.model is None and recipes.summary_names(settings):
         raise UserError(f"params.yaml: judge.model: null, and {tasks.SUMMARY} needs a judge: name a model, or miniature/judge for the miniature's "
                         f"books, or leave {tasks.SUMMARY} out of scores.tasks, arms and api_models")  # fmt: skip
+
+
+def _check_strengths(settings: params.Params, articles: Articles) -> None:
+    """A strength is chosen on the validation questions, which are those of every fifth document that has some."""
+    several = [name for name, one in settings.assistants.items() if one.method == "vector" and len(one.strength) > 1]
+    asked = {path.stem for path, text in articles.texts.items() if several and json.loads(text)["questions"]}
+    for name in several:
+        for seed in settings.arms[settings.assistants[name].run].seeds or settings.training.seeds:
+            if len(asked.intersection(recipes.taught_to(seed, articles.documents))) < tasks.LEAST_FOR_VALIDATION:
+                raise UserError(f"params.yaml: assistants.{name}.strength: which of several is best is chosen on validation questions, and there are "
+                                f"none where fewer than {tasks.LEAST_FOR_VALIDATION} documents have questions: give one value, as [1.0]")  # fmt: skip
 
 
 def _check_base(settings: params.Params) -> None:
