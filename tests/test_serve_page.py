@@ -5,6 +5,7 @@ import re
 import shutil
 import threading
 from contextlib import chdir
+from pathlib import Path
 
 import pytest
 import toy_project
@@ -63,6 +64,19 @@ def assert_inert(browser):
                 [...document.scripts].map(each => each.getAttribute("src") ?? "inline"), alerts.length || window.pwned]""")
     assert set(tags) <= OURS | {"MAIN"} and not handlers and not ran
     assert all(re.fullmatch(r"/page/[a-z]+\.js", script) for script in scripts)
+
+
+def test_from_an_assistant_s_score_one_comes_to_its_run(browser, project):
+    with chdir(project):
+        path = toy_project.score(Path("results"), "talker-s1", "talker")
+        files.write_json(path, files.read_json(path) | {"strategy": "assistant", "of": {"run": "entigraph-s1", "arm": "entigraph", "method": "vector"}})
+        toys.receipt("scores/talker-s1", [], [path])
+    with toy_project.served(project) as page:
+        browser.open(page, "#lineage")
+        browser.click("talker-s1")
+        assert browser.address == "#score/talker-s1" and "an assistant of entigraph-s1 (vector)" in browser.text("main")
+        browser.click("entigraph-s1", "dl")
+        assert browser.address == "#model/entigraph-s1" and "talker-s1" in browser.text(".box.score")
 
 
 def test_a_walk_from_a_score_to_a_call_and_back(browser, page):

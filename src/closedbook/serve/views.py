@@ -19,7 +19,7 @@ from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
 
-SCORE = ("run", "arm", "n", "explanation", "questions_sha256", "tasks")
+SCORE = ("run", "arm", "n", "explanation", "questions_sha256", "tasks", "of")
 DOCUMENT = ("id", "title", "author", "year", "license")
 _making = Lock()
 

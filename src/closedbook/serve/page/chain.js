@@ -10,7 +10,8 @@ const SHOWN = 5;
 function chain(near) {
   const first = near.document ? ofDocument(near) : ofCorpora(near);
   const runs = near.run ? [near.run] : runsOf(near.corpora).map(run => run.run);
-  const scored = near.base ? ["base", ...runs] : runs;
+  const made = [...index.scores.values()].filter(({of}) => of && runs.includes(of.run)).map(({run}) => run);
+  const scored = [...(near.base ? ["base"] : []), ...runs, ...made];
   const call = near.call && link(place("call", near.document, near.call.step, near.call.key), near.call.key.slice(0, 8));
   return make("nav", {class: "chain", "aria-label": "Where this stands"},
     first,

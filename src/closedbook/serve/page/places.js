@@ -9,7 +9,7 @@ const documentLink = id => link(place("document", id), index.documents.get(id).t
 const passagesLink = (document, strategy, text) => link(place("passages", document, strategy), text);
 
 function homePlace(_, query) {
-  const runs = [{run: "base"}, ...index.runs.values()];
+  const runs = [{run: "base"}, ...index.runs.values(), ...[...index.scores.values()].filter(({of}) => of)];
   return {
     heading: "Where every score came from",
     near: {here: null, corpora: [...index.corpora.keys()], base: true},
@@ -19,7 +19,7 @@ function homePlace(_, query) {
       section("Scores", table(runs, [
         ["score", ({run}) => index.scores.has(run) ? link(place("score", run), run) : run, "names"],
         ...accuracyColumns(),
-        ["model", ({run}) => run === "base" ? link(place("base"), index.base.model) : modelLink(run), "names"],
+        ["model", ({run, of}) => run === "base" ? link(place("base"), index.base.model) : of ? assistantOf(of) : modelLink(run), "names"],
         ["corpus", ({corpus}) => corpus ? corpusLink(corpus) : "–", "names"],
         ["corpus tokens", ({corpus_tokens = 0}) => corpus_tokens, "n"],
         ["train tokens", ({train_tokens = 0}) => train_tokens, "n"],
@@ -39,6 +39,9 @@ function homePlace(_, query) {
   };
 }
 
+/** An assistant by the run that it was made from, and how. */
+const assistantOf = ({run, method}) => make("span", {}, "an assistant of ", modelLink(run), soft(` (${method})`));
+
 /** One column per task, of rows that have a run. */
 function accuracyColumns() {
   const tasks = new Set([...index.scores.values()].flatMap(score => Object.keys(score.tasks)));
@@ -50,13 +53,13 @@ function accuracyColumns() {
 
 function scorePlace([name]) {
   const one = known(index.scores, name, "score");
-  const run = index.runs.get(name);
+  const run = index.runs.get(one.of?.run ?? name);
   return {
     heading: `Score of ${name}`,
-    near: {here: "score", corpora: run ? [run.corpus] : [], run: run && name, base: name === "base"},
+    near: {here: "score", corpora: run ? [run.corpus] : [], run: run?.run, base: name === "base"},
     content: [
       facts([
-        ["model", run ? modelLink(name) : name === "base" ? link(place("base"), index.base.model) : quoted(name)],
+        ["model", one.of ? assistantOf(one.of) : run ? modelLink(name) : name === "base" ? link(place("base"), index.base.model) : quoted(name)],
         ["corpus", run ? corpusLink(run.corpus) : null],
         ["questions", one.n],
         ["SHA-256 of the questions", code(one.questions_sha256)],
