@@ -8,7 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
 
 COOKIE = "closedbook"
-OWN_NAMES = ("127.0.0.1", "localhost")
+OWN_NAMES = ("127.0.0.1", "localhost", "::1")
 """under which this machine alone reaches itself: a page from elsewhere whose name is made to point here comes with its own name"""
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
