@@ -14,7 +14,7 @@ PRICE, MOST, SLOTS, LIMIT = 0.01, 0.02, 16, 1.0
 
 
 def main(ledger: Path, number: int) -> None:
-    limits = params.Limits.model_construct(max_calls=None, max_tokens=None, max_usd=LIMIT)
+    limits = params.Limits.model_construct(max_calls=None, max_tokens=None, max_usd=LIMIT, requests_per_minute=None, tokens_per_minute=None)
     mine, slots = account.Account(ledger, step="test", document="kell-1", model="openai/toy"), flight.slot_file(ledger)
     for _ in range(number):
         while (slot := slots.take(SLOTS)) is None:

@@ -52,7 +52,7 @@ def test_one_document_reruns_its_own_chain_and_white_space_stops_at_once(pipelin
     text = pipeline.folder / "texts" / "clock.txt"
     text.write_text(text.read_text().replace(". ", ".   ").replace("\n\n", "\n \n\n"))
     output = pipeline.snakemake()
-    assert jobs(output)["documents shard"] == 1 and output.count("nothing to do") >= 1, "runs go to the terminal, and have nothing to do"
+    assert jobs(output)["documents shard"] == 1 and output.count("nothing to do") >= 1
     after = pipeline.bytes()
     changed = {name for name in before if before[name] != after[name]}
     assert {name.split("/")[2] for name in changed} == {"documents"} and len(changed) == 1, "the receipt names another article file"
@@ -186,7 +186,7 @@ def test_a_second_run_names_who_holds_the_folder_until_it_is_free(pipeline):
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
     try:
         for output in first.stdout:
-            if "Select jobs to execute" in output:
+            if output.startswith("runs: "):
                 break
         assert f"process {first.pid}" in pipeline.snakemake(status=1)
     finally:

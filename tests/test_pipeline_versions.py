@@ -98,7 +98,9 @@ def test_code_of_a_step_reruns_it_and_what_follows_and_words_about_code_nothing(
     step.write_text(step.read_text() + BODY)
     assert "runs/entigraph-s1: code of the stage runs changed" in pipeline.closedbook("fresh")
     output = pipeline.snakemake()
-    assert jobs(output) == {"run": 1, "score": 1, "report": 1, "all": 1} and output.count("nothing to do") == 1, "the weights are the same, so the score is"
+    assert jobs(output) == {"run": 1, "score": 1, "report": 1, "all": 1}
+    spared = set(re.findall("^results/receipts/(.*).json: .* nothing to do", output, re.MULTILINE))
+    assert spared == {"scores/entigraph-s1", "report/report"}, "the weights are the same, so the score is"
     received = server.received
     asks = pipeline.folder / "src/closedbook/stages/passages.py"
     asks.write_text(asks.read_text() + BODY)
@@ -158,7 +160,7 @@ def test_an_experiment_here_or_in_a_folder_of_its_own_reruns_what_its_parameter_
     assert "Nothing to be done" in pipeline.snakemake()
     received = server.received
     output = pipeline.run("dvc", "exp", "run", "--temp", "--set-param", "passages.entigraph.pairs=5", "--name", "apart", "passages")
-    assert jobs(output)["passages shard"] == 2 and jobs(output)["entities shard"] == 0
+    assert "passages: 3 to make" in output and "entities: " not in output
     assert server.received == received + 3, "one more pair of each document is asked for, in a folder that shares the ledger"
     assert "Nothing to be done" in pipeline.snakemake(), "the workspace stays as it was"
     pipeline.run("dvc", "exp", "apply", "apart")
