@@ -70,7 +70,7 @@ def test_a_preset_is_whole_and_plans_the_whole_pipeline(tmp_path, name):
         files.write_json_lines(data / "quality" / "QuALITY.v1.0.1.htmlstripped.dev", rows)
         files.write_json_lines(data / "replay.jsonl", [{"text": "General text."}])
     planned = pipeline.snakemake("--dry-run")
-    for job, jobs in {"run": len(preset.arms), "score": len(preset.arms) + 1, "report": 1}.items():
+    for job, jobs in {"run": len(preset.arms), "score": 1 + len(preset.arms) + len(preset.assistants), "report": 1}.items():
         assert f"{job} {jobs}" in " ".join(planned.split()), planned
 
 
