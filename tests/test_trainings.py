@@ -59,7 +59,7 @@ def test_an_assistant_has_a_row_and_takes_what_its_own_settings_do(project, caps
     project.arms("raw")
     toy_chat.dialogues(Path("chat.jsonl"))
     tuned = {"run": "arm-0", "method": "sft", "path": "chat.jsonl", "training": {"batch_size": 64, "block_size": 64}}
-    project.set(assistants={"chat": tuned, "vec": {"run": "arm-0", "method": "vector", "instruct": "toy"}})
+    project.set(assistants={"chat": tuned, "vec": {"run": "arm-0", "method": "vector", "instruct": "toy", "strength": [1.0]}})
     found = forecast(capsys)["runs"]
     assert found.keys() == {f"{name}-s{seed}" for name in ("arm-0", "chat", "vec") for seed in (1, 2)}
     assert found["chat-s1"]["steps"] is None and found["chat-s1"]["gib"] > found["arm-0-s1"]["gib"]
