@@ -163,6 +163,8 @@ onstart:
     check_trainings()
     told(RUN.begin, "snakemake " + " ".join(sys.argv[1:]))
     check_cluster()
+    if RUN.made_before:
+        terminal.note(f"{RUN.made_before:,} of {len(RUN.due):,} results were made before like this: they come back where what they are made from is the same")
     if PROGRESS:
         PROGRESS.begin(RUN, workflow.dag.needrun_jobs())
 

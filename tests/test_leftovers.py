@@ -15,10 +15,10 @@ from texts import HOSTILE, write_documents
 from toys import git
 
 from closedbook import cli
-from closedbook.lineage import prune, restore, versioned
+from closedbook.lineage import prune, restore
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
+from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep, versioned
 
 pytestmark = pytest.mark.slow
 

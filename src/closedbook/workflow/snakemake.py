@@ -12,7 +12,7 @@ from pathlib import Path
 from closedbook.params import OWN_MODELS, Training, typed
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import generated, leftovers, registry, scored, upkeep
+from closedbook.workflow import earlier, generated, leftovers, registry, scored, upkeep
 from closedbook.workflow import plan as planning
 from closedbook.workflow.receipts import WORK
 from closedbook.workflow.registry import STAGES, STEPS, Job
@@ -80,6 +80,7 @@ class Run:
             raise UserError("another run has just ended in this folder, so this one's plan is out of date: run the same command again")
         self._asked = generated.totals()
         planning.keep(self.plan)
+        self.made_before = earlier.note([self.plan.jobs[name] for name in self.due], self.plan.recipes)
         leftovers.tell_dvc(self.plan)
         files.write_json(BEGUN, {"shards": self.shards, "due": sorted(self.due), "after_base": sorted(self._after_base)})
         for name, jobs in self.shards.items():
