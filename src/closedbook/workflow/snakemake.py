@@ -69,6 +69,12 @@ class Run:
         return [typed(found).training for found in settings.values()]
 
     @property
+    def on_gpus(self) -> list[str]:
+        """The parameters by which what is to be done wants a GPU: ["scores.device", "training.device"]."""
+        sections = [section for name in self.due for section in self.recipe(name)["params"].items()]
+        return sorted({f"{name}.device" for name, settings in sections if isinstance(settings, dict) and settings.get("device") == "cuda"})
+
+    @property
     def pays(self) -> bool:
         """Whether a provider is to be asked."""
         return any(map(self._asks_a_provider, self.due))
