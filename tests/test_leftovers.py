@@ -19,7 +19,7 @@ from closedbook.lineage import prune, restore
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, earlier, leftovers, plan, receipts, upkeep, versioned
-from closedbook.workflow.registry import STEPS, Stage
+from closedbook.workflow.registry import Stage
 
 pytestmark = pytest.mark.slow
 
@@ -231,15 +231,20 @@ def _with_entities(number: int) -> plan.Plan:
     return planned
 
 
+def _counted(monkeypatch) -> list[str]:
+    """The modules of the stages that work from here on, once for each job."""
+    made, job = [], Stage.job
+    monkeypatch.setattr(Stage, "job", lambda its: lambda **given: made.append(its.module) or job(its)(**given))
+    return made
+
+
 def test_parameters_of_before_bring_their_results_back_and_nothing_is_made_again(recorded, monkeypatch):
     before = results()
     planned = _with_entities(3)
     jobs_here.make(planned)
     assert results() != before
     dvc.commit(planned)
-    made = []
-    stage = STEPS["entities"].job()
-    monkeypatch.setattr(Stage, "job", lambda its: lambda **given: made.append(its.module) or stage(**given))
+    made = _counted(monkeypatch)
     planned = _with_entities(YAMLS.load(ROOT / "params.yaml")["entities"]["max"])
     jobs_here.make(planned)
     assert results() == before and not made
@@ -261,8 +266,6 @@ def test_what_the_cache_has_lost_or_holds_wrongly_is_made_again_and_so_is_what_h
     held.place(second).chmod(0o644)
     held.place(second).write_text("something else")
     (receipts.FOLDER / "entities" / Path(third).name).unlink()
-    planned, made = _with_entities(YAMLS.load(ROOT / "params.yaml")["entities"]["max"]), []
-    stage = STEPS["entities"].job()
-    monkeypatch.setattr(Stage, "job", lambda its: lambda **given: made.append(its.module) or stage(**given))
+    planned, made = _with_entities(YAMLS.load(ROOT / "params.yaml")["entities"]["max"]), _counted(monkeypatch)
     jobs_here.make(planned)
     assert made == ["closedbook.stages.entities"] * 3
