@@ -164,3 +164,138 @@ def test_the_same_bytes_again_and_after_a_kill_too(made, tmp_path, monkeypatch):
     monkeypatch.setattr(teaching.Teacher, "document", lambda self, shown, texts: read.append(1) or whole(self, shown, texts))
     (tmp_path / "again/teacher").rmdir()
     assert content(taught(made, tmp_path / "again/teacher")) == content(made / "teacher") and len(read) == 1
+
+
+def test_what_stands_in_front_of_a_document_is_its_own_beginning(tmp_path):
+    texts = {"lamp": [" ".join(toys.SENTENCES * 2)], "mill": [" ".join(reversed(toys.SENTENCES))]}
+    place = world(tmp_path, "raw", texts)
+    found = reading.Rows(taught(place, tmp_path / "teacher", block_size=16))
+    model, corpus = models.model(tmp_path / "base", "float32"), reading.Texts.of_corpus(tmp_path / "corpus", tmp_path.glob("tokens/raw/*.npy"))
+    for number in range(2):
+        ids = corpus.tokens(number).astype(np.int64)
+        with torch.no_grad():
+            best = model(input_ids=torch.tensor([[0, *ids[:-1]]])).logits[0].argmax(-1)
+        assert np.array_equal(found.tokens(number)["tokens"][1:, 0], best.numpy()[1:]), "of an end of text a toy expects all tokens alike"
+    assert found.facts["tokens"] == corpus.num_tokens and found.facts["with"] != found.facts["without"]
+
+
+def test_of_a_longer_document_each_token_has_half_a_context_before_it(tmp_path):
+    place = world(tmp_path, "raw", {"lamp": [" ".join(toys.SENTENCES * 6)]})
+    rows = reading.Rows(taught(place, tmp_path / "teacher"))
+    ids = reading.Texts.of_corpus(tmp_path / "corpus", tmp_path.glob("tokens/raw/*.npy")).tokens(0).astype(np.int64)
+    assert len(ids) > CONTEXT and len(rows.tokens(0)) == len(ids)
+    place, model = CONTEXT + 10, models.model(tmp_path / "base", "float32")
+    with torch.no_grad():
+        best = model(input_ids=torch.from_numpy(ids[CONTEXT // 2 - 1 : place])[None]).logits[0, -1].argmax()
+    assert rows.tokens(0)["tokens"][place, 0] == best
+
+
+def worthy(world: Path, folder: Path, gain: float) -> Path:
+    """A teacher that is surer of what it expects than the base, and to which the document was worth so much."""
+    sure = toys.model(350, CONTEXT)
+    with torch.no_grad():
+        sure.model.embed_tokens.weight *= 15
+    sure.save_pretrained(folder.parent / "sure")
+    toys.tokenizer().save_pretrained(folder.parent / "sure")
+    taught(world, folder, teacher=params.Teacher(model=str(folder.parent / "sure")))
+    facts = files.read_json(folder / "teacher.json")
+    files.write_json(folder / "teacher.json", facts | {"without": facts["with"] + gain})
+    return folder
+
+
+def run(world: Path, teacher: Path, folder: Path, **settings) -> dict:
+    runs.build(**toy_runs.given(world) | {"replay_rate": 0.0, "length": params.Arm(strategy="entigraph", corpus_tokens="all", epochs=30)},
+               teacher=teacher, reference=world / "base/base.json", settings=toys.TRAINING.model_copy(update=DISTIL | settings), run_seed=1, seed=1,
+               checkpoints=folder.parent / f"{folder.name}-checkpoints", folder=folder)  # fmt: skip
+    return files.read_json(folder / "run.json")
+
+
+@pytest.mark.slow
+def test_a_student_comes_to_expect_what_its_teacher_does(tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    place = world(tmp_path / "world", texts={"lamp": [f"{number}. {toys.SENTENCES[number % 4]}" for number in range(5)]})
+    made = run(place, worthy(place, tmp_path / "teacher", 1.0), tmp_path / "toy-s1")
+    assert made["first_loss"] > 20 * made["last_loss"] and made["objective"] == "distil" and made["first_loss"] > 1
+    assert made["teacher"]["without"] > made["teacher"]["with"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"processes": 2}, {"processes": 2, "sharding": "fsdp"}, {"accumulation": 2}, {"lora": params.Lora(r=4, alpha=8, dropout=0.1)}])
+def test_every_way_to_train_distils_and_goes_on_after_a_kill(made, tmp_path, monkeypatch, settings):
+    toy_runs.unlogged(monkeypatch)
+    teacher = worthy(made, tmp_path / "teacher", 1.0)
+    whole = run(made, teacher, tmp_path / "whole/toy-s1", checkpoint_steps=20, **settings)
+    assert whole["last_loss"] < whole["first_loss"]
+    one = run(made, teacher, tmp_path / "one/toy-s1", checkpoint_steps=20)
+    assert "lora" in settings or whole["first_loss"] == pytest.approx(one["first_loss"], abs=1e-4)
+    if "processes" in settings:
+        return
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(packing.PackedDataset, "__getitem__", stops(packing.PackedDataset.__getitem__, 4 * 30))
+        run(made, teacher, tmp_path / "again/toy-s1", checkpoint_steps=20, **settings)
+    assert [*(tmp_path / "again/toy-s1-checkpoints").glob("checkpoint-*")]
+    (tmp_path / "again/toy-s1/schedule.npy").unlink()
+    assert run(made, teacher, tmp_path / "again/toy-s1", checkpoint_steps=20, **settings)["sha256"] == whole["sha256"]
+
+
+def stops(item, at: int):
+    def one(self, block: int):
+        if block == at:
+            raise KeyboardInterrupt
+        return item(self, block)
+
+    return one
+
+
+def test_a_teacher_that_gains_nothing_is_refused_with_the_figures_and_stands_so_in_the_scores(made, tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    told = run(made, worthy(made, tmp_path / "teacher", 0.0), tmp_path / "toy-s1")
+    known = files.read_json(tmp_path / "teacher/teacher.json")["with"]
+    assert told["refused"] == f"distilling is refused: the teacher's loss on the passages is {known:.3f} with the document in front and {known:.3f} without"
+    assert not [*(tmp_path / "toy-s1").glob("*.safetensors")]
+    settings = params.typed({"scores": params.load().scores.model_dump()})
+    files.write_json(tmp_path / "questions.json", [])
+    scores.build(model=tmp_path / "toy-s1", questions=[tmp_path / "questions.json"], documents=[], retrieved=[], replay=[], params=settings,
+                 output=tmp_path / "score.json", samples=tmp_path / "samples.jsonl")  # fmt: skip
+    score = files.read_json(tmp_path / "score.json")
+    assert score["explanation"] == told["refused"] and score["tasks"] == {} and score["arm"] == "toy"
+
+
+def test_rows_of_other_tokens_are_not_learnt(made, tmp_path, monkeypatch):
+    toy_runs.unlogged(monkeypatch)
+    teacher = worthy(made, tmp_path / "teacher", 1.0)
+    files.write_json(teacher / "teacher.json", files.read_json(teacher / "teacher.json") | {"tokens_sha256": "0"})
+    with pytest.raises(UserError, match="teacher: was made from other tokens"):
+        run(made, teacher, tmp_path / "toy-s1")
+
+
+def test_a_teacher_of_another_tokenizer_is_named(made, tmp_path):
+    other = tmp_path / "other"
+    toys.tokenizer(["Another text gives other merges of letters entirely."] * 3).save_pretrained(other)
+    toys.model(350, CONTEXT).save_pretrained(other)
+    with pytest.raises(UserError, match=r"training.teacher.model: .*other has another tokenizer than the base"):
+        taught(made, tmp_path / "teacher", teacher=params.Teacher(model=str(other)))
+    same = toys.base(tmp_path / "same", context=CONTEXT).parent
+    assert content(taught(made, tmp_path / "again", teacher=params.Teacher(model=str(same))))["mill.npy"] == content(made / "teacher")["mill.npy"]
+
+
+def test_a_document_that_leaves_no_room_for_its_passages_is_named(made, tmp_path):
+    place = world(tmp_path, texts={"lamp": [toys.SENTENCES[0]]})
+    toys.document(tmp_path, "lamp", text=" ".join(toys.SENTENCES * 8))
+    with pytest.raises(UserError, match=r"documents/lamp.json: has .* and its longest passage .*: give llm.sections"):
+        taught(place, tmp_path / "teacher")
+
+
+def test_a_passage_about_a_section_has_that_section_in_front(tmp_path):
+    place = world(tmp_path, texts={"lamp": [toys.SENTENCES[0], toys.SENTENCES[1]]})
+    halves = [" ".join([sentence] * 6) for sentence in toys.SENTENCES[:2]]
+    toys.document(tmp_path, "lamp", text="\n\n".join(halves))
+    path = tmp_path / "entigraph/lamp.json"
+    passages = files.read_json(path)
+    for number, passage in enumerate(passages["passages"]):
+        passage["section"] = f"{number + 1} of 2"
+    path.write_text(json.dumps(passages))
+    with pytest.raises(UserError, match="llm.sections"):
+        taught(place, tmp_path / "whole")
+    by_parts = reading.Rows(taught(place, tmp_path / "parts", words=90))
+    assert len(by_parts) == 2

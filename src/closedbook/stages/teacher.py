@@ -109,7 +109,7 @@ def _shown(corpus: Path, texts: Texts, documents: list[Path], passages: list[Pat
     for name, parts in sorted(found.items()):
         whole = Document.read(known[name])
         split = sections.split(whole, words)
-        shown[name] = [teaching.Shown(context=None if part is ITSELF else _front(split.get(part, whole), spelling), texts=numbers)
+        shown[name] = [teaching.Shown(context=None if part is ITSELF else _front(whole if part is None else split[part], spelling), texts=numbers)
                        for part, numbers in parts.items()]
         _check_room(known[name], shown[name], texts, context, facts)
     return shown

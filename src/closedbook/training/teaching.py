@@ -11,11 +11,12 @@ import numpy as np
 
 from closedbook import models, params
 from closedbook.training import distributed, memory, pretraining
-from closedbook.training.reading import Texts, certain
+from closedbook.training.reading import Texts, certain, row
 from closedbook.util import arrays, files, terminal
 
 WIDTH = 24
-"""of a row: 24 tokens of 4 bytes and 25 logarithms of 2 are 146 bytes for each token of a corpus"""
+"""tokens of a row"""
+BYTES_A_TOKEN = row(WIDTH).itemsize
 MOST_LOGITS = 2**30
 """of one pass, in the precision of the model"""
 AT_ONCE = 2**26
@@ -122,8 +123,8 @@ class Teacher:
             asked = [passages[number][skipped:] for number in numbers]
             rows, known = self._answered(asked, context[-1], cache)
             _, unknown = self._answered(asked, self.start)
-            for number, row, *losses in zip(numbers, rows, known, unknown, strict=True):
-                yield number, self._whole(passages[number], row), (len(losses[0]), losses[0].sum(), losses[1].sum())
+            for number, its, *losses in zip(numbers, rows, known, unknown, strict=True):
+                yield number, self._whole(passages[number], its), (len(losses[0]), losses[0].sum(), losses[1].sum())
 
     def _own(self, passages: dict[int, np.ndarray]) -> Iterator[tuple[int, np.ndarray, tuple]]:
         """Of a document itself: with all that stands before a token, or the half of its context that does, and as a student sees it, in blocks."""
@@ -132,9 +133,9 @@ class Teacher:
             window = min(len(ids), self.plan.context or len(ids))
             step = max(1, window // 2)
             for first in range(0, max(1, len(ids) - window + step), step):
-                row, loss = self._answered([ids[first : first + window]], self.start if not first else ids[first - 1])
+                its, loss = self._answered([ids[first : first + window]], self.start if not first else ids[first - 1])
                 seen = 0 if not first else window - step
-                rows.append(row[0][seen:])
+                rows.append(its[0][seen:])
                 known.append(loss[0][seen:])
             for first in range(0, len(ids), self.block_size):
                 _, loss = self._answered([ids[first : first + self.block_size]], self.start)
@@ -173,18 +174,19 @@ class Teacher:
 
         lengths = [len(ids) for ids in asked]
         padded = np.full((len(asked), max(lengths) + 1), self.plan.end)
-        for row, ids in zip(padded, asked):
-            row[0], row[1 : len(ids) + 1] = start, ids
+        for line, ids in zip(padded, asked):
+            line[0], line[1 : len(ids) + 1] = start, ids
         given = torch.from_numpy(padded).to(self.device)
         if cache is not None:
             cache = copy.deepcopy(cache)  # which is read in place
             cache.batch_repeat_interleave(len(asked))
         with torch.inference_mode():
             logits = self.model(input_ids=given[:, :-1], past_key_values=cache, use_cache=cache is not None).logits[..., : self.plan.vocabulary]
-            parts = zip(logits.flatten(0, 1).split(max(1, AT_ONCE // logits.shape[-1])), given[:, 1:].flatten().split(max(1, AT_ONCE // logits.shape[-1])))
+            size = max(1, AT_ONCE // logits.shape[-1])
+            parts = zip(logits.flatten(0, 1).split(size), given[:, 1:].flatten().split(size))
             found = [self._rows(part.float(), wanted) for part, wanted in parts]
         rows, losses = (np.concatenate(each).reshape(len(asked), -1) for each in zip(*found))
-        return [row[:length] for row, length in zip(rows, lengths)], [loss[:length] for loss, length in zip(losses, lengths)]
+        return [its[:length] for its, length in zip(rows, lengths)], [its[:length] for its, length in zip(losses, lengths)]
 
     def _rows(self, logits, wanted) -> tuple[np.ndarray, np.ndarray]:
         """Rows [N] of logits [N, V], and the losses of the tokens that were wanted [N]."""
@@ -194,7 +196,7 @@ class Teacher:
         best, tokens = logits.topk(self.width)
         log_probs = best - total
         others = (1 - log_probs.exp().sum(-1, keepdim=True)).clamp_min(LEAST).log()
-        rows = np.zeros(len(logits), certain(np.zeros(0, np.int64), self.width).dtype)
+        rows = np.zeros(len(logits), row(self.width))
         rows["tokens"] = tokens.cpu().numpy()
         rows["log_probs"] = torch.cat([log_probs, others], -1).cpu().numpy()
         return rows, (total - logits.gather(-1, wanted[:, None])).squeeze(-1).double().cpu().numpy()
