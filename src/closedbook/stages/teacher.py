@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from closedbook import layout, models, params
+from closedbook import models, params
 from closedbook.generation import sections
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.records import Document, Passages
