@@ -372,7 +372,7 @@ STEPS = {
         module="closedbook.stages.retrieval", result="chunks found for the questions",
         recipes=recipes.retrieval, files=_retrieval, computed=True,
         asks=_models("retrieval.embedder", "retrieval.reranker"), reads=("documents", "questions", "base"),
-        watches=("retrieval", "scores.tasks", "api_models"),
+        watches=("retrieval", "arms", "scores.tasks", "api_models"),
     ),
     "scores": Stage(
         module="closedbook.stages.scores", result="score",
@@ -387,8 +387,8 @@ STEPS = {
     "summaries": Stage(
         module="closedbook.stages.summaries", result="summaries",
         recipes=recipes.summaries, files=_summaries, computed=True,
-        reads=("documents", "entities", "runs", "base"), also_reads=("${documents.path}",),
-        watches=("seed", "arms", "training.seeds", "scores", "api_models"),
+        reads=("documents", "entities", "runs", "assistants", "base"), also_reads=("${documents.path}",),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores", "api_models"),
     ),
     "api_summaries": Stage(
         module="closedbook.stages.api_summaries", result="summaries",
@@ -401,7 +401,7 @@ STEPS = {
     "verdicts": Stage(
         module="closedbook.stages.verdicts", result="verdicts",
         recipes=recipes.verdicts, files=_verdicts, asks=_models("judge"), reads=("documents", "summaries", "base"),
-        watches=("seed", "arms", "training.seeds", "scores.tasks", "judge", "api_models"),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores.tasks", "judge", "api_models"),
     ),
     "report": Stage(
         module="closedbook.stages.report", result="report",
