@@ -339,6 +339,7 @@ class Arm(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice] | None = None
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
     dialogues: Dialogues | None = None
+    order: Literal["shuffled", "by_document"] = "shuffled"
 
     @model_validator(mode="after")
     def _one_length(self):

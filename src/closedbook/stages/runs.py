@@ -46,7 +46,7 @@ def build(
         source |= {"dialogues": str(dialogues), "dialogue_tokens": read["dialogue_tokens"]}
     texts = reading.texts(**source)
     sha256 = _tokens_sha256(corpus, facts, texts)
-    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed), settings.block_size)
+    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed, by_document=length.order == "by_document"), settings.block_size)
     num_steps = -(-num_blocks // settings.batch_size)
     room.check(folder.name, reference, settings, num_steps, checkpoints, folder)
     data_sha256 = _data_sha256(sha256, texts, folder)
@@ -71,6 +71,7 @@ def build(
         **_counts(facts, read, settings, num_blocks, history),
         "replay_overlap": replay_overlap.stem,
         "replay_rate": replay_rate,
+        **({"order": length.order} if length.order != "shuffled" else {}),
         "replay_epochs": read["replay_tokens"] / texts[packing.REPLAY].num_tokens if read["replay_tokens"] else 0,
         **({"dialogues": dialogues.name, "dialogue_rate": dialogue_rate} if dialogues else {}),
         "held_out_sha256": files.read_json(replay / "replay.json")["held_out_sha256"],
@@ -104,8 +105,8 @@ def _tokens_sha256(corpus: Path, facts: dict, texts: list[Texts]) -> list[str]:
     return found
 
 
-def _schedule(texts: list[Texts], read: dict, folder: Path, **seeds: int) -> np.ndarray:
-    schedule = packing.schedule(texts, [*read.values()], **seeds)
+def _schedule(texts: list[Texts], read: dict, folder: Path, **order) -> np.ndarray:
+    schedule = packing.schedule(texts, [*read.values()], **order)
     arrays.write(folder / "schedule.npy", schedule)
     return schedule
 

@@ -346,7 +346,7 @@ def _corpus(params: Params, arm: Arm, seed: int, bound: Bound) -> dict:
 def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     arm = params.arms[name]
     chosen = {"training": params.training.model_dump(exclude={"seeds"}), "run_seed": seed, "seed": params.seed, "name": name,
-              "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
+              "arm": arm.model_dump(include={"train_tokens", "epochs"} | ({"order"} if arm.order != "shuffled" else set())), "replay": {"rate": params.corpora.replay.rate}}
     reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
     if arm.dialogues:
         chosen["dialogues"] = {"rate": arm.dialogues.rate}
