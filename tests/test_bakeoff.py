@@ -92,7 +92,7 @@ def test_a_corpus_costs_its_own_passages_calls_each_once_and_the_entity_lists(pr
 
 def test_an_unpriced_model_is_refused():
     with pytest.raises(UserError, match="LiteLLM knows no price"):
-        corpus_cost.prices_of("openai/none-such", params.load().limits)
+        prices.by_name("openai/none-such", params.load().limits)
 
 
 def test_the_command_prints_draws_and_refuses(tmp_path, monkeypatch, capsys):

@@ -28,7 +28,7 @@ def answer(options: argparse.Namespace) -> dict:
     task, found = options.task or planned.params.scores.tasks[0], scores(planned)
     if not any(task in score["tasks"] for score in found):
         raise UserError(f"{task}: nothing is scored under it here: the tasks are {', '.join(recipes.all_tasks(planned.params))}")
-    price = corpus_cost.prices_of(options.price, planned.params.limits) if options.price else None
+    price = prices.by_name(options.price, planned.params.limits) if options.price else None
     listed = [row | {"cost": cost(row, price)} for row in bakeoff.arms(found, task, options.arms)]
     pairs = bakeoff.pairs(found, listed, task)
     plots.bakeoff(options.plot, rows=listed, usd=[row["cost"] and row["cost"]["usd"] for row in listed])

@@ -12,6 +12,7 @@ def add(commands) -> None:
     """Add a parser for each question to the command line's."""
     forecast = _question(commands, "forecast", "what a run would ask of the language model, and what that and trainings take")
     forecast.add_argument("--measure", action="store_true", help="train ten steps, in a temporary folder, to know how long trainings take")
+    forecast.add_argument("--beside", metavar="MODEL", help="what the same would cost with another model, by LiteLLM's name")
     spent = _question(commands, "spent", "what was asked of language models here, and what it cost")
     spent.add_argument("--by", choices=GROUPS, default="strategy", help="a row for each of these (strategy)")
     bakeoff = _question(commands, "bakeoff", "arms that were trained equally long: over tokens, over dollars, and which surely differ")

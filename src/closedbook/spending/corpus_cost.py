@@ -7,7 +7,6 @@ from pathlib import Path
 from closedbook import layout
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.llm import prices
-from closedbook.params import LanguageModel, Limits
 from closedbook.records import EntityList, Passages
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -40,15 +39,6 @@ def of(corpus: Path, price: prices.Prices | None = None) -> Cost:
         taken.setdefault((row["strategy"], row["document"]), set()).add(row["id"])
     calls = {call["key"]: call for (strategy, document), ids in taken.items() for call in _behind(strategy, document, ids) if call}
     return sum((_cost(call, price) for call in calls.values()), Cost())
-
-
-def prices_of(model: str, limits: Limits) -> prices.Prices:
-    """Of any model by LiteLLM's name. Raises UserError where no price of it is known."""
-    found = prices.of(LanguageModel.model_construct(model=model), limits)
-    if found.version is None:
-        raise UserError(f"{model}: LiteLLM knows no price of it: give another model, or limits.input_usd_per_million and "
-                        "limits.output_usd_per_million")  # fmt: skip
-    return found
 
 
 def _behind(strategy: str, document: str, ids: set[str]) -> Iterator[dict | None]:

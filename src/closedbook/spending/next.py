@@ -9,7 +9,8 @@ import math
 from closedbook import layout
 from closedbook.analysis import certainty, fits, table
 from closedbook.evaluation import whose
-from closedbook.spending import bakeoff, corpus_cost
+from closedbook.llm import prices
+from closedbook.spending import bakeoff
 from closedbook.util import files, tables
 from closedbook.util.errors import UserError
 from closedbook.workflow import plan, recipes
@@ -28,7 +29,7 @@ def answer(options: argparse.Namespace) -> dict:
     """
     planned = plan.make(write=False)
     task = options.task or planned.params.scores.tasks[0]
-    price = corpus_cost.prices_of(options.price, planned.params.limits) if options.price else None
+    price = prices.by_name(options.price, planned.params.limits) if options.price else None
     found = [score for score in bakeoff.scores(planned) if task in score["tasks"]]
     if not found:
         raise UserError(f"{task}: nothing is scored under it here: the tasks are {', '.join(recipes.all_tasks(planned.params))}")
