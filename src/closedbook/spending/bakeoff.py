@@ -4,7 +4,6 @@
 """
 
 import argparse
-from pathlib import Path
 
 from closedbook import layout
 from closedbook.analysis import bakeoff, plots, table
