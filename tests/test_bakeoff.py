@@ -85,7 +85,7 @@ def test_a_corpus_costs_its_own_passages_calls_each_once_and_the_entity_lists(pr
     assert dearer.usd == len(keys) * (70 + 2 * 30)
     path = layout.passages("entigraph", toy_project.FIRST)
     made = files.read_json(path)
-    made["passages"][3]["call"]["cost_usd"] = None
+    made["passages"][3]["call"] |= {"key": "f" * 64, "cost_usd": None}
     files.write_json(path, made)
     assert corpus_cost.of(layout.CORPORA / "entigraph").usd is None, "an unknown price makes no sum"
 
