@@ -59,7 +59,7 @@ def test_the_command_prints_each_strategy_with_gains_or_reasons(tmp_path, monkey
         files.write_json(path, made)
     assert cli.main(["next"]) == 0
     shown = capsys.readouterr().out
-    assert "+10.00 dollars" in shown and "nothing says that its line goes on" in shown and "a line needs arms of at least two sizes" in shown
+    assert "+10 dollars" in shown and "nothing says that its line goes on" in shown and "a line needs arms of at least two sizes" in shown
     assert cli.main(["next", "2", "--json"]) == 0
     best, other = json.loads(capsys.readouterr().out)["strategies"]
     assert best["strategy"] == "entigraph" and other["next"][0]["gain"] is None

@@ -99,7 +99,7 @@ def _notes(priced_as: str | None) -> list[str]:
 
 def lines(answer: dict) -> list[str]:
     amounts = [step["usd"] for step in answer["strategies"][0]["next"]] if answer["strategies"] else []
-    head = ("strategy", "sizes", "accuracy", "corpus tokens", "dollars a million", *(f"+{tables.figure(round(usd))} dollars" for usd in amounts))
+    head = ("strategy", "sizes", "accuracy", "corpus tokens", "dollars a million", *(f"+{usd:,g} dollars" for usd in amounts))
     reasons: dict[str, int] = {}
     cells = [_cells(row, reasons) for row in answer["strategies"]]
     told = [f"{answer['task']}: what the next dollars bring ({certainty.LEVEL:.0%} intervals; ? the curve can't tell)", "", *tables.aligned([head, *cells])]
