@@ -56,7 +56,7 @@ def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
         title(axes[0], f"{table.book(rows[0])} accuracy", _over(rows))
         for panel, (name, points) in zip(axes, shown.items(), strict=True):
             log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.9))
-            panel.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
+            panel.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
             labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in points]
             placed = [row["arm"] for _, row in points]
             keep_apart(labels + [_level(panel, row, look) for row in rows if row["arm"] not in placed])
