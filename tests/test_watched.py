@@ -29,7 +29,8 @@ def everything(tmp_path, monkeypatch):
     data = params.load().model_dump()
     return {
         **data, "llm": data["llm"] | model, "judge": data["judge"] | model, "base": data["base"] | {"model": str(tmp_path / "toy")},
-        "arms": {"plain": arm | {"strategy": "raw"}, "talks": {**arm, "tasks": ["quality_rag"], "dialogues": {**chat, "rate": 0.1}}},
+        "arms": {"plain": arm | {"strategy": "raw"}, "distilled": arm | {"objective": "distil"}, "talks": {**arm, "tasks": ["quality_rag"], "dialogues": {**chat, "rate": 0.1}}},
+        "training": data["training"] | {"teacher": {"model": str(tmp_path / "toy")}},
         "assistants": {"vec": {"run": "plain", "method": "vector", "instruct": str(tmp_path / "instruct"), "strength": [0.5, 1.0]},
                        "tuned": {"run": "plain", "method": "sft", **chat}, "one": {"run": "talks", "method": "merged"}},
         "api_models": {"toy": {**model, "tasks": ["quality_open_cot", tasks.SUMMARY]}},
