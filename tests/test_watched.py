@@ -100,6 +100,13 @@ def test_what_a_recipe_s_job_reads_is_made_by_a_stage_that_dvc_has_before_it(eve
     assert all(order.index(one) < order.index(stage) for stage, entry in STAGES.items() for one in entry.reads if one != "questions")
 
 
+def test_the_report_reads_what_was_kept_out_of_dialogues(everything):
+    found = registry.planned(params.Params(**everything), BOUND)
+    read = registry.job("report/report", found["report"]).files.inputs["dialogues"]
+    assert [str(path) for path in read] == [f"results/tokens/dialogues/{name}/dialogues.json" for name in ("tuned", "talks")]
+    assert "dialogues" not in registry.planned(params.load(), BOUND)["report"]["reads"]
+
+
 def test_assistants_are_asked_for_the_summaries_that_their_runs_are_asked_for(everything):
     arms = {"plain": everything["arms"]["plain"] | {"tasks": [tasks.SUMMARY]}, "talks": everything["arms"]["talks"]}
     settings = params.Params(**everything | {"arms": arms, "scores": everything["scores"] | {"tasks": ["quality_closed_text"]}})

@@ -161,6 +161,7 @@ def report(params: Params, bound: Bound) -> Recipes:
     chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
     names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
              "judged": judged_strategies(params)} | ({"verdicts": summed_up} if (summed_up := summary_names(params)) else {})
+    names |= {"dialogues": [name.rpartition("/")[2] for name in talks]} if (talks := dialogues(params, bound)) else {}
     assets = _digests(PACKAGE.glob("analysis/templates/*"))
     return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 

@@ -283,6 +283,7 @@ def _report(about: list[str], recipe: dict) -> Files:
         "judgements": [layout.JUDGED] if recipe["reads"]["judged"] else [],
         "verdicts": [*map(layout.verdicts, recipe["reads"].get("verdicts", []))],
         "summaries": [*map(layout.summaries, recipe["reads"].get("verdicts", []))],
+        "dialogues": [layout.dialogues(name) / "dialogues.json" for name in recipe["reads"].get("dialogues", [])],
     }, folders={"folder": folder}, holds=REPORT)
 
 
@@ -406,7 +407,7 @@ STEPS = {
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
+        reads=("entities", "passages", "judgements", "tokens", "corpora", "runs", "scores", "summaries", "verdicts"),
         watches=("seed", "arms", "assistants", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }
