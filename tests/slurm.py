@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import debian
+import processes
 import pytest
 
 PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
@@ -92,8 +93,7 @@ class Cluster:
     def stop_node(self, name: str) -> None:
         process = next(process for its, process in self._started if its == name)
         self._started.remove((name, process))
-        process.terminate()
-        process.wait(WAIT_SECONDS)
+        processes.end(process, WAIT_SECONDS)
 
     def within(self, *command: str, folder: Path = Path("/")) -> list[str]:
         """A command as the submitting host runs it, in a folder."""
