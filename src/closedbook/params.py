@@ -155,6 +155,14 @@ class Entigraph(Settings):
 class Summaries(Settings):
     kinds: Annotated[list[Literal["notes", "concepts", "facts"]], Field(min_length=1), NoneTwice]
     samples: PositiveInt
+    paraphrases: NonNegativeInt = 0
+
+    @field_validator("paraphrases")
+    @classmethod
+    def _of_facts(cls, value, info):
+        if value and "facts" not in info.data.get("kinds", ["facts"]):
+            raise ValueError("paraphrases are of facts, and kinds has none: add facts to it, or set paraphrases: 0")
+        return value
 
 
 class Spa(Settings):
@@ -166,9 +174,19 @@ class Qa(Settings):
     samples: PositiveInt
 
 
+class Identifiers(Settings):
+    samples: PositiveInt
+
+
 class ActiveReading(Settings):
     proposals: PositiveInt
     ways: Annotated[int, Field(ge=1, le=10)]
+    samples: PositiveInt
+
+
+class Focal(Settings):
+    proposals: PositiveInt
+    questions: PositiveInt
     samples: PositiveInt
 
 
@@ -180,7 +198,9 @@ class PassageSettings(Settings):
     summaries: Summaries
     spa: Spa
     qa: Qa
+    identifiers: Identifiers
     active_reading: ActiveReading
+    focal: Focal
 
 
 class Replay(Settings):

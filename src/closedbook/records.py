@@ -117,10 +117,16 @@ class Passage:
     """of a passage about one section of a long document, which: "2 of 5" """
     way: str | None = None
     """how the document was to be studied, in the words of a model that proposed it"""
+    question: str | None = None
+    """which question about the document was to be in view, in the words of a model that asked it"""
     writer: str
     """"document", "llm", "spacy" (a summary that spaCy's extractor picked) or "extractive" """
     text: str
     call: dict | None
+
+
+UNSAID = ("question",)
+"""fields of a passage that stand in files only where they say something: so files keep their bytes when one is added"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +155,13 @@ class Passages:
         return cls(**{**data, **lists})
 
     def write(self, path: Path) -> None:
-        files.write_json(path, asdict(self))
+        data = asdict(self)
+        lists = {name: [_said(passage) for passage in data[name]] for name in ("passages", "dropped", "proposals")}
+        files.write_json(path, {**data, **lists})
+
+
+def _said(row: dict) -> dict:
+    return {name: value for name, value in row.items() if value is not None or name not in UNSAID}
 
 
 def carrying(result: dict) -> list[dict]:

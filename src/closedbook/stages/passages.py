@@ -61,7 +61,7 @@ def _passages(document: str, strategy: str, written: dict[Wanted, tuple], refere
     made = Passages(document=document, strategy=strategy, passages=[], dropped=[], references=references)
     for wanted, (text, writer, call) in written.items():
         common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample, "way": wanted.way,
-                  "section": wanted.section}
+                  "question": wanted.question, "section": wanted.section}
         if writer is None:
             made.dropped.append({**common, "reason": text})
         else:

@@ -9,7 +9,7 @@ A strategy's module holds
 """
 
 
-from closedbook.generation.strategies import active_reading, entigraph, qa, raw, rephrase, rephrase_named, spa, summaries
+from closedbook.generation.strategies import active_reading, entigraph, focal, identifiers, qa, raw, rephrase, rephrase_named, spa, summaries
 from closedbook.generation.strategies.wanted import Wanted
 
 STRATEGIES = {
@@ -20,7 +20,9 @@ STRATEGIES = {
     "summaries": summaries,
     "spa": spa,
     "qa": qa,
+    "identifiers": identifiers,
     "active_reading": active_reading,
+    "focal": focal,
 }
 
 __all__ = ["STRATEGIES", "Wanted"]

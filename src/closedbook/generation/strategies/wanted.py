@@ -19,6 +19,8 @@ class Wanted:
     """of a long document, the section that it is about: "2 of 5" """
     way: str | None = None
     """how to study the document, in a model's words on one line"""
+    question: str | None = None
+    """the question about the document that is to be in view, in a model's words on one line"""
     then: Callable[[str], list["Wanted"]] | None = field(default=None, compare=False)
     """of a question whose answer is no passage: what that answer asks for, and nothing where it is not of the form it should be"""
     at_most: tuple["Wanted", ...] = field(default=(), compare=False)
@@ -28,19 +30,20 @@ class Wanted:
     def of(cls, row: dict) -> "Wanted":
         """What a passage, or a row of what was dropped, was asked for as."""
         return cls(kind=row["kind"], entities=tuple(row["entities"]), sample=row["sample"], way=row.get("way"),
-                   section=row.get("section"))
+                   question=row.get("question"), section=row.get("section"))
 
     @property
     def fields(self) -> dict[str, str]:
         """What fills the prompt's placeholders beside those of the document."""
-        return {**dict(zip(PLACES, self.entities)), **({"way": self.way} if self.way else {})}
+        own = {"way": self.way, "question": self.question}
+        return {**dict(zip(PLACES, self.entities)), **{name: text for name, text in own.items() if text}}
 
     def following(self, text: str) -> list["Wanted"]:
         """What an answer asks for, of the same section."""
         return [replace(new, section=self.section) for new in self.then(text)]
 
     def passage_id(self, document: str, strategy: str) -> str:
-        identity = [self.kind, self.entities, self.sample, *filter(None, (self.way, self.section))]
+        identity = [self.kind, self.entities, self.sample, *filter(None, (self.way, self.question, self.section))]
         return f"{document}/{strategy}/{files.sha256_text(files.canonical(identity))[:12]}"
 
 

@@ -47,7 +47,7 @@ def origin(identity: str, known: History) -> dict:
         "passage": {
             "id": identity, "file": path, "file_sha256": job.outputs[path], "strategy": strategy, "kind": passage["kind"],
             "entities": passage["entities"], "sample": passage["sample"], "way": passage.get("way"), "section": passage.get("section"),
-            "writer": passage["writer"],
+            **({"question": passage["question"]} if passage.get("question") else {}), "writer": passage["writer"],
             "characters": len(passage["text"]), "text_begins": passage["text"][:BEGINNING],
         },
         "document": about_document(document, known),

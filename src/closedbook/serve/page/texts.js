@@ -126,6 +126,7 @@ async function passagePlace([id, strategy, hash]) {
         ["sample", String(found.sample)],
         ["section", found.section],
         ["way of study", found.way && quoted(found.way)],
+        ["question in view", found.question && quoted(found.question)],
         ["written by", WRITERS[found.writer]],
         ["prompt", found.call && found.call.prompt],
         ["call", found.call && callLink(id, step, found.call)],
