@@ -9,7 +9,18 @@ A strategy's module holds
 """
 
 
-from closedbook.generation.strategies import active_reading, entigraph, focal, identifiers, qa, raw, rephrase, rephrase_named, spa, summaries
+from closedbook.generation.strategies import (
+    active_reading,
+    entigraph,
+    focal,
+    identifiers,
+    qa,
+    raw,
+    rephrase,
+    rephrase_named,
+    spa,
+    summaries,
+)
 from closedbook.generation.strategies.wanted import Wanted
 
 STRATEGIES = {
