@@ -190,6 +190,14 @@ class Focal(Settings):
     samples: PositiveInt
 
 
+class Imported(Settings):
+    path: Place | None
+    text: str
+    document: str
+    source: str | None
+    license: str | None
+
+
 class PassageSettings(Settings):
     attempts: PositiveInt
     rephrase: Rephrase
@@ -201,6 +209,7 @@ class PassageSettings(Settings):
     identifiers: Identifiers
     active_reading: ActiveReading
     focal: Focal
+    imported: Imported
 
 
 class Replay(Settings):

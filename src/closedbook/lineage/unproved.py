@@ -27,7 +27,7 @@ def about(history: History, jobs: Iterable[Job]) -> list[str]:
 def of(jobs: Iterable[Job]) -> list[str]:
     """All that can't be proved about just these jobs."""
     jobs = list(jobs)
-    return [*_models(jobs), *_licences(jobs), *_bases(jobs), *_accepted(jobs), *libraries(jobs), *_code(jobs)]
+    return [*_models(jobs), *_imported(jobs), *_licences(jobs), *_bases(jobs), *_accepted(jobs), *libraries(jobs), *_code(jobs)]
 
 
 def _models(jobs: list[Job]) -> list[str]:
@@ -60,6 +60,11 @@ def _pinned(names: set[str]) -> str:
     if undated:
         return f"a provider's model that is not pinned (answered as {', '.join(undated)}): what answers to this name may change"
     return f"a provider's model: only the provider's word says that {', '.join(sorted(names))} answered"
+
+
+def _imported(jobs: list[Job]) -> list[str]:
+    places = sorted({job.recipe["params"]["passages"]["imported"]["path"] for job in jobs if job.name.startswith("passages/imported/")})
+    return [f"passages from {place} were written elsewhere: nothing here says by whom, or from what" for place in places]
 
 
 def _licences(jobs: list[Job]) -> list[str]:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from closedbook import layout
 from closedbook.evaluation import instructions, summarising, tasks
-from closedbook.generation.strategies import STRATEGIES, mixture
+from closedbook.generation.strategies import STRATEGIES, is_document, mixture
 from closedbook.llm import prompts
 from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Chat, Params, Scores, tuned
+from closedbook.sources import given
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 
@@ -250,7 +251,7 @@ def judged_strategies(params: Params) -> list[str]:
     """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
     if params.judge.model is None:
         return []
-    return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
+    return [strategy for strategy in strategies(params) if not is_document(strategy)]
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:
@@ -319,6 +320,10 @@ def _digests(paths) -> dict[str, str]:
 
 
 def _passages(params: Params, strategy: str) -> dict:
+    if strategy == "imported":
+        path = params.passages.imported.path
+        return recipe("passages", {"strategy": strategy, **_chosen(params, "seed", passages={strategy})},
+                      reads={"rows": [path] if given.is_file(path) else []})
     if not STRATEGIES[strategy].PROMPTS:
         return recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
     if params.llm.model is None:

@@ -134,7 +134,8 @@ def _entities(about: list[str], recipe: dict) -> Files:
 def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
     listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
-    return Files(inputs={"document": layout.document(document), "entities": listed},
+    rows = {"rows": [*map(Path, recipe["reads"]["rows"])]} if "reads" in recipe else {}
+    return Files(inputs={"document": layout.document(document), "entities": listed, **rows},
                  outputs={"output": layout.passages(strategy, document)})
 
 
