@@ -81,6 +81,8 @@ def make(write: bool = True, anew: bool = False) -> Plan:
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
         if arm.corpus_tokens != "all":
             amounts.train_tokens(name, arm, arm.corpus_tokens)
+    for name, one in settings.released.items():
+        tasks.check_tasks(one.tasks or [], field=f"arms.{name}.tasks")
     for name, one in settings.api_models.items():
         tasks.check_tasks(one.tasks, field=f"api_models.{name}.tasks")
         tasks.check_in_words(one.tasks, one.model)

@@ -127,6 +127,15 @@ def scores(params: Params, bound: Bound) -> Recipes:
     return found
 
 
+def released(params: Params, bound: Bound) -> Recipes:
+    found = {}
+    for name, one in params.released.items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, name), bound, step="released")
+        scored["params"]["released"] = {"name": name, "model": one.model, "revision": one.revision}
+        scored["reads"]["files"] = _files_in(Path(one.model))
+    return found
+
+
 def api_models(params: Params, bound: Bound) -> Recipes:
     return {f"scores/{API}{name}": _api_model(params, name, bound) for name in _answering(params)}
 
@@ -261,7 +270,7 @@ def tasks_of(params: Params, arm: str | None = None) -> list[str]:
 
 def asked_of(params: Params, arm: str | None = None) -> list[str]:
     """The tasks of an arm's runs; without an arm, those of the base, which every arm is compared with."""
-    further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
+    further = [task for name, one in {**params.arms, **params.released}.items() if arm in (None, name) for task in one.tasks or []]
     return list(dict.fromkeys([*params.scores.tasks, *further]))
 
 
@@ -280,7 +289,7 @@ def assistant_names(params: Params) -> list[str]:
 
 def score_names(params: Params) -> list[str]:
     """Whose scores there are: the base's, those of runs, of assistants and of API models."""
-    return ["base", *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
+    return ["base", *params.released, *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
 
 
 def summary_names(params: Params) -> list[str]:
@@ -407,9 +416,9 @@ def _files(*places: str | None) -> list[str]:
     return sorted(str(path) for place in here for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file())
 
 
-def _scored(params: Params, asked: list[str], documents) -> dict:
+def _scored(params: Params, asked: list[str], documents, step: str = "scores") -> dict:
     read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
-    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(params),
+    return recipe(step, read | _held_out(params), documents=documents, assets=_task_files(params),
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 

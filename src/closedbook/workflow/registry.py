@@ -238,6 +238,12 @@ def _scores(about: list[str], recipe: dict) -> Files:
     return replace(files, inputs={"model": _model(about[0], recipe), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
 
 
+def _released(about: list[str], recipe: dict) -> Files:
+    files = _asked(about, recipe)
+    reads = {name: [*map(Path, recipe["reads"][name])] for name in ("files", "replay")}
+    return replace(files, inputs={**files.inputs, "files_of": reads["files"], "replay": reads["replay"]})
+
+
 def _model(name: str, recipe: dict) -> Path:
     """The folder of a model that is asked here."""
     made = layout.ASSISTANTS if recipe.get("reads", {}).get("assistant") else layout.RUNS
@@ -365,6 +371,10 @@ STEPS = {
         recipes=recipes.scores, files=_scores, computed=True,
         reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals", "${corpora.replay.path}"),
         watches=("seed", "arms", "assistants", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
+    ),
+    "released": Stage(
+        module="closedbook.stages.released", result="score",
+        recipes=recipes.released, files=_released, computed=True, within="scores", watches=(),
     ),
     "api_models": Stage(
         module="closedbook.stages.api_models", result="score",
