@@ -79,7 +79,7 @@ def test_a_title_of_two_documents_names_neither(tmp_path):
 
 
 def chosen(path):
-    shipped = params.load()
+    shipped = params.load(Path(__file__).parent.parent / "params.yaml")
     arm = params.Arm(strategy="imported", corpus_tokens="all", epochs=1)
     kept = shipped.passages.imported.model_copy(update={"path": path and str(path), **COLUMNS})
     return shipped.model_copy(update={"arms": {"mine": arm}, "passages": shipped.passages.model_copy(update={"imported": kept})})
