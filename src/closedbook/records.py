@@ -115,17 +115,20 @@ class Passage:
     sample: int
     section: str | None = None
     """of a passage about one section of a long document, which: "2 of 5" """
+    origin: dict | None = None
+    """of one that was not written here: {"place": file or data set, and the row in it, "number": of the row from 0, "source", "license": as the
+    row says, or None}"""
     way: str | None = None
     """how the document was to be studied, in the words of a model that proposed it"""
     question: str | None = None
     """which question about the document was to be in view, in the words of a model that asked it"""
     writer: str
-    """"document", "llm", "spacy" (a summary that spaCy's extractor picked) or "extractive" """
+    """"document", "llm", "spacy" (a summary that spaCy's extractor picked), "extractive" or "imported" """
     text: str
     call: dict | None
 
 
-UNSAID = ("question",)
+UNSAID = ("question", "origin")
 """fields of a passage that stand in files only where they say something: so files keep their bytes when one is added"""
 
 

@@ -72,13 +72,16 @@ class Job:
     """by prompt: passages that the answers are; not those that decide what to ask next"""
     at_hand: Counter = field(default_factory=Counter)
     """by kind: passages that need no call"""
+    given: float = 0.0
+    """how long passages are that exist already, in lengths of the document"""
 
     def count(self, asked: Iterable[Wanted], answer: Callable[[Wanted], str | None]) -> None:
         """`answer` gives what is known to have been answered, None where all attempts failed; it raises Unanswered."""
         following = []
         for wanted in dict.fromkeys(asked):
-            if wanted.kind in AT_HAND:
+            if wanted.kind in AT_HAND or wanted.text:
                 self.at_hand[wanted.kind] += 1
+                self.given += len(wanted.text or "") / len(self.document.text)
                 continue
             self.written[wanted.kind] += wanted.then is None
             try:

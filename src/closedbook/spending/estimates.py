@@ -168,5 +168,5 @@ def _corpus_tokens(job: Job, estimates: Estimates) -> float:
         return 0.0
     written = sum(number * estimates.output_tokens(prompt) for prompt, number in job.written.items())
     summaries = job.at_hand["summary"] * estimates.output_tokens("entities")
-    document = job.at_hand["document"] * estimates.lengths[job.document.id] * estimates.scale()
+    document = (job.at_hand["document"] + job.given) * estimates.lengths[job.document.id] * estimates.scale()
     return (written + summaries + document) * (estimates.base_scale or 1.0)

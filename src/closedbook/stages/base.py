@@ -38,15 +38,24 @@ def build(*, sources: list[Path], folder: Path, place: Path, checkpoints: Path, 
             sound.check_files(Path(load))
         brought = Path(load) / REPLAY
         files.write_text(folder / REPLAY, brought.read_text(encoding="utf-8") if brought.is_file() else "")
-    tokenizer = models.pretrained_tokenizer(source, params.base.revision)
-    around = _around(tokenizer, params.base.end_of_text)
-    pinned = {"model": params.base.model, "load": load, **_pinned(source, params.base.revision),
-              "tokenizer_sha256": models.tokenizer_sha256(tokenizer), **around}  # fmt: skip
-    sound.check_weights(source, pinned["revision"], tokenizer, [*around["before_text"], around["end_of_text_id"]])
+    pinned, tokenizer = pin(params.base.model, source, params.base.revision, params.base.end_of_text)
+    pinned["load"] = load
     if source != str(folder):
         _check_fits(pinned, params, tokenizer)
         files.write_text(folder / "tokenizer.json", tokenizer.backend_tokenizer.to_str())  # so that tokenising needs no transformers
     files.write_json(folder / "base.json", pinned)
+
+
+def pin(model: str, source: str, revision: str | None, end_of_text: str | None, field: str = models.BASE) -> tuple[dict, object]:
+    """What base.json says of a model that is loaded from `source`, and its tokenizer; `field`: the parameter that names it.
+
+    Raises UserError where it is not a model that can be used.
+    """
+    tokenizer = models.pretrained_tokenizer(source, revision, field=field)
+    around = _around(tokenizer, end_of_text)
+    pinned = {"model": model, "load": source, **_pinned(source, revision), "tokenizer_sha256": models.tokenizer_sha256(tokenizer), **around}
+    sound.check_weights(source, pinned["revision"], tokenizer, [*around["before_text"], around["end_of_text_id"]])
+    return pinned, tokenizer
 
 
 def _around(tokenizer, end_of_text: str | None) -> dict:

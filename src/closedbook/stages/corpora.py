@@ -18,7 +18,7 @@ from closedbook import layout, params
 from closedbook.generation import filters as filtering
 from closedbook.generation import mixing
 from closedbook.generation.filters.near import NUM_PERM
-from closedbook.generation.strategies import STRATEGIES
+from closedbook.generation.strategies import is_document
 from closedbook.training import amounts
 from closedbook.training.reading import Texts, name_of
 from closedbook.util import arrays, files, seeds, terminal
@@ -115,7 +115,7 @@ class _Found:
         for one in order:
             strategy = self.sources[self.pieces[one]][0]
             seen[strategy] += 1
-            is_first = seen[strategy] <= number and STRATEGIES[strategy].PROMPTS
+            is_first = seen[strategy] <= number and not is_document(strategy)
             (first if is_first else rest).append(one)
         return rest, first
 

@@ -8,18 +8,19 @@ from types import SimpleNamespace
 
 from closedbook import llm
 from closedbook.generation import sections
-from closedbook.generation.strategies import STRATEGIES, Wanted
+from closedbook.generation.strategies import STRATEGIES, Wanted, imported
 from closedbook.llm.ledger import Ledger
 from closedbook.params import Limits
 from closedbook.records import Document, EntityList, Passage, Passages
 
 
-async def job(*, document: Path, entities: list[Path], output: Path, params: SimpleNamespace, limits: Limits) -> dict:
+async def job(*, document: Path, entities: list[Path], output: Path, params: SimpleNamespace, limits: Limits, rows: list[Path] = ()) -> dict:
     """Write all passages of one document under one strategy and return how many, by whom and which model, and how many were dropped.
 
     `params` holds seed, llm, strategy and passages.
 
-    `entities` is the document's entity list, or nothing under a strategy that needs none.
+    `entities` is the document's entity list, or nothing under a strategy that needs none; `rows` the file of passages that exist already,
+    which its parameters name too.
 
     Raises UserError where the model can't be reached or used at all; what it has answered by then is in the ledger.
     """
@@ -30,7 +31,7 @@ async def job(*, document: Path, entities: list[Path], output: Path, params: Sim
     asked = asked_for(strategy, shown, lists, params)
     at_hand = {(None, "document"): (f"{source.byline}.\n\n{source.text}", "document", None)}
     at_hand |= {(section, "summary"): (each.summary, each.made_by, each.call) for section, each in lists.items() if each}
-    written, references = {wanted: at_hand.get((wanted.section, wanted.kind)) for wanted in asked}, None
+    written, references = {wanted: _given(wanted) or at_hand.get((wanted.section, wanted.kind)) for wanted in asked}, None
     open_ones = [wanted for wanted in asked if not written[wanted]]
     if open_ones and params.llm.model is None:
         extracted, references = by_extraction(source, open_ones, params.seed)
@@ -42,6 +43,10 @@ async def job(*, document: Path, entities: list[Path], output: Path, params: Sim
     made_by = {"entities_made_by": names.made_by} if names else {}
     answered = Counter(passage.call["model_answered"] for passage in made.written if passage.call)
     return {**made_by, "written": Counter(passage.writer for passage in made.passages), "answered": answered, "dropped": len(made.dropped)}
+
+
+def _given(wanted: Wanted) -> tuple | None:
+    return (wanted.text, imported.WRITER, None) if wanted.text else None
 
 
 def shown_of(document: Document, strategy: str, params: SimpleNamespace) -> dict[str | None, Document]:
@@ -61,7 +66,7 @@ def _passages(document: str, strategy: str, written: dict[Wanted, tuple], refere
     made = Passages(document=document, strategy=strategy, passages=[], dropped=[], references=references)
     for wanted, (text, writer, call) in written.items():
         common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample, "way": wanted.way,
-                  "question": wanted.question, "section": wanted.section}
+                  "question": wanted.question, "section": wanted.section, "origin": wanted.origin}
         if writer is None:
             made.dropped.append({**common, "reason": text})
         else:

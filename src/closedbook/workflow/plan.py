@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from closedbook import layout, params, sources
 from closedbook.evaluation import forgetting, instructions, tasks
-from closedbook.generation.strategies import mixture
+from closedbook.generation.strategies import imported, mixture
 from closedbook.params import Params
+from closedbook.sources import given
 from closedbook.stages import base
 from closedbook.training import amounts
 from closedbook.util import files, fingerprint
@@ -27,6 +28,8 @@ KEPT = WORK / "planned.json"
 """the hash of each file that the last plan wrote: the plan of an older state stays where its results are brought back, and nothing must run"""
 SETTINGS = WORK / "params.json"
 """params.yaml as the last plan read it"""
+IMPORTED = WORK / "imported.json"
+"""of which state of rows, documents and columns the rows were found right"""
 SOURCES_READ = WORK / "sources.json"
 """what the files in layout.SOURCES were made from, and the hash of each"""
 
@@ -78,6 +81,8 @@ def make(write: bool = True, anew: bool = False) -> Plan:
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
         if arm.corpus_tokens != "all":
             amounts.train_tokens(name, arm, arm.corpus_tokens)
+    for name, one in settings.released.items():
+        tasks.check_tasks(one.tasks or [], field=f"arms.{name}.tasks")
     for name, one in settings.api_models.items():
         tasks.check_tasks(one.tasks, field=f"api_models.{name}.tasks")
         tasks.check_in_words(one.tasks, one.model)
@@ -89,6 +94,7 @@ def make(write: bool = True, anew: bool = False) -> Plan:
     mixture.check(settings)
     articles = read_articles(settings, anew)
     _check_strengths(settings, articles)
+    _check_imported(settings, articles)
     planned = registry.planned(settings, articles.documents)
     written = {WORK / "recipes" / f"{name}.json": files.canonical(recipe) + "\n" for name, recipe in planned.items()} | articles.texts
     jobs = registry.jobs(planned, list(articles.documents))
@@ -142,6 +148,25 @@ def _check_strengths(settings: params.Params, articles: Articles) -> None:
             if len(asked.intersection(recipes.taught_to(seed, articles.documents))) < tasks.LEAST_FOR_VALIDATION:
                 raise UserError(f"params.yaml: assistants.{name}.strength: which of several is best is chosen on validation questions, and there are "
                                 f"none where fewer than {tasks.LEAST_FOR_VALIDATION} documents have questions: give one value, as [1.0]")  # fmt: skip
+
+
+def _check_imported(settings: params.Params, articles: Articles) -> None:
+    """Each row is looked at once for each state of the file, the documents and the columns: there may be half a million."""
+    if "imported" not in recipes.strategies(settings):
+        return
+    chosen = settings.passages.imported
+    if chosen.path is None or not (given.is_file(chosen.path) or "@" in chosen.path):
+        problem = "null" if chosen.path is None else f"{chosen.path}: no such file"
+        raise UserError(f"params.yaml: {imported.FIELD}: {problem}: an arm has the strategy imported: give it {imported.ROWS}, in a file or a data "
+                        "set on the Hugging Face Hub, NAME@REVISION#SPLIT")
+    titles = {(one := json.loads(text))["id"]: one["title"] for text in articles.texts.values()}
+    hashes = receipts.Hashes.here()
+    content = hashes.sha256(chosen.path) if given.is_file(chosen.path) else None
+    hashes.save()
+    state = files.sha256_text(files.canonical([chosen.model_dump(), content, titles]))
+    if not IMPORTED.exists() or files.read_json(IMPORTED) != state:
+        imported.check(settings.passages, titles)
+        files.write_json(IMPORTED, state)
 
 
 def _check_base(settings: params.Params) -> None:

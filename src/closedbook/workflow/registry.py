@@ -134,7 +134,8 @@ def _entities(about: list[str], recipe: dict) -> Files:
 def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
     listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
-    return Files(inputs={"document": layout.document(document), "entities": listed},
+    rows = {"rows": [*map(Path, recipe["reads"]["rows"])]} if "reads" in recipe else {}
+    return Files(inputs={"document": layout.document(document), "entities": listed, **rows},
                  outputs={"output": layout.passages(strategy, document)})
 
 
@@ -235,6 +236,12 @@ def _asked(about: list[str], recipe: dict) -> Files:
 def _scores(about: list[str], recipe: dict) -> Files:
     files = _asked(about, recipe)
     return replace(files, inputs={"model": _model(about[0], recipe), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
+
+
+def _released(about: list[str], recipe: dict) -> Files:
+    files = _asked(about, recipe)
+    reads = {name: [*map(Path, recipe["reads"][name])] for name in ("files", "replay")}
+    return replace(files, inputs={**files.inputs, "files_of": reads["files"], "replay": reads["replay"]})
 
 
 def _model(name: str, recipe: dict) -> Path:
@@ -364,6 +371,10 @@ STEPS = {
         recipes=recipes.scores, files=_scores, computed=True,
         reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals", "${corpora.replay.path}"),
         watches=("seed", "arms", "assistants", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
+    ),
+    "released": Stage(
+        module="closedbook.stages.released", result="score",
+        recipes=recipes.released, files=_released, computed=True, within="scores", watches=(),
     ),
     "api_models": Stage(
         module="closedbook.stages.api_models", result="score",

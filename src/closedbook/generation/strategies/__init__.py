@@ -14,6 +14,7 @@ from closedbook.generation.strategies import (
     entigraph,
     focal,
     identifiers,
+    imported,
     qa,
     raw,
     rephrase,
@@ -34,6 +35,13 @@ STRATEGIES = {
     "identifiers": identifiers,
     "active_reading": active_reading,
     "focal": focal,
+    "imported": imported,
 }
 
-__all__ = ["STRATEGIES", "Wanted"]
+
+def is_document(strategy: str) -> bool:
+    """Whether its passages are the documents as they stand: there is nothing to judge in them, and none is held out."""
+    return strategy == "raw"
+
+
+__all__ = ["STRATEGIES", "Wanted", "is_document"]

@@ -21,6 +21,10 @@ class Wanted:
     """how to study the document, in a model's words on one line"""
     question: str | None = None
     """the question about the document that is to be in view, in a model's words on one line"""
+    text: str | None = None
+    """of a passage that exists already"""
+    origin: dict | None = field(default=None, compare=False)
+    """where that is from: see records.Passage"""
     then: Callable[[str], list["Wanted"]] | None = field(default=None, compare=False)
     """of a question whose answer is no passage: what that answer asks for, and nothing where it is not of the form it should be"""
     at_most: tuple["Wanted", ...] = field(default=(), compare=False)
@@ -43,7 +47,7 @@ class Wanted:
         return [replace(new, section=self.section) for new in self.then(text)]
 
     def passage_id(self, document: str, strategy: str) -> str:
-        identity = [self.kind, self.entities, self.sample, *filter(None, (self.way, self.question, self.section))]
+        identity = [self.kind, self.entities, self.sample, *filter(None, (self.way, self.question, self.section, self.text))]
         return f"{document}/{strategy}/{files.sha256_text(files.canonical(identity))[:12]}"
 
 
