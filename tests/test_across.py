@@ -40,7 +40,7 @@ def found(lists=LISTS, least=1, most=9):
 def test_pairs_share_names_whatever_their_case_and_article_and_rare_ones_count_more():
     assert found() == [("a", "b", ["Mira Oldan", "the Lamp"]), ("a", "c", ["the Lamp", "Varn"]), ("b", "c", ["lamp"])]
     assert found(least=2) == found()[:2] and found(least=3) == []
-    rare = listed(a=["x", "rare"], b=["x", "y"], c=["x", "y"], e=["y", "rare"], f=["x", "y"])
+    rare = listed(a=["x", "rare"], b=["x"], c=["x"], e=["rare"], f=["x"])
     assert found(rare)[0] == ("a", "e", ["rare"]), "one that two name, before one that four do"
 
 
@@ -112,7 +112,7 @@ def _pairs(documents):
     _job("pairs/pairs", inputs, [str(layout.pairs(name)) for name in documents])
     for name in documents:
         made = [Passage(id=f"{name}/across/b{number}", document=name, strategy="across", kind="across", entities=["A", "B"], sample=number, writer="llm",
-                        beside=pair.beside.id, text=f"Beside each other ({number}): {' '.join(TEXTS.values())}", call={**CALL, "key": f"b{number}"})
+                        beside=pair.beside.id, text=f"Beside each other ({number}): {' '.join(TEXTS.values())}", call={**CALL, "key": f"b{number}", "prompt": "across", "prompt_sha256": "0" * 64})
                 for number, pair in enumerate(Pairs.read(layout.pairs(name)).pairs)]  # fmt: skip
         Passages(document=name, strategy="across", passages=made, dropped=[]).write(layout.passages("across", name))
         _job(f"passages/across/{name}", [str(layout.document(name)), str(layout.pairs(name))], [str(layout.passages("across", name))])
