@@ -15,6 +15,7 @@ from closedbook.miniature import base as miniature
 from closedbook.miniature import dialogues, drills, language, talk, teaching
 from closedbook.miniature.books import Names, make_book
 from closedbook.models import pinning
+from closedbook.stages import base
 from closedbook.util import files, seeds
 from closedbook.util.errors import UserError
 from closedbook.workflow import recipes, registry
