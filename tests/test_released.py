@@ -9,7 +9,8 @@ from test_scores import question, settings
 
 from closedbook import params
 from closedbook.analysis import table
-from closedbook.stages import base, released
+from closedbook.models import pinning
+from closedbook.stages import released
 from closedbook.util import files
 from closedbook.util.errors import UserError
 from closedbook.workflow import recipes, registry
@@ -60,7 +61,7 @@ def test_what_it_can_not_have_is_named(arm, problem):
 
 
 def test_it_is_scored_as_the_base_is_and_says_which_weights_it_had(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(base, "_around", lambda *_: {"before_text": [], "end_of_text": "<eos>", "end_of_text_id": 0})
+    monkeypatch.setattr(pinning, "_around", lambda *_: {"before_text": [], "end_of_text": "<eos>", "end_of_text_id": 0})
     files.write_json(tmp_path / "questions.json", [question(number) for number in range(3)])
     chosen = {"name": "theirs", "model": str(model), "revision": None}
     output = tmp_path / "theirs.json"

@@ -4,7 +4,7 @@ import pytest
 
 from closedbook import params
 from closedbook.generation.strategies import STRATEGIES, active_reading, centrality, focal, mixture
-from closedbook.records import Document, EntityList
+from closedbook.records import Document, EntityList, Pair, Pairs
 from closedbook.util.errors import UserError
 
 DOCUMENT = Document(id="doc-1", title="T", author=None, year=None, text="x")
@@ -17,7 +17,12 @@ Anna Kell lived in Zell. Nobody else went there."""
 CAST = ["Anna Kell", "Zell", "Mira Oldan", "Tomas Reed", "the lamp", "Varn", "Nobody Known"]
 
 
-def wanted(strategy, seed=1, document=DOCUMENT, entities=ENTITIES, **changes):
+PAIRED = Pairs(document="doc-1", pairs=[Pair(beside=Document(id=f"doc-{number}", title=f"D{number}", author=None, year=None, text="y"), shared=["e1", "e2"])
+                                        for number in (2, 3)])  # fmt: skip
+
+
+def wanted(strategy, seed=1, document=DOCUMENT, entities=None, **changes):
+    entities = entities or (PAIRED if strategy == "across" else ENTITIES)
     settings = params.load().passages
     section = getattr(settings, strategy).model_copy(update=changes)
     return STRATEGIES[strategy].wanted(document, entities, settings.model_copy(update={strategy: section}), seed)
@@ -80,6 +85,7 @@ def test_all_orders_ask_for_the_same_passages_where_all_are_asked_for(order):
     ("summaries", {"kinds": ["facts"], "samples": 2, "paraphrases": 1}, {"kinds": ["facts"], "samples": 3, "paraphrases": 2}),
     ("spa", {"samples": 1}, {"samples": 2}),
     ("identifiers", {"samples": 1}, {"samples": 2}),
+    ("across", {"samples": 1}, {"samples": 2}),
     ("focal", {"proposals": 1, "questions": 2, "samples": 1}, {"proposals": 2, "questions": 2, "samples": 1}),
     ("focal", {"proposals": 2, "questions": 2, "samples": 1}, {"proposals": 2, "questions": 12, "samples": 1}),
     ("focal", {"proposals": 2, "questions": 2, "samples": 1}, {"proposals": 2, "questions": 2, "samples": 2}),
@@ -182,7 +188,7 @@ def test_what_no_extractive_generator_can_write_is_refused_before_anything_runs(
 def test_what_the_scripted_generator_can_not_play_is_refused_too():
     with pytest.raises(UserError, match=r"arms\.mine\.strategy: spa \(key_concepts, .*more than miniature/author can write: name another llm\.model"):
         mixture.check(loaded({"raw": 1, "spa": 1}, model="miniature/author"))
-    for strategy in STRATEGIES.keys() - {"spa"}:
+    for strategy in STRATEGIES.keys() - {"spa", "across"}:
         mixture.check(loaded(strategy, model="miniature/author"))
 
 

@@ -190,6 +190,12 @@ class Focal(Settings):
     samples: PositiveInt
 
 
+class Across(Settings):
+    shared: PositiveInt
+    pairs: PositiveInt
+    samples: PositiveInt
+
+
 class Imported(Settings):
     path: Place | None
     text: str
@@ -209,6 +215,7 @@ class PassageSettings(Settings):
     identifiers: Identifiers
     active_reading: ActiveReading
     focal: Focal
+    across: Across
     imported: Imported
 
 

@@ -102,6 +102,30 @@ class EntityList:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A document that shares entities with another."""
+
+    beside: Document
+    shared: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """The pairs in which a document stands first."""
+
+    document: str
+    pairs: list[Pair]
+
+    @classmethod
+    def read(cls, path: Path) -> "Pairs":
+        data = files.read_json(path)
+        return cls(**{**data, "pairs": [Pair(beside=Document(**pair["beside"]), shared=pair["shared"]) for pair in data["pairs"]]})
+
+    def write(self, path: Path) -> None:
+        files.write_json(path, asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Passage:
     """One text to learn from, with all that made it."""
 
@@ -115,6 +139,8 @@ class Passage:
     sample: int
     section: str | None = None
     """of a passage about one section of a long document, which: "2 of 5" """
+    beside: str | None = None
+    """of a passage about two documents, the other one's id: it is as much that one's"""
     origin: dict | None = None
     """of one that was not written here: {"place": file or data set, and the row in it, "number": of the row from 0, "source", "license": as the
     row says, or None}"""
@@ -128,7 +154,7 @@ class Passage:
     call: dict | None
 
 
-UNSAID = ("question", "origin")
+UNSAID = ("question", "origin", "beside")
 """fields of a passage that stand in files only where they say something: so files keep their bytes when one is added"""
 
 

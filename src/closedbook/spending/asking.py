@@ -14,7 +14,7 @@ from closedbook.llm import ledger
 from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import Question, found
 from closedbook.params import Llm, Params
-from closedbook.records import Document, EntityList
+from closedbook.records import Document, EntityList, Pair, Pairs
 from closedbook.sources import Article
 from closedbook.spending import calls
 from closedbook.stages import entities, passages
@@ -99,7 +99,7 @@ class Job:
 
 def jobs(planned: Plan) -> list[Job]:
     """Every job of the plan that may ask."""
-    stale = {receipt for stage in ("documents", "entities", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
+    stale = {receipt for stage in ("documents", "entities", "pairs", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
     tasks = [(planned.written[layout.source(name)], planned.params, _steps_to_make(planned, name, stale)) for name in planned.documents]
     return [job for found in calls.over(_of_document, tasks) for job in found]
 
@@ -111,6 +111,8 @@ def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
     its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
     if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
         return set(folders)
+    if "across" in strategies and FOLDER / "pairs" / "pairs.json" in stale:
+        its |= {"pairs", "across"}
     return its | {name for name in strategies if "entities" in its and STRATEGIES[name].NEEDS_ENTITIES}
 
 
@@ -118,7 +120,9 @@ def _of_document(task: tuple[str, Params, set[str]]) -> list[Job]:
     article, params, to_make = task
     document = document_of(Article.from_dict(json.loads(article)))
     listing, names = _entity_list(params, document, is_made="entities" not in to_make)
-    return [listing, *(_passages(params, document, strategy, names, is_made=strategy not in to_make) for strategy in recipes.strategies(params))]
+    pairs = Pairs.read(layout.pairs(document.id)) if "across" in recipes.strategies(params) and "pairs" not in to_make else None
+    return [listing, *(_passages(params, document, strategy, pairs if strategy == "across" else names, is_made=strategy not in to_make)
+                       for strategy in recipes.strategies(params))]  # fmt: skip
 
 
 def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job, EntityList | None]:
@@ -138,11 +142,15 @@ def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job
     return job, names
 
 
-def _passages(params: Params, document: Document, strategy: str, names: EntityList | None, is_made: bool) -> Job:
-    is_bound = STRATEGIES[strategy].NEEDS_ENTITIES and names is None
+def _passages(params: Params, document: Document, strategy: str, names: EntityList | Pairs | None, is_made: bool) -> Job:
+    """`names`: the document's entity list, or under across its pairs; None where these are not there yet."""
+    is_bound = names is None and (STRATEGIES[strategy].NEEDS_ENTITIES or strategy == "across")
     job = Job(step=strategy, document=document, is_made=is_made, is_bound=is_bound)
     shown = passages.shown_of(document, strategy, params)
-    lists = {section: sections.listed(each, names) if names else _most_names(document, params) for section, each in shown.items()}
+    if strategy == "across":
+        lists = {None: names or _most_pairs(document, params)}
+    else:
+        lists = {section: sections.listed(each, names) if names else _most_names(document, params) for section, each in shown.items()}
     kept = None if is_bound else Kept(strategy, document.id)
     clients = _clients(params, kept, shown)
     with asyncio.Runner() as runner:
@@ -173,6 +181,11 @@ def _unanswered(_: Wanted) -> str:
 
 def _clients(params: Params, kept: Kept, shown: dict[str | None, Document]) -> dict[str | None, Rehearsal]:
     return {section: Rehearsal(llm=params.llm, kept=kept, document=each, seed=params.seed) for section, each in shown.items()}
+
+
+def _most_pairs(document: Document, params: Params) -> Pairs:
+    """As many as there can be for each document, of all together."""
+    return Pairs(document=document.id, pairs=[Pair(beside=document, shared=[f"entity {number}"]) for number in range(params.passages.across.pairs)])
 
 
 def _most_names(document: Document, params: Params) -> EntityList:

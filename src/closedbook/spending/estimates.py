@@ -6,6 +6,7 @@ from functools import cached_property
 
 from closedbook import layout, models
 from closedbook.generation import sections
+from closedbook.generation.strategies import across
 from closedbook.llm import prices, prompts
 from closedbook.params import OWN_MODELS, Limits, Llm, Params
 from closedbook.records import Document
@@ -64,6 +65,8 @@ class Estimates:
     def counted_tokens(self, prompt: str, document: str) -> int:
         """What is sent, as LiteLLM counts."""
         own = sum(prices.tokens(self.llm.model, prompts.template(part)) for part in ("system", prompt)) + self.beside.get(prompt, 0)
+        if prompt in across.PROMPTS:
+            return self.lengths[document] + max(self.lengths.values()) + own  # which one is beside it is not known before the entity lists
         parts = len(sections.split(self.documents[document], self.llm.sections))  # each question shows one of them
         return self.lengths[document] // parts + own
 

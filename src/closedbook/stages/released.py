@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+from closedbook.models import pinning
 from closedbook.params import Limits
-from closedbook.stages import base, scores
+from closedbook.stages import scores
 from closedbook.util import files
 
 
@@ -23,6 +24,6 @@ def build(*, files_of: list[Path], params: SimpleNamespace, **paths) -> None:
     """
     chosen, field = params.released, f"arms.{params.released['name']}.model"
     with tempfile.TemporaryDirectory() as place:
-        pinned, _ = base.pin(chosen["model"], chosen["model"], chosen["revision"], None, field)
+        pinned, _ = pinning.pin(chosen["model"], chosen["model"], chosen["revision"], None, field)
         files.write_json(Path(place) / "base.json", {**pinned, "arm": chosen["name"]})
         scores.build(model=Path(place), params=params, **paths)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from closedbook import layout, params, sources
 from closedbook.evaluation import forgetting, instructions, tasks
 from closedbook.generation.strategies import imported, mixture
+from closedbook.models import pinning
 from closedbook.params import Params
 from closedbook.sources import given
-from closedbook.stages import base
 from closedbook.training import amounts
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
@@ -171,7 +171,7 @@ def _check_imported(settings: params.Params, articles: Articles) -> None:
 
 def _check_base(settings: params.Params) -> None:
     """A base that comes with the receipt of its making is not made anew: that params.yaml asks for another would change nothing."""
-    receipt = Path(settings.base.model) / base.RECEIPT
+    receipt = Path(settings.base.model) / pinning.RECEIPT
     if not receipt.is_file():
         return
     try:

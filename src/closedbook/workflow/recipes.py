@@ -57,6 +57,11 @@ def passages(params: Params, bound: Bound) -> Recipes:
     return {f"passages/{strategy}": _passages(params, strategy) for strategy in strategies(params)}
 
 
+def pairs(params: Params, bound: Bound) -> Recipes:
+    found = recipe("pairs", {"passages": {"across": params.passages.across.model_dump(include={"shared", "pairs"})}, "bound": bound}, documents=bound)
+    return {"pairs": found} if "across" in strategies(params) else {}
+
+
 def judgements(params: Params, bound: Bound) -> Recipes:
     judged = judged_strategies(params)
     found = recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"], documents=bound,
@@ -267,10 +272,10 @@ def strategies(params: Params) -> list[str]:
 
 
 def judged_strategies(params: Params) -> list[str]:
-    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
+    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask, and it sees one document at a time."""
     if params.judge.model is None:
         return []
-    return [strategy for strategy in strategies(params) if not is_document(strategy)]
+    return [strategy for strategy in strategies(params) if not is_document(strategy) and strategy != "across"]
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:

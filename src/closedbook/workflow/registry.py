@@ -135,8 +135,14 @@ def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
     listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
     rows = {"rows": [*map(Path, recipe["reads"]["rows"])]} if "reads" in recipe else {}
+    rows |= {"pairs": [layout.pairs(document)]} if strategy == "across" else {}
     return Files(inputs={"document": layout.document(document), "entities": listed, **rows},
                  outputs={"output": layout.passages(strategy, document)})
+
+
+def _pairs(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe)},
+                 folders={"folder": layout.PAIRS}, holds=tuple(f"{document}.json" for document in recipe["documents"]))
 
 
 def _written(recipe: dict) -> list[Path]:
@@ -323,10 +329,14 @@ STEPS = {
         recipes=recipes.entities, files=_entities, per_document=True, asks=_models("llm"),
         reads=("documents", "base"), watches=("seed", "entities", "llm", "spacy"),
     ),
+    "pairs": Stage(
+        module="closedbook.stages.pairs", result="pairs of documents",
+        recipes=recipes.pairs, files=_pairs, reads=("documents", "entities", "base"), watches=("arms", "passages", "training.seeds"),
+    ),
     "passages": Stage(
         module="closedbook.stages.passages", result="passages",
         recipes=recipes.passages, files=_passages, per_document=True, asks=_models("llm"),
-        reads=("documents", "entities", "base"),
+        reads=("documents", "entities", "pairs", "base"),
         watches=("seed", "arms", "llm", "passages"),
     ),
     "judgements": Stage(

@@ -10,6 +10,7 @@ A strategy's module holds
 
 
 from closedbook.generation.strategies import (
+    across,
     active_reading,
     entigraph,
     focal,
@@ -35,6 +36,7 @@ STRATEGIES = {
     "identifiers": identifiers,
     "active_reading": active_reading,
     "focal": focal,
+    "across": across,
     "imported": imported,
 }
 

@@ -51,9 +51,15 @@ def origin(identity: str, known: History) -> dict:
             "characters": len(passage["text"]), "text_begins": passage["text"][:BEGINNING],
         },
         "document": about_document(document, known),
+        **({"beside": _other(passage["beside"])} if passage.get("beside") else {}),
         **({"entity_list": _about_list(document, listed[0])} if listed else {}),
         **_about_call(passage["call"], strategy, document),
     }  # fmt: skip
+
+
+def _other(document: str) -> dict:
+    """Of a passage about two documents, the one that stands second."""
+    return about_document(document, history([], f"documents/{document}"))
 
 
 def about_document(document: str, known: History) -> dict:

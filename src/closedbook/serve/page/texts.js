@@ -121,6 +121,7 @@ async function passagePlace([id, strategy, hash]) {
       facts([
         ["id", code(found.id)],
         ["document", documentLink(id)],
+        ["beside", found.beside && documentLink(found.beside)],
         ["strategy", passagesLink(id, strategy, strategy)],
         ["kind", found.kind],
         ["entities", commas(found.entities.map(entityLink))],
