@@ -14,6 +14,7 @@ from closedbook.lineage import impact
 from closedbook.lineage.tracing import passage as tracing
 from closedbook.llm import prompts
 from closedbook.records import Document, EntityList, Pair, Pairs, Passage, Passages
+from closedbook.spending import asking
 from closedbook.stages import pairs, passages, tokens
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -86,6 +87,19 @@ def test_no_teacher_sees_half_a_pair():
         plan._check_teachers(shipped.model_copy(update={"arms": {"mine": arm}}))
     for fine in (arm.model_copy(update={"objective": "next_token"}), arm.model_copy(update={"strategy": "qa"})):
         plan._check_teachers(shipped.model_copy(update={"arms": {"mine": fine}}))
+
+
+def test_a_forecast_knows_the_pairs_or_how_many_there_can_be(tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    shipped = params.load()
+    settings = shipped.passages.model_copy(update={"across": params.Across(shared=1, pairs=3, samples=2)})
+    chosen = shipped.model_copy(update={"llm": shipped.llm.model_copy(update={"model": "openai/toy"}), "passages": settings})
+    unknown = asking._passages(chosen, document("a"), "across", None, is_made=False)
+    assert unknown.is_bound and unknown.open == {"across": 6} and unknown.written == {"across": 6}
+    here = Pairs(document="a", pairs=[Pair(beside=document("b"), shared=["x"])])
+    known = asking._passages(chosen, document("a"), "across", here, is_made=False)
+    assert not known.is_bound and known.open == {"across": 2}
 
 
 def test_a_model_is_shown_both_and_the_passage_names_both(tmp_path, monkeypatch):

@@ -27,6 +27,10 @@ AT_HAND = ("document", "summary")
 """kinds of passages that need no call"""
 
 
+PAIRED = FOLDER / "pairs" / "pairs.json"
+"""the receipt of all pairs"""
+
+
 class Unanswered(Exception):
     """The ledger holds no answer: a real client would ask."""
 
@@ -100,6 +104,8 @@ class Job:
 def jobs(planned: Plan) -> list[Job]:
     """Every job of the plan that may ask."""
     stale = {receipt for stage in ("documents", "entities", "pairs", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
+    if any(receipt.is_relative_to(FOLDER / stage) for receipt in stale for stage in ("documents", "entities")):
+        stale.add(PAIRED)  # what pairs there are then is not known
     tasks = [(planned.written[layout.source(name)], planned.params, _steps_to_make(planned, name, stale)) for name in planned.documents]
     return [job for found in calls.over(_of_document, tasks) for job in found]
 
@@ -110,8 +116,8 @@ def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
     folders = {name: FOLDER / name for name in ("documents", "entities")} | {name: FOLDER / "passages" / name for name in strategies}
     its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
     if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
-        return set(folders)
-    if "across" in strategies and FOLDER / "pairs" / "pairs.json" in stale:
+        return {*folders, "pairs"}
+    if "across" in strategies and PAIRED in stale:
         its |= {"pairs", "across"}
     return its | {name for name in strategies if "entities" in its and STRATEGIES[name].NEEDS_ENTITIES}
 
