@@ -25,7 +25,7 @@ def loaded(**arms):
 
 @pytest.fixture
 def model(tmp_path):
-    toys.base(tmp_path / "model")
+    toys.base(tmp_path / "model", context=256)
     (tmp_path / "model" / "base.json").unlink()
     return tmp_path / "model"
 

@@ -25,5 +25,6 @@ def build(*, files_of: list[Path], params: SimpleNamespace, **paths) -> None:
     chosen, field = params.released, f"arms.{params.released['name']}.model"
     with tempfile.TemporaryDirectory() as place:
         pinned, _ = pinning.pin(chosen["model"], chosen["model"], chosen["revision"], None, field)
-        files.write_json(Path(place) / "base.json", {**pinned, "arm": chosen["name"]})
-        scores.build(model=Path(place), params=params, **paths)
+        model = Path(place) / chosen["name"]  # which errors name
+        files.write_json(model / "base.json", {**pinned, "arm": chosen["name"]})
+        scores.build(model=model, params=params, **paths)
