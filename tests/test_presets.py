@@ -115,7 +115,7 @@ def test_a_folder_preset_is_fitted_to_the_documents_and_says_how(project, capsys
     assert "4 documents of about 585 tokens; 2 questions about 2 of them" in said and f"each reads {length:,} tokens" in said
     assert "which reads 640 tokens at once" in said and "time of training is not known" in said
     text = Path("params.yaml").read_text()
-    assert "pairs: 14                 # N | all" in text and "block_size: 256             # tokens per training example" in text
+    assert "pairs: 18                 # N | all" in text and "block_size: 256             # tokens per training example" in text
 
 
 @pytest.mark.parametrize("words", [1, 30, 500, 20_000, 2_000_000])
