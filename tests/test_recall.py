@@ -51,7 +51,7 @@ def test_a_model_writes_its_answer_closed_book_open_book_and_with_chunks(tmp_pat
         measured = result["tasks"][name]
         assert (measured["accuracy"], measured["n"], measured["in_format"], measured["chance"]) == (0.5, 2, 0.0, 0.0)
         assert measured["identifiers"] == {"accuracy": 0.0, "stderr": None, "n": 1, "in_format": 0.0}, "A alone has a capital"
-    assert len(samples) == 6 and samples[0]["responses"][0].startswith(" yes yes") and samples[0]["chosen"] == 1 and samples[1]["chosen"] is None
+    assert len(samples) == 6 and samples[0]["responses"][0].startswith("yes yes") and samples[0]["chosen"] == 1 and samples[1]["chosen"] is None
     again, _ = score(tmp_path, rows, model=model, tasks=names, name="again")
     assert again["tasks"] == result["tasks"]
 
