@@ -20,8 +20,9 @@ def of(found: list[dict], task: str, diversity: dict | None, judged: dict | None
         its = {**_tasks(score, task), **_texts(score["strategy"], diversity, judged)}
         if base and (own := _perplexity(score)):
             its[FORGETTING] = own / base
+        of_arm = values.setdefault(score["arm"], {})
         for name, value in its.items():
-            values.setdefault(score["arm"], {}).setdefault(name, []).append(value)
+            of_arm.setdefault(name, []).append(value)
     return {arm: {name: fmean(seeds) for name, seeds in its.items()} for arm, its in values.items()}
 
 
