@@ -37,6 +37,7 @@ class Run:
         if not is_main:
             self._go_on()
             return
+        self._planned_after = upkeep.last_held()
         self.plan = planning.make(write=False)
         self._verdicts = upkeep.check(self.plan)
         planning.check_lengths(self.plan, self._verdicts)
@@ -86,9 +87,7 @@ class Run:
 
     def begin(self, command: str) -> None:
         """Take the lock, and write what the jobs read. Raises UserError where another run is, or has just been, at work here."""
-        self._lock = upkeep.hold(command)
-        if upkeep.check(self.plan) != self._verdicts:
-            raise UserError("another run has just ended in this folder, so this one's plan is out of date: run the same command again")
+        self._lock = upkeep.hold(command, self._planned_after)
         self._asked = generated.totals()
         planning.keep(self.plan)
         leftovers.tell_dvc(self.plan)
