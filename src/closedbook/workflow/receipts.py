@@ -200,9 +200,9 @@ def parsed(content: bytes, name: str) -> dict:
     return record
 
 
-def changed_versions(receipt: Path) -> list[str]:
-    """The libraries whose versions are no longer those that made a result, in words."""
-    now, then = versions(), files.read_json(receipt)["versions"]
+def changed_versions(then: dict[str, str]) -> list[str]:
+    """The libraries whose versions are no longer those `then`, by which a result was made, in words."""
+    now = versions()
     return [f"{name} {then.get(name, 'not recorded')} → {version}" for name, version in now.items() if then.get(name) != version]
 
 

@@ -83,13 +83,14 @@ def report(plan: Plan, strict: bool) -> tuple[list[str], bool]:
     """
     verdicts, lines, changed = check(plan), [], Counter()
     for receipt, reason in verdicts.items():
-        versions = receipts.changed_versions(receipt) if reason is None else []
+        record = files.read_json(receipt) if reason is None else {}
+        versions = receipts.changed_versions(record["versions"]) if record else []
         changed.update(versions)
         verdicts[receipt] = reason or (versions[0] if strict and versions else None)
         name = receipts.name(receipt)
         if verdicts[receipt]:
             lines.append(f"{name}: {verdicts[receipt]}")
-        elif accepted := files.read_json(receipt).get("accepted"):
+        elif accepted := record.get("accepted"):
             lines.append(f"{name}: fresh, for its code was accepted: {accepted[-1]['why']}")
     lines += [f"{change} since {count} results were made" for change, count in changed.items()]
     fresh = sum(reason is None for reason in verdicts.values())
