@@ -123,6 +123,14 @@ def test_snakemake_knows_one_file_of_a_shard_and_those_that_are_asked_for_by_nam
     assert run.results("documents") == [f"results/receipts/documents/{documents[0]}.json"], "or one file where a stage is asked for"
 
 
+def test_a_plan_that_is_older_than_another_run_is_refused(readings):
+    run = Run((), None, 1, True)
+    upkeep.hold("another run").close()
+    with pytest.raises(UserError, match="this one's plan is out of date: run the same command again"):
+        run.begin("test")
+    Run((), None, 1, True).begin("test")
+
+
 @pytest.mark.parametrize("shards", ["x", 0, -1, 1.5, True])
 def test_a_number_of_shards_that_is_none_is_named_with_its_place(shards):
     with pytest.raises(UserError, match=f"shards: {shards}: give a whole number from 1, in profiles/default"):
