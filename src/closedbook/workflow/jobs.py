@@ -128,6 +128,7 @@ def _inputs(job: Job) -> dict[str, str]:
     """SHA-256 of all files that the job reads, taken before it does."""
     hashes = receipts.Hashes.here()
     found = [file for path in job.files.read() for file in (receipts.files_of(path) if path.is_dir() else [path])]
+    hashes.look_up(found)
     inputs = {str(path): hashes.sha256(path) for path in found}
     hashes.save()
     return inputs

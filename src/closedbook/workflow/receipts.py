@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,8 +54,9 @@ class Hashes:
         if not files.is_database(path):
             path.unlink()  # a broken memory is made anew
         self._planned = planned or {}
-        self._known: dict[str, tuple[str, str]] = {}
-        self._new: dict[str, dict[str, tuple]] = {"hashes": {}, "receipts": {}}
+        self._known: dict[str, dict[str, tuple[str, str]]] = {"hashes": {}, "receipts": {}}
+        """of each table {path: (stamp, what is remembered)}, as far as it was looked up"""
+        self._new: dict[str, set[str]] = {"hashes": set(), "receipts": set()}
         self._database = sqlite3.connect(path, timeout=60, check_same_thread=False)
         self._database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
         self._database.execute("CREATE TABLE IF NOT EXISTS receipts (path TEXT PRIMARY KEY, stamp TEXT, said TEXT)")
@@ -67,43 +69,59 @@ class Hashes:
         """The same ones for all that a process does in this folder."""
         return _hashes(CACHE.absolute(), os.getpid())
 
+    def look_up(self, paths: Iterable[Path] = (), receipts: Iterable[Path] = ()) -> None:
+        """Have at hand what is remembered of some files, and of receipts and all that these name: at once, since each look takes a lock, which is
+        slow on a file system that machines share."""
+        self._database.execute("BEGIN")
+        try:
+            for path in map(str, paths):
+                self._remembered("hashes", path)
+            for path in map(str, receipts):
+                _, said = self._remembered("receipts", path)
+                for named in chain.from_iterable(_known(said)[1:] if said else ()):
+                    self._remembered("hashes", named)
+        finally:
+            self._database.execute("COMMIT")
+
     def sha256(self, path: Path | str) -> str:
         path = str(path)
         if path in self._planned:
             return self._planned[path]
         status = os.stat(path)
-        stamp = _stamp(status)
-        if path not in self._known:
-            self._known[path] = self._row("hashes", path)
-        if self._known[path][0] != stamp:
-            self._known[path] = (stamp, files.sha256_file(path))
-            if _is_settled(status):
-                self._new["hashes"][path] = (path, *self._known[path])
-        return self._known[path][1]
+        if self._remembered("hashes", path)[0] != _stamp(status):
+            self._known["hashes"][path] = (_stamp(status), files.sha256_file(path))
+            (self._new["hashes"].add if _is_settled(status) else self._new["hashes"].discard)(path)
+        return self._known["hashes"][path][1]
 
     def receipt(self, path: Path) -> Known:
         """Raises UserError as `read` does, and FileNotFoundError where there is none."""
         status = os.stat(path)
-        stamp, (then, said) = _stamp(status), self._new["receipts"].get(str(path), (None, "", ""))[1:]
-        if then != stamp:
-            then, said = self._row("receipts", str(path))
-        if then == stamp:
-            return Known(*json.loads(said))
+        stamp, said = self._remembered("receipts", str(path))
+        if stamp == _stamp(status):
+            return _known(said)
         record = read(path)
         found = Known(recipe_digest(record["recipe"]), record["inputs"], record["outputs"])
         if _is_settled(status):
-            self._new["receipts"][str(path)] = (str(path), stamp, json.dumps(found))
+            self._known["receipts"][str(path)] = (_stamp(status), json.dumps(found))
+            self._new["receipts"].add(str(path))
         return found
 
     def save(self) -> None:
-        for table, rows in self._new.items():
-            if rows:
+        for table, paths in self._new.items():
+            if paths:
                 with self._database:
-                    self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows.values())
-                rows.clear()
+                    self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", ((path, *self._known[table][path]) for path in paths))
+                paths.clear()
 
-    def _row(self, table: str, path: str) -> tuple[str, str]:
-        return self._database.execute(f"SELECT stamp, {'sha256' if table == 'hashes' else 'said'} FROM {table} WHERE path = ?", (path,)).fetchone() or ("", "")
+    def _remembered(self, table: str, path: str) -> tuple[str, str]:
+        if path not in self._known[table]:
+            found = self._database.execute(f"SELECT * FROM {table} WHERE path = ?", (path,)).fetchone()
+            self._known[table][path] = found[1:] if found else ("", "")
+        return self._known[table][path]
+
+
+def _known(said: str) -> Known:
+    return Known(*json.loads(said))
 
 
 def _stamp(status: os.stat_result) -> str:
