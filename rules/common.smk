@@ -120,9 +120,9 @@ def outputs_of(stage, about=None):
 
 
 def end():
-    """Record what was asked of language models. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
+    """Record what was asked of language models and what was measured. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
     of the process would wait for them."""
-    told(RUN.record_calls)
+    told(RUN.record)
     if PROGRESS:
         PROGRESS.end()
     for thread in threading.enumerate():
@@ -136,6 +136,10 @@ def check_trainings():
         from closedbook.stages import assistants  # it loads for seconds
 
         told(assistants.check_plan, PARAMS)
+    if RUN.due and any(job.place == "teacher" for job in RUN.plan.jobs.values()):
+        from closedbook.stages import teacher
+
+        told(teacher.check_plan, PARAMS)
     for settings in RUN.trainings:
         told(libraries.check, settings)
         if EXECUTOR == "kubernetes" and settings.nodes > 1:
@@ -154,6 +158,7 @@ def check_cluster():
         told(shared.check_locks, Path("."))
         told(shared.check_locks, ledger.root())
     if EXECUTOR == "slurm":
+        slurm.keep_keys_here()
         told(slurm.take_back)
         told(slurm.check, on_nodes)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from closedbook.analysis import certainty, curve, table
 from closedbook.analysis.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
-CHANCE = 0.25
 HELD_OUT = {"passages": ("o--", "circles"), "replay": ("s:", "squares")}
 """how the losses on what no training reads are drawn, and what that is called"""
 NARROW = 0.4
@@ -35,7 +34,39 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         labels += _curves(axes[-1], sizes, fits, look)
         labels += [_paper(axes[-1], min(tokens), max(tokens))] if paper else []
         labels += [label(axes[-1], 0, row["accuracy"], row["arm"], look[row["strategy"]][0], margin=True) for row in _untaught(rows)]
-        keep_apart([*labels, label(axes[-1], 0, CHANCE, "chance", GREY, margin=True)])
+        keep_apart([*labels, label(axes[-1], 0, rows[0]["chance"], "chance", GREY, margin=True)])
+
+
+def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
+    """Accuracy with 95% intervals, a point per arm, over corpus tokens and over what the corpus cost.
+
+    `rows` are the first of each arm, as bakeoff.arms gives them, and `usd` their dollars; the panel of dollars is there where any cost some. What has
+    no place in a panel is a level in it: the base, API models, and what cost nothing.
+    """
+    taught = [(row, dollars) for row, dollars in zip(rows, usd, strict=True) if row["strategy"] not in table.UNTAUGHT]
+    places = {"corpus tokens": [(row["corpus_tokens"], row) for row, _ in taught if row["corpus_tokens"]],
+              "US dollars": [(dollars, row) for row, dollars in taught if dollars]}  # fmt: skip
+    shown = {name: points for name, points in places.items() if points}
+    with panels(path, (1,) * max(1, len(shown))) as axes:
+        if not shown:
+            nothing(axes[0], "no arm here was trained")
+            return
+        look = looks(row["strategy"] for row in rows)
+        axes[0].set_ylim(*_limits(rows, []))
+        title(axes[0], f"{table.book(rows[0])} accuracy", _over(rows))
+        for panel, (name, points) in zip(axes, shown.items(), strict=True):
+            log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.9))
+            panel.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
+            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in points]
+            placed = [row["arm"] for _, row in points]
+            keep_apart(labels + [_level(panel, row, look) for row in rows if row["arm"] not in placed])
+
+
+def _level(axes, row: dict, look: dict):
+    """Draw the accuracy of what has no place on the x axis, and return its label."""
+    colour = look[row["strategy"]][0]
+    axes.axhline(row["accuracy_mean"], color=colour, linestyle="--", linewidth=1.4)
+    return label(axes, 0, row["accuracy_mean"], row["arm"], colour, margin=True)
 
 
 def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
@@ -77,7 +108,7 @@ def losses(path: Path, *, curves: list[dict]) -> None:
 
 def _levels(axes, rows: list[dict], look: dict) -> None:
     """Chance, and the accuracies of models that were not trained here."""
-    axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
+    axes.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
     for row in _untaught(rows):
         axes.axhspan(*_bar(row)[::2], color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
         axes.axhline(row["accuracy"], color=look[row["strategy"]][0], linestyle="--", linewidth=1.4)
@@ -163,7 +194,7 @@ def _untaught(rows: list[dict]) -> list[dict]:
 
 
 def _limits(rows: list[dict], others: list[float]) -> tuple[float, float]:
-    ends = [CHANCE, *others, *(end for row in rows for end in (row["accuracy"], *_bar(row)))]
+    ends = [rows[0]["chance"], *others, *(end for row in rows for end in (row["accuracy"], *_bar(row)))]
     return max(0.0, min(ends) - 0.06), min(1.02, max(ends) + 0.06)
 
 

@@ -16,6 +16,8 @@ UNTAUGHT = ("base", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
+QUARTER = {"chance": 0.25}
+"""of scores of earlier versions, whose questions had four options"""
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 
@@ -59,7 +61,7 @@ def rows(found: list[dict], tasks: list[str]) -> list[dict]:
     comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
     listed = [
-        {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task], "parts": _parts(score["tasks"][task])}
+        {**{name: score[name] for name in facts}, "task": task, **QUARTER, **score["tasks"][task], "parts": _parts(score["tasks"][task])}
         for task in tasks
         for score in found
         if task in score["tasks"]
@@ -145,6 +147,12 @@ def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
     return header, [[*(row[name] for name in COLUMNS), *(row["parts"].get(name, {}).get(key) for name, key in shown)] for row in listed]
 
 
+def refused_rows(found: list[dict], tasks: list[str]) -> list[list]:
+    """Cells of table.csv for what was not trained, as csv_rows has them, without an accuracy: "refused" stands where others say over what theirs is."""
+    cells = ({**score, "task": task, "accuracy_over": "refused"} for task in tasks for score in found if "refused" in score)
+    return [[row.get(name) for name in COLUMNS] for row in cells]
+
+
 def metrics(found: list[dict], listed: list[dict]) -> dict:
     """{arm: {task: accuracy, "replay_perplexity": …, task of instructions: its value}}; over several seeds, their mean."""
     values = {}
@@ -166,13 +174,16 @@ def text(scores: list[Path], tasks: list[str], doubtful: Collection[str] = ()) -
         lines = [("run", "corpus tokens", "train tokens")]
         lines += [(row["run"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}") for row in found]
         return "\n".join([*aligned(lines), found[0]["explanation"]])
+    refused = [f"{score['run']}: {score['explanation']}" for score in found if "refused" in score]
     blocks = [(task, [row for row in listed if row["task"] == task]) for task in tasks]
-    return "\n\n".join(_block(task, of_task, doubtful) for task, of_task in blocks if of_task)
+    told = [_block(task, of_task, doubtful) for task, of_task in blocks if of_task]
+    return "\n\n".join([*told, "\n".join(refused)] if refused else told)
 
 
 def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
     shown = parts(listed)
     lines = [(task, "accuracy", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
+    lines.append(("chance", f"{listed[0]['chance']:.3f}", *[""] * (len(lines[0]) - 2)))
     for runs in by_arm(listed).values():
         first = runs[0]
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
