@@ -57,6 +57,7 @@ class Hashes:
         self._known: dict[str, dict[str, tuple[str, str]]] = {"hashes": {}, "receipts": {}}
         """of each table {path: (stamp, what is remembered)}, as far as it was looked up"""
         self._new: dict[str, set[str]] = {"hashes": set(), "receipts": set()}
+        self._saved = time.monotonic()
         self._database = sqlite3.connect(path, timeout=60, check_same_thread=False)
         self._database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
         self._database.execute("CREATE TABLE IF NOT EXISTS receipts (path TEXT PRIMARY KEY, stamp TEXT, said TEXT)")
@@ -106,7 +107,11 @@ class Hashes:
             self._new["receipts"].add(str(path))
         return found
 
-    def save(self) -> None:
+    def save(self, every: float = 0.0) -> None:
+        """`every`: not where it was saved so many seconds ago or less; what a kill then loses is hashed again."""
+        if time.monotonic() - self._saved < every:
+            return
+        self._saved = time.monotonic()
         for table, paths in self._new.items():
             if paths:
                 with self._database:
