@@ -10,8 +10,9 @@ import toy_runs
 import toys
 
 from closedbook import models, params
+from closedbook.analysis import table
 from closedbook.records import Document
-from closedbook.stages import runs, scores, teacher
+from closedbook.stages import assistants, runs, scores, teacher
 from closedbook.training import loss, packing, reading, teaching
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -259,6 +260,11 @@ def test_a_teacher_that_gains_nothing_is_refused_with_the_figures_and_stands_so_
                  output=tmp_path / "score.json", samples=tmp_path / "samples.jsonl")  # fmt: skip
     score = files.read_json(tmp_path / "score.json")
     assert score["explanation"] == told["refused"] and score["tasks"] == {} and score["arm"] == "toy"
+    assert table.text([tmp_path / "score.json"], ["quality_closed"]).endswith(told["refused"])
+    assert table.refused_rows([score], ["quality_closed"])[0][:6] == ["toy", "entigraph", told["corpus_tokens"], told["train_tokens"], 1, "quality_closed"]
+    with pytest.raises(UserError, match="assistants.talk.run: toy-s1 has no weights: distilling is refused"):
+        assistants.build(params=params.typed({"name": "talk", "assistant": {"method": "merged"}}), run=tmp_path / "toy-s1", reference=made / "base/base.json",
+                         questions=[], dialogues=[], checkpoints=tmp_path, folder=tmp_path)  # fmt: skip
 
 
 def test_rows_of_other_tokens_are_not_learnt(made, tmp_path, monkeypatch):
