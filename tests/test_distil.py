@@ -35,9 +35,11 @@ def world(folder: Path, strategy: str = "entigraph", texts: dict[str, list[str]]
 
 def taught(world: Path, folder: Path, words: int | None = None, **settings) -> Path:
     folder.mkdir(parents=True)
-    teacher.build(corpus=world / "corpus", pieces=sorted(world.glob("tokens/*/*.npy")), documents=sorted(world.glob("documents/*.json")),
-                  passages=sorted(world.glob("entigraph/*.json")) if words else [], reference=world / "base/base.json", words=words,
-                  settings=toys.TRAINING.model_copy(update=settings), checkpoints=folder.parent / f"{folder.name}-checkpoints", folder=folder)  # fmt: skip
+    settings = toys.TRAINING.model_copy(update=settings)
+    given = params.typed({"training": params.Training.model_validate(settings.model_dump()).model_dump(), "llm": {"sections": words}})
+    teacher.job(params=given, limits=None, corpus=world / "corpus", pieces=sorted(world.glob("tokens/*/*.npy")),
+                documents=sorted(world.glob("documents/*.json")), passages=sorted(world.glob("entigraph/*.json")) if words else [],
+                base=world / "base", files=[], checkpoints=folder.parent / f"{folder.name}-checkpoints", folder=folder)  # fmt: skip
     return folder
 
 

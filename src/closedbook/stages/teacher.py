@@ -23,7 +23,7 @@ from closedbook.util.errors import UserError
 
 
 def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, **paths) -> None:
-    build(settings=params.training, words=params.llm["sections"], reference=base / "base.json", **paths)
+    build(settings=params.training, words=params.llm.sections, reference=base / "base.json", **paths)
 
 
 def build(
