@@ -255,7 +255,7 @@ def test_a_teacher_that_gains_nothing_is_refused_with_the_figures_and_stands_so_
     told = run(made, worthy(made, tmp_path / "teacher", 0.0), tmp_path / "toy-s1")
     known = files.read_json(tmp_path / "teacher/teacher.json")["with"]
     assert told["refused"] == f"distilling is refused: the teacher's loss on the passages is {known:.3f} with the document in front and {known:.3f} without"
-    assert not [*(tmp_path / "toy-s1").glob("*.safetensors")]
+    assert not [*(tmp_path / "toy-s1").glob("*.safetensors")] and told["train_tokens"] == 0 and len(np.load(tmp_path / "toy-s1/schedule.npy")) == 0
     settings = params.typed({"scores": params.load().scores.model_dump()})
     files.write_json(tmp_path / "questions.json", [])
     scores.build(model=tmp_path / "toy-s1", questions=[tmp_path / "questions.json"], documents=[], retrieved=[], replay=[], params=settings,

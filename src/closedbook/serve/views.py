@@ -99,7 +99,7 @@ def _made(stamp: tuple) -> dict:
             naming[name].append(len(documents))
         documents.append(_about(path, listed, written[path.stem]))
     scores = table.in_order([path for path in receipts.results("scores") if path.suffix == ".json"])
-    runs = table.in_order([path for path in receipts.results("runs") if path.name == "run.json"])
+    runs = [run for run in table.in_order([path for path in receipts.results("runs") if path.name == "run.json"]) if "refused" not in run]
     return {"entities": sorted(naming.items()), "index": {
         "scores": [_chosen(score, SCORE) for score in scores if score["strategy"] != "api_model"],  # it is not trained here
         "runs": [_chosen(run, [name for name in run if name != "path"]) | {"model_sha256": models.weights_sha256(run["sha256"])} for run in runs],
