@@ -307,3 +307,9 @@ def test_a_passage_about_a_section_has_that_section_in_front(tmp_path):
         taught(place, tmp_path / "whole")
     by_parts = reading.Rows(taught(place, tmp_path / "parts", words=90))
     assert len(by_parts) == 2
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_documents_of_a_teacher(made, tmp_path):
+    assert content(taught(made, tmp_path / "teacher", processes=2)) == content(made / "teacher")
+    assert sorted(path.stem for path in (tmp_path / "teacher-checkpoints").glob("*.json")) == ["identity", "lamp", "mill"]
