@@ -159,6 +159,7 @@ def check_cluster():
         told(shared.check_locks, Path("."))
         told(shared.check_locks, ledger.root())
     if EXECUTOR == "slurm":
+        slurm.keep_keys_here()
         told(slurm.take_back)
         told(slurm.check, on_nodes)
 

@@ -189,8 +189,17 @@ def test_of_a_longer_document_each_token_has_half_a_context_before_it(tmp_path):
     assert len(ids) > CONTEXT and len(rows.tokens(0)) == len(ids)
     place, model = CONTEXT + 10, models.model(tmp_path / "base", "float32")
     with torch.no_grad():
-        best = model(input_ids=torch.from_numpy(ids[CONTEXT // 2 - 1 : place])[None]).logits[0, -1].argmax()
+        best = model(input_ids=torch.tensor([[0, *ids[CONTEXT // 2 : place]]])).logits[0, -1].argmax()
     assert rows.tokens(0)["tokens"][place, 0] == best
+
+
+def test_a_passage_without_room_beside_its_document_is_read_in_stretches(tmp_path):
+    place = world(tmp_path, texts={"lamp": [" ".join(toys.SENTENCES * 4)]})
+    toys.document(tmp_path, "lamp", text=toys.SENTENCES[0])
+    rows, expected = reading.Rows(taught(place, tmp_path / "teacher")).tokens(0), expected_at(tmp_path)[0][0]
+    assert CONTEXT < len(rows) and np.array_equal(rows["tokens"][:100, 0], expected[:100])
+    assert [one[1:] for one in teaching.stretches(0, 25, 10)] == [(0, 10, 0), (5, 15, 5), (10, 20, 5), (15, 25, 5)]
+    assert [one[1:] for one in teaching.stretches(0, 12, 10)] == [(0, 10, 0), (5, 12, 5)]
 
 
 def worthy(world: Path, folder: Path, gain: float) -> Path:
@@ -290,7 +299,7 @@ def test_a_teacher_of_another_tokenizer_is_named(made, tmp_path):
 def test_a_document_that_leaves_no_room_for_its_passages_is_named(made, tmp_path):
     place = world(tmp_path, texts={"lamp": [toys.SENTENCES[0]]})
     toys.document(tmp_path, "lamp", text=" ".join(toys.SENTENCES * 8))
-    with pytest.raises(UserError, match=r"documents/lamp.json: has .* and its longest passage .*: give llm.sections"):
+    with pytest.raises(UserError, match=r"documents/lamp.json: has .* leaves too few for its passages .*: give llm.sections"):
         taught(place, tmp_path / "teacher")
 
 
