@@ -137,6 +137,10 @@ def details(row: dict) -> dict[str, str]:
         told |= {"recall": f"{row['recall']:.3f}", "chunks": str(row["chunks"]), "order": row["order"].replace("_", " ")}
     if "temperature" in row:
         told["temperature"] = f"{row['temperature']:g}"
+    if "identifiers" in row:
+        named = row["identifiers"]
+        told["in the answer's format"] = f"{row['in_format']:.3f}"
+        told["identifiers"] = f"{with_error(named['accuracy'], named['stderr'])}, in format {named['in_format']:.3f}" if named["n"] else "–"
     if "grid" in row:
         told["accuracy on test"] = with_error(row["test"]["accuracy"], row["test"]["stderr"])
     return told

@@ -7,6 +7,7 @@ its rule; docs/architecture.md shows it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class Job:
     """the name of its recipe"""
     files: Files
 
-    @property
+    @cached_property
     def receipt(self) -> Path:
         return FOLDER / f"{self.name}.json"
 
