@@ -28,11 +28,16 @@ EXAMPLES = {
     "passages": "passages harbour-3f2a91c0 --strategy entigraph",
     "spent": "spent --by model",
     "ledger": "ledger stats",
+    "ledger verify": "ledger verify",
+    "ledger stats": "ledger stats",
+    "ledger show": "ledger show 3f2a91",
     "retry": "retry harbour-3f2a91c0",
     "ask": 'ask entigraph-s1 "What is the weaver called?"',
     "chat": "chat entigraph-s1",
     "serve": "serve --port 8765",
     "asks": "asks export requests",
+    "asks export": "asks export requests",
+    "asks import": "asks import answers/*.jsonl",
     "trace": "trace --run entigraph-s1 --token 123456",
     "impact": "impact harbour-3f2a91c0",
     "audit": "audit",
@@ -55,13 +60,17 @@ ALIASES = {"ask-again": "retry"}
 
 
 class Parser(argparse.ArgumentParser):
-    """Names the nearest command where one is misspelt."""
+    """Names the nearest where a command, or another choice, is misspelt."""
 
     def error(self, message: str):
         from closedbook.util.errors import did_you_mean
 
-        wrong = re.search("argument COMMAND: invalid choice: '(.*?)'", message)
-        super().error(f"no such command: {wrong[1]}; {did_you_mean(wrong[1], EXAMPLES, 'closedbook --help lists them')}" if wrong else message)
+        if wrong := re.fullmatch(r"argument (.*): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            name, given, choices = wrong.groups()
+            near = did_you_mean(given, re.findall(r"[\w-]+", choices), f"{self.prog} --help lists them")
+            what = {"COMMAND": "no such command"}.get(name, f"{name}: no such choice")
+            message = f"{what}: {given}; {near}"
+        super().error(message)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     sys.excepthook = lambda *error: terminal.note(*"".join(traceback.format_exception(*error)).splitlines())  # it quotes names and texts
     try:
-        options = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
+        options = _parsed(sys.argv[1:] if arguments is None else arguments)
         _go_home(options)
         options.command(options)
     except UserError as error:
@@ -89,10 +98,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """Where nothing is asked, the help is. argparse leaves what it prints to be written when the process ends, where a reader that is gone
+    would be an error."""
+    from closedbook.util import terminal
+
+    try:
+        return _parser().parse_args(arguments or ["--help"])
+    finally:
+        terminal.write("")
+
+
 def _go_home(options: argparse.Namespace) -> None:
-    """From a folder within a project to the project's own, as git does; paths that were given stay where they are."""
+    """From a folder within a project to the project's own; paths that were given stay where they are. Raises UserError outside of one."""
+    from closedbook import project
+
     here = Path.cwd()
-    home = next((folder for folder in (here, *here.parents) if (folder / "params.yaml").is_file() or (folder / "Snakefile").is_file()), here)
+    home = project.home(here)
     if home == here:
         return
     for name, value in vars(options).items():
@@ -122,7 +144,7 @@ def _parser() -> Parser:
     _add(commands, "table", _table, "print the table of arms")
     again = _add(commands, "retry", _retry, "ask the model again for documents whose entity list fell back or whose passages were dropped",
                  aliases=[*ALIASES])  # fmt: skip
-    again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
+    again.add_argument("documents", nargs="*", metavar="DOCUMENT", help="by id, path or title (all that fell back)")
     serve.add(commands)
     spending.add(commands)
     lineage.add(commands)
@@ -133,9 +155,16 @@ def _parser() -> Parser:
     _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STAGES)
     _add(commands, "verify", _verify, "fail unless all results of a stage are fresh").add_argument("name", choices=STAGES)
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
-    for name, command in commands.choices.items():
+    for name, command in every(parser).items():
         command.epilog = f"example: closedbook {EXAMPLES[ALIASES.get(name, name)]}"
     return parser
+
+
+def every(parser: argparse.ArgumentParser, of: str = "") -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command by its name, of those within others too ("ledger stats")."""
+    groups = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    found = {of + name: command for group in groups for name, command in group.items()}
+    return found | {name: within for each, command in found.items() for name, within in every(command, f"{each} ").items()}
 
 
 def _add(commands, name: str, function, summary: str, aliases: list[str] | None = None) -> argparse.ArgumentParser:

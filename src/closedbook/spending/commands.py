@@ -19,7 +19,7 @@ def add(commands) -> None:
     taken = terminal.question(of_asks, "import", "check answers, and put them on the ledger", "closedbook.spending.asks", prefix="import_")
     taken.add_argument("files", nargs="+", metavar="FILE", help="of answers, by whichever engine; their names and order do not matter")
     ledger = commands.add_parser("ledger", help="what the ledger holds, and whether it was changed")
-    of_it = ledger.add_subparsers(required=True, metavar="QUESTION")
+    of_it = ledger.add_subparsers(required=True, metavar="COMMAND")
     _of_ledger(of_it, "verify", "does each line follow from the one before, and each stored text from its name?")
     _of_ledger(of_it, "stats", "records, bytes, answers and failures, tokens and times")
     show = _of_ledger(of_it, "show", "one call: what was sent, what came back")
