@@ -121,9 +121,9 @@ def outputs_of(stage, about=None):
 
 
 def end():
-    """Record what was asked of language models. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
+    """Record what was asked of language models and what was measured. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
     of the process would wait for them."""
-    told(RUN.record_calls)
+    told(RUN.record)
     if PROGRESS:
         PROGRESS.end()
     for thread in threading.enumerate():

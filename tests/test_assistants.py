@@ -119,7 +119,8 @@ def test_fine_tuning_learns_the_answers(world, tuning):
             logits = models.model(place, "float32")(input_ids=ids).logits[0, :-1]
         losses.append(torch.nn.functional.cross_entropy(logits[talk.is_answer[1:]], ids[0, 1:][talk.is_answer[1:]]).item())
     assert losses[1] < losses[0] - 0.5 and facts["last_loss"] < facts["first_loss"]
-    assert facts["run"] == "toy-s1" and facts["dialogues"] == "read" and len(logged) == 1
+    assert facts["run"] == "toy-s1" and facts["dialogues"] == "read"
+    assert [(one["name"], one["sha256"], one["settings"]["assistant"]["method"]) for one in logged] == [("chat-s1", facts["sha256"], "sft")]
     assert models.pinned(folder / "chat-s1") == files.read_json(world / "base/base.json")
 
 

@@ -210,11 +210,32 @@ def test_mlflows_tags_and_artefacts_are_compared_with_the_run():
     assert broken() == {} and "holds no run with its model" in str(audited()["unasked"])
 
 
-def mlflow_store(run: dict, /, losses: str, **changes: str) -> None:
-    """As much of MLflow's store as is read, with one finished run."""
+def test_mlflows_artefact_of_hashes_is_compared_with_its_tag_and_with_the_run():
+    run, place = files.read_json(Path(RUN)), Path("mlartifacts/r1/artifacts/hashes.json")
+    held = {"run": run["run"], "model": run["sha256"]["model.safetensors"], "dataset": run["data_sha256"], "files": run["sha256"]}
+
+    def store(**changes) -> None:
+        files.write_json(place, held | changes)
+        mlflow_store(run, losses="1,2", only=("run", "model.sha256"), **{"hashes.sha256": files.sha256_file(place)})
+
+    store()
+    assert broken() == {} and not any("MLflow" in line for line in audited()["unasked"])
+    place.write_text(place.read_text().replace(run["data_sha256"], "another"))
+    assert broken() == {str(place): []}
+    place.unlink()
+    assert broken() == {str(place): []}
+    store(dataset="another")
+    assert "mlflow.db: run r1: dataset.sha256" in broken()
+    store(files={**run["sha256"], "losses.csv": "another"})
+    assert {str(Path("mlartifacts/r1/artifacts/losses.csv")), "mlflow.db: run r1: sha256.losses.csv"} & broken().keys()
+
+
+def mlflow_store(run: dict, /, losses: str, only: tuple[str, ...] = (), **changes: str) -> None:
+    """As much of MLflow's store as is read, with one finished run; `only`: the tags that it has of those of earlier records."""
     model = run["sha256"]["model.safetensors"]
     tags = {"run": run["run"], "model.sha256": model, "sha256.model.safetensors": model, "dataset.sha256": run["data_sha256"],
-            "sha256.losses.csv": files.sha256_text(losses), **changes}
+            "sha256.losses.csv": files.sha256_text(losses)}
+    tags = {tag: value for tag, value in tags.items() if not only or tag in only} | changes
     files.write_text(Path("mlartifacts/r1/artifacts/losses.csv"), losses)
     Path("mlflow.db").unlink(missing_ok=True)
     with sqlite3.connect("mlflow.db") as store:

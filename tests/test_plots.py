@@ -14,7 +14,7 @@ def rows(*arms):
     """table.rows of (arm, strategy, corpus_tokens, train_tokens, accuracies by seed), in its order."""
     return [
         {"arm": arm, "strategy": strategy, "corpus_tokens": corpus, "train_tokens": train, "seed": seed, "task": "t", "accuracy": accuracy,
-         "stderr": 0.02 * seed, "accuracy_mean": fmean(seeds), "accuracy_stderr": 0.02,
+         "stderr": 0.02 * seed, "chance": 0.25, "accuracy_mean": fmean(seeds), "accuracy_stderr": 0.02,
          "accuracy_sd": stdev(seeds) if len(seeds) > 1 else None, "accuracy_low": fmean(seeds) - 0.04, "accuracy_high": fmean(seeds) + 0.05,
          "accuracy_over": "seeds and questions" if len(seeds) > 1 else "questions only"}
         for arm, strategy, corpus, train, seeds in arms

@@ -134,7 +134,7 @@ def test_the_table_has_a_row_an_arm_seed_and_task(inputs):
 
 def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     seen = words(built(inputs))
-    assert "2 documents taught, 80 four-option questions asked about them" in seen
+    assert "2 documents taught, 80 questions asked about them" in seen
     assert "base model is right on 0.263 ± 0.050 of them (± over questions only); taught, the best of 2 arms, entigraph , on 0.600 ± 0.050" in seen
     assert "2 passages were written by openai/large." in seen
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
@@ -162,6 +162,7 @@ def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
         "quality_closed_text       accuracy          ± over    95% interval  corpus tokens  train tokens  seeds",
+        "chance                       0.250",
         "base                 0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
         "raw                  0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
         "entigraph            0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
@@ -533,7 +534,7 @@ def test_a_task_that_only_an_api_model_answered_has_its_row_alone(inputs, tmp_pa
     answered = files.read_json(path)
     files.write_json(path, {**answered, "tasks": {"quality_cot": answered["tasks"]["quality_closed"]}})
     blocks = table.text([*inputs["scores"], path], [*TASKS, "quality_cot"]).split("\n\n")
-    assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "api-gpt"]
+    assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "chance", "api-gpt"]
     assert not any("api-gpt" in block for block in blocks[:-1])
 
 

@@ -59,7 +59,7 @@ def test_record_adds_up(world, tmp_path, logged):
     assert run["train_tokens"] + run["replay_tokens"] + run["padding_tokens"] == run["num_blocks"] * run["block_size"]
     assert run["num_steps"] == -(-run["num_blocks"] // run["batch_size"]) == len(logged[0]["history"])
     assert run["last_loss"] < run["first_loss"]
-    assert logged[0]["name"] == "toy" and logged[0]["tags"]["sha256.model.safetensors"] == run["sha256"]["model.safetensors"]
+    assert logged[0]["name"] == "toy-s1" and logged[0]["sha256"] == run["sha256"] and logged[0]["settings"]["corpus_tokens"] == 300
     assert logged[0]["dataset"]["sha256"] == run["data_sha256"]
     for name, sha256 in run["sha256"].items():
         assert files.sha256_file(tmp_path / "toy-s1" / name) == sha256

@@ -23,10 +23,10 @@ def wanted(strategy, seed=1, document=DOCUMENT, entities=ENTITIES, **changes):
     return STRATEGIES[strategy].wanted(document, entities, settings.model_copy(update={strategy: section}), seed)
 
 
-def ranked(**changes):
+def ranked(order="ranked", **changes):
     document = Document(id="tale-1", title="Tale", author=None, year=None, text=TALE)
     listed = EntityList(document="tale-1", summary="s", entities=CAST, made_by="llm", why=None, maker="m", call=None)
-    return [each.entities for each in wanted("entigraph", document=document, entities=listed, order="ranked", summary=False, **changes)]
+    return [each.entities for each in wanted("entigraph", document=document, entities=listed, order=order, summary=False, **changes)]
 
 
 def test_entigraph_asks_for_all_pairs_and_a_seeded_choice_of_triplets():
@@ -52,15 +52,27 @@ def test_meetings_are_counted_by_paragraph_and_by_sentence_under_full_name_or_su
     assert ("Anna Kell", "Mira Oldan") not in met
 
 
-def test_both_orders_ask_for_the_same_passages_where_all_are_asked_for():
-    assert {*wanted("entigraph", order="ranked", triplets=0)} == {*wanted("entigraph", order="seeded", triplets=0)}
-    assert wanted("entigraph", order="ranked", pairs=9) == wanted("entigraph", order="seeded", pairs=9), "nothing is named: all are alike"
+def test_harmonic_pairs_begin_with_those_through_whom_the_others_are_near():
+    chain = Document(id="tale-1", title="Tale", author=None, year=None, text="A met B. A met B.\n\nB met C.\n\nC met D.\n\nE met F. E met F. E met F.")
+    listed = EntityList(document="tale-1", summary="s", entities=["A", "B", "C", "D", "E", "F"], made_by="llm", why=None, maker="m", call=None)
+    first = {order: wanted("entigraph", document=chain, entities=listed, order=order, summary=False, pairs=1, triplets=0)[0].entities
+             for order in ("ranked", "harmonic")}
+    assert first == {"ranked": ("E", "F"), "harmonic": ("A", "B")}, "PageRank sees a pair by itself, the other how near all else is"
+    pairs = ranked("harmonic", singles=0, pairs="all", triplets=0)
+    assert pairs[0] == ("Mira Oldan", "Tomas Reed") and {"Nobody Known"} <= set(pairs[-1])
+
+
+@pytest.mark.parametrize("order", ["ranked", "harmonic"])
+def test_all_orders_ask_for_the_same_passages_where_all_are_asked_for(order):
+    assert {*wanted("entigraph", order=order, triplets=0)} == {*wanted("entigraph", order="seeded", triplets=0)}
+    assert wanted("entigraph", order=order, pairs=9) == wanted("entigraph", order="seeded", pairs=9), "nothing is named: all are alike"
 
 
 @pytest.mark.parametrize("strategy, small, large", [
     ("entigraph", {"pairs": 5, "triplets": 7}, {"pairs": 9, "triplets": "all"}),
     ("entigraph", {"pairs": 5, "triplets": 0}, {"pairs": 5, "triplets": 3, "singles": "all"}),
     ("entigraph", {"pairs": 5, "triplets": 7, "order": "ranked"}, {"pairs": 9, "triplets": "all", "order": "ranked"}),
+    ("entigraph", {"pairs": 5, "triplets": 7, "order": "harmonic"}, {"pairs": 9, "triplets": "all", "order": "harmonic"}),
     ("rephrase", {"samples": 2}, {"samples": 3}),
     ("rephrase", {"styles": ["hard"]}, {"styles": ["qa", "hard"]}),
     ("summaries", {"kinds": ["facts"], "samples": 1}, {"kinds": ["notes", "facts"], "samples": 2}),

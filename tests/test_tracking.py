@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from closedbook.training import tracking
+from closedbook.util import files
 from closedbook.util.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -23,8 +24,10 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 
 RUN = {
-    "name": "raw",
+    "name": "raw-s1",
+    "source": "closedbook job runs/raw-s1",
     "model_sha256": "a" * 64,
+    "sha256": {"model.safetensors": "a" * 64},
     "settings": {"seed": 1, "training": {"batch_size": 8, "learning_rate": 0.002}},
     "tags": {"run": "raw-s1"},
     "dataset": {"name": "raw", "source": "results/corpora/raw", "sha256": "d" * 64},
@@ -42,7 +45,7 @@ def store(tmp_path_factory):
     losses = folder / "losses.csv"
     losses.write_text("step,loss\n")
     context = multiprocessing.get_context("spawn")
-    jobs = [context.Process(target=_log, args=(folder, {"name": name, "artifacts": [losses]})) for name in ("raw", "entigraph")]
+    jobs = [context.Process(target=_log, args=(folder, {"name": name, "artifacts": [losses]})) for name in ("raw-s1", "entigraph-s1")]
     for job in jobs:
         job.start()
     for job in jobs:
@@ -66,7 +69,7 @@ def found(folder):
 
 
 def test_two_processes_share_a_new_store(store):
-    assert [run.info.run_name for run in found(store)[1]] == ["entigraph", "raw"]
+    assert [run.info.run_name for run in found(store)[1]] == ["entigraph-s1", "raw-s1"]
 
 
 def test_run_holds_everything(store):
@@ -75,7 +78,11 @@ def test_run_holds_everything(store):
     assert run.data.params == {"seed": "1", "training.batch_size": "8", "training.learning_rate": "0.002"}
     assert run.data.metrics["train_tokens"] == 4000
     assert len(client.get_metric_history(run.info.run_id, "loss")) == 1200
-    assert run.data.tags["model.sha256"] == "a" * 64 and run.data.tags["dataset.sha256"] == "d" * 64 and run.data.tags["run"] == "raw-s1"
+    assert run.data.tags["model.sha256"] == "a" * 64 and run.data.tags["run"] == "raw-s1" and run.data.tags["mlflow.source.name"] == RUN["source"]
+    assert re.fullmatch("[0-9a-f]{40}", run.data.tags["mlflow.source.git.commit"]) and "training" not in run.data.tags
+    hashes = store / "mlartifacts" / run.info.run_id / "artifacts" / tracking.HASHES
+    assert files.read_json(hashes) == {"run": "raw-s1", "model": "a" * 64, "dataset": "d" * 64, "files": RUN["sha256"]}
+    assert run.data.tags["hashes.sha256"] == files.sha256_file(hashes)
     assert [(item.dataset.name, item.dataset.digest) for item in run.inputs.dataset_inputs] == [("raw", "d" * 36)]
     assert list(store.glob(f"mlartifacts/{run.info.run_id}/artifacts/losses.csv"))
 
@@ -101,6 +108,30 @@ def test_how_long_a_model_took_is_found_by_its_hash(store, tmp_path, monkeypatch
     assert tracking.seconds(RUN["model_sha256"]) is None and not list(tmp_path.iterdir()), "to ask makes no store"
 
 
+def test_the_accuracy_of_each_task_stands_with_the_run_and_is_sent_once(store, tmp_path, monkeypatch):
+    place = shutil.copytree(store, tmp_path / "store")
+    monkeypatch.setenv("DVC_ROOT", str(place))
+
+    def scored(value: float, model: str = "a") -> dict:
+        return {("raw-s1", model * 64): {"accuracy.quality_closed": value}}
+
+    tracking.log_scores(scored(0.25) | scored(0.9, "c"))
+    tracking.log_scores(scored(0.25))
+    client, runs = found(place)
+    (run,) = (run for run in runs if run.info.run_name == "raw-s1")
+    assert run.data.metrics["accuracy.quality_closed"] == 0.25 and len(client.get_metric_history(run.info.run_id, "accuracy.quality_closed")) == 1
+    assert not any(run.data.metrics.get("accuracy.quality_closed") == 0.9 for run in runs), "a model that was trained elsewhere has no record"
+    tracking.log_scores(scored(0.5))
+    assert client.search_runs([run.info.experiment_id], "metrics.accuracy.quality_closed > 0.4 and params.training.batch_size = '8'")
+
+
+def test_what_is_not_trained_has_a_record_without_steps_and_time(store, tmp_path, monkeypatch):
+    place = shutil.copytree(store, tmp_path / "store")
+    _log(place, {"name": "chat-s1", "dataset": None, "history": [], "metrics": {"strength": 0.5}, "seconds": None, "tags": {"assistant": "chat-s1"}})
+    (run,) = (run for run in found(place)[1] if run.info.run_name == "chat-s1")
+    assert run.data.metrics == {"strength": 0.5} and not run.inputs.dataset_inputs and "seconds" not in run.data.tags
+
+
 def test_in_a_copied_folder_a_run_is_logged_there_and_not_where_it_came_from(store, tmp_path):
     before = set(store.rglob("*.csv"))
     copy = shutil.copytree(store, tmp_path / "copy")
@@ -113,7 +144,7 @@ def test_in_a_copied_folder_a_run_is_logged_there_and_not_where_it_came_from(sto
 def test_a_training_is_seen_while_it_runs_and_goes_on_in_its_record_after_a_kill(store, tmp_path, monkeypatch):
     place = shutil.copytree(store, tmp_path / "store")
     monkeypatch.setenv("DVC_ROOT", str(place))
-    begun = {name: RUN[name] for name in ("settings", "dataset")} | {"name": "live"}
+    begun = {name: RUN[name] for name in ("source", "settings", "dataset")} | {"name": "live"}
     with pytest.raises(KeyboardInterrupt), tracking.live(begun) as record:
         for row in RUN["history"][:5]:
             record.step(row | {"tokens_per_second": 100.0})
@@ -141,7 +172,7 @@ def test_the_machine_s_own_figures_are_there_where_asked(store, tmp_path, monkey
     for name, value in (("DVC_ROOT", str(place)), ("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true"), ("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2"),
                         ("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")):  # fmt: skip
         monkeypatch.setenv(name, value)
-    begun = {name: RUN[name] for name in ("settings", "dataset")}
+    begun = {name: RUN[name] for name in ("source", "settings", "dataset")}
     with tracking.live(begun | {"name": "asked"}):
         time.sleep(2)
     monkeypatch.delenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING")
@@ -154,7 +185,7 @@ def test_the_machine_s_own_figures_are_there_where_asked(store, tmp_path, monkey
 def test_another_training_does_not_go_on_in_that_record(store, tmp_path, monkeypatch):
     place = shutil.copytree(store, tmp_path / "store")
     monkeypatch.setenv("DVC_ROOT", str(place))
-    begun = {name: RUN[name] for name in ("settings", "dataset")} | {"name": "live"}
+    begun = {name: RUN[name] for name in ("source", "settings", "dataset")} | {"name": "live"}
     ids = set()
     for change in ({}, {"settings": {"seed": 2}}, {"dataset": RUN["dataset"] | {"sha256": "e" * 64}}, {}):
         with tracking.live(begun | change) as record:

@@ -4,6 +4,8 @@ import bisect
 import json
 from pathlib import Path
 
+LETTERS = "ABCDEFGHIJ"
+"""of the options, from the first on"""
 VALIDATION = 5
 """one document in so many, the first ones by title, is for validation"""
 
@@ -41,10 +43,11 @@ def _files(where) -> list[Path]:
 def _rows(file: Path) -> list[dict]:
     rows = json.loads(file.read_text(encoding="utf-8"))
     for row in rows:
-        if len(row["options"]) != 4 or not all(option.strip() for option in row["options"]):
-            raise ValueError(f"{file}: question {row['id']}: options: needs four texts, has {row['options']!r}")
-        if row["gold"] not in range(4):
-            raise ValueError(f"{file}: question {row['id']}: gold: must be 0 to 3, the right option's index, is {row['gold']!r}")
+        options = row["options"]
+        if not 2 <= len(options) <= len(LETTERS) or not all(option.strip() for option in options):
+            raise ValueError(f"{file}: question {row['id']}: options: needs two to {len(LETTERS)} texts, has {options!r}")
+        if row["gold"] not in range(len(options)):
+            raise ValueError(f"{file}: question {row['id']}: gold: must be 0 to {len(options) - 1}, the right option's index, is {row['gold']!r}")
     return rows
 
 
@@ -140,8 +143,12 @@ def context_line(doc: dict) -> str:
     return f'In the context of "{doc["title"]}"{written}, {doc["question"]}'
 
 
+def letters(doc: dict) -> list[str]:
+    return [*LETTERS[: len(doc["options"])]]
+
+
 def _lettered(doc: dict) -> list[str]:
-    return [f"{letter}. {option}" for letter, option in zip("ABCD", doc["options"], strict=True)]
+    return [f"{letter}. {option}" for letter, option in zip(letters(doc), doc["options"], strict=True)]
 
 
 def letters_prompt(doc: dict) -> str:
@@ -159,7 +166,7 @@ def cot_prompt(doc: dict) -> str:
 
 
 def cot_answer(example: dict) -> str:
-    return f"{example['reasoning']}\nAnswer: {'ABCD'[example['gold']]}"
+    return f"{example['reasoning']}\nAnswer: {LETTERS[example['gold']]}"
 
 
 def examples() -> list[dict]:

@@ -145,7 +145,7 @@ class RephraseNamed(Settings):
 
 
 class Entigraph(Settings):
-    order: Literal["seeded", "ranked"]
+    order: Literal["seeded", "ranked", "harmonic"]
     singles: NumberOrAll
     pairs: NumberOrAll
     triplets: NumberOrAll

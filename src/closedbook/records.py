@@ -13,9 +13,9 @@ class Question:
     id: str
     question: str
     options: list[str]
-    """four texts"""
+    """two to ten texts"""
     gold: int
-    """index of the right option, 0 to 3 (QuALITY's gold_label is 1 to 4)"""
+    """index of the right option (QuALITY's gold_label counts from 1)"""
     difficult: bool | None
     """None where the source does not say"""
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from closedbook.analysis import certainty, curve, table
 from closedbook.analysis.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
-CHANCE = 0.25
 HELD_OUT = {"passages": ("o--", "circles"), "replay": ("s:", "squares")}
 """how the losses on what no training reads are drawn, and what that is called"""
 NARROW = 0.4
@@ -35,7 +34,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         labels += _curves(axes[-1], sizes, fits, look)
         labels += [_paper(axes[-1], min(tokens), max(tokens))] if paper else []
         labels += [label(axes[-1], 0, row["accuracy"], row["arm"], look[row["strategy"]][0], margin=True) for row in _untaught(rows)]
-        keep_apart([*labels, label(axes[-1], 0, CHANCE, "chance", GREY, margin=True)])
+        keep_apart([*labels, label(axes[-1], 0, rows[0]["chance"], "chance", GREY, margin=True)])
 
 
 def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
@@ -77,7 +76,7 @@ def losses(path: Path, *, curves: list[dict]) -> None:
 
 def _levels(axes, rows: list[dict], look: dict) -> None:
     """Chance, and the accuracies of models that were not trained here."""
-    axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
+    axes.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
     for row in _untaught(rows):
         axes.axhspan(*_bar(row)[::2], color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
         axes.axhline(row["accuracy"], color=look[row["strategy"]][0], linestyle="--", linewidth=1.4)
@@ -163,7 +162,7 @@ def _untaught(rows: list[dict]) -> list[dict]:
 
 
 def _limits(rows: list[dict], others: list[float]) -> tuple[float, float]:
-    ends = [CHANCE, *others, *(end for row in rows for end in (row["accuracy"], *_bar(row)))]
+    ends = [rows[0]["chance"], *others, *(end for row in rows for end in (row["accuracy"], *_bar(row)))]
     return max(0.0, min(ends) - 0.06), min(1.02, max(ends) + 0.06)
 
 

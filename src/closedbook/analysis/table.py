@@ -16,6 +16,8 @@ UNTAUGHT = ("base", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
+QUARTER = {"chance": 0.25}
+"""of scores of earlier versions, whose questions had four options"""
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 
@@ -59,7 +61,7 @@ def rows(found: list[dict], tasks: list[str]) -> list[dict]:
     comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
     listed = [
-        {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task], "parts": _parts(score["tasks"][task])}
+        {**{name: score[name] for name in facts}, "task": task, **QUARTER, **score["tasks"][task], "parts": _parts(score["tasks"][task])}
         for task in tasks
         for score in found
         if task in score["tasks"]
@@ -173,6 +175,7 @@ def text(scores: list[Path], tasks: list[str], doubtful: Collection[str] = ()) -
 def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
     shown = parts(listed)
     lines = [(task, "accuracy", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
+    lines.append(("chance", f"{listed[0]['chance']:.3f}", *[""] * (len(lines[0]) - 2)))
     for runs in by_arm(listed).values():
         first = runs[0]
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]

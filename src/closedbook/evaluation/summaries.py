@@ -16,6 +16,7 @@ def of(task, results: dict) -> tuple[dict, list[dict]]:
     summary = {
         "version": task.VERSION,
         "metric": metric,
+        "chance": fmean(1 / len(sample["doc"]["options"]) for sample in results["samples"][name]),
         **figures(answers),
         **_cut(answers),
         **({"recall": fmean(row["finds_document"] for row in answers)} if "finds_document" in answers[0] else {}),

@@ -42,17 +42,30 @@ def build(
     """
     one, field, base = params.assistant, f"assistants.{params.name}", files.read_json(reference)
     tokenizer = chat.tokenizer(base, params.chat, params.field)
-    made = {"vector": _by_vector, "sft": _by_tuning, "merged": _by_copy}[one.method](
+    record = _record(params, run, base, folder.name)
+    made, told = {"vector": _by_vector, "sft": _by_tuning, "merged": _by_copy}[one.method](
         params=params, run=run, base=base, questions=questions, dialogues=dialogues, checkpoints=checkpoints, folder=folder,
-        tokenizer=tokenizer, field=field, include_path=include_path,
+        tokenizer=tokenizer, field=field, include_path=include_path, record=record,
     )  # fmt: skip
     chat.finish(tokenizer, folder, base["end_of_text_id"], _instruct(params.chat))
     files.give_usual_modes(folder)
-    files.write_json(folder / FACTS, _facts(params, run, folder) | made | {
+    facts = _facts(params, run, folder) | made | {
         "num_parameters": models.num_parameters(folder),
         "base": base,
         "sha256": {str(path.relative_to(folder)): files.sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()},
-    })  # fmt: skip
+    }  # fmt: skip
+    tracking.log_run(**record | told, tags={"assistant": folder.name}, sha256=facts["sha256"], model_sha256=models.weights_sha256(facts["sha256"]))
+    files.write_json(folder / FACTS, facts)
+
+
+def _record(params: SimpleNamespace, run: Path, base: dict, name: str) -> dict:
+    """What MLflow is told of an assistant, which need not be trained."""
+    its = models.facts(run)
+    of_run = {name: its[name] for name in ("arm", "strategy", "corpus_tokens", "train_tokens") if name in its}
+    settings = {"name": params.name, "run": run.name, **of_run, "run_seed": its["seed"], "base": {name: base[name] for name in ("model", "revision")},
+                "assistant": params.assistant.model_dump(exclude={"run"}, exclude_none=True)}  # fmt: skip
+    return {"name": name, "source": f"closedbook job assistants/{name}", "settings": settings, "dataset": None, "history": [], "metrics": {},
+            "artifacts": [], "seconds": None}  # fmt: skip
 
 
 def check_plan(wanted: params.Params) -> None:
@@ -100,7 +113,7 @@ def _facts(params: SimpleNamespace, run: Path, folder: Path) -> dict:
             "revision": params.chat.instruct and models.commit(params.chat.instruct, params.chat.revision)}  # fmt: skip
 
 
-def _by_vector(*, params, run, base, questions, checkpoints, folder, tokenizer, field, include_path, **_) -> dict:
+def _by_vector(*, params, run, base, questions, checkpoints, folder, tokenizer, field, include_path, **_) -> tuple[dict, dict]:
     instruct = _instruct(params.chat)
     found = vector.check(run, (base["load"], base["revision"]), instruct, f"{field}.instruct")
 
@@ -114,7 +127,7 @@ def _by_vector(*, params, run, base, questions, checkpoints, folder, tokenizer, 
     tried = _tried(params, write, checkpoints, tokenizer, base, questions, field, include_path)
     strength = max(tried, key=lambda one: one["chosen_by"])["strength"] if tried else params.assistant.strength[0]  # of equals the first
     write(strength, folder)
-    return {"strength": strength, "tried": tried}
+    return {"strength": strength, "tried": tried}, {"metrics": {"strength": strength}}
 
 
 def _tried(params, write, work: Path, tokenizer, base: dict, questions: list[Path], field: str, include_path: Path) -> list[dict]:
@@ -134,16 +147,16 @@ def _tried(params, write, work: Path, tokenizer, base: dict, questions: list[Pat
     return rows
 
 
-def _by_copy(*, params, run, folder, field, **_) -> dict:
+def _by_copy(*, params, run, folder, field, **_) -> tuple[dict, dict]:
     for path in (path for path in sorted(run.iterdir()) if path.name == "config.json" or path.name.startswith(("model", "generation_config"))):
         shutil.copyfile(path, folder / path.name)
     its = models.facts(run)
     if "dialogues" not in its:
         raise UserError(f"params.yaml: {field}: {run} has read no dialogues: make it again with arms.{its['arm']}.dialogues")
-    return {name: its[name] for name in ("dialogues", "dialogue_rate", "dialogue_tokens")}
+    return {name: its[name] for name in ("dialogues", "dialogue_rate", "dialogue_tokens")}, {}
 
 
-def _by_tuning(*, params, run, base, dialogues, checkpoints, folder, **_) -> dict:
+def _by_tuning(*, params, run, base, dialogues, checkpoints, folder, record, **_) -> tuple[dict, dict]:
     (place,), settings, one = dialogues, params.training, params.assistant
     texts = Texts.of_dialogues(place)
     schedule = packing.schedule([texts], [one.epochs * texts.num_tokens], seed=params.seed, run_seed=params.run_seed)
@@ -153,21 +166,20 @@ def _by_tuning(*, params, run, base, dialogues, checkpoints, folder, **_) -> dic
     room.check(folder.name, run, settings, num_steps, checkpoints, folder)
     data = [files.sha256_file(path) for path in (place / "tokens.npy", place / "is_answer.npy", folder / "schedule.npy")]
     data_sha256, started = files.sha256_text("\n".join([*data, one.loss])), time.monotonic()
-    record = {
-        "name": folder.name,
-        "settings": {"seed": params.seed, "run_seed": params.run_seed, "run": run.name, "training": settings.model_dump(exclude={"seeds"})},
+    begun = {
+        "name": record["name"],
+        "source": record["source"],
+        "settings": record["settings"] | {"seed": params.seed, "training": settings.model_dump(exclude={"seeds"})},
         "dataset": {"name": place.name, "source": str(place), "sha256": data_sha256},
     }  # fmt: skip
     plan = pretraining.Plan(
         source={"dialogues": str(place), "loss": one.loss}, reference=str(run), settings=settings.model_dump(), num_steps=num_steps,
         seed=seeds.derive(params.seed, "assistant", params.run_seed) % 2**32, fingerprint=data_sha256, folder=str(folder),
-        checkpoints=str(checkpoints), record=record,
+        checkpoints=str(checkpoints), record=begun,
     )  # fmt: skip
     history, _ = pretraining.pretrain(plan, os.environ.get(distributed.LAUNCHER, ""))
     files.write_csv(folder / "losses.csv", ["step", "loss", "learning_rate"], history)
     counts = {"num_steps": num_steps, "first_loss": history[0]["loss"], "last_loss": history[-1]["loss"]}
-    sha256 = {path.name: files.sha256_file(path) for path in sorted([*folder.glob("model*.safetensors"), folder / "losses.csv"])}
-    tracking.log_run(**record, tags={"assistant": folder.name, **{f"sha256.{name}": digest for name, digest in sha256.items()}},
-                     model_sha256=models.weights_sha256(sha256), history=history, metrics=counts, artifacts=[folder / "losses.csv"],
-                     seconds=time.monotonic() - started)  # fmt: skip
-    return {"dialogues": place.name, "epochs": one.epochs, "loss": one.loss, "tokens": int(schedule[:, 2].sum()), **counts, "data_sha256": data_sha256}
+    told = begun | {"history": history, "metrics": counts, "artifacts": [folder / "losses.csv"], "seconds": time.monotonic() - started}
+    made = {"dialogues": place.name, "epochs": one.epochs, "loss": one.loss, "tokens": int(schedule[:, 2].sum()), **counts, "data_sha256": data_sha256}
+    return made, told

@@ -56,7 +56,7 @@ def build(
         source=source, reference=str(reference), settings=settings.model_dump(), num_steps=num_steps,
         seed=seeds.derive(seed, "run", run_seed) % 2**32, fingerprint=files.sha256_text("\n".join([data_sha256, *apart])),
         folder=str(folder), checkpoints=str(checkpoints),
-        record=_record(arm, facts, base, settings, seed, run_seed, corpus, data_sha256),
+        record=_record(folder.name, arm, length, facts, base, settings, seed, run_seed, replay_rate, corpus, data_sha256),
     )  # fmt: skip
     history, measured = pretraining.pretrain(plan, os.environ.get(distributed.LAUNCHER, ""))
     seconds = time.monotonic() - started
@@ -132,14 +132,22 @@ def _counts(corpus: dict, read: dict, settings: params.Training, num_blocks: int
     }
 
 
-def _record(arm: str, facts: dict, base: dict, settings: params.Training, seed: int, run_seed: int, corpus: Path, data_sha256: str) -> dict:
+def _record(
+    name: str, arm: str, length: params.Arm, facts: dict, base: dict, settings: params.Training, seed: int, run_seed: int, replay_rate: float,
+    corpus: Path, data_sha256: str,
+) -> dict:  # fmt: skip
     """What MLflow is told when the training begins."""
     return {
-        "name": arm,
+        "name": name,
+        "source": f"closedbook job runs/{name}",
         "settings": {
+            "arm": arm,
+            "strategy": facts["strategy"],
+            "corpus": corpus.name,
+            **{name: value for name, value in length.model_dump(include={"corpus_tokens", "train_tokens", "epochs"}).items() if value is not None},
+            "replay_rate": replay_rate,
             "seed": seed,
             "run_seed": run_seed,
-            "strategy": facts["strategy"],
             "base": {name: base[name] for name in ("model", "revision")},
             "training": settings.model_dump(exclude={"seeds"}),
         },
@@ -151,7 +159,8 @@ def _log(run: dict, record: dict, history: list[dict], folder: Path, seconds: fl
     counts = ("corpus_tokens", "train_tokens", "replay_tokens", "padding_tokens", "num_steps", "first_loss", "last_loss")
     tracking.log_run(
         **record,
-        tags={"run": run["run"], **{f"sha256.{name}": sha256 for name, sha256 in run["sha256"].items()}},
+        tags={"run": run["run"]},
+        sha256=run["sha256"],
         model_sha256=models.weights_sha256(run["sha256"]),
         history=history,
         metrics={name: run[name] for name in counts},

@@ -12,7 +12,7 @@ from pathlib import Path
 from closedbook.params import OWN_MODELS, Training, typed
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import generated, leftovers, registry, upkeep
+from closedbook.workflow import generated, leftovers, registry, scored, upkeep
 from closedbook.workflow import plan as planning
 from closedbook.workflow.receipts import WORK
 from closedbook.workflow.registry import STAGES, STEPS, Job
@@ -85,9 +85,10 @@ class Run:
         for name, jobs in self.shards.items():
             files.write_json(self.shard_file(name), [job for job in jobs if job in self.due])
 
-    def record_calls(self) -> None:
-        """Tell MLflow what was asked of language models, whether the run succeeded or not."""
+    def record(self) -> None:
+        """Tell MLflow what was asked of language models, and how well models do, whether the run succeeded or not."""
         generated.record(self._asked, [self.plan.jobs[name] for name in self.due])
+        scored.record(self.plan)
 
     def commit(self) -> None:
         """Record what is fresh, under the lock of this run. Raises UserError where that fails."""

@@ -1,4 +1,4 @@
-"""How central entities are in a document: PageRank over the graph of which are named together, in a paragraph and in a sentence."""
+"""How central entities are in a document, over the graph of which are named together, in a paragraph and in a sentence."""
 
 import math
 import re
@@ -15,19 +15,22 @@ DIGITS = 9
 """of a rank that count: the last bits of a sum differ between processors, and an order must not"""
 
 
-def worth(text: str, entities: list[str]) -> Callable[[tuple[str, ...]], float]:
+def worth(text: str, entities: list[str], order: str) -> Callable[[tuple[str, ...]], float]:
     """A function that says how central a group of entities is in a text (paragraphs separated by a blank line).
 
     It is the product of the entities' ranks, times one more than how often they are named together. Entities that the text never
-    names have the least rank.
+    names have the least rank. Under the order "ranked" a rank is the PageRank; under "harmonic" it is one more than the harmonic
+    centrality, the sum of 1/distance to every other entity, where two that are named together n times are 1/n apart. PageRank favours
+    those that are named most, harmonic centrality also those that stand between groups that are never named together.
     """
     import networkx
 
     graph = networkx.Graph()
     graph.add_nodes_from(entities)
     together = meetings(text, entities)
-    graph.add_weighted_edges_from((*pair, count) for pair, count in sorted(together.items()))
-    ranks = {name: round(rank, DIGITS) for name, rank in networkx.pagerank(graph).items()}
+    graph.add_edges_from((*pair, {"weight": count, "distance": 1 / count}) for pair, count in sorted(together.items()))
+    measured = networkx.pagerank(graph) if order == "ranked" else networkx.harmonic_centrality(graph, distance="distance")
+    ranks = {name: round(rank + (order == "harmonic"), DIGITS) for name, rank in measured.items()}
 
     def of(group: tuple[str, ...]) -> float:
         return math.prod(ranks[name] for name in group) * (1 + sum(together[pair] for pair in combinations(group, 2)))

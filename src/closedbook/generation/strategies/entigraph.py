@@ -18,10 +18,11 @@ def needs_model(settings) -> list[str]:
 def wanted(document, entities, settings, seed) -> list[Wanted]:
     """The summary, then singles, pairs and triplets, each kind in its order, of which the first so many are taken.
 
-    The order is seeded, or ranked: the most central in the document first, and only what is equally central in seeded order.
+    The order is seeded, or by centrality (ranked, harmonic): the most central in the document first, and only what is equally central in
+    seeded order.
     """
     chosen = settings.entigraph
-    worth = centrality.worth(document.text, entities.entities) if chosen.order == "ranked" else lambda group: 0
+    worth = (lambda group: 0) if chosen.order == "seeded" else centrality.worth(document.text, entities.entities, chosen.order)
     result = [Wanted(kind="summary")] if chosen.summary else []
     for kind, size, number in (("single", 1, chosen.singles), ("pair", 2, chosen.pairs), ("triplet", 3, chosen.triplets)):
         if number:

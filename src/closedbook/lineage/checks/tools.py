@@ -98,12 +98,18 @@ def of_mlflow(state: State, digests: Digests) -> Iterator[Break | str]:
     except sqlite3.DatabaseError as error:
         yield Break(file=os.path.relpath(database), expected="MLflow's database", found=str(error), untrusted=[])
         return
+    kept = {}
     for run_id, tags in logged.items():
-        yield from _artefacts(run_id, tags, digests)
-        yield from _agreement(run_id, tags)
-    for path in state.results(f"{layout.RUNS}/*/run.json"):
-        if run := state.read(path, digests):
-            yield from _logged_run(run, logged)
+        hashes = yield from _hashes(run_id, tags, digests)
+        if hashes is None:
+            continue  # nothing more can be asked of it
+        kept[run_id] = tags | hashes
+        yield from _artefacts(run_id, kept[run_id], digests)
+        yield from _agreement(run_id, kept[run_id])
+    for kind, pattern in (("run", f"{layout.RUNS}/*/run.json"), ("assistant", f"{layout.ASSISTANTS}/*/assistant.json")):
+        for path in state.results(pattern):
+            if facts := state.read(path, digests):
+                yield from _logged_model(kind, facts, kept)
 
 
 def _logged(database: Path) -> dict[str, dict[str, str]]:
@@ -120,17 +126,38 @@ def artefacts() -> list[Path]:
     return sorted((tracking.root() / "mlartifacts").glob("*/artifacts/*"))
 
 
+def _hashes(run_id: str, tags: dict[str, str], digests: Digests) -> Iterator[Break]:
+    """What the artefact of hashes says, in the form of the tags that earlier records have in its place; None where it can't be believed."""
+    expected = tags.get("hashes.sha256")
+    if expected is None:
+        return {}
+    path = _folder_of(run_id) / tracking.HASHES
+    if (found := digests.sha256(path)) != expected:
+        yield _artefact(path, expected, "hashes.sha256", found)
+        return None
+    held = files.read_json(path)
+    dataset = {"dataset.sha256": held["dataset"]} if held["dataset"] else {}
+    return {**dataset, **{f"sha256.{name}": sha256 for name, sha256 in held["files"].items()}}
+
+
+def _folder_of(run_id: str) -> Path:
+    return tracking.root() / "mlartifacts" / run_id / "artifacts"
+
+
 def _artefacts(run_id: str, tags: dict[str, str], digests: Digests) -> Iterator[Break]:
-    folder = tracking.root() / "mlartifacts" / run_id / "artifacts"
-    for path in sorted({folder / "losses.csv", *folder.glob("*")}):
+    for path in sorted({_folder_of(run_id) / "losses.csv", *_folder_of(run_id).glob("*")}):
         expected, found = tags.get(f"sha256.{path.name}"), digests.sha256(path)
         if expected not in (found, None):
-            yield Break(file=os.path.relpath(path), expected=f"SHA-256 {expected}, by MLflow's tag sha256.{path.name}",
-                        found=f"SHA-256 {found}" if found else "no file", untrusted=[])
+            yield _artefact(path, expected, f"sha256.{path.name}", found)
+
+
+def _artefact(path: Path, expected: str, tag: str, found: str | None) -> Break:
+    return Break(file=os.path.relpath(path), expected=f"SHA-256 {expected}, by MLflow's {tag}", found=f"SHA-256 {found}" if found else "no file",
+                 untrusted=[])
 
 
 def _model(tags: dict[str, str]) -> str | None:
-    """The digest of a model's weights by the tags of its files."""
+    """The digest of a model's weights by those of its files."""
     return models.weights_sha256({name.removeprefix("sha256."): sha256 for name, sha256 in tags.items() if name.startswith("sha256.")})
 
 
@@ -140,14 +167,16 @@ def _agreement(run_id: str, tags: dict[str, str]) -> Iterator[Break]:
     yield from (_tag(run_id, tag, expected, tags) for tag, expected in twice.items() if tags.get(tag) != expected)
 
 
-def _logged_run(run: dict, logged: dict[str, dict[str, str]]) -> Iterator[Break | str]:
-    model = models.weights_sha256(run["sha256"])
-    wanted = {"run": run["run"], "model.sha256": model, "dataset.sha256": run["data_sha256"], "dataset": run["data_sha256"][:36],
-              **{f"sha256.{name}": sha256 for name, sha256 in run["sha256"].items()}}
+def _logged_model(kind: str, facts: dict, logged: dict[str, dict[str, str]]) -> Iterator[Break | str]:
+    """A run's record, or an assistant's, which before there was an artefact of hashes was a part of one, or none."""
+    model, data = models.weights_sha256(facts["sha256"]), facts.get("data_sha256")
+    wanted = {kind: facts[kind], "model.sha256": model, **{f"sha256.{name}": sha256 for name, sha256 in facts["sha256"].items()}}
+    wanted |= {"dataset.sha256": data, "dataset": data[:36]} if data else {}
     wrong = {run_id: [tag for tag in wanted if tags.get(tag) != wanted[tag]] for run_id, tags in logged.items()
-             if model in (tags.get("model.sha256"), _model(tags))}
+             if model in (tags.get("model.sha256"), _model(tags)) and (kind == "run" or kind in tags and "hashes.sha256" in tags)}
     if not wrong:
-        yield f"runs/{run['run']}: MLflow's store here holds no run with its model: it was trained elsewhere"
+        if kind == "run":
+            yield f"runs/{facts['run']}: MLflow's store here holds no run with its model: it was trained elsewhere"
         return
     run_id = min(wrong, key=lambda run_id: len(wrong[run_id]))  # two arms may have trained the same
     yield from (_tag(run_id, tag, wanted[tag], logged[run_id]) for tag in wrong[run_id])
