@@ -137,6 +137,10 @@ def check_trainings():
         from closedbook.stages import assistants  # it loads for seconds
 
         told(assistants.check_plan, PARAMS)
+    if RUN.due and any(job.place == "teacher" for job in RUN.plan.jobs.values()):
+        from closedbook.stages import teacher
+
+        told(teacher.check_plan, PARAMS)
     for settings in RUN.trainings:
         told(libraries.check, settings)
         if EXECUTOR == "kubernetes" and settings.nodes > 1:
@@ -155,6 +159,7 @@ def check_cluster():
         told(shared.check_locks, Path("."))
         told(shared.check_locks, ledger.root())
     if EXECUTOR == "slurm":
+        slurm.keep_keys_here()
         told(slurm.take_back)
         told(slurm.check, on_nodes)
 

@@ -1,5 +1,6 @@
 """limits.batch: a run through a provider's batches, which expire, fail in part, answer out of order and die."""
 
+import fcntl
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from test_asks import lines, results
 from test_forecast import Project
 
 from closedbook import cli
-from closedbook.llm import account, batches, errors, ledger, shards
+from closedbook.llm import account, batches, errors, ledger, pending, shards
 from closedbook.util.errors import UserError
 from closedbook.workflow import plan
 
@@ -139,6 +140,20 @@ def test_a_killed_run_s_batch_is_taken_up_and_paid_once(started, tmp_path, looks
         make()
         assert len(server.asked) == len(set(server.asked)) == len(set(server.paid)) == 9
     assert total()["input_tokens"] == 9 * 100
+
+
+def test_a_submission_that_is_let_go_is_taken_over_by_one_run_alone(tmp_path, monkeypatch):
+    first, second, third = (pending.Submissions(tmp_path) for _ in range(3))
+    submission, lock = first.begin(), fcntl.flock
+
+    def after_the_holder_has_gone(file, how):
+        with monkeypatch.context() as patch:
+            patch.setattr(fcntl, "flock", lock)
+            first.close()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_holder_has_gone)
+    assert [second.take_over(submission), third.take_over(submission)] == [True, False]
 
 
 def test_what_was_not_sent_is_not_reserved(started):

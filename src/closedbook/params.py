@@ -232,6 +232,14 @@ class Lora(Settings):
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1), NoneTwice] = "all-linear"
 
 
+class Teacher(Settings):
+    model: Place
+    revision: Place | None = None
+
+
+Objective = Literal["next_token", "distil"]
+
+
 class Training(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice]
     block_size: Annotated[int, Field(ge=2)]
@@ -255,6 +263,8 @@ class Training(Settings):
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt
     evaluate_steps: PositiveInt | None
+    objective: Objective = "next_token"
+    teacher: Teacher | None = None
 
     @property
     def world(self) -> int:
@@ -339,6 +349,7 @@ class Arm(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice] | None = None
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
     dialogues: Dialogues | None = None
+    objective: Objective | None = None
 
     @model_validator(mode="after")
     def _one_length(self):
@@ -519,7 +530,8 @@ class Params(Settings):
 
 
 UNTUNED = {"seeds": "each run of its arm is made into an assistant: arms.ARM.seeds says of which seeds these are",
-           "evaluate_steps": "nothing is held out of dialogues"}  # fmt: skip
+           "evaluate_steps": "nothing is held out of dialogues", "objective": "there is no teacher for dialogues",
+           "teacher": "there is no teacher for dialogues"}  # fmt: skip
 """settings of runs that an assistant has none of, and why"""
 
 
@@ -530,7 +542,7 @@ def tuned(training: Training, assistant: Assistant, field: str) -> Training:
         name = min(unread)
         raise ValueError(f"{field}.{name}: is not an assistant's to say: {UNTUNED[name]}")
     try:
-        return Training.model_validate(training.model_dump() | own | {"evaluate_steps": None})
+        return Training.model_validate(training.model_dump() | own | {"evaluate_steps": None, "objective": "next_token", "teacher": None})
     except ValidationError as error:
         raise ValueError("; ".join(_explain(field, one, Training) if one["loc"] else f"{field}: {one['msg']}" for one in error.errors())) from None
 

@@ -147,6 +147,12 @@ def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
     return header, [[*(row[name] for name in COLUMNS), *(row["parts"].get(name, {}).get(key) for name, key in shown)] for row in listed]
 
 
+def refused_rows(found: list[dict], tasks: list[str]) -> list[list]:
+    """Cells of table.csv for what was not trained, as csv_rows has them, without an accuracy: "refused" stands where others say over what theirs is."""
+    cells = ({**score, "task": task, "accuracy_over": "refused"} for task in tasks for score in found if "refused" in score)
+    return [[row.get(name) for name in COLUMNS] for row in cells]
+
+
 def metrics(found: list[dict], listed: list[dict]) -> dict:
     """{arm: {task: accuracy, "replay_perplexity": …, task of instructions: its value}}; over several seeds, their mean."""
     values = {}
@@ -168,8 +174,10 @@ def text(scores: list[Path], tasks: list[str], doubtful: Collection[str] = ()) -
         lines = [("run", "corpus tokens", "train tokens")]
         lines += [(row["run"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}") for row in found]
         return "\n".join([*aligned(lines), found[0]["explanation"]])
+    refused = [f"{score['run']}: {score['explanation']}" for score in found if "refused" in score]
     blocks = [(task, [row for row in listed if row["task"] == task]) for task in tasks]
-    return "\n\n".join(_block(task, of_task, doubtful) for task, of_task in blocks if of_task)
+    told = [_block(task, of_task, doubtful) for task, of_task in blocks if of_task]
+    return "\n\n".join([*told, "\n".join(refused)] if refused else told)
 
 
 def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:

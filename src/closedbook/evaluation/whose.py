@@ -22,6 +22,11 @@ def model(folder: Path) -> dict:
     return {name: its[name] for name in (*BASE, "of") if name in its}
 
 
+def refused(folder: Path) -> str | None:
+    """Why a run was not trained; None of one that was, and of all else."""
+    return None if (folder / "base.json").exists() else models.facts(folder).get("refused")
+
+
 def other(name: str, kind: str) -> dict:
     """Of one that was not trained here: an API model, or people."""
     return BASE | {"run": name, "arm": name, "strategy": kind}

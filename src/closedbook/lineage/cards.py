@@ -21,7 +21,7 @@ MARKS = re.compile(r"[\\`*_\[\]<>|~&$#!{}]|:(?=//)|(?<=www)\.|^[-+=]|(?<=^\d)[.)
 def answer(options: argparse.Namespace) -> dict:
     """Write all cards. Raises UserError where something is stale or missing."""
     project, history = published.project(), published.history()
-    runs = [job for job in history.jobs.values() if job.step == "runs"]
+    runs = [job for job in history.jobs.values() if job.step == "runs" and "refused" not in files.read_json(layout.run_facts(_name(job)))]
     strategies = sorted({job.name.split("/")[1] for job in history.jobs.values() if job.step == "passages"})
     cards = {f"runs/{_name(job)}": model_card(history, job, project) for job in runs}
     cards |= {job.name: assistant_card(history, job, project) for job in history.jobs.values() if job.step == "assistants"}

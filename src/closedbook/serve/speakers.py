@@ -98,8 +98,8 @@ def found() -> dict[str, Speaker]:
     """By name: the base, then runs, then assistants."""
     known = {BASE: Speaker(name=BASE, kind=BASE, folder=layout.BASE)} if layout.BASE_FACTS.exists() else {}
     for folder in _models(layout.RUNS):
-        if (facts := layout.run_facts(folder.name)).exists():
-            known[folder.name] = Speaker(name=folder.name, kind="run", corpus=files.read_json(facts)["corpus"], folder=folder)
+        if (path := layout.run_facts(folder.name)).exists() and "refused" not in (facts := files.read_json(path)):
+            known[folder.name] = Speaker(name=folder.name, kind="run", corpus=facts["corpus"], folder=folder)
     for folder in _models(layout.ASSISTANTS):
         if (facts := layout.assistant_facts(folder.name)).exists():
             run = known.get(files.read_json(facts).get("run"))

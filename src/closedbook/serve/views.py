@@ -20,6 +20,7 @@ from closedbook.util.errors import UserError
 from closedbook.workflow import receipts
 
 SCORE = ("run", "arm", "n", "explanation", "questions_sha256", "tasks", "of")
+ASSISTANT = ("assistant", "run", "method")
 DOCUMENT = ("id", "title", "author", "year", "license")
 _making = Lock()
 
@@ -100,9 +101,11 @@ def _made(stamp: tuple) -> dict:
         documents.append(_about(path, listed, written[path.stem]))
     scores = table.in_order([path for path in receipts.results("scores") if path.suffix == ".json"])
     runs = table.in_order([path for path in receipts.results("runs") if path.name == "run.json"])
+    assistants = [files.read_json(path) for path in receipts.results("assistants") if path.name == "assistant.json"]
     return {"entities": sorted(naming.items()), "index": {
         "scores": [_chosen(score, SCORE) for score in scores if score["strategy"] != "api_model"],  # it is not trained here
         "runs": [_chosen(run, [name for name in run if name != "path"]) | {"model_sha256": models.weights_sha256(run["sha256"])} for run in runs],
+        "assistants": [_chosen(one, ASSISTANT) for one in assistants],
         "corpora": [{"corpus": folder.name, **files.read_json(folder / "corpus.json"), "documents": held.by(folder.name).documents} for folder in _corpora()],
         "strategies": [{"name": name, "needs_entities": module.NEEDS_ENTITIES} for name, module in STRATEGIES.items()],
         "documents": documents,

@@ -49,7 +49,7 @@ def build(
     plots.accuracy(
         folder / "accuracy.png", rows=of_arms, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
     )
-    plots.losses(folder / "losses.png", curves=curves)
+    plots.losses(folder / "losses.png", curves=[run for run in curves if run["steps"]])
     judged = files.read_json(judgements[0]) if judgements else None
     by_task = {task: listed for task in tasks if (listed := [row for row in rows if row["task"] == task])}
     page = _page(
@@ -62,7 +62,8 @@ def build(
         repeated=plots.repeated(of_arms),
         diversity=varied,
         paper_curve=settings.paper_curve,
-        curves=curves,
+        curves=[run for run in curves if run["steps"]],
+        distilled=[run for run in curves if "teacher" in run],
         tally=tally.take(entities=entities, passages=passages, judged=judged, summed=summed, examples=settings.examples, seed=seed),
         judged=judged,
         judge=summed[1][0]["judge"] if verdicts else None,
@@ -108,7 +109,9 @@ def _fit(longest: list[dict], answered: list[answers.Answers]) -> dict:
 
 
 def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fits: dict) -> None:
-    _write_csv(folder / "table.csv", *table.csv_rows(rows))
+    header, cells = table.csv_rows(rows)
+    refused = table.refused_rows(found, list(compared["comparisons"]))
+    _write_csv(folder / "table.csv", header, [*cells, *([*row, *[None] * (len(header) - len(row))] for row in refused)])
     _write_csv(folder / "losses.csv", ("arm", "step", "loss"), _loss_rows(curves))
     files.write_json(folder / "comparisons.json", compared)
     files.write_json(folder / "curve.json", fits)

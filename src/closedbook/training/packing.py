@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from closedbook.training.reading import Texts
+from closedbook.training.reading import Rows, Texts, certain
 from closedbook.util import seeds
 
 CORPUS, REPLAY, DIALOGUES = 0, 1, 2
@@ -73,11 +73,13 @@ class PackedDataset:
     """The blocks of a schedule as training examples (int64 arrays of block_size), read from disk as they are asked for.
 
     The last block is filled up with end-of-text tokens that are not predicted. Labels are the tokens themselves: the model shifts them.
+    With a teacher, an example has its rows too: "teacher_tokens" int64 [block_size, K] and "teacher_log_probs" float32 [block_size, K + 1],
+    each in the place of the token that it is about. In replay and in dialogues the token itself is certain: there the loss is next-token's.
     """
 
-    def __init__(self, texts: Sequence[Texts], schedule: np.ndarray, block_size: int, end: int):
-        """`texts`: the corpus's and replay's; `end`: the base's end of text."""
-        self.texts = texts
+    def __init__(self, texts: Sequence[Texts], schedule: np.ndarray, block_size: int, end: int, teacher: Rows | None = None):
+        """`texts`: the corpus's and replay's; `end`: the base's end of text; `teacher`: its rows about the corpus."""
+        self.texts, self.teacher = texts, teacher
         self.schedule = schedule
         self.block_size = block_size
         self.ends = np.cumsum(schedule[:, 2])
@@ -90,10 +92,19 @@ class PackedDataset:
         parts = pieces(self.schedule, self.ends, self.block_size, block)
         tokens = np.concatenate([self.texts[source].tokens(text, offset, length) for source, text, offset, length in parts]).astype(np.int64)
         missing = self.block_size - len(tokens)
-        return {
+        found = {
             "input_ids": np.pad(tokens, (0, missing), constant_values=self.end),
             "labels": np.pad(tokens, (0, missing), constant_values=IGNORED),
         }
+        return found if self.teacher is None else found | self._taught(parts, found["input_ids"])
+
+    def _taught(self, parts: list[tuple[int, int, int, int]], tokens: np.ndarray) -> dict[str, np.ndarray]:
+        rows, first = certain(tokens, self.teacher.width), 0
+        for source, text, offset, length in parts:
+            if source == CORPUS:
+                rows[first : first + length] = self.teacher.tokens(text, offset, length)
+            first += length
+        return {"teacher_tokens": rows["tokens"].astype(np.int64), "teacher_log_probs": rows["log_probs"].astype(np.float32)}
 
 
 class WholeTexts:

@@ -91,6 +91,11 @@ def corpora(params: Params, bound: Bound) -> Recipes:
     return {f"corpora/{corpus_of(params, arm, seed, bound)}": _corpus(params, params.arms[arm], seed, bound) for arm, seed in arms_and_seeds(params)}
 
 
+def teacher(params: Params, bound: Bound) -> Recipes:
+    distilling = [(arm, seed) for arm, seed in arms_and_seeds(params) if objective_of(params, arm) == "distil"]
+    return {f"teacher/{corpus_of(params, arm, seed, bound)}": _teacher(params, arm, seed, bound) for arm, seed in distilling}
+
+
 def runs(params: Params, bound: Bound) -> Recipes:
     return {f"runs/{layout.run_name(arm, seed)}": _run(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)}
 
@@ -185,6 +190,11 @@ def _as_assistant(one: Here) -> dict:
 def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
     """The arm and the training seed of each run."""
     return [(name, seed) for name, arm in params.arms.items() for seed in arm.seeds or params.training.seeds]
+
+
+def objective_of(params: Params, arm: str) -> str:
+    """What its runs are trained for: an arm's own, or that of all."""
+    return params.arms[arm].objective or params.training.objective
 
 
 def assistants_and_seeds(params: Params) -> list[tuple[str, int]]:
@@ -343,11 +353,25 @@ def _corpus(params: Params, arm: Arm, seed: int, bound: Bound) -> dict:
                   reads={"strategies": its, "overlap": [f"{name}{of_seed(seed, bound)}" for name in its]})
 
 
+TAUGHT_BY = {"block_size", "batch_size", "accumulation", "device", "dtype", "attention", "threads", "processes", "nodes", "sharding", "teacher"}
+"""settings of a training that decide what a teacher says, or where it computes"""
+
+
+def _teacher(params: Params, name: str, seed: int, bound: Bound) -> dict:
+    one = params.training.teacher
+    reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(params.arms[name].strategy),
+             "files": _files(one.model if one else None)}
+    return recipe("teacher", _chosen(params, training=TAUGHT_BY, llm={"sections"}), documents=taught_to(seed, bound), reads=reads)
+
+
 def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
-    arm = params.arms[name]
-    chosen = {"training": params.training.model_dump(exclude={"seeds"}), "run_seed": seed, "seed": params.seed, "name": name,
+    arm, objective = params.arms[name], objective_of(params, name)
+    training = params.training.model_dump(exclude={"seeds", "teacher"}) | {"objective": objective}
+    chosen = {"training": training, "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
     reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
+    if objective == "distil":
+        reads["teacher"] = [reads["corpus"]]
     if arm.dialogues:
         chosen["dialogues"] = {"rate": arm.dialogues.rate}
         reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
@@ -368,7 +392,7 @@ def _assistant(params: Params, name: str, seed: int, bound: Bound) -> dict:
     chosen = {"name": name, "assistant": one.model_dump(include=own), "chat": _chat(chat), "field": field}
     reads = {"run": layout.run_name(one.run, seed), "files": _spelling(chat), "dialogues": [], "questions": False}
     if one.method == "sft":
-        training = tuned(params.training, one, f"{field}.training").model_dump(exclude={"seeds"})
+        training = tuned(params.training, one, f"{field}.training").model_dump(exclude={"seeds", "objective", "teacher"})
         chosen |= {"training": training, "seed": params.seed, "run_seed": seed}
         reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
     if one.method == "vector":

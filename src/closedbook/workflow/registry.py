@@ -193,11 +193,21 @@ def _corpora(about: list[str], recipe: dict) -> Files:
                  folders={"folder": layout.CORPORA / about[0]}, holds=CORPUS, asides={"arms": ARMS})
 
 
+def _teacher(about: list[str], recipe: dict) -> Files:
+    reads = recipe["reads"]
+    return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "documents": _each(layout.document, recipe),
+                         "passages": _written(recipe) if recipe["params"]["llm"]["sections"] else [], "base": layout.BASE,
+                         "files": [*map(Path, reads["files"])]},
+                 folders={"folder": layout.TEACHER / about[0]}, holds=("teacher.json", "passages.npy"),
+                 work={"checkpoints": WORK / "checkpoints" / f"teacher-{about[0]}"})
+
+
 def _runs(about: list[str], recipe: dict) -> Files:
     folder, reads = layout.RUNS / about[0], recipe["reads"]
     return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.replay(),
                          "replay_overlap": layout.replay_overlap(reads["replay_overlap"]), "base": layout.BASE,
-                         "dialogues": [*map(layout.dialogues, reads.get("dialogues", []))]},
+                         "dialogues": [*map(layout.dialogues, reads.get("dialogues", []))],
+                         "teacher": [layout.TEACHER / name for name in reads.get("teacher", [])]},
                  folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "held_out.csv", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]})
@@ -343,9 +353,14 @@ STEPS = {
         module="closedbook.stages.corpora", result="corpus",
         recipes=recipes.corpora, files=_corpora, reads=("tokens", "base"), watches=("seed", "arms", "corpora", "training.seeds"),
     ),
+    "teacher": Stage(
+        module="closedbook.stages.teacher", result="teacher",
+        recipes=recipes.teacher, files=_teacher, computed=True, reads=("documents", "passages", "tokens", "corpora", "base"),
+        watches=("seed", "arms", "training", "corpora", "llm.sections"),
+    ),
     "runs": Stage(
         module="closedbook.stages.runs", result="run",
-        recipes=recipes.runs, files=_runs, computed=True, reads=("tokens", "corpora", "base"),
+        recipes=recipes.runs, files=_runs, computed=True, reads=("tokens", "corpora", "teacher", "base"),
         watches=("seed", "arms", "training", "corpora.replay"),
     ),
     "assistants": Stage(

@@ -31,6 +31,8 @@ class Run:
         """`name`: a run, or an arm that has just one. Raises UserError for another one, and where its run or corpus is not here."""
         self.name = named.run(name, [path.parent.name for path in receipts.results("runs") if path.name == "run.json"])
         facts = files.read_json(layout.run_facts(self.name))
+        if "refused" in facts:
+            raise UserError(f"--run {self.name}: has read nothing: {facts['refused']}")
         self.arm, self.block_size, self.batch_size = facts["arm"], facts["block_size"], facts["batch_size"]
         self.num_steps, self.num_blocks, self.padding = facts["num_steps"], facts["num_blocks"], facts["padding_tokens"]
         self.num_tokens = facts["train_tokens"] + facts["replay_tokens"] + facts.get("dialogue_tokens", 0)
