@@ -49,6 +49,7 @@ def test_how_long_one_trains_is_the_run_s_and_three_lengths_of_one_corpus_make_o
     longer = {**arms, "raw": {**arms["raw"], "train_tokens": 300_000}}
     assert stale(settings, arms=longer) == {"runs/raw-s1"} and recipes.trained_on(settings, {"doc": None}) == {
         "raw-all": {name: {"train_tokens": length, "epochs": None} for name, length in lengths.items()}}  # fmt: skip
+    assert stale(settings, arms={**arms, "raw": {**arms["raw"], "order": "by_document"}}) == {"runs/raw-s1"}
     assert stale(settings, arms={**arms, "again": arms["raw"]}) == {"runs/again-s1", "scores/again-s1", "report"}
     assert stale(settings, corpora={"replay": {**settings.corpora.replay.model_dump(), "rate": 0.2}}) == {f"runs/{name}-s1" for name in arms}
 

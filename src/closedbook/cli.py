@@ -26,6 +26,8 @@ EXAMPLES = {
     "table": "table",
     "compare": "compare raw entigraph",
     "passages": "passages harbour-3f2a91c0 --strategy entigraph",
+    "bakeoff": "bakeoff",
+    "next": "next --price openai/gpt-4o-mini",
     "spent": "spent --by model",
     "ledger": "ledger stats",
     "ledger verify": "ledger verify",

@@ -349,6 +349,7 @@ class Arm(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice] | None = None
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
     dialogues: Dialogues | None = None
+    order: Literal["shuffled", "by_document"] = "shuffled"
     objective: Objective | None = None
 
     @model_validator(mode="after")

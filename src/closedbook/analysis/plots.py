@@ -37,6 +37,38 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         keep_apart([*labels, label(axes[-1], 0, rows[0]["chance"], "chance", GREY, margin=True)])
 
 
+def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
+    """Accuracy with 95% intervals, a point per arm, over corpus tokens and over what the corpus cost.
+
+    `rows` are the first of each arm, as bakeoff.arms gives them, and `usd` their dollars; the panel of dollars is there where any cost some. What has
+    no place in a panel is a level in it: the base, API models, and what cost nothing.
+    """
+    taught = [(row, dollars) for row, dollars in zip(rows, usd, strict=True) if row["strategy"] not in table.UNTAUGHT]
+    places = {"corpus tokens": [(row["corpus_tokens"], row) for row, _ in taught if row["corpus_tokens"]],
+              "US dollars": [(dollars, row) for row, dollars in taught if dollars]}  # fmt: skip
+    shown = {name: points for name, points in places.items() if points}
+    with panels(path, (1,) * max(1, len(shown))) as axes:
+        if not shown:
+            nothing(axes[0], "no arm here was trained")
+            return
+        look = looks(row["strategy"] for row in rows)
+        axes[0].set_ylim(*_limits(rows, []))
+        title(axes[0], f"{table.book(rows[0])} accuracy", _over(rows))
+        for panel, (name, points) in zip(axes, shown.items(), strict=True):
+            log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.9))
+            panel.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
+            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in points]
+            placed = [row["arm"] for _, row in points]
+            keep_apart(labels + [_level(panel, row, look) for row in rows if row["arm"] not in placed])
+
+
+def _level(axes, row: dict, look: dict):
+    """Draw the accuracy of what has no place on the x axis, and return its label."""
+    colour = look[row["strategy"]][0]
+    axes.axhline(row["accuracy_mean"], color=colour, linestyle="--", linewidth=1.4)
+    return label(axes, 0, row["accuracy_mean"], row["arm"], colour, margin=True)
+
+
 def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
     """Of table.by_size, the sizes of which there are several arms: they differ in how often they read the same."""
     return {size: arms for size, arms in table.by_size(rows).items() if len(arms) > 1}

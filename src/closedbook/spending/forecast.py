@@ -29,7 +29,18 @@ def answer(options: argparse.Namespace) -> dict:
     """
     planned = plan.make(write=False)
     found = _writing(planned)
+    if options.beside:
+        found |= _beside(options.beside, planned.params, found)
     return {**found, "trainings": trainings.answer(planned, found["strategies"], options.measure)}
+
+
+def _beside(model: str, params: Params, found: dict) -> dict:
+    """What as many tokens would cost with another model: in each row, and in the total, "usd_beside"."""
+    price = prices.by_name(model, params.limits, params.limits.batch)
+    rows = {step: row | {"usd_beside": price.usd(round(row["input_tokens"]), round(row["output_tokens"]))} for step, row in found["strategies"].items()}
+    total = found["total"] | {"usd_beside": sum(row["usd_beside"] for row in rows.values())}
+    return {"beside": model, "strategies": rows, "total": total,
+            "notes": [*found["notes"], f"{model}: by {price.version}, as if it counted and wrote as many tokens, none of them from its cache"]}  # fmt: skip
 
 
 def _writing(planned: plan.Plan) -> dict:
@@ -115,7 +126,8 @@ def lines(answer: dict) -> list[str]:
 
 def _lines_of_writing(answer: dict) -> list[str]:
     rows = [_shown(name, row) for name, row in [*answer["strategies"].items(), ("total", answer["total"])]]
-    told = [f"asked of {answer['model']}, if all is run:", "", *tables.lines(rows, COLUMNS), ""] if answer["strategies"] else []
+    columns = COLUMNS | ({"usd_beside": f"with {answer['beside']}"} if "beside" in answer else {})
+    told = [f"asked of {answer['model']}, if all is run:", "", *tables.lines(rows, columns), ""] if answer["strategies"] else []
     if judge := answer["judge"]:
         told += [f"asked of the judge {judge['model']}, at most:", "", *tables.lines([_shown("judge", judge)], COLUMNS), ""]
     for one in answer["limits"]:
@@ -129,4 +141,5 @@ def _shown(name: str, row: dict) -> dict:
     bound = "≤ " if row["is_bound"] else ""
     whole = {key: f"{bound}{row[key]:,.0f}" for key in ("calls", "to_ask", "input_tokens", "output_tokens", "corpus_tokens")}
     usd = tables.figure(row["usd"]) if row["usd"] is None else bound + tables.figure(row["usd"])
-    return {**row, **whole, "strategy": name, "usd": usd, "time": bound + tables.duration(row["seconds"])}
+    beside = {"usd_beside": bound + tables.figure(row["usd_beside"])} if "usd_beside" in row else {}
+    return {**row, **whole, **beside, "strategy": name, "usd": usd, "time": bound + tables.duration(row["seconds"])}

@@ -7,8 +7,8 @@ from statistics import fmean
 from types import SimpleNamespace
 
 from closedbook import layout, params
-from closedbook.analysis import certainty, curve, diversity, plots, summed_up, table, tally
-from closedbook.analysis.compare import answers, assistants, forgotten, overview, resampling, words
+from closedbook.analysis import certainty, diversity, fits, plots, summed_up, table, tally
+from closedbook.analysis.compare import assistants, forgotten, overview, resampling, words
 from closedbook.evaluation import whose
 from closedbook.util import files
 
@@ -41,13 +41,13 @@ def build(
     summed = [files.read_json(path) for path in summaries], table.in_order(verdicts)
     compared = _compared(found, tasks, seed) | ({"summaries": summed_up.rows(summed[1])} if verdicts else {})
     drawn = [row for row in rows if row["strategy"] != whose.ASSISTANT]
-    fits = {task: _fits(found, task, [row for row in drawn if row["task"] == task]) for task in tasks}
-    _write_numbers(folder, found, rows, curves, compared, fits)
+    fitted = {task: fits.of(found, task, [row for row in drawn if row["task"] == task]) for task in tasks}
+    _write_numbers(folder, found, rows, curves, compared, fitted)
     files.write_json(folder / "diversity.json", varied := diversity.measure(corpora, passages))
     headline = [row for row in rows if row["task"] == tasks[0]]
     of_arms = [row for row in drawn if row["task"] == tasks[0]]
     plots.accuracy(
-        folder / "accuracy.png", rows=of_arms, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
+        folder / "accuracy.png", rows=of_arms, fits=fitted[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
     )
     plots.losses(folder / "losses.png", curves=[run for run in curves if run["steps"]])
     judged = files.read_json(judgements[0]) if judgements else None
@@ -58,7 +58,7 @@ def build(
         answered={task: listed for task, listed in by_task.items() if table.details(listed[0])},
         explanation=found[0]["explanation"],
         compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
-        fits=fits[tasks[0]],
+        fits=fitted[tasks[0]],
         repeated=plots.repeated(of_arms),
         diversity=varied,
         paper_curve=settings.paper_curve,
@@ -90,31 +90,13 @@ def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
     }
 
 
-def _fits(found: list[dict], task: str, rows: list[dict]) -> dict[str, dict]:
-    """curve.fit of each strategy, and the number "n" of questions behind it: one point per size, of its longest training the mean over seeds on
-    the questions that all points share."""
-    points = {}
-    for (strategy, _), arms in table.by_size(rows).items():
-        points.setdefault(strategy, []).append(arms[-1][0])
-    return {strategy: _fit(longest, answers.read(found, [arm["arm"] for arm in longest], task)) for strategy, longest in points.items()}
-
-
-def _fit(longest: list[dict], answered: list[answers.Answers]) -> dict:
-    right = [arm.right() for arm in answered]
-    shared = [question for question in right[0] if all(question in of_arm for of_arm in right)]
-    if not shared:
-        return {"n": 0, **curve.unfitted("its arms share no questions")}
-    means = [fmean(of_arm[question] for question in shared) for of_arm in right]
-    return {"n": len(shared), **curve.fit([(arm["corpus_tokens"], mean) for arm, mean in zip(longest, means, strict=True)])}
-
-
-def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fits: dict) -> None:
+def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fitted: dict) -> None:
     header, cells = table.csv_rows(rows)
     refused = table.refused_rows(found, list(compared["comparisons"]))
     _write_csv(folder / "table.csv", header, [*cells, *([*row, *[None] * (len(header) - len(row))] for row in refused)])
     _write_csv(folder / "losses.csv", ("arm", "step", "loss"), _loss_rows(curves))
     files.write_json(folder / "comparisons.json", compared)
-    files.write_json(folder / "curve.json", fits)
+    files.write_json(folder / "curve.json", fitted)
     files.write_json(folder / "metrics.json", table.metrics(found, rows))
 
 

@@ -50,7 +50,7 @@ def build(
     texts = reading.texts(**source)
     sha256 = _tokens_sha256(corpus, facts, texts)
     taught = _teacher(teacher, facts, texts[packing.CORPUS]) if teacher else None
-    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed), settings.block_size)
+    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed, by_document=length.order == "by_document"), settings.block_size)
     num_steps = -(-num_blocks // settings.batch_size)
     about = {"run": folder.name, "corpus": corpus.name, "arm": arm, "strategy": facts["strategy"], "seed": run_seed}
     if taught:
@@ -78,6 +78,7 @@ def build(
         **_counts(facts, read, settings, num_blocks, history),
         "replay_overlap": replay_overlap.stem,
         "replay_rate": replay_rate,
+        **({"order": length.order} if length.order != "shuffled" else {}),
         "replay_epochs": read["replay_tokens"] / texts[packing.REPLAY].num_tokens if read["replay_tokens"] else 0,
         **({"dialogues": dialogues.name, "dialogue_rate": dialogue_rate} if dialogues else {}),
         "held_out_sha256": files.read_json(replay / "replay.json")["held_out_sha256"],
@@ -131,8 +132,8 @@ def _refuse(run: dict, taught: dict, reference: Path, tokenizer, folder: Path) -
     files.write_json(folder / "run.json", run | {"refused": why})
 
 
-def _schedule(texts: list[Texts], read: dict, folder: Path, **seeds: int) -> np.ndarray:
-    schedule = packing.schedule(texts, [*read.values()], **seeds)
+def _schedule(texts: list[Texts], read: dict, folder: Path, **order) -> np.ndarray:
+    schedule = packing.schedule(texts, [*read.values()], **order)
     arrays.write(folder / "schedule.npy", schedule)
     return schedule
 

@@ -17,31 +17,41 @@ IGNORED = -100
 """label of a position where nothing is to be predicted"""
 
 
-def schedule(texts: Sequence[Texts], num_tokens: Sequence[int], *, seed: int, run_seed: int) -> np.ndarray:
+def schedule(texts: Sequence[Texts], num_tokens: Sequence[int], *, seed: int, run_seed: int, by_document: bool = False) -> np.ndarray:
     """The order in which a run reads so many tokens of its corpus, of replay and of dialogues: epoch after epoch, each in an order of its own.
 
-    Replay and dialogues are spread evenly between the corpus's passages.
+    Replay and dialogues are spread evenly between the corpus's passages. `by_document`: in each epoch, the passages of a document stand together.
     """
     streams = []
     for source, (its, wanted) in enumerate(zip(texts, num_tokens, strict=True)):
-        passages, tokens = _visits(its.lengths, wanted, seeds.derive(seed, "schedule", run_seed, source))
+        groups = its.documents if by_document and source == CORPUS else None
+        passages, tokens = _visits(its.lengths, wanted, seeds.derive(seed, "schedule", run_seed, source), groups)
         streams.append(np.stack([np.full(len(passages), source), passages, tokens], axis=1))
     middles = [(np.cumsum(stream[:, 2]) - stream[:, 2] / 2) / max(1, stream[:, 2].sum()) for stream in streams]
     return np.concatenate(streams)[np.argsort(np.concatenate(middles), kind="stable")]
 
 
-def _visits(lengths: np.ndarray, num_tokens: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Passages and tokens of the visits that read `num_tokens` in all: whole permutations, the last one cut."""
+def _visits(lengths: np.ndarray, num_tokens: int, seed: int, groups: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Passages and tokens of the visits that read `num_tokens` in all: whole permutations, the last one cut. What is of one of `groups` stands
+    together."""
     if num_tokens == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     num_epochs = -(-num_tokens // int(lengths.sum()))
-    orders = [np.random.default_rng(seeds.derive(seed, epoch)).permutation(len(lengths)) for epoch in range(num_epochs)]
+    orders = [_order(len(lengths), groups, np.random.default_rng(seeds.derive(seed, epoch))) for epoch in range(num_epochs)]
     passages = np.concatenate(orders)
     ends = np.cumsum(lengths[passages])
     num_visits = int(np.searchsorted(ends, num_tokens)) + 1
     tokens = lengths[passages[:num_visits]]
     tokens[-1] -= ends[num_visits - 1] - num_tokens
     return passages[:num_visits], tokens
+
+
+def _order(number: int, groups: np.ndarray | None, draws: np.random.Generator) -> np.ndarray:
+    order = draws.permutation(number)
+    if groups is None:
+        return order
+    places = draws.permutation(int(groups.max()) + 1)
+    return order[np.argsort(places[groups[order]], kind="stable")]
 
 
 def num_blocks(schedule: np.ndarray, block_size: int) -> int:

@@ -93,6 +93,13 @@ class Texts:
         return self._places[:, 2]
 
     @property
+    def documents(self) -> np.ndarray:
+        """The number of each text's document among those of the pieces, int64."""
+        names = [path.stem for path in self._pieces]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names], np.int64)[self._places[:, 0]]
+
+    @property
     def offsets(self) -> np.ndarray:
         """Where each text would begin if all stood one after the other, and where the last would end."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])

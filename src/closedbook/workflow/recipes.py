@@ -368,7 +368,8 @@ def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     arm, objective = params.arms[name], objective_of(params, name)
     training = params.training.model_dump(exclude={"seeds", "teacher"}) | {"objective": objective}
     chosen = {"training": training, "run_seed": seed, "seed": params.seed, "name": name,
-              "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
+              "arm": arm.model_dump(include={"train_tokens", "epochs"} | ({"order"} if arm.order != "shuffled" else set())),
+              "replay": {"rate": params.corpora.replay.rate}}
     reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
     if objective == "distil":
         reads["teacher"] = [reads["corpus"]]
