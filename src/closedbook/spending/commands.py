@@ -11,7 +11,7 @@ def add(commands) -> None:
     forecast = _question(commands, "forecast", "what a run would ask of the language model, and what that and trainings take")
     forecast.add_argument("--measure", action="store_true", help="train ten steps, in a temporary folder, to know how long trainings take")
     spent = _question(commands, "spent", "what was asked of language models here, and what it cost")
-    spent.add_argument("--by", choices=GROUPS, default="strategy", help="a row for each of these (strategy)")
+    spent.add_argument("--by", choices=[*GROUPS], default="strategy", help="a row for each of these (strategy)")
     asks = commands.add_parser("asks", help="what is not answered yet: to files, for any engine, and its answers back")
     of_asks = asks.add_subparsers(required=True, metavar="COMMAND")
     export = terminal.question(of_asks, "export", "write it as OpenAI's batch files", "closedbook.spending.asks", prefix="export_")

@@ -63,6 +63,13 @@ def runs(name: str, known: Collection[str]) -> list[str]:
     return found
 
 
+def strategy(name: str, known: Collection[str]) -> str:
+    """One of the strategies of which there are passages. Raises UserError that names the nearest, or all."""
+    if name not in known:
+        raise UserError(f"{name}: no passages of such a strategy: {did_you_mean(name, known, otherwise='there are those of ' + ', '.join(sorted(known)))}")
+    return name
+
+
 def _by_path(name: str) -> Iterator[str]:
     """The ids that a document may have of which a path is a result's, or its source's in a folder of texts. From which folder the path
     leads there does not matter: an id says what path it had within documents.path."""
