@@ -61,7 +61,13 @@ ALIASES = {"ask-again": "retry"}
 
 
 class Parser(argparse.ArgumentParser):
-    """Names the nearest where a command, or another choice, is misspelt."""
+    """Names the nearest where a command, or another choice, is misspelt; and prints as all else does, for behind `| head` argparse would not end
+    as a program does whose reader is gone."""
+
+    def _print_message(self, message: str, file=None):
+        from closedbook.util import terminal
+
+        terminal.write(message) if file is sys.stdout else terminal.note(*message.splitlines())
 
     def error(self, message: str):
         from closedbook.util.errors import did_you_mean
@@ -82,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     sys.excepthook = lambda *error: terminal.note(*"".join(traceback.format_exception(*error)).splitlines())  # it quotes names and texts
     try:
-        options = _parsed(sys.argv[1:] if arguments is None else arguments)
+        options = _parser().parse_args((sys.argv[1:] if arguments is None else arguments) or ["--help"])
         _go_home(options)
         options.command(options)
     except UserError as error:
@@ -97,17 +103,6 @@ def main(arguments: list[str] | None = None) -> int:
         terminal.note(f"error: {reason}: {REMEDY}")
         return 2
     return 0
-
-
-def _parsed(arguments: list[str]) -> argparse.Namespace:
-    """Where nothing is asked, the help is. argparse leaves what it prints to be written when the process ends, where a reader that is gone
-    would be an error."""
-    from closedbook.util import terminal
-
-    try:
-        return _parser().parse_args(arguments or ["--help"])
-    finally:
-        terminal.write("")
 
 
 def _go_home(options: argparse.Namespace) -> None:
