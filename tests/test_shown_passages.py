@@ -14,6 +14,7 @@ from closedbook.util import files
 def project(tmp_path, monkeypatch):
     """Ten passages of one document, of which one was dropped and one was rejected."""
     monkeypatch.chdir(tmp_path)
+    files.write_text("params.yaml", "")
     results = tmp_path / "results"
     for name in ("harbour-1", "clock-2"):
         toys.document(results, name)

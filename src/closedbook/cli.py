@@ -51,6 +51,7 @@ EXAMPLES = {
     "crate": "crate --folder crate",
     "cards": "cards --folder cards",
     "export": "export passages-entigraph --strategy entigraph",
+    "completion": "completion bash",
     "job": "job runs/raw-s1",
     "stage": "stage runs",
     "verify": "verify runs",
@@ -111,7 +112,7 @@ def _go_home(options: argparse.Namespace) -> None:
     from closedbook import project
 
     here = Path.cwd()
-    home = project.home(here)
+    home = here if options.command is _completion else project.home(here)
     if home == here:
         return
     for name, value in vars(options).items():
@@ -126,6 +127,7 @@ def _parser() -> Parser:
     from closedbook.lineage import commands as lineage
     from closedbook.serve import commands as serve
     from closedbook.spending import commands as spending
+    from closedbook.util import completion
     from closedbook.workflow.registry import STAGES
 
     parser = Parser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
@@ -145,12 +147,13 @@ def _parser() -> Parser:
     serve.add(commands)
     spending.add(commands)
     lineage.add(commands)
+    _add(commands, "completion", _completion, "print a script by which a shell completes commands").add_argument("shell", choices=completion.SHELLS)
     job = _add(commands, "job", _job, "run jobs of one stage by hand, as its rule does")
     job.add_argument("names", nargs="*", metavar="JOB", help='as "runs/raw-s1"')
     job.add_argument("--shard", type=Path, help="a JSON file that lists them")
     job.add_argument("--processes", type=int, default=1, help="that share jobs which do not wait for a model (1)")
-    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STAGES)
-    _add(commands, "verify", _verify, "fail unless all results of a stage are fresh").add_argument("name", choices=STAGES)
+    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=[*STAGES])
+    _add(commands, "verify", _verify, "fail unless all results of a stage are fresh").add_argument("name", choices=[*STAGES])
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
     for name, command in every(parser).items():
         command.epilog = f"example: closedbook {EXAMPLES[ALIASES.get(name, name)]}"
@@ -220,6 +223,13 @@ def _fresh(options) -> None:
     terminal.show(*lines)
     if stale and options.strict:
         raise SystemExit(1)
+
+
+def _completion(options) -> None:
+    from closedbook.util import completion, terminal
+
+    parser = _parser()
+    terminal.write(completion.script(parser, every(parser).values(), options.shell))
 
 
 def _init(options) -> None:

@@ -20,6 +20,7 @@ ALL = "all"
 CALL = ("model", "model_answered", "prompt_sha256", "response_sha256")
 TEXTS = ("id", "text", "document", "title", "author", "license", "strategy", "kind", "writer", *CALL, "call_key")
 NUMBERS = ("year", "sample")
+COLUMNS = (*TEXTS, *NUMBERS, "entities")
 
 
 def answer(options: argparse.Namespace) -> dict:
@@ -43,7 +44,7 @@ def answer(options: argparse.Namespace) -> dict:
     used = sorted({passage.strategy for passages in found.values() for passage in passages})
     about = _documents(history)
     for name, passages in found.items():
-        _write(folder / "data" / f"{name}.parquet", (_row(passage, about[passage.document]) for passage in passages))
+        _write(folder / "data" / f"{name}.parquet", (row(passage, about[passage.document]) for passage in passages))
     card = cards.dataset_card(history, used, project, settings.report.notes, ", ".join(found), _configs(list(found)))
     files.write_text(folder / "README.md", card)
     return {"folder": str(folder), "passages": {name: len(passages) for name, passages in found.items()},
@@ -101,7 +102,7 @@ def _documents(history: History) -> dict[str, Document]:
     return {path.stem: Document.read(path) for path in paths if path.parent.name == "documents"}
 
 
-def _row(passage: Passage, document: Document) -> dict:
+def row(passage: Passage, document: Document) -> dict:
     """A passage with what names its document and its call."""
     held, call = asdict(passage), passage.call or {}
     about = {name: getattr(document, name) for name in ("title", "author", "year", "license")}

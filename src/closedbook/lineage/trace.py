@@ -58,11 +58,11 @@ def _named(target: str) -> Path:
     places = {path.parent.name: path for stage, kind in (("runs", "run"), ("assistants", "assistant"))
               for path in receipts.results(stage) if path.name == f"{kind}.json"}
     places |= {path.stem: path for path in receipts.results("scores") if path.suffix == ".json"}
-    if target in places or any(layout.arm_of(run) == target for run in places):
+    if target in named.with_arms(places):
         return places[named.run(target, places)]
     documents = named.documents()
     if not named.matching(target, documents):
-        near = did_you_mean(target, dict.fromkeys([*places, *map(layout.arm_of, places), *documents]), otherwise="closedbook trace --help has examples")
+        near = did_you_mean(target, [*named.with_arms(places), *documents], otherwise="closedbook trace --help has examples")
         raise UserError(f"{target!r}: neither a file under results/ nor a passage's id, a run or a document; {near}")
     return layout.document(named.document(target))
 

@@ -14,7 +14,7 @@ def add(commands) -> None:
     forecast.add_argument("--measure", action="store_true", help="train ten steps, in a temporary folder, to know how long trainings take")
     forecast.add_argument("--beside", metavar="MODEL", help="what the same would cost with another model, by LiteLLM's name")
     spent = _question(commands, "spent", "what was asked of language models here, and what it cost")
-    spent.add_argument("--by", choices=GROUPS, default="strategy", help="a row for each of these (strategy)")
+    spent.add_argument("--by", choices=[*GROUPS], default="strategy", help="a row for each of these (strategy)")
     bakeoff = _question(commands, "bakeoff", "arms that were trained equally long: over tokens, over dollars, and which surely differ")
     bakeoff.add_argument("arms", nargs="*", metavar="ARM", help="only these (all)")
     bakeoff.add_argument("--task", help="by default the first of scores.tasks")

@@ -59,8 +59,20 @@ def runs(name: str, known: Collection[str]) -> list[str]:
     found = [name] if name in known else [one for one in known if name and layout.arm_of(one) == name]
     if not found:
         there = f"there are {', '.join(known)}" if known else "nothing is trained yet: run snakemake --cores all, or dvc pull"
-        raise UserError(f"{name}: no such arm or run here: {did_you_mean(name, dict.fromkeys([*known, *map(layout.arm_of, known)]), otherwise=there)}")
+        raise UserError(f"{name}: no such arm or run here: {did_you_mean(name, with_arms(known), otherwise=there)}")
     return found
+
+
+def with_arms(runs: Iterable[str]) -> list[str]:
+    """The names of some runs, and those of their arms."""
+    return list(dict.fromkeys(name for run in runs for name in (run, layout.arm_of(run)) if name))
+
+
+def strategy(name: str, known: Collection[str]) -> str:
+    """One of the strategies of which there are passages. Raises UserError that names the nearest, or all."""
+    if name not in known:
+        raise UserError(f"{name}: no passages of such a strategy: {did_you_mean(name, known, otherwise='there are those of ' + ', '.join(sorted(known)))}")
+    return name
 
 
 def _by_path(name: str) -> Iterator[str]:
