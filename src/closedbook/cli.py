@@ -133,9 +133,11 @@ def _parser() -> Parser:
     parser = Parser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
     parser.add_argument("--version", action="version", version=f"closedbook {version('closedbook')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    init = _add(commands, "init", _init, "write a preset out as params.yaml, whole; without a name, list them")
+    init = _add(commands, "init", _init, "write a preset out as params.yaml, whole, fitted to the documents there; without a name, list them")
     init.add_argument("preset", nargs="?", help="one of presets/")
     init.add_argument("--force", action="store_true", help="put it in the place of the params.yaml that is there, which is kept under another name")
+    init.add_argument("--base", metavar="MODEL", help="a folder, or a name on the Hugging Face Hub, in place of the preset's base.model")
+    init.add_argument("--measure", action="store_true", help="train ten steps, in a temporary folder, to know how long trainings take")
     fresh = _add(commands, "fresh", _fresh, "say what is stale, and why")
     fresh.add_argument("--strict", action="store_true", help="count results of other library versions as stale too, and exit with 1 if anything is")
     fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
@@ -239,8 +241,9 @@ def _init(options) -> None:
     if options.preset is None:
         terminal.show(*tables.aligned([(name, presets.summary(name)) for name in presets.names()], left=(0, 1)))
         return
-    kept = presets.write(options.preset, force=options.force)
-    terminal.show(f"params.yaml holds the preset {options.preset}", *([f"what was there is kept as {kept}"] if kept else []))
+    changes, told = presets.fitted(options.preset, options.base, options.measure)
+    kept = presets.write(options.preset, force=options.force, changes=changes)
+    terminal.show(f"params.yaml holds the preset {options.preset}", *([f"what was there is kept as {kept}"] if kept else []), *told)
 
 
 def _table(options) -> None:

@@ -18,6 +18,8 @@ COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
 QUARTER = {"chance": 0.25}
 """of scores of earlier versions, whose questions had four options"""
+FEW = 30
+"""questions, below which a count says what a share hides"""
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 
@@ -135,6 +137,10 @@ def details(row: dict) -> dict[str, str]:
         told |= {"recall": f"{row['recall']:.3f}", "chunks": str(row["chunks"]), "order": row["order"].replace("_", " ")}
     if "temperature" in row:
         told["temperature"] = f"{row['temperature']:g}"
+    if "identifiers" in row:
+        named = row["identifiers"]
+        told["in the answer's format"] = f"{row['in_format']:.3f}"
+        told["identifiers"] = f"{with_error(named['accuracy'], named['stderr'])}, in format {named['in_format']:.3f}" if named["n"] else "–"
     if "grid" in row:
         told["accuracy on test"] = with_error(row["test"]["accuracy"], row["test"]["stderr"])
     return told
@@ -189,10 +195,15 @@ def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
         means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
-        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"]), first["accuracy_over"] or "–", interval_of(first))
+        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"], first["n"]), first["accuracy_over"] or "–", interval_of(first))
         mark = " *" if any(row["run"] in doubtful for row in runs) else ""
         lines.append((first["arm"] + mark, *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
     return "\n".join(aligned(lines))
+
+
+def told_from_chance(listed: list[dict]) -> bool:
+    """Whether any arm of these rows of a task is surely better than guessing."""
+    return any((row["accuracy_low"] or 0.0) > row["chance"] for row in listed)
 
 
 def interval_of(row: dict) -> str:
@@ -204,6 +215,8 @@ def seed_of(row: dict) -> str:
     return "–" if row["seed"] is None else str(row["seed"])
 
 
-def with_error(value: float, stderr: float | None) -> str:
-    """The mean ± its standard error, which a single document has none of."""
+def with_error(value: float, stderr: float | None, n: int = FEW) -> str:
+    """The mean ± its standard error, which a single document has none of; of few questions how many are right."""
+    if n < FEW:
+        return f"{round(value * n, 1):g} of {n}"
     return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"

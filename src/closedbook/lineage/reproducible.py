@@ -140,7 +140,7 @@ def _against(job: Job, plan: planning.Plan | None) -> Iterator[str]:
     elif job.recipe["code"] not in (STEPS[job.step].code(), STEPS[job.step].code(fingerprint.EXTRACTIVE)):
         yield f"code of the stage {job.step} changed"
     yield from (f"accepted over a change of code, so it was made by other code: {one['why']}" for one in job.accepted)
-    yield from (f"made with another version: {change}" for change in receipts.changed_versions(Path(job.receipt)))
+    yield from (f"made with another version: {change}" for change in receipts.changed_versions(job.versions))
     yield from _computed(job)
 
 

@@ -132,8 +132,8 @@ def behind(history: History, path: str) -> dict:
     jobs: dict[str, list[Job]] = {}
     for each in history.ancestors([job]):
         jobs.setdefault(each.place, []).append(each)
-    sections = {"scores": ("scores", _scores), "assistants": ("assistants", _assistants), "runs": ("runs", _runs), "corpora": ("corpora", _corpora),
-                "replay": ("tokens", _replays), "dialogues": ("tokens", _dialogues), "base": ("base", _base)}  # fmt: skip
+    sections = {"scores": ("scores", _scores), "assistants": ("assistants", _assistants), "runs": ("runs", _runs), "teacher": ("teacher", _teachers),
+                "corpora": ("corpora", _corpora), "replay": ("tokens", _replays), "dialogues": ("tokens", _dialogues), "base": ("base", _base)}  # fmt: skip
     told = {name: rows for name, (stage, tell) in sections.items() if stage in jobs and (rows := tell(jobs[stage]))}
     assets = jobs["scores"][0].recipe["assets"] if "scores" in jobs else {}
     return {
@@ -168,6 +168,13 @@ def _runs(jobs: list[Job]) -> list[dict]:
     counts = ("arm", "corpus", "seed", "num_steps", "train_tokens", "replay_rate", "replay_tokens", "padding_tokens", "data_sha256")
     return [{"run": (run := passage.read(f"{layout.RESULTS}/{job.name}/run.json", job))["run"], **{name: run.get(name) for name in counts},
              "model_sha256": models.weights_sha256(job.outputs)} for job in jobs]  # fmt: skip
+
+
+def _teachers(jobs: list[Job]) -> list[dict]:
+    """What was distilled, and what the document in front was worth: the teacher's loss with and without it."""
+    said = ("corpus", "tokens", "with", "without", "rows_sha256")
+    return [{**one["teacher"], **{name: one[name] for name in said}} for job in jobs
+            if (one := passage.read(f"{layout.RESULTS}/{job.name}/teacher.json", job))]
 
 
 def _replays(jobs: list[Job]) -> list[dict]:

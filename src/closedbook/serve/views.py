@@ -100,7 +100,7 @@ def _made(stamp: tuple) -> dict:
             naming[name].append(len(documents))
         documents.append(_about(path, listed, written[path.stem]))
     scores = table.in_order([path for path in receipts.results("scores") if path.suffix == ".json"])
-    runs = table.in_order([path for path in receipts.results("runs") if path.name == "run.json"])
+    runs = [run for run in table.in_order([path for path in receipts.results("runs") if path.name == "run.json"]) if "refused" not in run]
     assistants = [files.read_json(path) for path in receipts.results("assistants") if path.name == "assistant.json"]
     return {"entities": sorted(naming.items()), "index": {
         "scores": [_chosen(score, SCORE) for score in scores if score["strategy"] != "api_model"],  # it is not trained here

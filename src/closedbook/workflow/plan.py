@@ -195,15 +195,20 @@ def _read_source(params: Params, made_from: str) -> Articles:
 def _remembered(made_from: str) -> Articles | None:
     """What the last plan wrote, where it was made from the same and every file is as it was."""
     known = files.read_json(SOURCES_READ) if SOURCES_READ.is_file() else {}
-    hashes = {layout.SOURCES / name: sha256 for name, sha256 in known.get("sha256", {}).items()}
-    if known.get("made_from") != made_from or not all(path.is_file() and files.sha256_file(path) == sha256 for path, sha256 in hashes.items()):
+    if known.get("made_from") != made_from:
         return None
-    return Articles(known["documents"], {path: path.read_text(encoding="utf-8") for path in hashes}, made_from)
+    texts = {}
+    for path, sha256 in ((layout.SOURCES / name, sha256) for name, sha256 in known["sha256"].items()):
+        content = path.read_bytes() if path.is_file() else b""
+        if files.sha256_bytes(content) != sha256:
+            return None
+        texts[path] = content.decode("utf-8")
+    return Articles(known["documents"], texts, made_from)
 
 
 def _made_from(params: Params) -> str:
     source, path, hashes = params.documents.source, Path(params.documents.path), receipts.Hashes.here()
-    within = sorted(file for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+    within = (file for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
     contents = {ascii(str(file)): _sha256(file, hashes) for file in within}
     hashes.save()
     code = [fingerprint.digest("closedbook.sources:articles")]

@@ -7,6 +7,7 @@ its rule; docs/architecture.md shows it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class Job:
     """the name of its recipe"""
     files: Files
 
-    @property
+    @cached_property
     def receipt(self) -> Path:
         return FOLDER / f"{self.name}.json"
 
@@ -276,7 +277,7 @@ def _verdicts(about: list[str], recipe: dict) -> Files:
 def _report(about: list[str], recipe: dict) -> Files:
     folder, scores = layout.REPORT, recipe["reads"]["scores"]
     return Files(inputs={
-        "entities": _each(layout.entities, recipe), "passages": _written(recipe),
+        "questions": _each(layout.questions, recipe), "entities": _each(layout.entities, recipe), "passages": _written(recipe),
         "corpora": [layout.CORPORA / name for name in recipe["reads"]["corpora"]],
         "scores": [*map(layout.score, scores)], "samples": [*map(layout.samples, scores)],
         "runs": [*map(layout.run_facts, recipe["reads"]["runs"])],
@@ -406,7 +407,7 @@ STEPS = {
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
+        reads=("questions", "entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
         watches=("seed", "arms", "assistants", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }
