@@ -106,6 +106,7 @@ def row(passage: Passage, document: Document) -> dict:
     """A passage with what names its document and its call."""
     held, call = asdict(passage), passage.call or {}
     about = {name: getattr(document, name) for name in ("title", "author", "year", "license")}
+    about["license"] = (passage.origin or {}).get("license") or about["license"]
     return {**held, **about, **{name: call.get(name) for name in CALL}, "call_key": call.get("key")}
 
 

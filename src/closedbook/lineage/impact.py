@@ -88,6 +88,7 @@ def _told(answer: dict) -> list[str]:
         f"{answer['title']}{' by ' + answer['author'] if answer['author'] else ''}  ({answer['document']})",
         f"source   {_source(answer['source'])}",
         *(f"passages {strategy}: {_counts(kinds)}" for strategy, kinds in answer["passages"].items()),
+        *([f"beside another document in {answer['beside']:,} of that one's passages"] if answer["beside"] else []),
         f"calls    {calls['calls']:,}{' to ' + ', '.join(calls['models']) if calls['calls'] else ''}{dollars}",
         "", *tables.aligned([("corpus", "its passages", "its tokens", "of"), *(_in_corpus(*one) for one in answer["corpora"].items())]),
         "", *tables.aligned([("run", "tokens read of it", "of", "model (SHA-256)"), *(_in_run(*one) for one in answer["runs"].items())],

@@ -58,7 +58,7 @@ def _rejected(document: str, strategies: set[str]) -> list[dict]:
     found = []
     for path in sorted(layout.CORPORA.glob("*/rejected.jsonl")):
         found += [{"corpus": path.parent.name, "passage": row["id"], "rule": row["rule"], "detail": row["detail"]}
-                  for row in files.read_json_lines(path) if row["document"] == document and row["strategy"] in strategies]
+                  for row in files.read_json_lines(path) if document in (row["document"], row.get("beside")) and row["strategy"] in strategies]
     return found
 
 

@@ -123,7 +123,7 @@ def _requests(job: Job, settings, rounds: int) -> Iterator[tuple]:
     asked = [(vars(one), one.call["attempt"] + 1) for one in made.written if one.call and one.kind != "summary"]
     asked += [(dropped, rounds * settings.passages.attempts) for dropped in made.dropped]
     for what, tries in asked:
-        wanted = Wanted.of(what)
+        wanted = Wanted.of(what, Document.read(layout.document(what["beside"])) if what.get("beside") else None)
         yield wanted.section, wanted.kind, wanted.fields, wanted.sample, tries, None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from closedbook import models, params
 from closedbook.generation import sections
-from closedbook.generation.strategies import STRATEGIES
+from closedbook.generation.strategies import is_document
 from closedbook.records import Document, Passages
 from closedbook.training import checkpoints, distributed, teaching, tokenizing
 from closedbook.training.reading import TEACHER, Rows, Texts
@@ -103,7 +103,7 @@ def _shown(corpus: Path, documents: list[Path], passages: list[Path], reference:
     found: dict[str, dict[str | None | bool, list[int]]] = {}
     for number, row in enumerate(files.each_json_line(corpus / "passages.jsonl")):
         part = about[row["id"]]["section"] if row["id"] in about else None
-        found.setdefault(row["document"], {}).setdefault(part if STRATEGIES[row["strategy"]].PROMPTS else ITSELF, []).append(number)
+        found.setdefault(row["document"], {}).setdefault(ITSELF if is_document(row["strategy"]) else part, []).append(number)
     known = {path.stem: path for path in documents}
     spelling = tokenizing.Spelling(reference.parent / "tokenizer.json", reference)
     shown = {}

@@ -64,7 +64,7 @@ def question(history: History, document: str) -> dict:
     made = history.jobs.get(f"documents/{document}")
     if not made:
         raise _unknown(document)
-    after = history.after(made.outputs)
+    after = [job for job in history.after(made.outputs) if not notes.is_of_others(job, document)]
     _all_here([made, *after])
     note = notes.note(history, document)
     text = Document.read(layout.document(document))
@@ -79,7 +79,7 @@ def question(history: History, document: str) -> dict:
     return {
         "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
-        "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
+        "passages": _passages(own), "beside": _beside(shared, document), "calls": _calls(own), "corpora": corpora, "runs": runs,
         "scores": [job.name.partition("/")[2] for job in shared if job.place == "scores"],
         "rebuilt": dict(Counter(job.step for job in rebuilt)),
         "removed": dict(Counter(job.step for job in [made, *own])),
@@ -120,6 +120,11 @@ def _passages(own: list[Job]) -> dict[str, dict[str, int]]:
     return {one.strategy: dict(Counter(passage.kind for passage in one.passages)) for one in made}
 
 
+def _beside(shared: list[Job], document: str) -> int:
+    """How many passages about another document set it beside that one."""
+    return sum(one.beside == document for one in notes.written([job for job in shared if job.step == "passages"]))
+
+
 def _calls(own: list[Job]) -> dict:
     """What was asked about it; without a known price the sum is unknown."""
     calls = {call["key"]: call for call in notes.carried(own)}.values()
@@ -128,8 +133,8 @@ def _calls(own: list[Job]) -> dict:
 
 
 def _rows(corpus: Path, document: str) -> np.ndarray:
-    """Which passages of a corpus are the document's, bool [passages]."""
-    return np.array([row["document"] == document for row in files.read_json_lines(corpus / "passages.jsonl")], bool)
+    """Which passages of a corpus are the document's, those among them that set it beside another, bool [passages]."""
+    return np.array([document in (row["document"], row.get("beside")) for row in files.read_json_lines(corpus / "passages.jsonl")], bool)
 
 
 def _in_corpus(job: Job, document: str) -> dict:
