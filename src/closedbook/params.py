@@ -610,8 +610,7 @@ def load(path: Path | str = "params.yaml") -> Params:
     try:
         data = plain_yaml.load(Path(path), str(path))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file, here or in a folder above: this is no closedbook project, or closedbook init NAME has to write one "
-                        "out (closedbook init lists the presets)") from None
+        raise UserError(f"{path}: no such file: closedbook init NAME writes one out (closedbook init lists the presets)") from None
     return of(data, path)
 
 

@@ -15,7 +15,7 @@ from closedbook.lineage.tracing.passage import here, offsets_of
 from closedbook.records import Document, Passages
 from closedbook.training import packing, tracking
 from closedbook.util import files
-from closedbook.util.errors import UserError, did_you_mean
+from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, plan
 from closedbook.workflow.registry import STEPS
 
@@ -63,7 +63,7 @@ def question(history: History, document: str) -> dict:
     """Raises UserError for an unknown document and for results that are not here as they were made. Leaves a note of hashes (notes.note)."""
     made = history.jobs.get(f"documents/{document}")
     if not made:
-        raise _unknown(history, document)
+        raise _unknown(document)
     after = [job for job in history.after(made.outputs) if not notes.is_of_others(job, document)]
     _all_here([made, *after])
     note = notes.note(history, document)
@@ -93,13 +93,11 @@ def question(history: History, document: str) -> dict:
     }
 
 
-def _unknown(history: History, document: str) -> UserError:
+def _unknown(document: str) -> UserError:
     if notes.is_noted(document):
         return UserError(f"{document}: taken out already, and noted in {notes.place(document)}: closedbook impact {document} --redact, "
                          "then --certify")
-    ids = [job.name.partition("/")[2] for job in history.jobs.values() if job.step == "documents"]
-    hint = did_you_mean(document, ids, otherwise=f"the ids are the names of the files in {layout.DOCUMENTS}")
-    return UserError(f"{document}: no such document: {hint}")
+    return UserError(f"{document}: no receipt says what it was made from: run snakemake --cores all, or dvc pull")
 
 
 def _all_here(jobs: list[Job]) -> None:
