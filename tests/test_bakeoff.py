@@ -8,7 +8,7 @@ import toy_project
 from toy_scores import CLOSED, scored, scores_in
 
 from closedbook import cli, layout, params
-from closedbook.analysis import bakeoff
+from closedbook.analysis import bakeoff, measures
 from closedbook.llm import prices
 from closedbook.spending import corpus_cost
 from closedbook.util import files
@@ -63,6 +63,24 @@ def test_one_seed_is_said_to_leave_out_what_another_would_change(tmp_path):
     for seed in (2, 3):
         scored(tmp_path, "qa", HALF, documents=12, seed=seed)
     assert "another training seed" not in " ".join(bakeoff.left_out(arms(tmp_path, "qa")))
+
+
+def test_what_else_was_measured_stands_in_one_row(tmp_path):
+    three(tmp_path)
+    scored(tmp_path, "qa", FEW, documents=12, task="quality_open")
+    scored(tmp_path, "base", HALF, documents=12, seed=None)
+    found = scores_in(tmp_path)
+    for score, perplexity in zip(found, (2.0, 3.0, 2.5, 2.2), strict=True):
+        score["forgetting"] = {"replay": {"perplexity": perplexity}}
+        score["tasks"]["quality_recall"] = {"identifiers": {"accuracy": 0.4, "in_format": 0.3, "n": 9}}
+    diversity = {"strategies": [{"strategy": "qa", "measured": [{"distinct_4": 0.9}, {"distinct_4": 0.7}]},
+                                {"strategy": "rephrase", "measured": [{"distinct_4": 0.9}, None]}]}  # fmt: skip
+    judged = {"rates": {"qa": {"faithful": 0.8}, "rephrase": {"faithful": None}}}
+    rows = measures.of(found, CLOSED, diversity, judged)
+    recalled = {"quality_recall: identifiers": 0.4, "quality_recall: in format": 0.3}
+    assert rows["qa"] == {"quality_open": 0.25, **recalled, measures.DIVERSITY: 0.7, measures.SUPPORTED: 0.8, measures.FORGETTING: 2.5 / 2.0}
+    assert rows["rephrase"] == {**recalled, measures.FORGETTING: 1.1}, "a text too short for the common length has no figure"
+    assert measures.of(found, CLOSED, None, None)["base"][measures.FORGETTING] == 1.0
 
 
 @pytest.fixture

@@ -57,6 +57,8 @@ def test_what_is_written_is_read_back(project, tmp_path):
 def test_an_arm_is_what_its_corpus_holds_in_its_order(project, tmp_path):
     assert exported(arm="raw")["passages"] == {"raw": 2}
     assert [row["id"] for row in loaded(tmp_path)] == ["e/raw/0", "d/raw/0"]
+    seed = params.load().training.seeds[0]
+    assert exported("of-a-run", arm=f"raw-s{seed}")["passages"] == {f"raw-s{seed}": 2}
 
 
 def test_the_card_is_one_of_the_hub_and_says_what_was_left_out(project):
@@ -75,7 +77,7 @@ def test_the_same_passages_give_the_same_bytes(project):
 
 
 @pytest.mark.parametrize("wanted, message", [
-    ({"arm": "entigraf"}, "--arm: entigraf: there is none; did you mean entigraph"), ({"strategy": "spa"}, "--strategy: spa: .*known: entigraph, raw"),
+    ({"arm": "entigraf"}, "entigraf: no such arm or run here: did you mean entigraph"), ({"strategy": "spa"}, "--strategy: spa: .*known: entigraph, raw"),
 ])  # fmt: skip
 def test_what_is_not_there_is_named_with_what_is(project, wanted, message):
     with pytest.raises(UserError, match=message):

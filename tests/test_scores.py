@@ -260,7 +260,7 @@ def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tm
             assert row["log_likelihoods"] == [float(log_likelihood) for log_likelihood, _ in theirs["filtered_resps"]]
         else:
             assert row["responses"] == theirs["resps"][0]
-    assert opened["questions_cut"] == 3 and opened["metrics"]["cut"] == 3 / 7
+    assert opened["questions_cut"] == 3 and opened["metrics"]["cut"] == 3 / 8
     for subset in ("", "_hard", "_not_hard"):
         assert opened["metrics"][f"acc_norm{subset}"] == opened[f"accuracy{subset}"]
         assert opened["metrics"][f"acc_norm{subset}_error_by_document"] == opened[f"stderr{subset}"]

@@ -44,11 +44,14 @@ def test_a_tasks_name_says_what_it_needs(name):
     config = load_yaml(tasks.FOLDER / f"{name}.yaml")
     assert tasks.shows_document(name) == (config["metadata"].get("reads") == "document")
     assert tasks.shows_chunks(name) == (config["metadata"].get("reads") == "chunks")
-    assert tasks.answers_in_words(name) == (config["output_type"] == "generate_until") == config["metadata"].get("in_words", False)
+    assert (tasks.answers_in_words(name) or tasks.recalls(name)) == (config["output_type"] == "generate_until")
+    assert tasks.answers_in_words(name) == config["metadata"].get("in_words", False) and tasks.recalls(name) == ("reply_tokens" in config["metadata"])
 
 
 def test_a_task_of_log_likelihoods_is_not_asked_of_a_model_without_them():
     tasks.check_in_words([name for name in NAMES if name.endswith("_cot")], "openai/gpt-4.1")
+    with pytest.raises(UserError, match="quality_recall goes on with a text"):
+        tasks.check_in_words(["quality_recall"], "openai/gpt-4.1")
     with pytest.raises(UserError, match="quality_open measures the log-likelihoods of options, which openai/gpt-4.1 does not give"):
         tasks.check_in_words(["quality_cot", "quality_open"], "openai/gpt-4.1")
 

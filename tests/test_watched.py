@@ -1,5 +1,6 @@
 """What DVC watches of params.yaml, compared with what recipes are made of: a parameter that is read and not watched would leave DVC with old results."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def everything(tmp_path, monkeypatch):
     data = params.load().model_dump()
     return {
         **data, "llm": data["llm"] | model, "judge": data["judge"] | model, "base": data["base"] | {"model": str(tmp_path / "toy")},
-        "arms": {"plain": arm | {"strategy": "raw"}, "distilled": arm | {"objective": "distil"}, "talks": {**arm, "tasks": ["quality_rag"], "dialogues": {**chat, "rate": 0.1}}},
+        "released": {"old": {"model": str(tmp_path / "toy"), "revision": None, "tasks": ["quality_closed_text"]}},
+        "arms": {"plain": arm | {"strategy": "raw"}, "both": arm | {"strategy": "across"}, "distilled": arm | {"objective": "distil"}, "talks": {**arm, "tasks": ["quality_rag"], "dialogues": {**chat, "rate": 0.1}}},
         "training": data["training"] | {"teacher": {"model": str(tmp_path / "toy")}},
         "assistants": {"vec": {"run": "plain", "method": "vector", "instruct": str(tmp_path / "instruct"), "strength": [0.5, 1.0]},
                        "tuned": {"run": "plain", "method": "sft", **chat}, "one": {"run": "talks", "method": "merged"}},
@@ -69,7 +71,7 @@ def changed(data: dict):
 
 def is_watched(parameter: str, stage: str) -> bool:
     """A place that a dependency names is looked at with what lies there."""
-    of_stage = STAGES[stage]
+    of_stage, parameter = STAGES[stage], re.sub(r"^released\b", "arms", parameter)  # in params.yaml it is an arm
     return f"${{{parameter}}}" in of_stage.also_reads or any(parameter == each or parameter.startswith(f"{each}.") for each in of_stage.watches)
 
 
@@ -116,4 +118,4 @@ def test_assistants_are_asked_for_the_summaries_that_their_runs_are_asked_for(ev
     assert recipes.summary_names(settings) == ["base", "plain-s1", "vec-s1", "tuned-s1", "api-toy", "human"]
     assert {name for name, recipe in found.items() if recipe.get("reads")} == {"summaries/vec-s1", "summaries/tuned-s1"}
     assert {name.partition("/")[2] for name in recipes.verdicts(settings, BOUND)} == {*recipes.summary_names(settings)}
-    assert set(recipes.score_names(settings)) == {*recipes.models_here(settings), "api-toy"}
+    assert set(recipes.score_names(settings)) == {*recipes.models_here(settings), "old", "api-toy"}

@@ -9,6 +9,8 @@ from closedbook.util.errors import UserError
 
 EXEMPT = ("raw", "released")
 """strategies whose arms may have been trained on other numbers of tokens: the documents are all that there is, or the model came as it is"""
+BESIDE = ("base", "api_model")
+"""strategies that stand beside the arms, and are no arms"""
 TOGETHER, ALONE = "together", "alone"
 """how sure a difference is: by an interval that holds for all pairs at once, or by its own only"""
 
@@ -23,11 +25,11 @@ def arms(found: list[dict], task: str, names: list[str]) -> list[dict]:
         answers.of_arm(found, name)
     first = table.first_seeds(row for row in table.rows(found, [task]))
     chosen = [row for name, row in first.items() if name in names or (not names and row["strategy"] != whose.ASSISTANT)]
-    taught = [row for row in chosen if row["strategy"] not in table.UNTAUGHT]
-    lengths = {row["train_tokens"] for row in taught if row["strategy"] not in EXEMPT}
+    compared = [row for row in chosen if row["strategy"] not in BESIDE]
+    lengths = {row["train_tokens"] for row in compared if row["strategy"] not in EXEMPT}
     if len(lengths) > 1:
-        raise _unequal(taught)
-    return [row | {"differs": row in taught and bool(lengths) and row["train_tokens"] not in lengths} for row in chosen]
+        raise _unequal(compared)
+    return [row | {"differs": row in compared and bool(lengths) and row["train_tokens"] not in lengths} for row in chosen]
 
 
 def _unequal(taught: list[dict]) -> UserError:
@@ -41,15 +43,13 @@ def _unequal(taught: list[dict]) -> UserError:
 
 
 def pairs(found: list[dict], listed: list[dict], task: str) -> list[dict]:
-    """How each two of the trained arms differ, the surest and largest differences first.
+    """How each two of the arms differ, the surest and largest differences first.
 
     A row is {"a", "b" (the better one), "difference" (b − a), "stderr", "interval" (95%), "over" of paired.compare, "together" (the interval that
     holds for all pairs at once, by Bonferroni), "sure" (TOGETHER, ALONE, or None: 0 is within)}.
     """
-    taught = [row for row in listed if row["strategy"] not in table.UNTAUGHT]
-    taught.sort(key=lambda row: row["accuracy_mean"])
-    read = dict(zip([row["arm"] for row in taught], answers.read(found, [row["arm"] for row in taught], task)))
-    several = list(combinations(read.values(), 2))
+    compared = sorted((row for row in listed if row["strategy"] not in BESIDE), key=lambda row: row["accuracy_mean"])
+    several = list(combinations(answers.read(found, [row["arm"] for row in compared], task), 2))
     level = 1 - (1 - certainty.LEVEL) / max(1, len(several))
     rows = [_pair(paired.compare(*both), paired.compare(*both, level)["interval"]) for both in several]
     return sorted(rows, key=lambda row: ((TOGETHER, ALONE, None).index(row["sure"]), -row["difference"]))

@@ -12,12 +12,14 @@ from closedbook.generation.strategies import STRATEGIES
 from closedbook.util import files
 from closedbook.util.tables import aligned
 
-UNTAUGHT = ("base", "api_model")
+UNTAUGHT = ("base", "released", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
 QUARTER = {"chance": 0.25}
 """of scores of earlier versions, whose questions had four options"""
+FEW = 30
+"""questions, below which a count says what a share hides"""
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 
@@ -46,7 +48,7 @@ def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
 
 def place(strategy: str) -> tuple[int, str]:
     """Where a strategy stands in the order. Mixtures come after the strategies that they are of."""
-    known = ("base", *STRATEGIES)
+    known = ("base", "released", *STRATEGIES)
     return (known.index(strategy) if strategy in known else len(known) + (strategy == "api_model"), strategy)
 
 
@@ -135,6 +137,10 @@ def details(row: dict) -> dict[str, str]:
         told |= {"recall": f"{row['recall']:.3f}", "chunks": str(row["chunks"]), "order": row["order"].replace("_", " ")}
     if "temperature" in row:
         told["temperature"] = f"{row['temperature']:g}"
+    if "identifiers" in row:
+        named = row["identifiers"]
+        told["in the answer's format"] = f"{row['in_format']:.3f}"
+        told["identifiers"] = f"{with_error(named['accuracy'], named['stderr'])}, in format {named['in_format']:.3f}" if named["n"] else "–"
     if "grid" in row:
         told["accuracy on test"] = with_error(row["test"]["accuracy"], row["test"]["stderr"])
     return told
@@ -189,10 +195,15 @@ def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
         means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
-        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"]), first["accuracy_over"] or "–", interval_of(first))
+        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"], first["n"]), first["accuracy_over"] or "–", interval_of(first))
         mark = " *" if any(row["run"] in doubtful for row in runs) else ""
         lines.append((first["arm"] + mark, *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
     return "\n".join(aligned(lines))
+
+
+def told_from_chance(listed: list[dict]) -> bool:
+    """Whether any arm of these rows of a task is surely better than guessing."""
+    return any((row["accuracy_low"] or 0.0) > row["chance"] for row in listed)
 
 
 def interval_of(row: dict) -> str:
@@ -204,6 +215,8 @@ def seed_of(row: dict) -> str:
     return "–" if row["seed"] is None else str(row["seed"])
 
 
-def with_error(value: float, stderr: float | None) -> str:
-    """The mean ± its standard error, which a single document has none of."""
+def with_error(value: float, stderr: float | None, n: int = FEW) -> str:
+    """The mean ± its standard error, which a single document has none of; of few questions how many are right."""
+    if n < FEW:
+        return f"{round(value * n, 1):g} of {n}"
     return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"

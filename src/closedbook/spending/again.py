@@ -9,8 +9,7 @@ from closedbook.llm.ledger import API_MODELS, VERDICTS, Ledger, decided, verifie
 from closedbook.params import API
 from closedbook.records import EntityList, Passages
 from closedbook.util import files
-from closedbook.util.errors import UserError
-from closedbook.workflow import recipes
+from closedbook.workflow import named, recipes
 from closedbook.workflow.plan import Plan
 from closedbook.workflow.receipts import FOLDER
 
@@ -18,12 +17,9 @@ from closedbook.workflow.receipts import FOLDER
 def reopen(plan: Plan, documents: list[str]) -> list[str]:
     """Allow a new round of attempts and make the results that need it stale; returns a line for each.
 
-    `documents`: only these ids; none means all. Raises UserError for an id that is not in the plan.
+    `documents`: only these, by id, path or title; none means all. Raises UserError for one that is not in the plan.
     """
-    unknown = [document for document in documents if document not in plan.documents]
-    if unknown:
-        raise UserError(f"no document {unknown[0]}: the ids are the names of the files in {layout.DOCUMENTS}")
-    wanted, lines = documents or list(plan.documents), []
+    wanted, lines = list(dict.fromkeys(named.document(name, plan.documents) for name in documents) or plan.documents), []
     failures = [(document, *one) for document in wanted for one in _failures(plan, document)]
     for document, step, output, reason in [*failures, *_of_summaries(plan, wanted)]:
         with Ledger(step, document) as ledger:

@@ -6,7 +6,7 @@
 import argparse
 
 from closedbook import layout
-from closedbook.analysis import bakeoff, plots, table
+from closedbook.analysis import bakeoff, measures, plots, table
 from closedbook.llm import prices
 from closedbook.spending import corpus_cost
 from closedbook.util import files, tables
@@ -19,7 +19,8 @@ SURE = {bakeoff.TOGETHER: "yes, with all pairs counted", bakeoff.ALONE: "by itse
 
 
 def answer(options: argparse.Namespace) -> dict:
-    """{"task", "metric", "n", "n_documents", "arms": a row each (bakeoff.arms, with "cost"), "pairs" (bakeoff.pairs), "picture", "notes"}.
+    """{"task", "metric", "n", "n_documents", "arms": a row each (bakeoff.arms, with "cost"), "measures" (measures.of), "pairs" (bakeoff.pairs),
+    "picture", "notes"}.
 
     Writes the picture. Raises UserError where nothing is scored yet, for an unknown task or arm, and for arms that differ in train tokens.
     """
@@ -32,8 +33,14 @@ def answer(options: argparse.Namespace) -> dict:
     pairs = bakeoff.pairs(found, listed, task)
     plots.bakeoff(options.plot, rows=listed, usd=[row["cost"] and row["cost"]["usd"] for row in listed])
     num_questions, num_documents = bakeoff.asked(found, listed, task)
-    return {"task": task, "metric": listed[0]["metric"], "n": num_questions, "n_documents": num_documents, "arms": listed, "pairs": pairs,
-            "picture": str(options.plot), "notes": _notes(planned, listed, pairs, options.price)}  # fmt: skip
+    also = measures.of(found, task, *(files.read_json(path) if path.is_file() else None for path in (layout.REPORT / "diversity.json", layout.JUDGED)))
+    return {"task": task, "measures": {row["arm"]: also[row["arm"]] for row in listed}, "metric": listed[0]["metric"], "n": num_questions, "n_documents": num_documents, "arms": listed, "pairs": pairs,
+            "picture": str(options.plot), "notes": [*_refused(found, options.arms), *_notes(planned, listed, pairs, options.price)]}  # fmt: skip
+
+
+def _refused(found: list[dict], names: list[str]) -> list[str]:
+    """What was not trained, and why."""
+    return [f"{score['run']}: {score['explanation']}" for score in found if "refused" in score and (not names or score["arm"] in names)]
 
 
 def scores(planned: plan.Plan) -> list[dict]:
@@ -76,10 +83,19 @@ def lines(answer: dict) -> list[str]:
     rows = [_shown(row) for row in answer["arms"]]
     told = [f"{answer['task']} ({answer['metric']}), {answer['n']:,} questions about {answer['n_documents']:,} documents", "",
             *tables.lines(rows, COLUMNS), ""]  # fmt: skip
+    told += _measures(answer["measures"])
     if answer["pairs"]:
         cells = [("better", "than", "by", "95% interval", "± over", "sure"), *map(_pair, answer["pairs"])]
         told += [*tables.aligned(cells, left=(0, 1, 4, 5)), ""]
     return [*told, *answer["notes"], f"picture: {answer['picture']}"]
+
+
+def _measures(found: dict[str, dict[str, float]]) -> list[str]:
+    names = list(dict.fromkeys(name for its in found.values() for name in its))
+    if not names:
+        return []
+    cells = [[f"{its[name]:.3f}" if name in its else "–" for name in names] for its in found.values()]
+    return [*tables.aligned([("arm", *names), *((arm, *row) for arm, row in zip(found, cells))]), ""]
 
 
 def _shown(row: dict) -> dict:

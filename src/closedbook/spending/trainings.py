@@ -50,7 +50,7 @@ def answer(planned: Plan, written: dict[str, dict], measure: bool) -> dict:
     runs = {f"{arm}-s{seed}": _run(planned, arm, seed, shape, rate, written, due) for arm, seed in recipes.arms_and_seeds(params)}
     runs |= _teachers(planned, rate, written, due)
     runs |= {f"{name}-s{seed}": _assistant(planned, name, seed, shape, rate, due) for name, seed in recipes.assistants_and_seeds(params)}
-    side = _side_by_side(params.training)
+    side = side_by_side(params.training)
     return {
         "device": params.training.device, "runs": {name: asdict(run) for name, run in runs.items()},
         "memory": memory.estimate(shape, params.training)._asdict() if shape else None, "tokens_per_second": rate,
@@ -151,7 +151,7 @@ def _shares(arm: Arm) -> dict[str, int]:
     return {name: sum(share for group, share in shares.items() if group.partition("/")[0] == name) for name in mixture.names(arm.strategy)}
 
 
-def _side_by_side(settings: Training) -> int:
+def side_by_side(settings: Training) -> int:
     """Trainings that Snakemake runs at a time: each has GPUs, or cores, of its own."""
     if settings.device == "cuda":
         return max(1, len(devices.visible()) // settings.processes)

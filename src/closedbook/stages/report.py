@@ -7,7 +7,7 @@ from statistics import fmean
 from types import SimpleNamespace
 
 from closedbook import layout, params
-from closedbook.analysis import certainty, diversity, fits, plots, summed_up, table, tally
+from closedbook.analysis import asked, certainty, diversity, fits, plots, summed_up, table, tally
 from closedbook.analysis.compare import assistants, forgotten, overview, resampling, words
 from closedbook.evaluation import whose
 from closedbook.util import files
@@ -24,16 +24,17 @@ def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
 
 
 def build(
-    *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], entities: list[Path], passages: list[Path],
-    judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
-    dialogues: list[Path] = (),
+    *, scores: list[Path], samples: list[Path], questions: list[Path], runs: list[Path], corpora: list[Path], entities: list[Path],
+    passages: list[Path], judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str],
+    settings: params.Report, seed: int, folder: Path, dialogues: list[Path] = (),
 ) -> None:
     """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
     into `folder`.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
-    folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`; `dialogues` are dialogues.json files. The first of `tasks` is the headline;
-    `seed` chooses the examples of passages and draws the resamples behind the intervals of forgetting.
+    folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`; `dialogues` are dialogues.json files. The
+    first of `tasks` is the headline; `seed` chooses the examples of passages, and the questions that are shown where they are many, and draws the
+    resamples behind the intervals of forgetting.
     """
     folder = Path(folder)
     found = _with_samples(table.in_order(scores), samples)
@@ -55,6 +56,7 @@ def build(
     by_task = {task: listed for task in tasks if (listed := [row for row in rows if row["task"] == task])}
     page = _page(
         headline=headline,
+        asked=asked.listed(found, questions, corpora, passages, tasks[0], seed) if headline else None,
         others={task: listed for task, listed in by_task.items() if task != tasks[0]},
         answered={task: listed for task, listed in by_task.items() if table.details(listed[0])},
         explanation=found[0]["explanation"],
@@ -64,6 +66,7 @@ def build(
         diversity=varied,
         paper_curve=settings.paper_curve,
         curves=[run for run in curves if run["steps"]],
+        bases=[*dict.fromkeys(run["base"]["model"] for run in curves)],
         distilled=[run for run in curves if "teacher" in run],
         tally=tally.take(entities=entities, passages=passages, judged=judged, summed=summed, examples=settings.examples, seed=seed),
         judged=judged,
@@ -148,7 +151,7 @@ def _page(**facts) -> str:
     lines = [one["strategy"] for one in (*facts["headline"], *facts["corpora"])]
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
-        **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts, served=SERVED,
+        **facts, with_error=table.with_error, told_from_chance=table.told_from_chance, few=table.FEW, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts, served=SERVED,
         part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=(*table.UNTAUGHT, whose.ASSISTANT), excerpt=EXCERPT,
         questions_only=certainty.QUESTIONS, p_of=words.p_of, least=resampling.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},

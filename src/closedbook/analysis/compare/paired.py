@@ -13,6 +13,8 @@ CLOSED = {
     "quality_rag": "quality_closed_text",
     "quality_open_cot": "quality_cot",
     "quality_rag_cot": "quality_cot",
+    "quality_open_recall": "quality_recall",
+    "quality_rag_recall": "quality_recall",
 }
 """open-book task -> the closed-book task that differs from it only in the text in the prompt"""
 
