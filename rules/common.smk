@@ -106,14 +106,13 @@ wildcard_constraints:
 
 
 def inputs(*names):
-    """To be called when the graph is built. It forces what must run then; the inputs of all else are `ancient`, so that no time counts."""
+    """Of some jobs: what must be made before them. To be called when the graph is built; it forces what must run then."""
     workflow.dag.forcefiles |= RUN.forced
-    paths = told(RUN.inputs, *names)
-    return paths if RUN.due.intersection(names) else [ancient(path) for path in paths]
+    return told(RUN.inputs, *names)
 
 
-def outputs(*names):
-    return [update(path) for path in RUN.outputs(*names)]
+def outputs(shard):
+    return [update(path) for path in RUN.outputs(shard)]
 
 
 def outputs_of(stage, about=None):
@@ -138,9 +137,16 @@ def check_trainings():
         from closedbook.stages import assistants  # it loads for seconds
 
         told(assistants.check_plan, PARAMS)
+<<<<<<< HEAD
     if HERE and not LAUNCHER:  # else the devices are elsewhere
         for field in RUN.on_gpus:
             told(models.check_device, "cuda", field)
+=======
+    if RUN.due and any(job.place == "teacher" for job in RUN.plan.jobs.values()):
+        from closedbook.stages import teacher
+
+        told(teacher.check_plan, PARAMS)
+>>>>>>> main
     for settings in RUN.trainings:
         told(libraries.check, settings)
         if EXECUTOR == "kubernetes" and settings.nodes > 1:
@@ -159,6 +165,7 @@ def check_cluster():
         told(shared.check_locks, Path("."))
         told(shared.check_locks, ledger.root())
     if EXECUTOR == "slurm":
+        slurm.keep_keys_here()
         told(slurm.take_back)
         told(slurm.check, on_nodes)
 

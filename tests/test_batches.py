@@ -1,5 +1,6 @@
 """limits.batch: a run through a provider's batches, which expire, fail in part, answer out of order and die."""
 
+import fcntl
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from test_asks import lines, results
 from test_forecast import Project
 
 from closedbook import cli
-from closedbook.llm import account, batches, errors, ledger, shards
+from closedbook.llm import account, batches, errors, ledger, pending, shards
 from closedbook.util.errors import UserError
 from closedbook.workflow import plan
 
@@ -141,6 +142,20 @@ def test_a_killed_run_s_batch_is_taken_up_and_paid_once(started, tmp_path, looks
     assert total()["input_tokens"] == 9 * 100
 
 
+def test_a_submission_that_is_let_go_is_taken_over_by_one_run_alone(tmp_path, monkeypatch):
+    first, second, third = (pending.Submissions(tmp_path) for _ in range(3))
+    submission, lock = first.begin(), fcntl.flock
+
+    def after_the_holder_has_gone(file, how):
+        with monkeypatch.context() as patch:
+            patch.setattr(fcntl, "flock", lock)
+            first.close()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_holder_has_gone)
+    assert [second.take_over(submission), third.take_over(submission)] == [True, False]
+
+
 def test_what_was_not_sent_is_not_reserved(started):
     with BatchServer() as server:
         started(server, retries=0, max_calls=9)
@@ -201,6 +216,21 @@ def test_a_provider_without_batches_is_refused_before_anything_is_sent(started, 
         with pytest.raises(UserError, match="limits.batch: llm.model mistral/small"):
             make()
         assert not server.files
+
+
+@pytest.mark.parametrize("model", ["azure/small", "vertex_ai/gemini-1.5-pro"])
+def test_an_access_that_is_not_set_up_is_an_error_without_a_traceback(started, monkeypatch, capfd, model):
+    for name in [name for name in os.environ if name.startswith(("AZURE", "GOOGLE", "VERTEX", "GCS"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with BatchServer() as server:
+        project = started(server)
+        for batch in (True, False):
+            project.set(llm={"model": model}, limits={"batch": batch})
+            with pytest.raises(UserError, match=f"llm.model {model}: the access to {model.split('/')[0]} is not set up"):
+                make()
+        assert server.received == 0 and not server.files and total(account.OPEN)["calls"] == 0
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.slow

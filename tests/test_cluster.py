@@ -13,6 +13,7 @@ import kubernetes_server
 import pytest
 import slurm
 from pipeline import Pipeline
+from secrets_in import holding
 from texts import write_documents
 
 from closedbook.util import files
@@ -31,6 +32,8 @@ Path("seen.json").write_text(json.dumps({rule.name: rule.name in workflow._local
 RUN = "results/runs/entigraph-s1/run.json"
 SECONDS = 300
 """for whatever is waited for"""
+CANARY = "canary-0123456789"
+"""the key of the driver's environment"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def cluster(tmp_path_factory):
 def start(cluster, pipeline: Pipeline, *arguments: str, partition: str | None = "low") -> subprocess.Popen:
     """Snakemake on the submitting host, in a session of its own, with little memory for all and little patience."""
     place = [f"slurm_partition={partition}"] if partition else []
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PLUGINS)}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(PLUGINS), "OPENAI_API_KEY": CANARY}
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", "slurm", "--default-resources", *place, "mem_mb=500", "runtime=10",
                "--set-resources", "run:mem_mb=500", "--slurm-init-seconds-before-status-checks", "1", "--max-status-checks-per-second", "2",
                *(["--", *arguments] if arguments else [])]  # fmt: skip
@@ -140,6 +143,7 @@ def test_scores_that_are_ready_at_once_are_one_array(cluster, pipeline, finished
     end(start(cluster, pipeline, "scores"))
     jobs = cluster.jobs()[before:]
     assert len(jobs) == 2 and len({job[4] for job in jobs}) == 1 and {job[2] for job in jobs} == {"COMPLETED"}
+    assert not holding(CANARY, cluster.place), "Slurm keeps the environment of a job"
     assert pipeline.bytes() == finished_pipeline.bytes()
 
 
@@ -172,7 +176,6 @@ def on_kubernetes(pipeline: Pipeline, *arguments: str, expected: int = 1) -> tup
                               "--container-image", "closedbook:1", "--kubernetes-persistent-volumes", f"closedbook:{pipeline.folder}",
                               "--seconds-between-status-checks", "1", *arguments, "--", RUN, "results/scores/base.json", status=1,
                               KUBECONFIG=str(server.config(pipeline.folder / "config")), PYTHONPATH=f"src:{PLUGINS}")  # fmt: skip
-        server.shutdown()
         return server.jobs, output
 
 

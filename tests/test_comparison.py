@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import toys
+from toy_scores import CLOSED, HOSTILE, OPEN, scored, scores_in
 
 from closedbook import cli
 from closedbook.analysis.compare import answers, overview, resampling, words
@@ -14,35 +15,10 @@ from closedbook.evaluation import clustered
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
-CLOSED, OPEN = "quality_closed_text", "quality_open"
-HOSTILE = "what did\x1b[31m Ada <b>see</b>?"
-
-
-def scored(folder, arm, right, *, seed=1, task=CLOSED, version=1.0, questions="ab" * 32, documents=4, strategy=None, tokens=100,
-           train_tokens=400):
-    """A score of as many questions, about `documents` documents in turn, and which were answered rightly; one call per task."""
-    run = f"{arm}-s{seed}" if seed else arm
-    path, samples = folder / "scores" / f"{run}.json", folder / "scores" / f"{run}.samples.jsonl"
-    rows = [{"task": task, "id": f"q{i}", "document": f"d{i % documents}", "split": "test" if i % documents else "validation",
-             "gold": 0, "chosen": 0 if one else 1, "correct": bool(one)} for i, one in enumerate(right)]  # fmt: skip
-    old = files.read_json(path)["tasks"] if path.exists() else {}
-    rows = (files.read_json_lines(samples) if old else []) + rows
-    facts = {"run": run, "arm": arm, "strategy": strategy or arm, "corpus_tokens": tokens, "train_tokens": train_tokens, "seed": seed}
-    about = {"questions_sha256": questions, "questions": {"d": questions}}
-    files.write_json(path, {**facts, **about, "tasks": {**old, task: {"version": version, "metric": "acc_norm"}}})
-    files.write_json_lines(samples, rows)
-    for number in range(documents):
-        asked = [{"id": f"q{i}", "question": HOSTILE, "options": ["right", "wrong", "x", "y"]} for i in range(number, len(right), documents)]
-        files.write_json(folder / "questions" / f"d{number}.json", asked)
-
 
 def compare(folder, a, b, task=None, split="all"):
     scores = sorted((folder / "scores").glob("*.json"))
     return words.compare(a, b, task=task, split=split, tasks=[CLOSED], scores=scores, questions=folder / "questions")
-
-
-def scores_in(folder):
-    return [{**files.read_json(path), "samples": path.with_suffix(".samples.jsonl")} for path in sorted((folder / "scores").glob("*.json"))]
 
 
 def test_clustered_error_by_hand():
@@ -184,6 +160,16 @@ def test_what_does_not_compare_is_refused(tmp_path, changes, message):
     scored(tmp_path, "entigraph", [1, 0, 1, 1], **changes)
     with pytest.raises(UserError, match=message):
         compare(tmp_path, "raw", "entigraph")
+
+
+def test_a_run_is_compared_as_an_arm_is_and_without_the_other_runs_of_its_own(tmp_path):
+    for seed in (1, 2):
+        scored(tmp_path, "raw", [1, 0, 0, seed - 1], seed=seed)
+        scored(tmp_path, "entigraph", [1, 0, 1, 1], seed=seed)
+    found = compare(tmp_path, "raw-s2", "entigraph")
+    assert [(pair["seed_a"], pair["seed_b"], pair["difference"]) for pair in found["seeds"]] == [(2, 2, 0.25)] and found["left_out"]["entigraph"] == [1]
+    with pytest.raises(UserError, match="compared seed by seed"):
+        compare(tmp_path, "raw-s1", "raw-s2")
 
 
 @pytest.mark.parametrize("options, message", [

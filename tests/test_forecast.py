@@ -178,6 +178,19 @@ def test_a_limit_that_would_stop_it_is_said(project, capsys, limit, verdict):
     assert f"limits.{found['limit']}" in (said := capsys.readouterr().out) and verdict in said
 
 
+def test_another_models_price_stands_beside_the_writers_own(project, capsys):
+    project.set(limits={"input_usd_per_million": 1.0, "output_usd_per_million": 1.0})
+    capsys.readouterr()
+    assert cli.main(["forecast", "--json", "--beside", "openai/gpt-4-turbo"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    row = found["strategies"]["rephrase"]
+    assert row["usd_beside"] == pytest.approx((round(row["input_tokens"]) * 10 + round(row["output_tokens"]) * 30) / 1e6)  # its list price
+    assert found["total"]["usd_beside"] == pytest.approx(sum(one["usd_beside"] for one in found["strategies"].values()))
+    assert cli.main(["forecast", "--beside", "openai/gpt-4-turbo"]) == 0 and "with openai/gpt-4-turbo" in capsys.readouterr().out
+    project.set(limits={"input_usd_per_million": None, "output_usd_per_million": None})
+    assert cli.main(["forecast", "--beside", "openai/none-such"]) == 2 and "no price of it" in capsys.readouterr().err
+
+
 def test_dollars_without_a_price_are_unknown_and_a_limit_on_them_is_refused(project, capsys):
     found = forecast(capsys)
     assert found["total"]["usd"] is None and any("the price of openai/toy is not known" in note for note in found["notes"])
@@ -203,6 +216,20 @@ def test_what_is_asked_of_other_models_is_not_forecast_and_that_is_said(project,
     notes = " ".join(forecast(capsys)["notes"])
     assert "nothing leaves this machine" not in notes
     assert "not included: what is asked of api_models.small (openai/small), retrieval.embedder (openai/finding)" in notes
+
+
+def test_summaries_of_api_models_are_forecast_and_count_against_the_limits(project, server, capsys):
+    documents = len(plan.make(write=False).documents)
+    project.arms("raw")
+    project.set(llm={"model": None, "api_base": None}, scores={"summary_tokens": 90},
+                judge={"model": "miniature/judge"}, api_models={"small": {"model": "openai/small", "api_base": server.url, "tasks": ["quality_summary"]}})  # fmt: skip
+    found = forecast(capsys)
+    row = found["summaries"]["small"]
+    assert row["to_ask"] == row["most_calls"] == 2 * documents and row["output_tokens"] == 90 * 2 * documents
+    assert 0 < row["input_tokens"] / row["to_ask"] < 200, "no document is shown"
+    assert found["limits"][0]["expected"] == 2 * documents and "api_models" not in "".join(found["notes"])
+    assert cli.main(["forecast"]) == 0 and "asked of API models for summaries, at most:" in capsys.readouterr().out
+    assert server.received == 0
 
 
 def test_the_judge_is_forecast_and_counts_against_the_limits(project, server, capsys):

@@ -54,6 +54,19 @@ def test_schedule_reads_exactly_the_tokens_asked_for(corpus):
     assert visits.dtype == np.int64
 
 
+def test_by_document_an_epoch_reads_each_documents_passages_one_after_the_other_and_all_of_them(corpus):
+    visits = packing.schedule(corpus, [120, 10], seed=1, run_seed=1, by_document=True)
+    documents, passages = corpus[packing.CORPUS].documents, of(visits, packing.CORPUS)[:, 1]
+    assert documents.tolist() == [0, 0, 1, 1, 2, 2], "texts_of puts two passages into a piece"
+    epochs = [documents[passages[first : first + 6]].tolist() for first in (0, 6)]
+    assert all(sorted(epoch) == [0, 0, 1, 1, 2, 2] and epoch[::2] == epoch[1::2] for epoch in epochs)
+    assert sorted(passages[:6]) == list(range(6)) and of(visits, packing.REPLAY)[:, 2].sum() == 10
+    several = {tuple(packing.schedule(corpus, [60, 0], seed=1, run_seed=seed, by_document=True)[:, 1]) for seed in range(20)}
+    assert len(several) > 6, "neither documents nor passages stand in a fixed order"
+    shuffled = [documents[of(packing.schedule(corpus, [60, 0], seed=1, run_seed=seed), packing.CORPUS)[:6, 1]].tolist() for seed in range(9)]
+    assert any(order[::2] != order[1::2] for order in shuffled)
+
+
 def test_each_epoch_reads_every_passage_once_in_an_order_of_its_own(corpus):
     passages = of(schedule(corpus), packing.CORPUS)[:, 1].tolist()
     first, second = passages[:6], passages[6:12]

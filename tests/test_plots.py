@@ -14,7 +14,7 @@ def rows(*arms):
     """table.rows of (arm, strategy, corpus_tokens, train_tokens, accuracies by seed), in its order."""
     return [
         {"arm": arm, "strategy": strategy, "corpus_tokens": corpus, "train_tokens": train, "seed": seed, "task": "t", "accuracy": accuracy,
-         "stderr": 0.02 * seed, "accuracy_mean": fmean(seeds), "accuracy_stderr": 0.02,
+         "stderr": 0.02 * seed, "chance": 0.25, "accuracy_mean": fmean(seeds), "accuracy_stderr": 0.02,
          "accuracy_sd": stdev(seeds) if len(seeds) > 1 else None, "accuracy_low": fmean(seeds) - 0.04, "accuracy_high": fmean(seeds) + 0.05,
          "accuracy_over": "seeds and questions" if len(seeds) > 1 else "questions only"}
         for arm, strategy, corpus, train, seeds in arms
@@ -59,6 +59,20 @@ def test_arms_that_read_one_text_more_or_less_often_are_drawn_apart(drawn):
     assert points(epochs, ENTIGRAPH) == [] and points(tokens, ENTIGRAPH) == [(9000, 0.5)]
     assert [tick.get_text() for tick in epochs.get_xticklabels()] == ["1", "64"] and epochs.get_ylim() == tokens.get_ylim()
     assert len(drawn(rows(BASE, *arms[1:]))) == 1, "one arm needs no panel"
+
+
+def test_arms_of_one_size_and_one_length_all_stand_there(drawn):
+    (axes,) = drawn(rows(BASE, ("plain", "raw", 6000, 9000, [0.3]), ("spoken", "raw", 6000, 9000, [0.4])))
+    assert points(axes, RAW) == [(6000, 0.3), (6000, 0.4)] and {"plain", "raw"} <= {*said(axes)}
+    epochs, tokens = drawn(rows(BASE, ("once", "raw", 6000, 6000, [0.2]), ("plain", "raw", 6000, 9000, [0.3]), ("spoken", "raw", 6000, 9000, [0.4])))
+    assert points(epochs, RAW) == [(1, 0.2), (1.5, 0.3), (1.5, 0.4)] and points(tokens, RAW) == [(6000, 0.3), (6000, 0.4)]
+
+
+def test_one_size_is_one_tick(drawn):
+    (axes,) = drawn(rows(BASE, ("raw", "raw", 6146, 9000, [0.3]), ("entigraph", "entigraph", 6146, 9000, [0.4])))
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["6.15k"]
+    (axes,) = drawn(rows(BASE, ("half", "raw", 6146, 9000, [0.3]), ("raw", "raw", 20_000, 20_000, [0.4])))
+    assert len(axes.get_xticklabels()) > 1
 
 
 def test_several_seeds_at_one_size_and_one_at_another(drawn):

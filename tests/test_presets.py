@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from closedbook import cli, params, presets
+from closedbook.presets import fitting
 from closedbook.util import plain_yaml
 from closedbook.util.errors import UserError
 
@@ -92,3 +93,57 @@ def test_a_preset_that_names_what_there_is_not_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_text("# Mine.\nsead: 2\n")
     with pytest.raises(UserError, match="mine.yaml: sead: presets/default.yaml has no such parameter"):
         presets.text("mine", tmp_path)
+
+
+def texts(folder, *sizes, questions=None):
+    """Documents of so many words."""
+    folder.mkdir(parents=True)
+    for number, words in enumerate(sizes):
+        (folder / f"{number}.txt").write_text("word " * words)
+    if questions is not None:
+        (folder / "questions.csv").write_text("document,question,A,B,answer\n" + questions)
+
+
+def test_a_folder_preset_is_fitted_to_the_documents_and_says_how(project, capsys):
+    texts(project / "data/documents", 120, 90, 150, 110, questions="0.txt,Who?,Ann,Bob,B\n3.txt,Where?,Varn,Oss,1\n")
+    assert cli.main(["init", "folder", "--base", str(ROOT / "src/closedbook/miniature/trained")]) == 0
+    wanted, said = params.load(), capsys.readouterr().out
+    (length,) = {arm.train_tokens for arm in wanted.arms.values()}
+    steps = length / (wanted.training.block_size * wanted.training.batch_size)
+    assert wanted.base.model.endswith("trained") and steps >= 20 and length < 20_000, "75 minutes of training were the fault"
+    assert wanted.arms["raw"].corpus_tokens == "all" and wanted.arms["entigraph"].corpus_tokens <= length
+    assert "4 documents of about 585 tokens; 2 questions about 2 of them" in said and f"each reads {length:,} tokens" in said
+    assert "which reads 640 tokens at once" in said and "time of training is not known" in said
+    text = Path("params.yaml").read_text()
+    assert "pairs: 18                 # N | all" in text and "block_size: 256             # tokens per training example" in text
+
+
+@pytest.mark.parametrize("words", [1, 30, 500, 20_000, 2_000_000])
+@pytest.mark.parametrize("context", [None, 64, 640, 8192])
+def test_whatever_lies_there_each_arm_trains_for_twenty_steps_at_least_on_as_many_tokens(words, context):
+    training = presets.load("folder", ROOT / "presets").training
+    fit = fitting.fit(fitting.Found(tokens=[words, 2 * words], questions=0, asked_about=0), training, context)
+    assert fit.steps >= fitting.LEAST_STEPS and fit.train_tokens >= 20 * 3 * words and fit.corpus_tokens <= fit.train_tokens
+    assert fit.block_size <= min(context or 1024, training.block_size) and 1 < fit.batch_size <= training.batch_size
+
+
+def test_time_is_told_from_a_speed_that_was_measured(project, monkeypatch):
+    monkeypatch.setattr(fitting.speed, "measured", lambda source, settings: 100.0)
+    monkeypatch.setattr(fitting.trainings, "side_by_side", lambda settings: 1)
+    texts(project / "data/documents", 600)
+    _, said = presets.fitted("folder", measure=True)
+    assert said[-1] == "training: about 5 min, at 100 tokens a second, which was measured here"
+
+
+def test_without_documents_or_questions_that_is_said_and_a_wrong_answer_is_named_by_its_row(project, capsys):
+    assert presets.fitted("folder") == ((), ["data/documents: no documents yet: put some there and give this command again, so that budgets fit them"])
+    texts(project / "data/documents", 20, questions="0.txt,Who?,Ann,Bob,C\n")
+    assert cli.main(["init", "folder"]) == 2 and not Path("params.yaml").exists()
+    assert "data/documents/questions.csv:2: answer: must be the letter (A to B)" in capsys.readouterr().err
+    (project / "data/documents/questions.csv").unlink()
+    assert "no questions, so accuracy is not measured" in presets.fitted("folder")[1][0]
+
+
+def test_what_a_language_model_is_to_write_is_budgeted_as_the_preset_has_it(project):
+    texts(project / "data/documents", 20)
+    assert presets.fitted("papers") == presets.fitted("quality-trial") == ((), [])

@@ -27,6 +27,11 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(entities={"max": 39}) == {"entities"}
     assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/rephrase_named", "passages/entigraph"}
     assert stale(training={"weight_decay": 0.5}) == {name for name in registry.planned(params.load(), {"doc": None}) if name.startswith("runs/")}
+    arms = params.load().model_dump()["arms"]
+    distilling = changed(arms=arms | {"raw": arms["raw"] | {"objective": "distil"}})
+    assert stale(arms=distilling.model_dump()["arms"]) == {"teacher/raw-all", "runs/raw-s1"}
+    assert stale(distilling, training={"teacher": {"model": "other", "revision": None}}) == {"teacher/raw-all"}
+    assert "teacher/raw-all" in stale(training={"objective": "distil"}) and "teacher/raw-all" not in stale(distilling, training={"weight_decay": 0.5})
     assert stale(scores={"batch_size": 1}) == {name for name in registry.planned(params.load(), {"doc": None}) if name.startswith("scores/")}
     trained_here = changed(base={"model": "miniature"})
     assert stale(trained_here, miniature={"people": 1}) == stale(trained_here, miniature={"narrative": 0.25}) == {"base"}
@@ -49,6 +54,7 @@ def test_how_long_one_trains_is_the_run_s_and_three_lengths_of_one_corpus_make_o
     longer = {**arms, "raw": {**arms["raw"], "train_tokens": 300_000}}
     assert stale(settings, arms=longer) == {"runs/raw-s1"} and recipes.trained_on(settings, {"doc": None}) == {
         "raw-all": {name: {"train_tokens": length, "epochs": None} for name, length in lengths.items()}}  # fmt: skip
+    assert stale(settings, arms={**arms, "raw": {**arms["raw"], "order": "by_document"}}) == {"runs/raw-s1"}
     assert stale(settings, arms={**arms, "again": arms["raw"]}) == {"runs/again-s1", "scores/again-s1", "report"}
     assert stale(settings, corpora={"replay": {**settings.corpora.replay.model_dump(), "rate": 0.2}}) == {f"runs/{name}-s1" for name in arms}
 

@@ -41,10 +41,19 @@ def run(folder, arm, strategy, losses, seed=1):
     path = folder / "runs" / f"{arm}-s{seed}" / "run.json"
     facts = {"run": f"{arm}-s{seed}", "corpus": arm, "arm": arm, "strategy": strategy, "seed": seed, "corpus_tokens": 1000, "train_tokens": 2000, "replay_tokens": 222,
              "existing_tokens": 1500, "num_passages_left_out": 7}
-    files.write_json(path, {**facts, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1], "sha256": {"model.safetensors": "5a" * 32}})
+    files.write_json(path, {**facts, "base": {"model": "toys/base"}, "num_steps": len(losses), "first_loss": losses[0], "last_loss": losses[-1], "sha256": {"model.safetensors": "5a" * 32}})
     rows = "".join(f"{step},{loss}\n" for step, loss in enumerate(losses, 1))
     files.write_text(path.parent / "losses.csv", "step,loss\n" + rows)
     files.write_text(path.parent / "held_out.csv", "step,passages,replay\n" + "".join(f"{step},{2 - step / 10},\n" for step in (0, 5)))
+    return path
+
+
+def questions(folder, document, **changes):
+    """Those of a document that `score` was asked."""
+    path = folder / "questions" / f"{document}.json"
+    rows = [{"id": f"q{number}", "question": f"Who kept lamp {number}?", "options": ["Mira", "Bram"], "gold": 0, "document": document, "title": "Varn"}
+            for number in range(80) if document == f"varn-{1 + number % 2}"]  # fmt: skip
+    files.write_json(path, [{**row, **changes} for row in rows])
     return path
 
 
@@ -89,6 +98,7 @@ def inputs(tmp_path):
             score(tmp_path, "raw", "raw", 1000, 0.3),
         ],
         "runs": [run(tmp_path, "raw", "raw", [4.0, 2.0, 1.0]), run(tmp_path, "entigraph", "entigraph", [4.0, 3.0])],
+        "questions": [questions(tmp_path, f"varn-{number}") for number in (1, 2)],
         "entities": [entity_list(tmp_path, "varn-1"), entity_list(tmp_path, "varn-2")],
         "corpora": [toys.corpus(tmp_path, path.parent.name, [path]) for path in written],
         "passages": written,
@@ -134,9 +144,9 @@ def test_the_table_has_a_row_an_arm_seed_and_task(inputs):
 
 def test_the_page_begins_with_what_was_taught_and_what_came_of_it(inputs):
     seen = words(built(inputs))
-    assert "2 documents taught, 80 four-option questions asked about them" in seen
+    assert "2 documents taught, 80 questions asked about them" in seen
     assert "base model is right on 0.263 ± 0.050 of them (± over questions only); taught, the best of 2 arms, entigraph , on 0.600 ± 0.050" in seen
-    assert "2 passages were written by openai/large." in seen
+    assert "Learnt from: raw, 1 passage of 13 tokens; entigraph, 2 passages of 28 tokens. Written: 2 passages by openai/large." in seen
     assert seen.index("A toy: believe nothing.") < seen.index("corpus tokens") < seen.index("Training")
 
 
@@ -161,10 +171,18 @@ def test_an_open_book_headline_is_not_called_closed(inputs):
 def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
+<<<<<<< HEAD
         "quality_closed_text  accuracy (acc)          ± over    95% interval  corpus tokens  train tokens  seeds",
         "base                  0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
         "raw                   0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
         "entigraph             0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
+=======
+        "quality_closed_text       accuracy          ± over    95% interval  corpus tokens  train tokens  seeds",
+        "chance                       0.250",
+        "base                 0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
+        "raw                  0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
+        "entigraph            0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
+>>>>>>> main
     ]
     assert second.startswith("quality_closed ")
 
@@ -307,6 +325,14 @@ def test_where_nothing_was_dropped_it_says_that(inputs):
     assert "Nothing was dropped" in seen and "extractive" not in seen
     assert "No passage was rejected: each was checked for question, exact duplicate." in seen
     assert "took 1,000 of the 1,500 tokens that exist; 7 passages had no place" in seen
+
+
+def test_rejected_dialogues_are_counted_by_who_reads_them_and_rule(inputs, tmp_path):
+    place = tmp_path / "dialogues/helper/dialogues.json"
+    files.write_json(place, {"num_dialogues": 7, "num_rejected": 2, "rejected": {"question": 0, "special_token": 2}})
+    assert "dialogues of rule rejected kept helper special token 2 7" in words(built({**inputs, "dialogues": [place]}))
+    files.write_json(place, {"num_dialogues": 7, "num_rejected": 0, "rejected": {"question": 0, "special_token": 0}})
+    assert "Rejected dialogues" not in words(built({**inputs, "dialogues": [place]}))
 
 
 def test_rejected_passages_are_counted_by_corpus_and_rule(inputs):
@@ -515,7 +541,7 @@ def test_how_the_questions_were_answered_is_shown_where_there_is_more_to_show(in
 
 def test_a_single_question_has_no_standard_error(inputs, tmp_path):
     score(tmp_path, "raw", "raw", 1000, 1.0, stderr=None, n=1, n_documents=1)
-    assert "raw 1.000 – – raw" in words(built(inputs))
+    assert "raw 1 of 1 – – raw" in words(built(inputs))
 
 
 def test_examples_are_the_seeds_choice_and_cut_openly(inputs, tmp_path):
@@ -533,7 +559,7 @@ def test_a_task_that_only_an_api_model_answered_has_its_row_alone(inputs, tmp_pa
     answered = files.read_json(path)
     files.write_json(path, {**answered, "tasks": {"quality_cot": answered["tasks"]["quality_closed"]}})
     blocks = table.text([*inputs["scores"], path], [*TASKS, "quality_cot"]).split("\n\n")
-    assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "api-gpt"]
+    assert [line.split()[0] for line in blocks[-1].splitlines()] == ["quality_cot", "chance", "api-gpt"]
     assert not any("api-gpt" in block for block in blocks[:-1])
 
 
@@ -554,3 +580,53 @@ def test_summaries_are_counted_for_each_arm_and_what_models_wrote_becomes_no_mar
 
 def test_without_summaries_the_report_says_nothing_of_them(inputs):
     assert "Summed up" not in built(inputs) and "summaries" not in files.read_json(inputs["folder"] / "comparisons.json")
+
+
+def asked_of(page):
+    return page.split("<h2>Question by question</h2>")[1].split("</section>")[0]
+
+
+def test_each_question_has_its_options_the_answers_of_each_arm_and_the_learnt_passages_that_hold_it(inputs, tmp_path):
+    page = asked_of(built(inputs))
+    first, last = (words(f"<body>{row}") for row in page.split("<tr>")[2:82:79])
+    assert first.startswith("Varn Who kept lamp 0? Mira Bram A right A right A right entigraph 1 2")
+    assert last.startswith("Varn Who kept lamp 79? Mira Bram B wrong B wrong B wrong none"), "of its own document alone"
+    assert '<li class="right">Mira</li><li>Bram</li>' in page and 'served}}' not in page and "#passage/varn-1/entigraph/1" in page
+    inputs["corpora"][1] = toys.corpus(tmp_path, "entigraph", [inputs["passages"][1]], left_out=1)
+    assert "#passage/varn-1/entigraph/1" not in asked_of(built(inputs)), "what was written and not learnt holds no answer"
+
+
+def test_of_many_questions_some_are_shown_and_it_is_said(inputs, monkeypatch):
+    monkeypatch.setattr(report.asked, "MOST", 5)
+    page = asked_of(built(inputs))
+    assert page.count("<ol>") == 5 and "5 of 80 questions, chosen at random" in page and asked_of(built(inputs)) == page
+
+
+def test_a_hostile_question_becomes_no_markup(inputs, tmp_path):
+    questions(tmp_path, "varn-1", question=HOSTILE, options=[HOSTILE, "b"], title=HOSTILE)
+    page = built(inputs)
+    assert_inert(page)
+    assert page.count("alert(&#34;1&#34;)") >= 3 and "{{ 7 * 7 }}" in page
+
+
+def test_whether_it_is_better_is_said_first_and_how_sure(inputs, tmp_path):
+    assert re.search("Is it better\\? (Yes|Not sure): against the base its accuracy differs by \\+0.338 , with a 95% interval of", words(built(inputs)))
+    assert "are few" not in words(built(inputs)) and "Base model: toys/base. Measured: acc of quality_closed_text. Seeds: 1." in words(built(inputs))
+
+
+def test_few_questions_are_counted_and_warned_of(inputs, tmp_path):
+    for arm, strategy, seed, accuracy in (("base", "base", None, 1 / 6), ("raw", "raw", 1, 0.5), ("entigraph", "entigraph", 1, 0.5)):
+        score(tmp_path, arm, strategy, 1000 * (seed or 0), accuracy, seed=seed, n=6)
+    seen = words(built(inputs))
+    assert "6 questions are few. One answer more or less moves the accuracy by 0.17" in seen and "right on 1 of 6" in seen
+    assert "Is it better? Too few questions to say: against the base" in seen
+    assert "0.167 ±" not in seen.split("Question by question")[0] and "1 of 6" in table.text(inputs["scores"], TASKS)
+
+
+def test_a_task_at_chance_is_said_to_be(inputs):
+    assert words(built(inputs)).count("Nobody is surely better than guessing here : 25% of guesses are right") == 2
+
+
+def test_sections_without_anything_to_say_are_not_there(inputs):
+    page = built(inputs)
+    assert not {"The curve", "Validation and test, hard and not hard"} & set(re.findall("<h2>(.*?)</h2>", page))

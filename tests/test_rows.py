@@ -24,8 +24,9 @@ def test_difficult_may_be_unknown():
 
 
 @pytest.mark.parametrize(("change", "field", "value"), [
-    ({"options": ["a", "b", "c"]}, "options", "['a', 'b', 'c']"),
-    ({"options": ["a", "b", "c", "d", "e"]}, "options", "['a', 'b', 'c', 'd', 'e']"),
+    ({"options": ["a"]}, "options", "two to ten texts, not ['a']"),
+    ({"options": [*"abcdefghijk"]}, "options", "two to ten texts, not ['a', 'b'"),
+    ({"options": ["a", "b"]}, "gold_label", "1 to 2, not 3"),
     ({"options": ["a", "b", "c", None]}, "options", "None"),
     ({"options": "abcd"}, "options", "'abcd'"),
     ({"options": ["a", "", "c", "d"]}, "options", "the 2. is"),
@@ -88,8 +89,10 @@ def test_a_table_gives_the_rows_that_lines_of_json_give(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("document,question,A,B,answer\n", ":1: no column C, D: the first line must name the columns document, question, A, B, C, D and answer"),
+    ("document,question,A,C,answer\n", ":1: no column B: the first line must name the columns document, question, A, B, … and answer"),
     ("", ":1: no column document, question"),
+    ("document,question,A,B,C,D,E,F,G,H,I,J,K,answer\n", ":1: K: an option beyond the tenth"),
+    ("document,question,A,B,D,answer\n", ":1: no column C"),
     ("document,question,A,B,C,D,A\n", ":1: A: is there twice"),
     ("document,question,A,B,C,D,answer\na,Who, and why?,1,2,3,4,A\n", ":2: 8 cells, and the first line names 7 columns: put a text that holds ','"),
     ('document,question,A,B,C,D,answer\na,"Who\nand why?",1,2,3,4,A\n', ":2: not CSV"),
@@ -103,7 +106,17 @@ def test_a_table_that_is_none_is_named_with_its_line(tmp_path, text, said):
 def test_an_empty_option_of_a_table_is_named(tmp_path):
     path = tmp_path / "questions.csv"
     path.write_text("document,question,A,B,C,D,answer\na,Who?,1,,3,4,A\n")
-    assert error_of(read_table(path)[0].question).startswith(f"{path}:2: options: must be four texts that are not empty (the 2. is)")
+    assert error_of(read_table(path)[0].question).startswith(f"{path}:2: options: must be texts that are not empty (the 2. is)")
+
+
+def test_a_question_has_two_to_ten_options_with_letters_and_numbers_to_match(tmp_path):
+    path = tmp_path / "questions.csv"
+    path.write_text("document,question,A,B,C,D,E,answer\na,Who?,Ann,Bob,,,,B\na,Who?,Ann,Bob,Cy,Di,Ed,E\na,Who?,Ann,Bob,,,,C\n")
+    two, five, wrong = read_table(path)
+    assert (two.question().options, two.question().gold, five.question().gold) == (["Ann", "Bob"], 1, 4)
+    assert error_of(wrong.question).startswith(f"{path}:4: answer: must be the letter (A to B), the number (1 to 2) or")
+    ten = Row("f:1", {"question": "Which?", "options": [*"klmnopqrst"], "answer": "J"})
+    assert ten.question().gold == 9 and Row("f:1", ten.fields | {"answer": 10}).question().gold == 9
 
 
 def test_two_options_that_are_the_same_are_said(caplog):
@@ -119,7 +132,7 @@ def test_a_value_that_holds_itself_a_thousand_times_is_shown_in_short():
 
 
 def test_a_missing_field_is_said_to_be_missing():
-    assert "f:1: options: must be a list of four texts, but is missing" == error_of(Row("f:1", {}).question)
+    assert "f:1: options: must be a list of two to ten texts, but is missing" == error_of(Row("f:1", {}).question)
 
 
 def test_a_question_is_named_by_its_number():

@@ -102,7 +102,7 @@ def test_each_subset_has_a_metric_of_its_own_and_a_question_counts_only_where_it
         assert {name: measured[f"{name}_error_by_document"] for name in plain} == dict.fromkeys(plain, (1.0, "d0"))
 
 
-@pytest.mark.parametrize("changes", [{"gold": 4}, {"options": ["a", "b", "c"]}, {"options": ["a", "b", "c", " "]}])
+@pytest.mark.parametrize("changes", [{"gold": 4}, {"options": ["a", "b"]}, {"options": ["a"], "gold": 0}, {"options": ["a"] * 11}, {"options": ["a", "b", "c", " "]}])
 def test_question_that_cannot_be_scored_is_refused(tmp_path, changes):
     files.write_json(tmp_path / "bad.json", [question(), question(7, **changes)])
     with pytest.raises(ValueError, match="bad.json: question q7"):
@@ -170,6 +170,17 @@ def test_same_bytes_again_and_whatever_tasks_stand_beside(tmp_path):
     assert alone == both[len(rows) :]
 
 
+def test_two_to_ten_options_have_as_many_letters_and_a_chance_to_match(tmp_path):
+    rows = [question(0, options=["no", "yes"], gold=1), question(1, options=["no no"] * 9 + ["yes"], gold=9), question(2)]
+    files.write_json(tmp_path / "questions.json", rows)
+    assert utils.letters_prompt(rows[0]).endswith("\nA. no\nB. yes\nAnswer:") and "\nJ. yes\nAnswer:" in utils.letters_prompt(rows[1])
+    result, samples = score(tmp_path, rows, model=save_model(tmp_path / "model", favours={"B": 4, "yes": 4}))
+    assert [len(row["log_likelihoods"]) for row in samples] == [2, 10, 4, 2, 10, 4]
+    by_text, by_letter = result["tasks"]["quality_closed_text"], result["tasks"]["quality_closed"]
+    assert by_text["chance"] == by_letter["chance"] == pytest.approx((1 / 2 + 1 / 10 + 1 / 4) / 3)
+    assert [row["correct"] for row in samples[3:]] == [True, False, False]
+
+
 def test_base_is_loaded_from_where_its_reference_points(tmp_path):
     model = save_model(tmp_path / "model", favours={"C": 4})
     files.write_json(tmp_path / "base" / "base.json", {"load": str(model), "revision": None, **BASE})
@@ -234,6 +245,7 @@ def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tm
     model = save_model(tmp_path / "model", context=1000)
     options = ["yes", "A B C", "D no yes"]
     rows = [question(i, options=["no " * (i + 1), *options], gold=i % 4, difficult=i < 3, document=f"d{i // 2}") for i in range(7)]
+    rows.append(question(7, options=["no", "yes"], gold=1, document="d0"))
     for i in range(4):
         files.write_json(tmp_path / "documents" / f"d{i}.json", {"text": "\n\n".join(["yes no A B", "C D", "yes " * 500 * i, "no"])})
     cot = params.Cot(samples=8, temperature=0.1, max_tokens=6)
@@ -248,7 +260,7 @@ def test_plain_lm_eval_gives_the_same_numbers_and_responses_to_the_last_digit(tm
             assert row["log_likelihoods"] == [float(log_likelihood) for log_likelihood, _ in theirs["filtered_resps"]]
         else:
             assert row["responses"] == theirs["resps"][0]
-    assert opened["questions_cut"] == 3 and opened["metrics"]["cut"] == 3 / 7
+    assert opened["questions_cut"] == 3 and opened["metrics"]["cut"] == 3 / 8
     for subset in ("", "_hard", "_not_hard"):
         assert opened["metrics"][f"acc_norm{subset}"] == opened[f"accuracy{subset}"]
         assert opened["metrics"][f"acc_norm{subset}_error_by_document"] == opened[f"stderr{subset}"]

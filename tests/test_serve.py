@@ -70,7 +70,10 @@ def test_another_name_or_a_page_from_elsewhere_is_refused(client):
     assert client.get("/api/models").status_code == 200
     for headers in ({"host": "evil.example:8765"}, {"host": "127.0.0.1.evil.example"}, {"origin": "http://evil.example"}, {"origin": "null"}):
         assert client.get("/api/models", headers=headers).status_code == 403, headers
-    assert client.get("/api/models", headers={"host": "localhost:8765", "origin": "http://localhost:8765"}).status_code == 200
+    for own in ("localhost:8765", "127.0.0.9:8765", "[::1]:8765"):
+        assert client.get("/api/models", headers={"host": own, "origin": f"http://{own}"}).status_code == 200, own
+    for broken in ({"host": "["}, {"origin": "http://["}):
+        assert client.get("/api/models", headers=broken).status_code == 403
 
 
 def test_a_form_of_another_page_is_not_taken_for_a_question(client):
@@ -302,6 +305,22 @@ def test_only_passages_of_the_corpus_are_near(here):
     assert last.rsplit("/", 1)[1] in files.read_json(layout.passages("entigraph", OTHER))["passages"][-1]["id"]
 
 
+def test_a_corpus_that_is_made_again_while_the_server_runs_is_the_one_that_is_looked_through(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(made, tmp_path / "project"))
+
+    def looked_through() -> set[str]:
+        index, mask, _ = support._of("entigraph", support._stamp())
+        return {index.passage(row)["id"] for row in mask.nonzero()[0]}
+
+    last = f"{OTHER}/entigraph/{119:012x}"
+    assert last not in looked_through()
+    paths = [layout.passages("entigraph", name) for name in (FIRST, OTHER)]
+    toys.corpus(Path("results"), "entigraph", [*reversed(paths)], left_out=1)
+    rows = files.read_json_lines(layout.CORPORA / "entigraph/passages.jsonl")
+    assert rows[-1]["id"].startswith(FIRST), "as many passages as before, but others"
+    assert looked_through() == {row["id"] for row in rows} and last in looked_through()
+
+
 def test_who_was_taught_nothing_has_nothing_behind_it(client):
     refused = client.post("/api/nearest", json={"model": "base", "answer": "x", "question": "y"})
     assert refused.status_code == 400 and "was not trained on passages" in refused.json()["error"]
@@ -372,8 +391,14 @@ def test_a_port_in_use_and_one_that_is_none_are_errors(here, capfd):
     assert "did you mean entigraph-s1?" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("host", ["203.0.113.7", "nobody.invalid", "", "x" * 64 + ".org", "fe80::1:2:3"])
+def test_an_address_of_another_machine_is_named(here, capfd, host):
+    assert cli.main(["serve", "--port", "0", "--host", host]) == 2
+    assert f"--host {host}: is no address of this machine" in capfd.readouterr().err
+
+
 def test_another_address_than_this_machines_gets_a_token():
-    assert [serving.is_own(host) for host in ("127.0.0.1", "127.0.0.9", "localhost", "::1", "0.0.0.0", "192.168.1.7", "example.org")] == [True] * 4 + [False] * 3
+    assert [guard.is_own(host) for host in ("127.0.0.1", "127.0.0.9", "localhost", "::1", "0.0.0.0", "192.168.1.7", "example.org")] == [True] * 4 + [False] * 3
     assert serving.address("::1", 80, None) == "http://[::1]:80/" and serving.address("0.0.0.0", 80, "t").endswith(":80/?token=t")
 
 

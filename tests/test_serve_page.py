@@ -16,6 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from toy_project import FIRST, HOSTILE, ONE_LINE, OTHER
 
+from closedbook import layout
 from closedbook.serve import app
 from closedbook.util import files
 
@@ -71,8 +72,14 @@ def test_from_an_assistant_s_score_one_comes_to_its_run(browser, project):
         path = toy_project.score(Path("results"), "talker-s1", "talker")
         files.write_json(path, files.read_json(path) | {"strategy": "assistant", "of": {"run": "entigraph-s1", "arm": "entigraph", "method": "vector"}})
         toys.receipt("scores/talker-s1", [], [path])
+        for name in ("talker-s1", "quiet-s1"):
+            files.write_json(layout.assistant_facts(name), {"assistant": name, "run": "entigraph-s1", "method": "vector"})
+            toys.receipt(f"assistants/{name}", [], [layout.ASSISTANTS / name])
     with toy_project.served(project) as page:
+        browser.open(page, "#model/entigraph-s1")
+        assert "assistants made of itquiet-s1, talker-s1" in browser.text("dl")
         browser.open(page, "#lineage")
+        assert "quiet-s1 (not scored)" in browser.text("main")
         browser.click("talker-s1")
         assert browser.address == "#score/talker-s1" and "an assistant of entigraph-s1 (vector)" in browser.text("main")
         browser.click("entigraph-s1", "dl")

@@ -44,11 +44,14 @@ def test_a_tasks_name_says_what_it_needs(name):
     config = load_yaml(tasks.FOLDER / f"{name}.yaml")
     assert tasks.shows_document(name) == (config["metadata"].get("reads") == "document")
     assert tasks.shows_chunks(name) == (config["metadata"].get("reads") == "chunks")
-    assert tasks.answers_in_words(name) == (config["output_type"] == "generate_until") == config["metadata"].get("in_words", False)
+    assert (tasks.answers_in_words(name) or tasks.recalls(name)) == (config["output_type"] == "generate_until")
+    assert tasks.answers_in_words(name) == config["metadata"].get("in_words", False) and tasks.recalls(name) == ("reply_tokens" in config["metadata"])
 
 
 def test_a_task_of_log_likelihoods_is_not_asked_of_a_model_without_them():
     tasks.check_in_words([name for name in NAMES if name.endswith("_cot")], "openai/gpt-4.1")
+    with pytest.raises(UserError, match="quality_recall goes on with a text"):
+        tasks.check_in_words(["quality_recall"], "openai/gpt-4.1")
     with pytest.raises(UserError, match="quality_open measures the log-likelihoods of options, which openai/gpt-4.1 does not give"):
         tasks.check_in_words(["quality_cot", "quality_open"], "openai/gpt-4.1")
 
@@ -64,19 +67,25 @@ def test_a_task_of_log_likelihoods_is_not_asked_of_a_model_without_them():
     ],
 )  # fmt: skip
 def test_what_counts_as_an_answer(response, index):
-    assert votes.answer(response) == index
+    assert votes.answer(response, 4) == index
+
+
+@pytest.mark.parametrize(("num_options", "read"), [(2, "AB"), (3, "ABC"), (10, "ABCDEFGHIJ")])
+def test_only_letters_of_a_questions_own_options_are_answers(num_options, read):
+    assert [votes.answer(f"Answer: {letter}", num_options) for letter in "ABCDEFGHIJK"] == [*range(len(read)), *[None] * (11 - len(read))]
+    assert votes.answer("Answer: K\nAnswer: B", num_options) == 1
 
 
 def test_responses_become_one_answer_by_each_convention():
     responses = ["nothing", "Answer: B", "Answer: A", "Answer: A", "nothing", "nothing", "Answer: B"]
-    (chosen,) = votes.choose([responses], [{"id": "q0"}])
+    (chosen,) = votes.choose([responses], [{"id": "q0", "options": [*"wxyz"]}])
     assert chosen["answers"] == [None, 1, 0, 0, None, None, 1]
     assert (chosen["first"], chosen["majority"]) == (1, 1)  # of equals the first; invalid ones have no vote, though they are most
-    assert votes.choose([["nothing"] * 3], [{"id": "q0"}]) == [{"answers": [None] * 3, "paper": None, "first": None, "majority": None}]
+    assert votes.choose([["nothing"] * 3], [{"id": "q0", "options": [*"wxyz"]}]) == [{"answers": [None] * 3, "paper": None, "first": None, "majority": None}]
 
 
 def test_the_papers_draw_is_among_the_valid_responses_and_depends_on_the_question_alone():
-    ids = [{"id": f"q{i}"} for i in range(200)]
+    ids = [{"id": f"q{i}", "options": [*"wxyz"]} for i in range(200)]
     drawn = [one["paper"] for one in votes.choose([["Answer: A", "-", "Answer: B", "Answer: C"]] * 200, ids)]
     assert {drawn.count(index) > 40 for index in (0, 1, 2)} == {True} and None not in drawn
     assert drawn[150:] == [one["paper"] for one in votes.choose([["-", "Answer: A", "Answer: B", "Answer: C"]] * 50, ids[150:])]
@@ -108,7 +117,7 @@ def test_worked_examples_are_five_each_with_a_valid_and_right_answer():
     shown = utils.examples_with_text()
     assert len(shown) == 5 and len({example["title"] for example in shown}) == 5
     for example in shown:
-        assert len(example["options"]) == 4 and votes.answer(utils.cot_answer(example)) == example["gold"]
+        assert len(example["options"]) == 4 and votes.answer(utils.cot_answer(example), 4) == example["gold"]
         assert example["reading"] not in utils.worked_prompt(question())
         assert example["reading"] in utils.worked_prompt(question(reading="x"))
         assert example["reasoning"].endswith(f"So the answer is {'ABCD'[example['gold']]}.")

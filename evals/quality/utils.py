@@ -3,18 +3,21 @@
 import bisect
 import json
 from pathlib import Path
+from runpy import run_path
 
+LETTERS = "ABCDEFGHIJ"
+"""of the options, from the first on"""
 VALIDATION = 5
 """one document in so many, the first ones by title, is for validation"""
 
 
 def load(data_file="results/questions", reads=None, documents="results/documents", retrieved="results/retrieval/chunks.jsonl",
-         chunks=8, order="best_last", in_words=False, answer_tokens=300, **model):
+         chunks=8, order="best_last", in_words=False, answer_tokens=300, reply_tokens=0, **model):
     """{"test": all questions of `data_file`}: a JSON file of rows, a folder of such files, or a list of files.
 
     `reads`: what stands before the question: None, "document" (whose text is in `documents`, a folder or a list of files) or "chunks" (of
     `retrieved`, the best `chunks` of them in `order`). `in_words`: whether the model writes its answer, of up to `answer_tokens`, after
-    worked examples. `model`: what lm_eval knows of the model, and the version. README.md tells how a document is cut.
+    worked examples; `reply_tokens`: of an answer that it writes without any. `model`: what lm_eval knows of the model, and the version. README.md tells how a document is cut.
     Raises ValueError, which names the file, where there is no question or one that can't be scored, and where a prompt does not fit.
     """
     import datasets
@@ -25,9 +28,11 @@ def load(data_file="results/questions", reads=None, documents="results/documents
     if reads == "chunks":
         rows = _with_chunks(rows, Path(retrieved), chunks, order)
     if reads == "document":
-        rows = _with_document(rows, documents, _excess(in_words and answer_tokens, **model))
-    elif reads or in_words:
-        _check_fits(rows, _excess(in_words and answer_tokens, **model))
+        rows = _with_document(rows, documents, _excess(in_words and answer_tokens, reply_tokens, **model))
+    elif reads or in_words or reply_tokens:
+        _check_fits(rows, _excess(in_words and answer_tokens, reply_tokens, **model))
+    if reply_tokens:
+        rows = run_path(str(Path(__file__).with_name("recall.py")))["with_identifiers"](rows)
     return {"test": datasets.Dataset.from_list(rows)}
 
 
@@ -41,10 +46,11 @@ def _files(where) -> list[Path]:
 def _rows(file: Path) -> list[dict]:
     rows = json.loads(file.read_text(encoding="utf-8"))
     for row in rows:
-        if len(row["options"]) != 4 or not all(option.strip() for option in row["options"]):
-            raise ValueError(f"{file}: question {row['id']}: options: needs four texts, has {row['options']!r}")
-        if row["gold"] not in range(4):
-            raise ValueError(f"{file}: question {row['id']}: gold: must be 0 to 3, the right option's index, is {row['gold']!r}")
+        options = row["options"]
+        if not 2 <= len(options) <= len(LETTERS) or not all(option.strip() for option in options):
+            raise ValueError(f"{file}: question {row['id']}: options: needs two to {len(LETTERS)} texts, has {options!r}")
+        if row["gold"] not in range(len(options)):
+            raise ValueError(f"{file}: question {row['id']}: gold: must be 0 to {len(options) - 1}, the right option's index, is {row['gold']!r}")
     return rows
 
 
@@ -58,11 +64,11 @@ def _with_split(rows: list[dict]) -> list[dict]:
     return [{**row, "split": "validation" if row["document"] in validation else "test"} for row in rows]
 
 
-def _excess(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_length=None, max_model_len=None, template_tokens=0, **_):
+def _excess(answer_tokens, reply_tokens, pretrained=None, tokenizer=None, revision=None, max_length=None, max_model_len=None, template_tokens=0, **_):
     """A function that tells how many tokens too many for the model's context a question's prompt and answer are, counted as lm_eval will;
     `template_tokens`: those that a chat template sets around a prompt.
 
-    The answer is one of `answer_tokens`, or, where they are 0, any of the options. Nothing is too long where nothing says which tokenizer
+    The answer is one of `answer_tokens` after worked examples, or one of `reply_tokens`, or, where both are 0, any of the options. Nothing is too long where nothing says which tokenizer
     counts, as of a model behind an API: its server refuses what is.
     """
     if pretrained is None:
@@ -76,6 +82,8 @@ def _excess(answer_tokens, pretrained=None, tokenizer=None, revision=None, max_l
     def needed(row: dict) -> int:
         if answer_tokens:
             return len(words.encode(worked_prompt(row))) + template_tokens + answer_tokens
+        if reply_tokens:
+            return len(words.encode(text_prompt(row))) + template_tokens + reply_tokens
         longest = max(row["options"], key=lambda option: len(words.encode(f" {option}")))
         return len(words.encode(f"{text_prompt(row)} {longest}")) + template_tokens - 1  # the last token is predicted, never read
 
@@ -140,8 +148,12 @@ def context_line(doc: dict) -> str:
     return f'In the context of "{doc["title"]}"{written}, {doc["question"]}'
 
 
+def letters(doc: dict) -> list[str]:
+    return [*LETTERS[: len(doc["options"])]]
+
+
 def _lettered(doc: dict) -> list[str]:
-    return [f"{letter}. {option}" for letter, option in zip("ABCD", doc["options"], strict=True)]
+    return [f"{letter}. {option}" for letter, option in zip(letters(doc), doc["options"], strict=True)]
 
 
 def letters_prompt(doc: dict) -> str:
@@ -159,7 +171,7 @@ def cot_prompt(doc: dict) -> str:
 
 
 def cot_answer(example: dict) -> str:
-    return f"{example['reasoning']}\nAnswer: {'ABCD'[example['gold']]}"
+    return f"{example['reasoning']}\nAnswer: {LETTERS[example['gold']]}"
 
 
 def examples() -> list[dict]:

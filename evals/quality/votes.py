@@ -4,19 +4,21 @@ import hashlib
 import re
 from collections import Counter
 
-ANSWER = re.compile(r"^[^\w\n]*Answer:[^\w\n]*([A-D])(?:[.):*\]].*)?[^\S\n]*$", re.MULTILINE)
-"""a line that gives one letter, alone or before a full stop, a bracket, a colon or an asterisk and whatever follows it"""
+LETTERS = "ABCDEFGHIJ"
+ANSWER = r"^[^\w\n]*Answer:[^\w\n]*([A-{last}])(?:[.):*\]].*)?[^\S\n]*$"
+"""a line that gives one letter, up to that of the last option, alone or before a full stop, a bracket, a colon or an asterisk and whatever
+follows it"""
 
 
 def choose(resps: list[list[str]], docs: list[dict]) -> list[dict]:
     """A filter of lm_eval: each question's responses become {"answers", "paper", "first", "majority"}, options by index, None for none."""
-    return [_choices(doc["id"], [answer(text) for text in texts]) for texts, doc in zip(resps, docs, strict=True)]
+    return [_choices(doc["id"], [answer(text, len(doc["options"])) for text in texts]) for texts, doc in zip(resps, docs, strict=True)]
 
 
-def answer(response: str) -> int | None:
-    """The option that a response gives; None makes it invalid. What follows the first answer is no part of it."""
-    match = ANSWER.search(response)
-    return "ABCD".index(match[1]) if match else None
+def answer(response: str, num_options: int) -> int | None:
+    """The one of so many options that a response gives; None makes it invalid. What follows the first answer is no part of it."""
+    match = re.search(ANSWER.replace("{last}", LETTERS[num_options - 1]), response, re.MULTILINE)
+    return LETTERS.index(match[1]) if match else None
 
 
 def _choices(question: str, answers: list[int | None]) -> dict:

@@ -155,6 +155,14 @@ class Entigraph(Settings):
 class Summaries(Settings):
     kinds: Annotated[list[Literal["notes", "concepts", "facts"]], Field(min_length=1), NoneTwice]
     samples: PositiveInt
+    paraphrases: NonNegativeInt = 0
+
+    @field_validator("paraphrases")
+    @classmethod
+    def _of_facts(cls, value, info):
+        if value and "facts" not in info.data.get("kinds", ["facts"]):
+            raise ValueError("paraphrases are of facts, and kinds has none: add facts to it, or set paraphrases: 0")
+        return value
 
 
 class Spa(Settings):
@@ -166,10 +174,34 @@ class Qa(Settings):
     samples: PositiveInt
 
 
+class Identifiers(Settings):
+    samples: PositiveInt
+
+
 class ActiveReading(Settings):
     proposals: PositiveInt
     ways: Annotated[int, Field(ge=1, le=10)]
     samples: PositiveInt
+
+
+class Focal(Settings):
+    proposals: PositiveInt
+    questions: PositiveInt
+    samples: PositiveInt
+
+
+class Across(Settings):
+    shared: PositiveInt
+    pairs: PositiveInt
+    samples: PositiveInt
+
+
+class Imported(Settings):
+    path: Place | None
+    text: str
+    document: str
+    source: str | None
+    license: str | None
 
 
 class PassageSettings(Settings):
@@ -180,7 +212,11 @@ class PassageSettings(Settings):
     summaries: Summaries
     spa: Spa
     qa: Qa
+    identifiers: Identifiers
     active_reading: ActiveReading
+    focal: Focal
+    across: Across
+    imported: Imported
 
 
 class Replay(Settings):
@@ -232,6 +268,14 @@ class Lora(Settings):
     target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1), NoneTwice] = "all-linear"
 
 
+class Teacher(Settings):
+    model: Place
+    revision: Place | None = None
+
+
+Objective = Literal["next_token", "distil"]
+
+
 class Training(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice]
     block_size: Annotated[int, Field(ge=2)]
@@ -255,6 +299,8 @@ class Training(Settings):
     gradient_checkpointing: bool
     checkpoint_steps: PositiveInt
     evaluate_steps: PositiveInt | None
+    objective: Objective = "next_token"
+    teacher: Teacher | None = None
 
     @property
     def world(self) -> int:
@@ -339,12 +385,22 @@ class Arm(Settings):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1), NoneTwice] | None = None
     tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
     dialogues: Dialogues | None = None
+    order: Literal["shuffled", "by_document"] = "shuffled"
+    objective: Objective | None = None
 
     @model_validator(mode="after")
     def _one_length(self):
         if (self.train_tokens is None) == (self.epochs is None):
             raise ValueError("needs exactly one of train_tokens (tokens seen) and epochs (times over the corpus)")
         return self
+
+
+class Released(Settings):
+    """An arm that is a model that exists: it is scored, and not trained."""
+
+    model: Place
+    revision: Place | None = None
+    tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
 
 
 class Assistant(Chat):
@@ -462,6 +518,8 @@ class Params(Settings):
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
+    released: dict[str, Released] = {}
+    """those of the arms that have a model: no stage that trains sees them"""
     assistants: dict[str, Assistant] = {}
     retrieval: Retrieval
     scores: Scores
@@ -469,12 +527,20 @@ class Params(Settings):
     report: Report
     limits: Limits
 
-    @field_validator("arms", "assistants")
+    @model_validator(mode="before")
+    @classmethod
+    def _released_apart(cls, data):
+        arms = data.get("arms") if isinstance(data, dict) else None
+        if not isinstance(arms, dict) or not (found := {name: one for name, one in arms.items() if isinstance(one, dict) and "model" in one}):
+            return data
+        return {**data, "arms": {name: one for name, one in arms.items() if name not in found}, "released": found}
+
+    @field_validator("arms", "released", "assistants")
     @classmethod
     def _names_fit_paths(cls, named, info):
         for name in named:
             if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in ("base", "corpora") or name.startswith(API):
-                raise ValueError(f"{name!r} can't name an {info.field_name.removesuffix('s')}: small letters, digits and hyphens, not 'base' or 'corpora', "
+                raise ValueError(f"{name!r} can't name an {'assistant' if info.field_name == 'assistants' else 'arm'}: small letters, digits and hyphens, not 'base' or 'corpora', "
                                  f"and not {API!r} at the beginning")  # fmt: skip
         return named
 
@@ -519,7 +585,8 @@ class Params(Settings):
 
 
 UNTUNED = {"seeds": "each run of its arm is made into an assistant: arms.ARM.seeds says of which seeds these are",
-           "evaluate_steps": "nothing is held out of dialogues"}  # fmt: skip
+           "evaluate_steps": "nothing is held out of dialogues", "objective": "there is no teacher for dialogues",
+           "teacher": "there is no teacher for dialogues"}  # fmt: skip
 """settings of runs that an assistant has none of, and why"""
 
 
@@ -530,7 +597,7 @@ def tuned(training: Training, assistant: Assistant, field: str) -> Training:
         name = min(unread)
         raise ValueError(f"{field}.{name}: is not an assistant's to say: {UNTUNED[name]}")
     try:
-        return Training.model_validate(training.model_dump() | own | {"evaluate_steps": None})
+        return Training.model_validate(training.model_dump() | own | {"evaluate_steps": None, "objective": "next_token", "teacher": None})
     except ValidationError as error:
         raise ValueError("; ".join(_explain(field, one, Training) if one["loc"] else f"{field}: {one['msg']}" for one in error.errors())) from None
 
@@ -543,8 +610,7 @@ def load(path: Path | str = "params.yaml") -> Params:
     try:
         data = plain_yaml.load(Path(path), str(path))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file, here or in a folder above: this is no closedbook project, or closedbook init NAME has to write one "
-                        "out (closedbook init lists the presets)") from None
+        raise UserError(f"{path}: no such file: closedbook init NAME writes one out (closedbook init lists the presets)") from None
     return of(data, path)
 
 
@@ -575,7 +641,7 @@ def typed(sections: dict) -> SimpleNamespace:
     A stage is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
     fields = {name: field.annotation for name, field in Params.model_fields.items()}
-    kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel, "assistant": Assistant, "chat": Chat}
+    kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel, "assistant": Assistant, "chat": Chat, "released": None}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 
@@ -592,7 +658,8 @@ def _class_of(kind) -> type[Settings] | None:
 
 
 def _explain(path, problem, kind: type[Settings]) -> str:
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("constrained-int", "literal['all']", "int", "float"))
+    parts = ("arms", *problem["loc"][1:]) if problem["loc"][:1] == ("released",) else problem["loc"]
+    where = ".".join(str(part) for part in parts if part not in ("constrained-int", "literal['all']", "int", "float"))
     if problem["type"] == "extra_forbidden":
         parent = _settings_at(problem["loc"][:-1], kind)
         near = did_you_mean(str(problem["loc"][-1]), parent.model_fields, otherwise=f"known here: {', '.join(parent.model_fields)}")

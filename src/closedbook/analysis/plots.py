@@ -5,7 +5,6 @@ from pathlib import Path
 from closedbook.analysis import certainty, curve, table
 from closedbook.analysis.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
 
-CHANCE = 0.25
 HELD_OUT = {"passages": ("o--", "circles"), "replay": ("s:", "squares")}
 """how the losses on what no training reads are drawn, and what that is called"""
 NARROW = 0.4
@@ -18,7 +17,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
     Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed,
     whose intervals are over questions only, are hollow. The base and API models are levels, and with `paper` the paper's own curve is dashed.
     Arms that read one corpus more or less often (`repeated`) have a narrow panel to the left, against epochs, and of them only the longest
-    trained is in the other. Where no arm has an accuracy, the picture says `otherwise`.
+    trained are in the other: all of one length, those beside the line by their own names. Where no arm has an accuracy, the picture says `otherwise`.
     """
     sizes, again = table.by_size(rows), repeated(rows)
     with panels(path, (NARROW, 1) if again else (1,)) as axes:
@@ -35,12 +34,44 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
         labels += _curves(axes[-1], sizes, fits, look)
         labels += [_paper(axes[-1], min(tokens), max(tokens))] if paper else []
         labels += [label(axes[-1], 0, row["accuracy"], row["arm"], look[row["strategy"]][0], margin=True) for row in _untaught(rows)]
-        keep_apart([*labels, label(axes[-1], 0, CHANCE, "chance", GREY, margin=True)])
+        keep_apart([*labels, label(axes[-1], 0, rows[0]["chance"], "chance", GREY, margin=True)])
+
+
+def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
+    """Accuracy with 95% intervals, a point per arm, over corpus tokens and over what the corpus cost.
+
+    `rows` are the first of each arm, as bakeoff.arms gives them, and `usd` their dollars; the panel of dollars is there where any cost some. What has
+    no place in a panel is a level in it: the base, API models, and what cost nothing.
+    """
+    taught = [(row, dollars) for row, dollars in zip(rows, usd, strict=True) if row["strategy"] not in table.UNTAUGHT]
+    places = {"corpus tokens": [(row["corpus_tokens"], row) for row, _ in taught if row["corpus_tokens"]],
+              "US dollars": [(dollars, row) for row, dollars in taught if dollars]}  # fmt: skip
+    shown = {name: points for name, points in places.items() if points}
+    with panels(path, (1,) * max(1, len(shown))) as axes:
+        if not shown:
+            nothing(axes[0], "no arm here was trained")
+            return
+        look = looks(row["strategy"] for row in rows)
+        axes[0].set_ylim(*_limits(rows, []))
+        title(axes[0], f"{table.book(rows[0])} accuracy", _over(rows))
+        for panel, (name, points) in zip(axes, shown.items(), strict=True):
+            log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.9))
+            panel.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
+            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in points]
+            placed = [row["arm"] for _, row in points]
+            keep_apart(labels + [_level(panel, row, look) for row in rows if row["arm"] not in placed])
+
+
+def _level(axes, row: dict, look: dict):
+    """Draw the accuracy of what has no place on the x axis, and return its label."""
+    colour = look[row["strategy"]][0]
+    axes.axhline(row["accuracy_mean"], color=colour, linestyle="--", linewidth=1.4)
+    return label(axes, 0, row["accuracy_mean"], row["arm"], colour, margin=True)
 
 
 def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
-    """Of table.by_size, the sizes of which there are several arms: they differ in how often they read the same."""
-    return {size: arms for size, arms in table.by_size(rows).items() if len(arms) > 1}
+    """Of table.by_size, the sizes whose arms differ in how often they read the same."""
+    return {size: arms for size, arms in table.by_size(rows).items() if len({runs[0]["train_tokens"] for runs in arms}) > 1}
 
 
 def losses(path: Path, *, curves: list[dict]) -> None:
@@ -77,7 +108,7 @@ def losses(path: Path, *, curves: list[dict]) -> None:
 
 def _levels(axes, rows: list[dict], look: dict) -> None:
     """Chance, and the accuracies of models that were not trained here."""
-    axes.axhline(CHANCE, color=GREY, linestyle=":", linewidth=1.2)
+    axes.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
     for row in _untaught(rows):
         axes.axhspan(*_bar(row)[::2], color=look[row["strategy"]][0], alpha=0.13, linewidth=0)
         axes.axhline(row["accuracy"], color=look[row["strategy"]][0], linestyle="--", linewidth=1.4)
@@ -98,6 +129,9 @@ def _curves(axes, sizes: dict, fits: dict, look: dict) -> list:
     labels = []
     for strategy in dict.fromkeys(strategy for strategy, _ in sizes):
         longest = {tokens: arms[-1] for (one, tokens), arms in sizes.items() if one == strategy}
+        beside = [(tokens, runs) for (one, tokens), arms in sizes.items() if one == strategy
+                  for runs in arms[:-1] if runs[0]["train_tokens"] == arms[-1][0]["train_tokens"]]  # fmt: skip
+        labels += [_line(axes, [tokens], [runs], runs[0]["arm"], *look[strategy]) for tokens, runs in beside]
         labels.append(_line(axes, [*longest], [*longest.values()], strategy, *look[strategy]))
         fitted = fits[strategy]["log_linear"]
         if len(longest) > 2 and fitted["parameters"]:
@@ -163,7 +197,7 @@ def _untaught(rows: list[dict]) -> list[dict]:
 
 
 def _limits(rows: list[dict], others: list[float]) -> tuple[float, float]:
-    ends = [CHANCE, *others, *(end for row in rows for end in (row["accuracy"], *_bar(row)))]
+    ends = [rows[0]["chance"], *others, *(end for row in rows for end in (row["accuracy"], *_bar(row)))]
     return max(0.0, min(ends) - 0.06), min(1.02, max(ends) + 0.06)
 
 

@@ -12,10 +12,14 @@ from closedbook.generation.strategies import STRATEGIES
 from closedbook.util import files
 from closedbook.util.tables import aligned
 
-UNTAUGHT = ("base", "api_model")
+UNTAUGHT = ("base", "released", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "metric", "accuracy", "stderr", "n", "n_documents",
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
+QUARTER = {"chance": 0.25}
+"""of scores of earlier versions, whose questions had four options"""
+FEW = 30
+"""questions, below which a count says what a share hides"""
 PARTS = {"validation": "validation", "test": "test", "hard": "hard", "not_hard": "not hard"}
 """of the questions of a task, and how they are called"""
 
@@ -44,7 +48,7 @@ def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
 
 def place(strategy: str) -> tuple[int, str]:
     """Where a strategy stands in the order. Mixtures come after the strategies that they are of."""
-    known = ("base", *STRATEGIES)
+    known = ("base", "released", *STRATEGIES)
     return (known.index(strategy) if strategy in known else len(known) + (strategy == "api_model"), strategy)
 
 
@@ -59,7 +63,7 @@ def rows(found: list[dict], tasks: list[str]) -> list[dict]:
     comparable.check(found, tasks)
     facts = ("run", "arm", "strategy", "corpus_tokens", "train_tokens", "seed")
     listed = [
-        {**{name: score[name] for name in facts}, "task": task, **score["tasks"][task], "parts": _parts(score["tasks"][task])}
+        {**{name: score[name] for name in facts}, "task": task, **QUARTER, **score["tasks"][task], "parts": _parts(score["tasks"][task])}
         for task in tasks
         for score in found
         if task in score["tasks"]
@@ -133,6 +137,10 @@ def details(row: dict) -> dict[str, str]:
         told |= {"recall": f"{row['recall']:.3f}", "chunks": str(row["chunks"]), "order": row["order"].replace("_", " ")}
     if "temperature" in row:
         told["temperature"] = f"{row['temperature']:g}"
+    if "identifiers" in row:
+        named = row["identifiers"]
+        told["in the answer's format"] = f"{row['in_format']:.3f}"
+        told["identifiers"] = f"{with_error(named['accuracy'], named['stderr'])}, in format {named['in_format']:.3f}" if named["n"] else "–"
     if "grid" in row:
         told["accuracy on test"] = with_error(row["test"]["accuracy"], row["test"]["stderr"])
     return told
@@ -143,6 +151,12 @@ def csv_rows(listed: list[dict]) -> tuple[list[str], list[list]]:
     shown = [(name, key) for name in parts(listed) for key in ("accuracy", "stderr", "n")]
     header = [*COLUMNS, *(f"{key}_{name}" for name, key in shown)]
     return header, [[*(row[name] for name in COLUMNS), *(row["parts"].get(name, {}).get(key) for name, key in shown)] for row in listed]
+
+
+def refused_rows(found: list[dict], tasks: list[str]) -> list[list]:
+    """Cells of table.csv for what was not trained, as csv_rows has them, without an accuracy: "refused" stands where others say over what theirs is."""
+    cells = ({**score, "task": task, "accuracy_over": "refused"} for task in tasks for score in found if "refused" in score)
+    return [[row.get(name) for name in COLUMNS] for row in cells]
 
 
 def metrics(found: list[dict], listed: list[dict]) -> dict:
@@ -166,22 +180,34 @@ def text(scores: list[Path], tasks: list[str], doubtful: Collection[str] = ()) -
         lines = [("run", "corpus tokens", "train tokens")]
         lines += [(row["run"], f"{row['corpus_tokens']:,}", f"{row['train_tokens']:,}") for row in found]
         return "\n".join([*aligned(lines), found[0]["explanation"]])
+    refused = [f"{score['run']}: {score['explanation']}" for score in found if "refused" in score]
     blocks = [(task, [row for row in listed if row["task"] == task]) for task in tasks]
-    return "\n\n".join(_block(task, of_task, doubtful) for task, of_task in blocks if of_task)
+    told = [_block(task, of_task, doubtful) for task, of_task in blocks if of_task]
+    return "\n\n".join([*told, "\n".join(refused)] if refused else told)
 
 
 def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
     shown = parts(listed)
+<<<<<<< HEAD
     lines = [(task, f"accuracy ({listed[0]['metric']})", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
+=======
+    lines = [(task, "accuracy", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
+    lines.append(("chance", f"{listed[0]['chance']:.3f}", *[""] * (len(lines[0]) - 2)))
+>>>>>>> main
     for runs in by_arm(listed).values():
         first = runs[0]
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]
         means = [f"{fmean(cell):.3f}" if cell else "–" for cell in cells]
         sizes = [f"{first[name]:,}" for name in ("corpus_tokens", "train_tokens")]
-        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"]), first["accuracy_over"] or "–", interval_of(first))
+        accuracy = (with_error(first["accuracy_mean"], first["accuracy_stderr"], first["n"]), first["accuracy_over"] or "–", interval_of(first))
         mark = " *" if any(row["run"] in doubtful for row in runs) else ""
         lines.append((first["arm"] + mark, *accuracy, *means, *sizes, " ".join(map(seed_of, runs))))
     return "\n".join(aligned(lines))
+
+
+def told_from_chance(listed: list[dict]) -> bool:
+    """Whether any arm of these rows of a task is surely better than guessing."""
+    return any((row["accuracy_low"] or 0.0) > row["chance"] for row in listed)
 
 
 def interval_of(row: dict) -> str:
@@ -193,6 +219,8 @@ def seed_of(row: dict) -> str:
     return "–" if row["seed"] is None else str(row["seed"])
 
 
-def with_error(value: float, stderr: float | None) -> str:
-    """The mean ± its standard error, which a single document has none of."""
+def with_error(value: float, stderr: float | None, n: int = FEW) -> str:
+    """The mean ± its standard error, which a single document has none of; of few questions how many are right."""
+    if n < FEW:
+        return f"{round(value * n, 1):g} of {n}"
     return f"{value:.3f}" if stderr is None else f"{value:.3f} ± {stderr:.3f}"

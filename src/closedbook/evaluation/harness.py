@@ -134,7 +134,7 @@ def _check_requests(task, lm, what: str) -> None:
                 f" holds {lm.max_length}: take a base.model with a longer context, or leave {task.task_name} out of scores.tasks"
             )
         num_choice = num_tokens - len(lm.tok_encode(prompt))
-        if isinstance(task.config.doc_to_choice, list) and num_choice != 1:
+        if tasks.compares_letters(task.task_name) and num_choice != 1:
             raise UserError(
                 f"{what}: its tokenizer makes {num_choice} tokens of the letter {choice!r}, and {task.task_name} compares letters of"
                 f" one token: leave {task.task_name} out of scores.tasks, or take another base.model"

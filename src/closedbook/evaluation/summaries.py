@@ -2,24 +2,28 @@
 
 from statistics import fmean
 
-from closedbook.evaluation import clustered
+from closedbook.evaluation import clustered, tasks
 from closedbook.evaluation.clustered import SPLITS
 
 
 def of(task, results: dict) -> tuple[dict, list[dict]]:
     """lm_eval's results of one task as (summary, answers)."""
-    name, in_words = task.task_name, task.OUTPUT_TYPE == "generate_until"
+    name = task.task_name
+    in_words, recalls = tasks.answers_in_words(name), tasks.recalls(name)
     measured = {key.removesuffix(",none"): value for key, value in results["results"][name].items() if key.endswith(",none")}
     metrics = {key: value for key, value in sorted(measured.items()) if value != "N/A"}  # N/A: no error of a single question
     metric = "acc_norm" if "acc_norm" in metrics else "acc"
-    answers = [(_in_words if in_words else _by_likelihood)(task, sample, metric) for sample in results["samples"][name]]
+    form = _in_words if in_words else _recalled if recalls else _by_likelihood
+    answers = [form(task, sample, metric) for sample in results["samples"][name]]
     summary = {
         "version": task.VERSION,
         "metric": metric,
+        "chance": 0.0 if recalls else fmean(1 / len(sample["doc"]["options"]) for sample in results["samples"][name]),
         **figures(answers),
         **_cut(answers),
         **({"recall": fmean(row["finds_document"] for row in answers)} if "finds_document" in answers[0] else {}),
         **(_conventions(answers) if in_words else {}),
+        **(_written(answers) if recalls else {}),
         "metrics": metrics,
         **{split: figures([row for row in answers if row["split"] == split]) for split in SPLITS},
     }
@@ -57,6 +61,14 @@ def _conventions(answers: list[dict]) -> dict:
     return {"attempt_rate": len(attempted) / len(answers), **{name: figures(rows) for name, rows in counted.items()}}
 
 
+def _written(answers: list[dict]) -> dict:
+    """How many responses are the answer and nothing else, and both figures of the questions whose answer is an identifier."""
+    identifiers = [row for row in answers if row["identifier"]]
+    found = {name: figures(identifiers)[name] for name in ("accuracy", "stderr", "n")} if identifiers else {"accuracy": None, "stderr": None, "n": 0}
+    in_format = fmean(row["in_format"] for row in identifiers) if identifiers else None
+    return {"in_format": fmean(row["in_format"] for row in answers), "identifiers": found | {"in_format": in_format}}
+
+
 def _row(task, doc: dict) -> dict:
     reading = {name: doc[name] for name in ("paragraphs_left_out", "chunks", "finds_document") if name in doc}
     kept = {name: doc[name] for name in ("id", "document", "difficult", "split", "gold")}
@@ -79,3 +91,10 @@ def _in_words(task, sample: dict, metric: str) -> dict:
     chosen = {"chosen": votes["paper"], "correct": bool(sample[metric]), "log_likelihoods": None}
     others = {name: votes[name] for name in ("first", "majority", "answers")}
     return {**_row(task, sample["doc"]), **chosen, **others, "responses": responses}
+
+
+def _recalled(task, sample: dict, metric: str) -> dict:
+    """One question's answer: the right option where the response holds it, None where not, and the response."""
+    doc, correct = sample["doc"], bool(sample[metric])
+    chosen = {"chosen": doc["gold"] if correct else None, "correct": correct, "log_likelihoods": None}
+    return {**_row(task, doc), **chosen, "in_format": bool(sample["in_format"]), "identifier": doc["identifier"], "responses": sample["resps"][0]}

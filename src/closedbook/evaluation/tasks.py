@@ -31,6 +31,11 @@ def answers_in_words(task: str) -> bool:
     return task.endswith("_cot")
 
 
+def recalls(task: str) -> bool:
+    """Whether the model writes its answer on one line, once and without sampling: it holds the right one, or does not."""
+    return task.endswith("_recall")
+
+
 def compares_letters(task: str) -> bool:
     """Whether the log-likelihoods of single letters are measured: each must be one token."""
     return task == "quality_closed"
@@ -58,8 +63,11 @@ def check_headline(tasks: list[str]) -> None:
 
 
 def check_in_words(tasks: list[str], model: str) -> None:
-    """Raises UserError for a task that measures log-likelihoods, which a `model` behind an API does not give."""
+    """Raises UserError for a task that measures log-likelihoods, which a `model` behind an API does not give, and for one whose line must be the
+    most likely one."""
     for task in measured(tasks):
+        if recalls(task):
+            raise UserError(f"{task} goes on with a text, which {model} does not do through its API: ask it tasks that are answered step by step, as quality_cot")
         if not answers_in_words(task):
             raise UserError(
                 f"{task} measures the log-likelihoods of options, which {model} does not give through its API: ask it tasks that"

@@ -6,7 +6,9 @@ a batch, and anyone may ask for its results.
 """
 
 import fcntl
+import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,14 +54,19 @@ class Submissions:
         if submission in self._held:
             return True
         self._locks.mkdir(parents=True, exist_ok=True)
-        lock = open(self._locks / submission, "a")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            return False
-        self._held[submission] = lock
-        return True
+        path = self._locks / submission
+        while True:
+            lock = open(path, "a")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                return False
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
+                    self._held[submission] = lock
+                    return True
+            lock.close()  # whoever held it has removed it meanwhile, and the next one may make and hold another file
 
     def state(self, submission: str) -> State | None:
         """None where nothing of it is pending."""

@@ -75,6 +75,15 @@ def of(llm: LanguageModel, limits: Limits, in_batch: bool = False) -> Prices:
     return Prices(llm.model, None, None)
 
 
+def by_name(model: str, limits: Limits, in_batch: bool = False) -> Prices:
+    """Of any model by LiteLLM's name, to compare with. Raises UserError where no price of it is known."""
+    found = of(LanguageModel.model_construct(model=model), limits.model_copy(update={"max_usd": None}), in_batch)
+    if found.version is None:
+        raise UserError(f"{model}: LiteLLM knows no price of it: give another model, or limits.input_usd_per_million and "
+                        "limits.output_usd_per_million")  # fmt: skip
+    return found
+
+
 @lru_cache(maxsize=64)
 def tokens(model: str, text: str) -> int:
     """By LiteLLM's tokenizer for a model, or the one that it takes for models unknown to it. Of a document counted once."""

@@ -1,21 +1,29 @@
 """Who is answered: this machine's own page, or whoever has the token. Around the whole app."""
 
 import hmac
+import ipaddress
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
 
 COOKIE = "closedbook"
-OWN_NAMES = ("127.0.0.1", "localhost", "::1")
-"""under which this machine alone reaches itself: a page from elsewhere whose name is made to point here comes with its own name"""
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def is_own(host: str) -> bool:
+    """Whether an address is one under which this machine alone reaches itself. A page from elsewhere whose name is made to point here comes
+    with its own name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 class Guard:
     def __init__(self, app, token: str | None):
-        """`token`: who has it is answered under whatever name; None: only this machine's own names are."""
+        """`token`: who has it is answered under whatever name; None: who names this machine by an address of its own."""
         self.app, self.token = app, token
 
     async def __call__(self, scope, receive, send):
@@ -36,10 +44,10 @@ class Guard:
         """The response that says no, or sets the cookie for whoever came with the token; None where all is well."""
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _split(origin).netloc != host:
             return PlainTextResponse("A page from elsewhere may not ask this server.", 403)
         if self.token is None:
-            return None if urlsplit(f"//{host}").hostname in OWN_NAMES else PlainTextResponse(f"This server is {' or '.join(OWN_NAMES)}.", 403)
+            return None if is_own(_split(f"//{host}").hostname or "") else PlainTextResponse("Ask this server as 127.0.0.1 or localhost.", 403)
         if self._is_token(parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]):
             response = RedirectResponse(scope["path"], 303)
             response.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
@@ -49,6 +57,14 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self.token.encode())
+
+
+def _split(address: str) -> SplitResult:
+    """An address that is none has no parts."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _cookie(header: str) -> str:

@@ -14,7 +14,7 @@ MOST = 64
 """corpora whose numbers are kept: of 265,000 passages they are 7 MB"""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Held:
     keys: np.ndarray
     """of its passages' ids (see lying.keys), in order of size"""

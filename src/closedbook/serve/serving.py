@@ -1,23 +1,26 @@
 """The command closedbook serve: an address that nobody else has, and a server on it until Ctrl-C."""
 
 import asyncio
-import ipaddress
+import errno
 import logging
 import os
 import secrets
 import socket
 from contextlib import suppress
 
+from closedbook.serve.guard import is_own
 from closedbook.serve.speakers import Speakers
 from closedbook.util import terminal
 from closedbook.util.errors import UserError
 
 TOKEN = "CLOSEDBOOK_TOKEN"
 """the environment variable that holds the token for another address than this machine's own; without it one is made up"""
+NOT_FREE = (errno.EADDRINUSE, errno.EACCES)
+"""what the system says of a port; all else is said of the address"""
 
 
 def serve(options) -> None:
-    """Raises UserError for a port that is in use, and for a run or assistant that is not here."""
+    """Raises UserError for an address or port that can't be had, and for a run or assistant that is not here."""
     import uvicorn
 
     from closedbook.serve import app
@@ -47,22 +50,17 @@ def made(names: list[str], options) -> Speakers:
     return Speakers(names, Server(options.api_base, options.api_model))
 
 
-def is_own(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def bound(host: str, port: int) -> socket.socket:
     """Raises UserError where it can't be had."""
     if not 0 <= port < 65536:
         raise UserError(f"--port {port}: give one from 1 to 65535, or 0 for any that is free")
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise UserError(f"--port {port}: can't be had on {host} ({error.strerror}): name another one, as --port {port + 1}") from None
+        if host:  # an empty one is all of them
+            return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, UnicodeError) as error:
+        if getattr(error, "errno", None) in NOT_FREE:
+            raise UserError(f"--port {port}: can't be had on {host} ({error.strerror}): name another one, as --port {port + 1}") from None
+    raise UserError(f"--host {host}: is no address of this machine: leave it out, or give one that the machine has; 0.0.0.0 is all of them")
 
 
 def address(host: str, port: int, token: str | None) -> str:

@@ -156,15 +156,16 @@ def _stamp() -> tuple:
 
 
 def _of(corpus: str, stamp: tuple):
+    """The index of passages, which of them a corpus holds as it is now, and how many those are."""
     with _opening:
-        keys = held.by(corpus).keys
-        return *_opened(corpus, len(keys), stamp), len(keys)
+        its = held.by(corpus)
+        return *_opened(its, stamp), len(its.keys)
 
 
 @lru_cache(4)
-def _opened(corpus: str, number: int, stamp: tuple) -> tuple:
+def _opened(its: held.Held, stamp: tuple) -> tuple:
     index = _index(stamp)
-    return index, index.among(held.by(corpus).keys)
+    return index, index.among(its.keys)
 
 
 @lru_cache(1)

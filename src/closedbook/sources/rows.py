@@ -15,9 +15,9 @@ from closedbook.sources.cleaning import clean
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
-NUM_OPTIONS = 4
-LETTERS = "ABCD"
+LETTERS = "ABCDEFGHIJ"
 """of the options"""
+OPTIONS = "two to ten"
 DEEP = 100
 """lists and objects within one another: no field of ours has more than a few"""
 TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -94,13 +94,13 @@ class Row:
     def question(self) -> Question:
         options = self.fields.get("options")
         if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
-            raise self.wrong("options", "must be a list of four texts")
-        if len(options) != NUM_OPTIONS:
-            raise self.wrong("options", "must be exactly four texts")
+            raise self.wrong("options", f"must be a list of {OPTIONS} texts")
+        if not 2 <= len(options) <= len(LETTERS):
+            raise self.wrong("options", f"must be {OPTIONS} texts")
         options = [self._clean("options", option).strip() for option in options]
         if not all(options):
-            raise self.wrong("options", f"must be four texts that are not empty (the {options.index('') + 1}. is)")
-        if len(set(options)) < NUM_OPTIONS:
+            raise self.wrong("options", f"must be texts that are not empty (the {options.index('') + 1}. is)")
+        if len(set(options)) < len(options):
             log.warning("%s: options: two are the same: %s", self.where, short(options))
         question = self.text("question")
         return Question(
@@ -124,8 +124,8 @@ class Row:
                 f"{self.where}: gold_label: missing: a question without its answer (as in QuALITY's test split) can't be scored;"
                 " leave this file out, and use train and dev"
             )
-        if type(label) is not int or not 1 <= label <= NUM_OPTIONS:
-            raise self.wrong("gold_label", "must be 1, 2, 3 or 4 (the right option's number)")
+        if type(label) is not int or not 1 <= label <= len(options):
+            raise self.wrong("gold_label", f"must be the right option's number, 1 to {len(options)}")
         if answer is not None and self._answered(options) != label - 1:
             raise self.wrong("answer", f"must be the same option as gold_label, {label}, or be left out")
         return label - 1
@@ -133,11 +133,12 @@ class Row:
     def _answered(self, options: list[str]) -> int:
         """The option that `answer` names by its letter, its number or its text."""
         answer = self.fields["answer"]
-        must = f"must be the letter ({LETTERS[0]} to {LETTERS[-1]}), the number (1 to {NUM_OPTIONS}) or the text of one of its options"
+        letters = LETTERS[: len(options)]
+        must = f"must be the letter (A to {letters[-1]}), the number (1 to {len(letters)}) or the text of one of its options"
         if not isinstance(answer, (str, int)) or not (text := self._clean("answer", str(answer)).strip()):
             raise self.wrong("answer", must)
         by_text = [place for place, option in enumerate(options) if option == text]
-        by_name = [place for place, letter in enumerate(LETTERS) if text.rstrip(".)").upper() in (letter, str(place + 1))]
+        by_name = [place for place, letter in enumerate(letters) if text.rstrip(".)").upper() in (letter, str(place + 1))]
         named = sorted({*by_text, *by_name})
         if len(named) > 1:
             raise self.wrong("answer", f"must name one option (it fits the options {' and '.join(str(place + 1) for place in named)}; give gold_label)")
@@ -198,29 +199,36 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def read_table(path: Path) -> list[Row]:
-    """The same of a CSV file with a line of names: options in columns A, B, …; an empty cell is a field that is not there.
+    """The same of a CSV file with a line of names: options in columns A, B, …, of which a row may leave the last ones empty; an empty cell is a
+    field that is not there.
 
     Raises UserError for a table without these columns, and for a row that has more cells, or a cell of more lines than one."""
     lines = re.split("\r\n|\r|\n", read_text(path))
     delimiter = max(",;\t", key=lines[0].count)
     named = [name.strip() for name in _cells(f"{path}:1", lines[0], delimiter)]
-    wanted = ["document", "question", *LETTERS]
+    letters = [letter for letter in LETTERS if letter in named]
+    wanted = ["document", "question", *LETTERS[: max(2, len(letters))]]
     if missing := [name for name in wanted if name not in named]:
-        raise UserError(f"{path}:1: no column {', '.join(missing)}: the first line must name the columns {', '.join(wanted)} and answer, "
+        raise UserError(f"{path}:1: no column {', '.join(missing)}: the first line must name the columns document, question, A, B, … and answer, "
                         f"not {short(lines[0])}")
+    if len(letters) == len(LETTERS) and "K" in named:
+        raise UserError(f"{path}:1: K: an option beyond the tenth: a question has {OPTIONS} of them")
     if twice := next((name for name in named if named.count(name) > 1), None):
         raise UserError(f"{path}:1: {short(twice)[1:-1]}: is there twice: keep one of these columns")
-    return [Row(where, _fields(where, named, line, delimiter))
+    return [Row(where, _fields(where, named, letters, line, delimiter))
             for number, line in enumerate(lines[1:], start=2) if line.strip() and (where := f"{path}:{number}")]
 
 
-def _fields(where: str, named: list[str], line: str, delimiter: str) -> dict:
+def _fields(where: str, named: list[str], letters: list[str], line: str, delimiter: str) -> dict:
     cells = _cells(where, line, delimiter)
     if len(cells) > len(named):
         raise UserError(f"{where}: {len(cells)} cells, and the first line names {len(named)} columns: put a text that holds {delimiter!r} in quotes")
     fields = {name: cell for name, cell in zip(named, cells) if cell.strip()}
     numbers = {name: int(fields[name]) for name in ("gold_label", "difficult") if re.fullmatch(r"\s*\d{1,9}\s*", fields.get(name, ""))}
-    return fields | numbers | {"options": [fields.get(letter, "") for letter in LETTERS]}
+    options = [fields.get(letter, "") for letter in letters]
+    while options and not options[-1]:
+        options.pop()
+    return fields | numbers | {"options": options}
 
 
 def _cells(where: str, line: str, delimiter: str) -> list[str]:

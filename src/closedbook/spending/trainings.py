@@ -11,7 +11,8 @@ from closedbook.params import OWN_BASES, Arm, Params, Training, tuned
 from closedbook.spending import speed
 from closedbook.training import memory, room
 from closedbook.training.loop import KEPT_CHECKPOINTS
-from closedbook.training.memory import Shape
+from closedbook.training.memory import GIB, Shape
+from closedbook.training.teaching import BYTES_A_TOKEN
 from closedbook.util import files, tables
 from closedbook.util.errors import UserError
 from closedbook.workflow import devices, recipes, upkeep
@@ -47,8 +48,9 @@ def answer(planned: Plan, written: dict[str, dict], measure: bool) -> dict:
     rate = speed.measured(_source(params), params.training) if measure else speed.earlier(params.training)
     due = _due(planned)
     runs = {f"{arm}-s{seed}": _run(planned, arm, seed, shape, rate, written, due) for arm, seed in recipes.arms_and_seeds(params)}
+    runs |= _teachers(planned, rate, written, due)
     runs |= {f"{name}-s{seed}": _assistant(planned, name, seed, shape, rate, due) for name, seed in recipes.assistants_and_seeds(params)}
-    side = _side_by_side(params.training)
+    side = side_by_side(params.training)
     return {
         "device": params.training.device, "runs": {name: asdict(run) for name, run in runs.items()},
         "memory": memory.estimate(shape, params.training)._asdict() if shape else None, "tokens_per_second": rate,
@@ -97,6 +99,20 @@ def _run(planned: Plan, arm: str, seed: int, shape: Shape | None, rate: float | 
     return Run(is_made=name not in due, is_bound=is_bound, tokens=tokens, steps=steps, gib=gib, disk=disk, seconds=tokens / rate if rate else None)
 
 
+def _teachers(planned: Plan, rate: float | None, written: dict[str, dict], due: set[str]) -> dict[str, Run]:
+    """Of each corpus that is distilled: its tokens once, without steps."""
+    found = {}
+    for arm, seed in recipes.arms_and_seeds(planned.params):
+        corpus = recipes.corpus_of(planned.params, arm, seed, planned.documents)
+        if (job := f"teacher/{corpus}") in planned.jobs:
+            once = planned.params.arms[arm].model_copy(update={"train_tokens": None, "epochs": 1})
+            tokens, is_bound = _tokens(once, None if f"corpora/{corpus}" in due else layout.CORPORA / corpus, written)
+            tokens = tokens and round(tokens)
+            found[job] = Run(is_made=job not in due, is_bound=is_bound, tokens=tokens, steps=None, gib=None, disk=tokens and tokens * BYTES_A_TOKEN / GIB,
+                             seconds=tokens / rate if rate and tokens else None)  # fmt: skip
+    return found
+
+
 def _assistant(planned: Plan, name: str, seed: int, shape: Shape | None, rate: float | None, due: set[str]) -> Run:
     """Of a fine-tuning, where its dialogues are tokenised, at least so many steps: what is left of a block is filled up. The others train nothing."""
     params, one, job = planned.params, planned.params.assistants[name], f"assistants/{name}-s{seed}"
@@ -135,7 +151,7 @@ def _shares(arm: Arm) -> dict[str, int]:
     return {name: sum(share for group, share in shares.items() if group.partition("/")[0] == name) for name in mixture.names(arm.strategy)}
 
 
-def _side_by_side(settings: Training) -> int:
+def side_by_side(settings: Training) -> int:
     """Trainings that Snakemake runs at a time: each has GPUs, or cores, of its own."""
     if settings.device == "cuda":
         return max(1, len(devices.visible()) // settings.processes)
@@ -152,6 +168,8 @@ def _notes(params: Params, shape: Shape | None, runs: list[Run], rate: float | N
     training, notes = params.training, []
     if any(run.tokens is None for run in runs):
         notes.append("tokens of a whole corpus (corpus_tokens: all) are not known before it is made, nor are those of dialogues")
+    if any(recipes.objective_of(params, arm) == "distil" for arm in params.arms):
+        notes.append("a teacher reads each token of its corpus once, and takes at most about the time that a training takes for as many (docs/training.md)")
     if params.assistants:
         notes.append("an assistant by vector or merged trains nothing: its weights are read and written, and where several strengths are given, each "
                      "answers the validation questions")  # fmt: skip

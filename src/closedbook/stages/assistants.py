@@ -42,6 +42,8 @@ def build(
     validation questions among `questions`; by fine-tuning training, seed and run_seed, and `dialogues` is the folder of what it is
     trained on. Raises UserError for models that do not fit together, and where nothing says which strength is best.
     """
+    if why := models.facts(run).get("refused"):
+        raise UserError(f"params.yaml: assistants.{params.name}.run: {run.name} has no weights: {why}: take another arm")
     one, field, base = params.assistant, f"assistants.{params.name}", files.read_json(reference)
     tokenizer = chat.tokenizer(base, params.chat, params.field)
     record = _record(params, run, base, folder.name)

@@ -7,8 +7,8 @@ from statistics import fmean
 from types import SimpleNamespace
 
 from closedbook import layout, params
-from closedbook.analysis import certainty, curve, diversity, plots, summed_up, table, tally
-from closedbook.analysis.compare import answers, assistants, forgotten, overview, resampling, words
+from closedbook.analysis import asked, certainty, diversity, fits, plots, summed_up, table, tally
+from closedbook.analysis.compare import assistants, forgotten, overview, resampling, words
 from closedbook.evaluation import whose
 from closedbook.util import files
 
@@ -24,15 +24,17 @@ def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
 
 
 def build(
-    *, scores: list[Path], samples: list[Path], runs: list[Path], corpora: list[Path], entities: list[Path], passages: list[Path],
-    judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str], settings: params.Report, seed: int, folder: Path,
+    *, scores: list[Path], samples: list[Path], questions: list[Path], runs: list[Path], corpora: list[Path], entities: list[Path],
+    passages: list[Path], judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str],
+    settings: params.Report, seed: int, folder: Path, dialogues: list[Path] = (),
 ) -> None:
     """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
     into `folder`.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
-    folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`. The first of `tasks` is the headline;
-    `seed` chooses the examples of passages and draws the resamples behind the intervals of forgetting.
+    folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`; `dialogues` are dialogues.json files. The
+    first of `tasks` is the headline; `seed` chooses the examples of passages, and the questions that are shown where they are many, and draws the
+    resamples behind the intervals of forgetting.
     """
     folder = Path(folder)
     found = _with_samples(table.in_order(scores), samples)
@@ -41,33 +43,37 @@ def build(
     summed = [files.read_json(path) for path in summaries], table.in_order(verdicts)
     compared = _compared(found, tasks, seed) | ({"summaries": summed_up.rows(summed[1])} if verdicts else {})
     drawn = [row for row in rows if row["strategy"] != whose.ASSISTANT]
-    fits = {task: _fits(found, task, [row for row in drawn if row["task"] == task]) for task in tasks}
-    _write_numbers(folder, found, rows, curves, compared, fits)
+    fitted = {task: fits.of(found, task, [row for row in drawn if row["task"] == task]) for task in tasks}
+    _write_numbers(folder, found, rows, curves, compared, fitted)
     files.write_json(folder / "diversity.json", varied := diversity.measure(corpora, passages))
     headline = [row for row in rows if row["task"] == tasks[0]]
     of_arms = [row for row in drawn if row["task"] == tasks[0]]
     plots.accuracy(
-        folder / "accuracy.png", rows=of_arms, fits=fits[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
+        folder / "accuracy.png", rows=of_arms, fits=fitted[tasks[0]], paper=settings.paper_curve, otherwise=found[0]["explanation"]
     )
-    plots.losses(folder / "losses.png", curves=curves)
+    plots.losses(folder / "losses.png", curves=[run for run in curves if run["steps"]])
     judged = files.read_json(judgements[0]) if judgements else None
     by_task = {task: listed for task in tasks if (listed := [row for row in rows if row["task"] == task])}
     page = _page(
         headline=headline,
+        asked=asked.listed(found, questions, corpora, passages, tasks[0], seed) if headline else None,
         others={task: listed for task, listed in by_task.items() if task != tasks[0]},
         answered={task: listed for task, listed in by_task.items() if table.details(listed[0])},
         explanation=found[0]["explanation"],
         compared=compared | {"comparisons": compared["comparisons"][tasks[0]]},
-        fits=fits[tasks[0]],
+        fits=fitted[tasks[0]],
         repeated=plots.repeated(of_arms),
         diversity=varied,
         paper_curve=settings.paper_curve,
-        curves=curves,
+        curves=[run for run in curves if run["steps"]],
+        bases=[*dict.fromkeys(run["base"]["model"] for run in curves)],
+        distilled=[run for run in curves if "teacher" in run],
         tally=tally.take(entities=entities, passages=passages, judged=judged, summed=summed, examples=settings.examples, seed=seed),
         judged=judged,
         judge=summed[1][0]["judge"] if verdicts else None,
         summed_up=compared.get("summaries", []),
         corpora=[{"name": Path(folder).name, **files.read_json(Path(folder) / "corpus.json")} for folder in corpora],
+        dialogues=[{"name": path.parent.name, **files.read_json(path)} for path in dialogues],
         notes=settings.notes,
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )
@@ -89,29 +95,13 @@ def _compared(found: list[dict], tasks: list[str], seed: int) -> dict:
     }
 
 
-def _fits(found: list[dict], task: str, rows: list[dict]) -> dict[str, dict]:
-    """curve.fit of each strategy, and the number "n" of questions behind it: one point per size, of its longest training the mean over seeds on
-    the questions that all points share."""
-    points = {}
-    for (strategy, _), arms in table.by_size(rows).items():
-        points.setdefault(strategy, []).append(arms[-1][0])
-    return {strategy: _fit(longest, answers.read(found, [arm["arm"] for arm in longest], task)) for strategy, longest in points.items()}
-
-
-def _fit(longest: list[dict], answered: list[answers.Answers]) -> dict:
-    right = [arm.right() for arm in answered]
-    shared = [question for question in right[0] if all(question in of_arm for of_arm in right)]
-    if not shared:
-        return {"n": 0, **curve.unfitted("its arms share no questions")}
-    means = [fmean(of_arm[question] for question in shared) for of_arm in right]
-    return {"n": len(shared), **curve.fit([(arm["corpus_tokens"], mean) for arm, mean in zip(longest, means, strict=True)])}
-
-
-def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fits: dict) -> None:
-    _write_csv(folder / "table.csv", *table.csv_rows(rows))
+def _write_numbers(folder: Path, found: list[dict], rows: list[dict], curves: list[dict], compared: dict, fitted: dict) -> None:
+    header, cells = table.csv_rows(rows)
+    refused = table.refused_rows(found, list(compared["comparisons"]))
+    _write_csv(folder / "table.csv", header, [*cells, *([*row, *[None] * (len(header) - len(row))] for row in refused)])
     _write_csv(folder / "losses.csv", ("arm", "step", "loss"), _loss_rows(curves))
     files.write_json(folder / "comparisons.json", compared)
-    files.write_json(folder / "curve.json", fits)
+    files.write_json(folder / "curve.json", fitted)
     files.write_json(folder / "metrics.json", table.metrics(found, rows))
 
 
@@ -161,7 +151,7 @@ def _page(**facts) -> str:
     lines = [one["strategy"] for one in (*facts["headline"], *facts["corpora"])]
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
-        **facts, with_error=table.with_error, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts, served=SERVED,
+        **facts, with_error=table.with_error, told_from_chance=table.told_from_chance, few=table.FEW, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts, served=SERVED,
         part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=(*table.UNTAUGHT, whose.ASSISTANT), excerpt=EXCERPT,
         questions_only=certainty.QUESTIONS, p_of=words.p_of, least=resampling.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},

@@ -55,7 +55,7 @@ def _found(documents: list[Document], texts: list[Chunk], asked: list[dict], set
 
 
 def query(row: dict) -> str:
-    """What is looked for: the question under its context line, with its four options, as the paper has it. The right one is not marked."""
+    """What is looked for: the question under its context line, with its options, as the paper has it. The right one is not marked."""
     by = f", written by {row['author']}" + (f" in {row['year']}" if row["year"] else "") if row["author"] else ""
     return "\n".join([f'In the context of "{row["title"]}"{by}, {row["question"]}', *row["options"]])
 

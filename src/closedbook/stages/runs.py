@@ -16,24 +16,32 @@ from closedbook.util import arrays, files, seeds
 from closedbook.util.errors import UserError
 
 
+<<<<<<< HEAD
 def job(
     *, params: SimpleNamespace, limits: params.Limits, base: Path, dialogues: list[Path], checkpoint_steps: Path, folder: Path, **paths: Path
 ) -> None:  # fmt: skip
     settings = params.training.model_copy(update={"checkpoint_steps": files.read_json(checkpoint_steps)[folder.name]})
     build(arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=settings, run_seed=params.run_seed, folder=folder,
+=======
+def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, dialogues: list[Path], teacher: list[Path], **paths: Path) -> None:
+    build(teacher=teacher[0] if teacher else None, arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=params.training, run_seed=params.run_seed,
+>>>>>>> main
           dialogues=dialogues[0] if dialogues else None, dialogue_rate=params.dialogues["rate"] if dialogues else 0.0,
           seed=params.seed, reference=base / "base.json", **paths)  # fmt: skip
 
 
 def build(
     *, arm: str, length: params.Arm, corpus: Path, pieces: list[Path], replay: Path, replay_overlap: Path, replay_rate: float, reference: Path,
-    settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path, dialogues: Path | None = None, dialogue_rate: float = 0.0
-) -> None:
+    settings: params.Training, run_seed: int, seed: int, checkpoints: Path, folder: Path, dialogues: Path | None = None, dialogue_rate: float = 0.0,
+    teacher: Path | None = None,
+) -> None:  # fmt: skip
     """Train the base of `reference` (its base.json) on `corpus`, whose tokens are in `pieces`, for as long as `length` says; `replay_rate` of
     all tokens are of `replay`, without the texts of `replay_overlap`, and `dialogue_rate` of them of `dialogues`. Write the model, its tokenizer, schedule.npy, losses.csv, held_out.csv (the
     losses on what is held out, where settings.evaluate_steps asks for them) and, last, run.json to `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
+    Under the objective distil, what is learnt is what `teacher` (its folder) expects of each token. Where the document in front was worth nothing to it
+    nothing is trained: run.json then says so in "refused", with the figures, and there are no weights.
     With settings.lora the adapters lie beside the model into which they are merged, in adapter/. distributed.LAUNCHER starts a
     program on each of several nodes.
     Raises UserError for a block beyond the model's context, for a corpus that another tokenizer made or that has other tokens than when it
@@ -49,10 +57,19 @@ def build(
         source |= {"dialogues": str(dialogues), "dialogue_tokens": read["dialogue_tokens"]}
     texts = reading.texts(**source)
     sha256 = _tokens_sha256(corpus, facts, texts)
-    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed), settings.block_size)
+    taught = _teacher(teacher, facts, texts[packing.CORPUS]) if teacher else None
+    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed, by_document=length.order == "by_document"), settings.block_size)
     num_steps = -(-num_blocks // settings.batch_size)
+    about = {"run": folder.name, "corpus": corpus.name, "arm": arm, "strategy": facts["strategy"], "seed": run_seed}
+    if taught:
+        about |= {"objective": settings.objective, "teacher": {name: taught[name] for name in ("teacher", "tokens", "with", "without")}}
+        source["teacher"] = str(teacher)
+        if taught["with"] >= taught["without"]:
+            _refuse(about | {"corpus_tokens": facts["corpus_tokens"], **dict.fromkeys(read, 0), "num_steps": 0, "base": base}, taught, reference,
+                    tokenizer, folder)  # fmt: skip
+            return
     room.check(folder.name, reference, settings, num_steps, checkpoints, folder)
-    data_sha256 = _data_sha256(sha256, texts, folder)
+    data_sha256 = _data_sha256(sha256 + ([taught["rows_sha256"]] if taught else []), texts, folder)
     apart = [its.sha256() for its in reading.held_out(**source).values()] if settings.evaluate_steps else []
     started = time.monotonic()
     plan = pretraining.Plan(
@@ -66,21 +83,18 @@ def build(
     files.write_csv(folder / "losses.csv", ["step", "loss", "learning_rate"], history)
     files.write_csv(folder / "held_out.csv", ["step", "passages", "replay"], measured)
     run = {
-        "run": folder.name,
-        "corpus": corpus.name,
-        "arm": arm,
-        "strategy": facts["strategy"],
-        "seed": run_seed,
+        **about,
         **_counts(facts, read, settings, num_blocks, history),
         "replay_overlap": replay_overlap.stem,
         "replay_rate": replay_rate,
+        **({"order": length.order} if length.order != "shuffled" else {}),
         "replay_epochs": read["replay_tokens"] / texts[packing.REPLAY].num_tokens if read["replay_tokens"] else 0,
         **({"dialogues": dialogues.name, "dialogue_rate": dialogue_rate} if dialogues else {}),
         "held_out_sha256": files.read_json(replay / "replay.json")["held_out_sha256"],
         "num_parameters": models.num_parameters(folder),
         "base": base,
         "data_sha256": data_sha256,
-        "sha256": {str(path.relative_to(folder)): files.sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()},
+        "sha256": _hashes(folder),
     }
     _log(run, plan.record, [*history, *map(tracking.held_out, measured)], folder, seconds)
     files.write_json(folder / "run.json", run)
@@ -107,8 +121,33 @@ def _tokens_sha256(corpus: Path, facts: dict, texts: list[Texts]) -> list[str]:
     return found
 
 
-def _schedule(texts: list[Texts], read: dict, folder: Path, **seeds: int) -> np.ndarray:
-    schedule = packing.schedule(texts, [*read.values()], **seeds)
+def _teacher(folder: Path, facts: dict, corpus: Texts) -> dict:
+    """What its teacher.json says. Raises UserError where its rows are about other tokens."""
+    rows = reading.Rows(folder)
+    its = rows.facts
+    if (its["tokens_sha256"], its["tokenizer_sha256"]) != (facts["tokens_sha256"], facts["tokenizer_sha256"]) or rows.lengths.tolist() != corpus.lengths.tolist():
+        raise UserError(f"{folder}: was made from other tokens, or by another tokenizer, than the corpus: snakemake --cores all makes it again")
+    return its
+
+
+def _refuse(run: dict, taught: dict, reference: Path, tokenizer, folder: Path) -> None:
+    """Write a run that is none: it has read nothing, and there are no weights; and why."""
+    models.config(*models.source(reference)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    files.give_usual_modes(folder)
+    arrays.write(folder / "schedule.npy", np.zeros((0, 3), np.int64))
+    files.write_csv(folder / "losses.csv", ["step", "loss", "learning_rate"], [])
+    files.write_csv(folder / "held_out.csv", ["step", "passages", "replay"], [])
+    why = f"distilling is refused: the teacher's loss on the passages is {taught['with']:.3f} with the document in front and {taught['without']:.3f} without"
+    files.write_json(folder / "run.json", run | {"refused": why, "sha256": _hashes(folder)})
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): files.sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _schedule(texts: list[Texts], read: dict, folder: Path, **order) -> np.ndarray:
+    schedule = packing.schedule(texts, [*read.values()], **order)
     arrays.write(folder / "schedule.npy", schedule)
     return schedule
 

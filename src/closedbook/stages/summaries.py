@@ -16,10 +16,13 @@ def job(*, limits: Limits, **given) -> None:
 
 
 def build(*, model: Path, documents: list[Path], entities: list[Path], params: SimpleNamespace, output: Path) -> None:
-    """Write what the model in a folder (of a run, a base or an assistant) says of each document, which it is not shown.
+    """Write what the model in a folder (of a run, a base or an assistant) says of each document, which it is not shown; of a run that was refused, nothing.
 
     `params` holds of scores what says how it is asked. Raises UserError as generating.texts does.
     """
+    if whose.refused(model):
+        summarising.write(whose.model(model), [], output)
+        return
     asked = summarising.requests(documents, entities, summarising.CHAT if models.is_assistant(model) else summarising.HEADINGS)
     prompts = [request.prompt for request in asked if request.prompt]
     told = iter(generating.texts(model, prompts, params.scores))

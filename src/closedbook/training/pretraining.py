@@ -14,7 +14,7 @@ from closedbook.util import files
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     source: dict
-    """reading.texts's arguments; of a fine-tuning, "dialogues", their folder, and "loss", of which tokens it is"""
+    """reading.texts's arguments, with the folder of a "teacher" where it has one; of a fine-tuning, "dialogues", their folder, and "loss", of which tokens it is"""
     reference: str
     """what it begins with: the base's base.json, or a run's folder"""
     settings: dict
@@ -85,7 +85,8 @@ def _trained(plan: Plan, settings: params.Training) -> tuple[list[dict], list[di
 def _dataset(plan: Plan, settings: params.Training, end: int):
     schedule = np.load(Path(plan.folder) / "schedule.npy", mmap_mode="r")
     if "corpus" in plan.source:
-        return packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, end)
+        teacher = reading.Rows(Path(plan.source["teacher"])) if "teacher" in plan.source else None
+        return packing.PackedDataset(reading.texts(**plan.source), schedule, settings.block_size, end, teacher)
     folder = Path(plan.source["dialogues"])
     is_answer = np.load(folder / "is_answer.npy", mmap_mode="r")
     wanted = is_answer if plan.source["loss"] == "assistant" else np.ones(len(is_answer), bool)
@@ -113,12 +114,14 @@ def dtype(settings: params.Training) -> str:
 
 
 def prepared(model, settings: params.Training, *, seed: int, label: str):
-    """A model to be trained as the settings say: with its loss in pieces, and adapters."""
+    """A model to be trained as the settings say: with its loss in pieces, or against a teacher, and adapters."""
     import torch
 
     from closedbook.training import loss
 
     loss.in_pieces(model, memory.tokens(settings), label)
+    if getattr(settings, "objective", None) == "distil":  # an assistant has none
+        loss.against_teacher(model)
     torch.manual_seed(seed)  # the adapters' first weights are drawn
     return adapters.added(model, settings.lora)
 

@@ -18,11 +18,17 @@ from closedbook.util.errors import UserError
 MOST_OPEN = 256
 """pieces that are mapped at a time: each holds a file open, of which a process may have about a thousand, and there can be many more pieces"""
 
+TEACHER = "teacher.json"
+"""in a teacher's folder: what it was, and what the document in front was worth to it"""
+
 READ_AT_ONCE = 1024
 """texts that are read for a digest before their memory is given back"""
 
 
 class Texts:
+    DTYPE = np.dtype(np.uint32)
+    """of a piece"""
+
     def __init__(self, pieces: Sequence[Path], places: np.ndarray, lines: np.ndarray | None = None):
         self._pieces, self._places = pieces, places
         self.lines = np.arange(len(places)) if lines is None else lines
@@ -87,6 +93,13 @@ class Texts:
         return self._places[:, 2]
 
     @property
+    def documents(self) -> np.ndarray:
+        """The number of each text's document among those of the pieces, int64."""
+        names = [path.stem for path in self._pieces]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names], np.int64)[self._places[:, 0]]
+
+    @property
     def offsets(self) -> np.ndarray:
         """Where each text would begin if all stood one after the other, and where the last would end."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])
@@ -112,15 +125,50 @@ class Texts:
 
     def _piece(self, number: int) -> np.ndarray:
         if number not in self._open:
-            self._open[number] = _mapped(self._pieces[number])
+            self._open[number] = _mapped(self._pieces[number], self.DTYPE)
             if len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
         self._open.move_to_end(number)
         return self._open[number]
 
 
+def row(width: int) -> np.dtype:
+    """What a teacher says of one place: its most probable tokens, the first one first, and the logarithms of their probabilities and of that of all
+    others together."""
+    return np.dtype([("tokens", "<u4", (width,)), ("log_probs", "<f2", (width + 1,))])
+
+
+NEVER = -1e4
+"""the logarithm of a probability that is nothing: minus infinity times nothing would be no number"""
+
+
+def certain(tokens: np.ndarray, width: int) -> np.ndarray:
+    """Rows [N] of a teacher that is certain of `tokens` [N]."""
+    rows = np.zeros(len(tokens), row(width))
+    rows["tokens"] = _others(tokens, width)
+    rows["log_probs"] = NEVER
+    rows["log_probs"][:, 0] = 0.0
+    return rows
+
+
+def _others(tokens: np.ndarray, width: int) -> np.ndarray:
+    """Each token, and after it the smallest ones that it is not."""
+    first = np.arange(width - 1)
+    return np.concatenate([tokens[:, None], first + (first >= tokens[:, None])], axis=1)
+
+
+class Rows(Texts):
+    """What a teacher says of each token of a corpus: as Texts has its tokens, with a row of `row` for each; each document's rows are a file."""
+
+    def __init__(self, folder: Path):
+        self.facts = files.read_json(folder / TEACHER)
+        self.width = self.facts["width"]
+        self.DTYPE = row(self.width)
+        super().__init__([folder / f"{name}.npy" for name in self.facts["documents"]], np.load(folder / "passages.npy"))
+
+
 def texts(*, corpus: str, pieces: list[str], replay: str, replay_overlap: str, replay_tokens: int, dialogues: str | None = None,
-          dialogue_tokens: int = 0) -> list[Texts]:  # fmt: skip
+          dialogue_tokens: int = 0, **_) -> list[Texts]:  # fmt: skip
     """The sources of a run, by their paths: its corpus, as much of replay as it reads and, where it reads some, of dialogues."""
     found = [Texts.of_corpus(Path(corpus), map(Path, pieces)), Texts.of_replay(Path(replay), Path(replay_overlap), replay_tokens)]
     return found if dialogues is None else [*found, Texts.of_dialogues(Path(dialogues), dialogue_tokens)]
@@ -140,13 +188,13 @@ def name_of(piece: Path) -> str:
     return f"{piece.parent.name}/{piece.stem}"
 
 
-def _mapped(path: Path) -> np.ndarray:
+def _mapped(path: Path, dtype: np.dtype) -> np.ndarray:
     if not path.is_file():
         raise UserError(f"{path}: is not here, and holds tokens of passages: dvc pull brings it, or snakemake --cores all makes it")
     try:
         ids = np.load(path, mmap_mode="r")
     except (ValueError, EOFError):
         raise UserError(f"{path}: is no array of tokens, or not a whole one: {CHANGED}") from None
-    if ids.dtype != np.uint32 or ids.ndim != 1:
+    if ids.dtype != dtype or ids.ndim != 1:
         raise UserError(f"{path}: is no list of tokens: {CHANGED}")
     return ids

@@ -14,13 +14,13 @@ def lines(plan: Plan) -> list[str]:
     scores = [path for path in names if path.is_file()]
     if not scores:
         raise UserError(f"{layout.SCORES}: no scores of params.yaml yet: run make reproduce, or snakemake --cores all")
-    doubts = _doubts(plan)
-    doubtful = {path: doubts[name] for path, name in names.items() if path in scores and name in doubts}
+    doubted = doubts(plan)
+    doubtful = {path: doubted[name] for path, name in names.items() if path in scores and name in doubted}
     found = table.text(scores, recipes.all_tasks(plan.params), {path.stem for path in doubtful}).splitlines()
     return [*found, "", *(f"* {path}: {why}" for path, why in doubtful.items()), *_where(plan)]
 
 
-def _doubts(plan: Plan) -> dict[str, str]:
+def doubts(plan: Plan) -> dict[str, str]:
     """{job: why its result is not what params.yaml, code and documents give now}"""
     verdicts = upkeep.check(plan)
     stale = {job.name: why for job in plan.jobs.values() if (why := verdicts[job.receipt])}

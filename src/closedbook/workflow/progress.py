@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from closedbook.util import tables, terminal
 from closedbook.workflow.snakemake import Run
@@ -16,13 +17,24 @@ from closedbook.workflow.snakemake import Run
 SECONDS = 20
 """between two lines about the same stage, where nothing can be written over"""
 BYTES, TAIL = 20_000, 20
-"""of a log that are read; lines of them that are shown where no error is named"""
+"""of a log that are read; lines of one that are shown where no error is named"""
 PLACE = re.compile(r'WorkflowError.*:$|  File ".*", line ')
 BAR = re.compile(r"\|.*\|")
 """that a library draws of its progress, between the share that is done and the count"""
 NOTHING = "Nothing to be done"
 STOPPED = "Terminating processes on user request"
 """parts of Snakemake's messages"""
+SUBMITTED = "    sbatch call:"
+"""where the plugin begins to repeat a submission that Slurm did not take"""
+
+
+class Failure(NamedTuple):
+    """A job that did not go well."""
+
+    logs: list[Path]
+    """its own, and the cluster's of it"""
+    said: str
+    """why the cluster did not take it; nothing of a job that has begun"""
 
 
 class Stage:
@@ -58,13 +70,16 @@ class Progress(logging.Handler):
         self._live = sys.stderr.isatty()
         self._stages: dict[str, Stage] = {}
         self._logs: dict[int, Path] = {}
-        self._failed: list[Path] = []
+        self._failed: list[Failure] = []
+        self._before: dict[Path, float | None] = {}
+        """when logs that there were before were written, of jobs that may fail without a word"""
         self._stopped, self._over = False, threading.Event()
 
     def begin(self, run: Run, jobs: Iterable) -> None:
         """`jobs`: Snakemake's, which are to be run."""
         self._run = run
         self._logs = {job.jobid: Path(job.log[0]) for job in jobs if job.log}
+        self._before = {log: _written(log) for log in self._logs.values()}
         threading.Thread(target=self._watch, daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -75,7 +90,8 @@ class Progress(logging.Handler):
         elif event == "job_finished" and record.job_id in self._logs:
             self._finish(record.job_id)
         elif event == "job_error":
-            self._failed += map(Path, record.log)
+            has_begun = not record.rule_msg or "external_jobid" in record.aux
+            self._failed.append(Failure([Path(log) for log in record.log], "" if has_begun else record.rule_msg.partition(SUBMITTED)[0].rstrip()))
         elif NOTHING in message:
             self._say(f"{NOTHING}: all that was asked for is fresh. closedbook table shows the figures.")
         elif STOPPED in message:
@@ -120,8 +136,17 @@ class Progress(logging.Handler):
         if self._stopped:
             self._say("stopped: what is finished is kept; the same command goes on from there")
             return
-        for log in dict.fromkeys(self._failed):
-            self._say(*_error(log), f"all of its log: {log}")
+        for told in dict.fromkeys(tuple(self._told(failure)) for failure in self._failed):
+            self._say(*told)
+
+    def _told(self, failure: Failure) -> list[str]:
+        """The error that one of a job's logs names; where none does, as when the cluster ended it, the last lines of each."""
+        if failure.said:
+            return f"error: {failure.said}".splitlines()
+        logs = [log for log in failure.logs if _written(log) not in (None, self._before.get(log))]
+        named = {log: error for log in logs if (error := _error(log))}
+        shown = dict(list(named.items())[:1]) or {log: _lines(log)[-TAIL:] for log in logs or failure.logs[:1]}
+        return [line for log, lines in shown.items() for line in (*lines, f"all of its log: {log}")]
 
     def _say(self, *lines: str) -> None:
         if self._live:
@@ -155,8 +180,12 @@ def _lines(log: Path) -> list[str]:
     return [line.rstrip().split("\r")[-1] for line in text.split("\n") if line.strip()]
 
 
+def _written(log: Path) -> float | None:
+    return log.stat().st_mtime if log.exists() else None
+
+
 def _error(log: Path) -> list[str]:
-    """What a log says of the error that ended its job: from there on, or its last lines."""
+    """What a log says of the error that ended its job, from there on; nothing where it names none."""
     lines = _lines(log)
     named = [number for number, line in enumerate(lines) if line.startswith("error: ")]
-    return lines[named[-1]:] if named else lines[-TAIL:]
+    return lines[named[-1]:] if named else []

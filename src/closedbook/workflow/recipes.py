@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from closedbook import layout
 from closedbook.evaluation import instructions, summarising, tasks
-from closedbook.generation.strategies import STRATEGIES, mixture
+from closedbook.generation.strategies import STRATEGIES, is_document, mixture
 from closedbook.llm import prompts
 from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Chat, Params, Scores, tuned
+from closedbook.sources import given
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 
@@ -59,6 +60,11 @@ def passages(params: Params, bound: Bound) -> Recipes:
     return {f"passages/{strategy}": _passages(params, strategy) for strategy in strategies(params)}
 
 
+def pairs(params: Params, bound: Bound) -> Recipes:
+    found = recipe("pairs", {"passages": {"across": params.passages.across.model_dump(include={"shared", "pairs"})}, "bound": bound}, documents=bound)
+    return {"pairs": found} if "across" in strategies(params) else {}
+
+
 def judgements(params: Params, bound: Bound) -> Recipes:
     judged = judged_strategies(params)
     found = recipe("judgements", {**_chosen(params, "seed", "judge"), "strategies": judged}, prompts=["judge"], documents=bound,
@@ -94,6 +100,11 @@ def corpora(params: Params, bound: Bound) -> Recipes:
     return {f"corpora/{corpus_of(params, arm, seed, bound)}": _corpus(params, params.arms[arm], seed, bound) for arm, seed in arms_and_seeds(params)}
 
 
+def teacher(params: Params, bound: Bound) -> Recipes:
+    distilling = [(arm, seed) for arm, seed in arms_and_seeds(params) if objective_of(params, arm) == "distil"]
+    return {f"teacher/{corpus_of(params, arm, seed, bound)}": _teacher(params, arm, seed, bound) for arm, seed in distilling}
+
+
 def runs(params: Params, bound: Bound) -> Recipes:
     return {f"runs/{layout.run_name(arm, seed)}": _run(params, arm, seed, bound) for arm, seed in arms_and_seeds(params)}
 
@@ -123,9 +134,18 @@ def retrieval(params: Params, bound: Bound) -> Recipes:
 
 def scores(params: Params, bound: Bound) -> Recipes:
     found = {}
-    for name, one in models_here(params, bound).items():
-        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.documents)
+    for name, one in models_here(params).items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.asked_about(bound))
         scored["reads"] |= _as_assistant(one)
+    return found
+
+
+def released(params: Params, bound: Bound) -> Recipes:
+    found = {}
+    for name, one in params.released.items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, name), bound, step="released")
+        scored["params"]["released"] = {"name": name, "model": one.model, "revision": one.revision}
+        scored["reads"]["files"] = _files_in(Path(one.model))
     return found
 
 
@@ -136,8 +156,8 @@ def api_models(params: Params, bound: Bound) -> Recipes:
 def summaries(params: Params, bound: Bound) -> Recipes:
     chosen = _chosen(params, scores={"summary_tokens", "batch_size", "device", "dtype", "threads"})
     return {f"summaries/{name}": recipe("summaries", chosen, prompts=summarising.CHAT if one.is_assistant else summarising.HEADINGS,
-                                        documents=one.documents, reads=_as_assistant(one))
-            for name, one in models_here(params, bound).items() if tasks.SUMMARY in asked_of(params, one.arm)}  # fmt: skip
+                                        documents=one.asked_about(bound), reads=_as_assistant(one))
+            for name, one in summing_up(params).items()}  # fmt: skip
 
 
 def api_summaries(params: Params, bound: Bound) -> Recipes:
@@ -159,6 +179,7 @@ def report(params: Params, bound: Bound) -> Recipes:
     chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
     names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
              "judged": judged_strategies(params)} | ({"verdicts": summed_up} if (summed_up := summary_names(params)) else {})
+    names |= {"dialogues": [name.rpartition("/")[2] for name in talks]} if (talks := dialogues(params, bound)) else {}
     assets = _digests(PACKAGE.glob("analysis/templates/*"))
     return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 
@@ -166,18 +187,26 @@ def report(params: Params, bound: Bound) -> Recipes:
 class Here(NamedTuple):
     """A model that is asked on this machine."""
 
-    arm: str | None
+    arm: str | None = None
     """None: the base"""
-    documents: list[str]
-    """that it is asked about"""
+    seed: int | None = None
     is_assistant: bool = False
 
+    def asked_about(self, bound: Bound) -> list[str]:
+        """Documents."""
+        return list(bound) if self.seed is None else taught_to(self.seed, bound)
 
-def models_here(params: Params, bound: Bound) -> dict[str, Here]:
+
+def models_here(params: Params) -> dict[str, Here]:
     """By name: the base, runs, and assistants, which are asked what the runs are that they are made from."""
-    runs = {layout.run_name(name, seed): Here(name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
-    made = {layout.run_name(name, seed): Here(params.assistants[name].run, taught_to(seed, bound), True) for name, seed in assistants_and_seeds(params)}
-    return {"base": Here(None, list(bound)), **runs, **made}
+    runs = {layout.run_name(name, seed): Here(name, seed) for name, seed in arms_and_seeds(params)}
+    made = {layout.run_name(name, seed): Here(params.assistants[name].run, seed, True) for name, seed in assistants_and_seeds(params)}
+    return {"base": Here(), **runs, **made}
+
+
+def summing_up(params: Params) -> dict[str, Here]:
+    """Those that write summaries."""
+    return {name: one for name, one in models_here(params).items() if tasks.SUMMARY in asked_of(params, one.arm)}
 
 
 def _as_assistant(one: Here) -> dict:
@@ -188,6 +217,11 @@ def _as_assistant(one: Here) -> dict:
 def arms_and_seeds(params: Params) -> list[tuple[str, int]]:
     """The arm and the training seed of each run."""
     return [(name, seed) for name, arm in params.arms.items() for seed in arm.seeds or params.training.seeds]
+
+
+def objective_of(params: Params, arm: str) -> str:
+    """What its runs are trained for: an arm's own, or that of all."""
+    return params.arms[arm].objective or params.training.objective
 
 
 def assistants_and_seeds(params: Params) -> list[tuple[str, int]]:
@@ -257,10 +291,10 @@ def strategies(params: Params) -> list[str]:
 
 
 def judged_strategies(params: Params) -> list[str]:
-    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
+    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask, and it sees one document at a time."""
     if params.judge.model is None:
         return []
-    return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
+    return [strategy for strategy in strategies(params) if not is_document(strategy) and strategy != "across"]
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:
@@ -270,7 +304,7 @@ def tasks_of(params: Params, arm: str | None = None) -> list[str]:
 
 def asked_of(params: Params, arm: str | None = None) -> list[str]:
     """The tasks of an arm's runs; without an arm, those of the base, which every arm is compared with."""
-    further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
+    further = [task for name, one in {**params.arms, **params.released}.items() if arm in (None, name) for task in one.tasks or []]
     return list(dict.fromkeys([*params.scores.tasks, *further]))
 
 
@@ -283,21 +317,15 @@ def run_names(params: Params) -> list[str]:
     return [layout.run_name(arm, seed) for arm, seed in arms_and_seeds(params)]
 
 
-def assistant_names(params: Params) -> list[str]:
-    return [layout.run_name(name, seed) for name, seed in assistants_and_seeds(params)]
-
-
 def score_names(params: Params) -> list[str]:
     """Whose scores there are: the base's, those of runs, of assistants and of API models."""
-    return ["base", *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
+    base, *trained = models_here(params)
+    return [base, *params.released, *trained, *(f"{API}{name}" for name in _answering(params))]
 
 
 def summary_names(params: Params) -> list[str]:
     """Whose summaries there are; people's too, where any are asked for."""
-    here = {"base": None} | {layout.run_name(name, seed): name for name, seed in arms_and_seeds(params)}
-    here |= {layout.run_name(name, seed): params.assistants[name].run for name, seed in assistants_and_seeds(params)}
-    found = [name for name, arm in here.items() if tasks.SUMMARY in asked_of(params, arm)]
-    found += [f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks]
+    found = [*summing_up(params), *(f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks)]
     return [*found, HUMAN] if found else []
 
 
@@ -329,6 +357,10 @@ def _digests(paths) -> dict[str, str]:
 
 
 def _passages(params: Params, strategy: str) -> dict:
+    if strategy == "imported":
+        path = params.passages.imported.path
+        return recipe("passages", {"strategy": strategy, **_chosen(params, "seed", passages={strategy})},
+                      reads={"rows": [path] if given.is_file(path) else []})
     if not STRATEGIES[strategy].PROMPTS:
         return recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
     if params.llm.model is None:
@@ -353,11 +385,32 @@ def _corpus(params: Params, arm: Arm, seed: int, bound: Bound) -> dict:
                   reads={"strategies": its, "overlap": [f"{name}{of_seed(seed, bound)}" for name in its]})
 
 
+TAUGHT_BY = {"block_size", "batch_size", "accumulation", "device", "dtype", "attention", "threads", "processes", "nodes", "sharding", "teacher"}
+"""settings of a training that decide what a teacher says, or where it computes"""
+
+
+def _teacher(params: Params, name: str, seed: int, bound: Bound) -> dict:
+    one = params.training.teacher
+    reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(params.arms[name].strategy),
+             "files": _files(one.model if one else None)}
+    return recipe("teacher", _chosen(params, training=TAUGHT_BY, llm={"sections"}), documents=taught_to(seed, bound), reads=reads)
+
+
 def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
+<<<<<<< HEAD
     arm = params.arms[name]
     chosen = {"training": params.training.model_dump(exclude=DECIDES_NO_BYTE), "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
+=======
+    arm, objective = params.arms[name], objective_of(params, name)
+    training = params.training.model_dump(exclude={"seeds", "teacher"}) | {"objective": objective}
+    chosen = {"training": training, "run_seed": seed, "seed": params.seed, "name": name,
+              "arm": arm.model_dump(include={"train_tokens", "epochs"} | ({"order"} if arm.order != "shuffled" else set())),
+              "replay": {"rate": params.corpora.replay.rate}}
+>>>>>>> main
     reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
+    if objective == "distil":
+        reads["teacher"] = [reads["corpus"]]
     if arm.dialogues:
         chosen["dialogues"] = {"rate": arm.dialogues.rate}
         reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
@@ -378,7 +431,11 @@ def _assistant(params: Params, name: str, seed: int, bound: Bound) -> dict:
     chosen = {"name": name, "assistant": one.model_dump(include=own), "chat": _chat(chat), "field": field}
     reads = {"run": layout.run_name(one.run, seed), "files": _spelling(chat), "dialogues": [], "questions": False}
     if one.method == "sft":
+<<<<<<< HEAD
         training = tuned(params.training, one, f"{field}.training").model_dump(exclude=DECIDES_NO_BYTE)
+=======
+        training = tuned(params.training, one, f"{field}.training").model_dump(exclude={"seeds", "objective", "teacher"})
+>>>>>>> main
         chosen |= {"training": training, "seed": params.seed, "run_seed": seed}
         reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
     if one.method == "vector":
@@ -412,9 +469,9 @@ def _files(*places: str | None) -> list[str]:
     return sorted(str(path) for place in here for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file())
 
 
-def _scored(params: Params, asked: list[str], documents) -> dict:
+def _scored(params: Params, asked: list[str], documents, step: str = "scores") -> dict:
     read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
-    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(params),
+    return recipe(step, read | _held_out(params), documents=documents, assets=_task_files(params),
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 

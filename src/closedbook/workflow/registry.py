@@ -7,6 +7,7 @@ its rule; docs/architecture.md shows it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -101,7 +102,7 @@ class Job:
     """the name of its recipe"""
     files: Files
 
-    @property
+    @cached_property
     def receipt(self) -> Path:
         return FOLDER / f"{self.name}.json"
 
@@ -135,8 +136,15 @@ def _entities(about: list[str], recipe: dict) -> Files:
 def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
     listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
-    return Files(inputs={"document": layout.document(document), "entities": listed},
+    rows = {"rows": [*map(Path, recipe["reads"]["rows"])]} if "reads" in recipe else {}
+    rows |= {"pairs": [layout.pairs(document)]} if strategy == "across" else {}
+    return Files(inputs={"document": layout.document(document), "entities": listed, **rows},
                  outputs={"output": layout.passages(strategy, document)})
+
+
+def _pairs(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe)},
+                 folders={"folder": layout.PAIRS}, holds=tuple(f"{document}.json" for document in recipe["documents"]))
 
 
 def _written(recipe: dict) -> list[Path]:
@@ -194,11 +202,21 @@ def _corpora(about: list[str], recipe: dict) -> Files:
                  folders={"folder": layout.CORPORA / about[0]}, holds=CORPUS, asides={"arms": ARMS})
 
 
+def _teacher(about: list[str], recipe: dict) -> Files:
+    reads = recipe["reads"]
+    return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "documents": _each(layout.document, recipe),
+                         "passages": _written(recipe) if recipe["params"]["llm"]["sections"] else [], "base": layout.BASE,
+                         "files": [*map(Path, reads["files"])]},
+                 folders={"folder": layout.TEACHER / about[0]}, holds=("teacher.json", "passages.npy"),
+                 work={"checkpoints": WORK / "checkpoints" / f"teacher-{about[0]}"})
+
+
 def _runs(about: list[str], recipe: dict) -> Files:
     folder, reads = layout.RUNS / about[0], recipe["reads"]
     return Files(inputs={"corpus": layout.CORPORA / reads["corpus"], "pieces": _pieces(recipe), "replay": layout.replay(),
                          "replay_overlap": layout.replay_overlap(reads["replay_overlap"]), "base": layout.BASE,
-                         "dialogues": [*map(layout.dialogues, reads.get("dialogues", []))]},
+                         "dialogues": [*map(layout.dialogues, reads.get("dialogues", []))],
+                         "teacher": [layout.TEACHER / name for name in reads.get("teacher", [])]},
                  folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "held_out.csv", "config.json", "tokenizer.json"),
                  work={"checkpoints": WORK / "checkpoints" / about[0]}, asides={"checkpoint_steps": CHECKPOINTS})
@@ -239,6 +257,12 @@ def _scores(about: list[str], recipe: dict) -> Files:
     return replace(files, inputs={"model": _model(about[0], recipe), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
 
 
+def _released(about: list[str], recipe: dict) -> Files:
+    files = _asked(about, recipe)
+    reads = {name: [*map(Path, recipe["reads"][name])] for name in ("files", "replay")}
+    return replace(files, inputs={**files.inputs, "files_of": reads["files"], "replay": reads["replay"]})
+
+
 def _model(name: str, recipe: dict) -> Path:
     """The folder of a model that is asked here."""
     made = layout.ASSISTANTS if recipe.get("reads", {}).get("assistant") else layout.RUNS
@@ -268,13 +292,14 @@ def _verdicts(about: list[str], recipe: dict) -> Files:
 def _report(about: list[str], recipe: dict) -> Files:
     folder, scores = layout.REPORT, recipe["reads"]["scores"]
     return Files(inputs={
-        "entities": _each(layout.entities, recipe), "passages": _written(recipe),
+        "questions": _each(layout.questions, recipe), "entities": _each(layout.entities, recipe), "passages": _written(recipe),
         "corpora": [layout.CORPORA / name for name in recipe["reads"]["corpora"]],
         "scores": [*map(layout.score, scores)], "samples": [*map(layout.samples, scores)],
         "runs": [*map(layout.run_facts, recipe["reads"]["runs"])],
         "judgements": [layout.JUDGED] if recipe["reads"]["judged"] else [],
         "verdicts": [*map(layout.verdicts, recipe["reads"].get("verdicts", []))],
         "summaries": [*map(layout.summaries, recipe["reads"].get("verdicts", []))],
+        "dialogues": [layout.dialogues(name) / "dialogues.json" for name in recipe["reads"].get("dialogues", [])],
     }, folders={"folder": folder}, holds=REPORT)
 
 
@@ -308,10 +333,14 @@ STEPS = {
         recipes=recipes.entities, files=_entities, per_document=True, asks=_models("llm"),
         reads=("documents", "base"), watches=("seed", "entities", "llm", "spacy"),
     ),
+    "pairs": Stage(
+        module="closedbook.stages.pairs", result="pairs of documents",
+        recipes=recipes.pairs, files=_pairs, reads=("documents", "entities", "base"), watches=("arms", "passages", "training.seeds"),
+    ),
     "passages": Stage(
         module="closedbook.stages.passages", result="passages",
         recipes=recipes.passages, files=_passages, per_document=True, asks=_models("llm"),
-        reads=("documents", "entities", "base"),
+        reads=("documents", "entities", "pairs", "base"),
         watches=("seed", "arms", "llm", "passages"),
     ),
     "judgements": Stage(
@@ -345,9 +374,14 @@ STEPS = {
         module="closedbook.stages.corpora", result="corpus",
         recipes=recipes.corpora, files=_corpora, reads=("tokens", "base"), watches=("seed", "arms", "corpora", "training.seeds"),
     ),
+    "teacher": Stage(
+        module="closedbook.stages.teacher", result="teacher",
+        recipes=recipes.teacher, files=_teacher, computed=True, reads=("documents", "passages", "tokens", "corpora", "base"),
+        watches=("seed", "arms", "training", "corpora", "llm.sections"),
+    ),
     "runs": Stage(
         module="closedbook.stages.runs", result="run",
-        recipes=recipes.runs, files=_runs, computed=True, reads=("tokens", "corpora", "base"),
+        recipes=recipes.runs, files=_runs, computed=True, reads=("tokens", "corpora", "teacher", "base"),
         watches=("seed", "arms", "training", "corpora.replay"),
     ),
     "assistants": Stage(
@@ -359,13 +393,17 @@ STEPS = {
         module="closedbook.stages.retrieval", result="chunks found for the questions",
         recipes=recipes.retrieval, files=_retrieval, computed=True,
         asks=_models("retrieval.embedder", "retrieval.reranker"), reads=("documents", "questions", "base"),
-        watches=("retrieval", "scores.tasks", "api_models"),
+        watches=("retrieval", "arms", "scores.tasks", "api_models"),
     ),
     "scores": Stage(
         module="closedbook.stages.scores", result="score",
         recipes=recipes.scores, files=_scores, computed=True,
         reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals", "${corpora.replay.path}"),
         watches=("seed", "arms", "assistants", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
+    ),
+    "released": Stage(
+        module="closedbook.stages.released", result="score",
+        recipes=recipes.released, files=_released, computed=True, within="scores", watches=(),
     ),
     "api_models": Stage(
         module="closedbook.stages.api_models", result="score",
@@ -374,8 +412,8 @@ STEPS = {
     "summaries": Stage(
         module="closedbook.stages.summaries", result="summaries",
         recipes=recipes.summaries, files=_summaries, computed=True,
-        reads=("documents", "entities", "runs", "base"), also_reads=("${documents.path}",),
-        watches=("seed", "arms", "training.seeds", "scores", "api_models"),
+        reads=("documents", "entities", "runs", "assistants", "base"), also_reads=("${documents.path}",),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores", "api_models"),
     ),
     "api_summaries": Stage(
         module="closedbook.stages.api_summaries", result="summaries",
@@ -388,12 +426,12 @@ STEPS = {
     "verdicts": Stage(
         module="closedbook.stages.verdicts", result="verdicts",
         recipes=recipes.verdicts, files=_verdicts, asks=_models("judge"), reads=("documents", "summaries", "base"),
-        watches=("seed", "arms", "training.seeds", "scores.tasks", "judge", "api_models"),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores.tasks", "judge", "api_models"),
     ),
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
+        reads=("questions", "entities", "passages", "judgements", "tokens", "corpora", "runs", "scores", "summaries", "verdicts"),
         watches=("seed", "arms", "assistants", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }

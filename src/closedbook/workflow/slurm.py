@@ -1,12 +1,14 @@
 """Slurm: what it says of this folder's jobs and of the cluster, and what a rule asks of it. Read docs/cluster.md first."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from closedbook.llm import errors
 from closedbook.util import terminal
 from closedbook.util.errors import UserError
 from closedbook.workflow.jobs import holder
@@ -47,6 +49,20 @@ def check(wanted: Mapping[str, str | None]) -> None:
         for name in str(partition).split(",") if partition is not None else []:
             if name not in known:
                 raise UserError(f"{PROFILE}: {name}: the cluster has no such partition for the jobs of {rule}: give one of {', '.join(known)}")
+
+
+def keep_keys_here() -> None:
+    """Let Snakemake's plugin submit without them. It hands on the environment of this process, and no job on a node asks a provider."""
+    import snakemake_executor_plugin_slurm as plugin
+
+    written = plugin.get_submit_command
+    plugin.get_submit_command = lambda *arguments, **named: without_keys(written(*arguments, **named))
+
+
+def without_keys(command: str) -> str:
+    """A command of a shell, run without the variables that may hold a secret."""
+    names = [shlex.quote(name) for name in os.environ if errors.SECRET_NAME.search(name)]
+    return " ".join(["env", *(f"--unset={name}" for name in names), command])
 
 
 def take_back() -> None:

@@ -13,14 +13,16 @@ CLOSED = {
     "quality_rag": "quality_closed_text",
     "quality_open_cot": "quality_cot",
     "quality_rag_cot": "quality_cot",
+    "quality_open_recall": "quality_recall",
+    "quality_rag_recall": "quality_recall",
 }
 """open-book task -> the closed-book task that differs from it only in the text in the prompt"""
 
 
-def compare(a: Answers, b: Answers) -> dict:
+def compare(a: Answers, b: Answers, level: float = certainty.LEVEL) -> dict:
     """What b's accuracy is above a's, question by question and, where both were trained more than once, seed by seed.
 
-    {"a", "b", "task", "metric", "n", "n_documents", "accuracy_a", "accuracy_b", "difference" (b − a), "stderr", "interval" (95%) and "over"
+    {"a", "b", "task", "metric", "n", "n_documents", "accuracy_a", "accuracy_b", "difference" (b − a), "stderr", "interval" (of `level`) and "over"
     of certainty.of, "spread" (standard deviation over seeds; None for one), "seeds", "left_out" (seeds that only one of them has)}.
     A row of "seeds" is one pair of runs: their seeds, accuracies and difference, the "p" of the sign-flip test between these two models
     (None where they differ on too few documents), how many those are ("n_differing"), and the questions that b "won" and "lost", each with
@@ -45,7 +47,7 @@ def compare(a: Answers, b: Answers) -> dict:
         "accuracy_a": fmean(right_a),
         "accuracy_b": fmean(right_b),
         "difference": fmean(differences),
-        **certainty.of(differences, documents, [pair for pair, _, _ in answered]),
+        **certainty.of(differences, documents, [pair for pair, _, _ in answered], level),
         "spread": stdev(pair["difference"] for pair in seeds) if len(seeds) > 1 else None,
         "seeds": seeds,
         "left_out": {one.arm: sorted(one.by_seed.keys() - {pair[side] for pair in pairs}) for side, one in enumerate((a, b))},

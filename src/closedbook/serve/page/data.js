@@ -47,6 +47,7 @@ async function loadIndex() {
     runs: by(data.runs, "run"),
     corpora: by(data.corpora, "corpus"),
     documents: by(data.documents, "id"),
+    assistants: data.assistants,
     strategies: by(data.strategies, "name"),
     base: data.base,
   };

@@ -9,15 +9,15 @@ const documentLink = id => link(place("document", id), index.documents.get(id).t
 const passagesLink = (document, strategy, text) => link(place("passages", document, strategy), text);
 
 function homePlace(_, query) {
-  const runs = [{run: "base"}, ...index.runs.values(), ...[...index.scores.values()].filter(({of}) => of)];
+  const models = [{run: "base"}, ...index.runs.values(), ...index.assistants.map(of => ({run: of.assistant, of}))];
   return {
     heading: "Where every score came from",
     near: {here: null, corpora: [...index.corpora.keys()], base: true},
     content: [
       paragraph("Go from a score to its model, its corpus, the passages in it, the calls and the documents behind them, and back. ",
         "Each box above and each name below leads on."),
-      section("Scores", table(runs, [
-        ["score", ({run}) => index.scores.has(run) ? link(place("score", run), run) : run, "names"],
+      section("Models and their scores", table(models, [
+        ["score", ({run}) => index.scores.has(run) ? link(place("score", run), run) : `${run} (not scored)`, "names"],
         ...accuracyColumns(),
         ["model", ({run, of}) => run === "base" ? link(place("base"), index.base.model) : of ? assistantOf(of) : modelLink(run), "names"],
         ["corpus", ({corpus}) => corpus ? corpusLink(corpus) : "–", "names"],
@@ -93,6 +93,7 @@ function modelPlace([name]) {
         ["corpus", corpusLink(one.corpus)],
         ["score", index.scores.has(name) ? link(place("score", name), name) : null],
         ["talk to it", link(place("chat", "base", name), "beside the base")],
+        ["assistants made of it", commas(index.assistants.filter(({run}) => run === name).map(({assistant}) => link(place("chat", name, assistant), assistant)))],
         ...numbers.map(field => [field.replace("num_", "").replaceAll("_", " "), one[field]]),
         ["loss", `${one.first_loss.toFixed(3)} at the first step, ${one.last_loss.toFixed(3)} at the last`],
         ["SHA-256 of all it read, in order", code(one.data_sha256)],
