@@ -87,11 +87,12 @@ class Counts:
                 "prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens}
 
 
-class _Model:
-    def __init__(self):
+class Model:
+    def __init__(self, words: tuple[int, int] = ANSWER_WORDS):
+        """`words`: the fewest and the most of an answer"""
         self.counts = Counts()
         draw = random.Random(0)
-        self._texts = [" ".join(draw.choices(WORDS, k=draw.randint(*ANSWER_WORDS))).capitalize() + "." for _ in range(256)]
+        self._texts = [" ".join(draw.choices(WORDS, k=draw.randint(*words))).capitalize() + "." for _ in range(256)]
 
     async def begin(self, request: web.Request) -> web.Response:
         self.counts = Counts(latency=float(request.query["latency"]), usage=request.query["usage"] == "1")
@@ -106,13 +107,13 @@ class _Model:
         counts.came(body)
         started = asyncio.get_running_loop().time()
         try:
-            reply = self._reply(counts, body)
+            reply = self.reply(counts, body)
             await asyncio.sleep(counts.latency - (asyncio.get_running_loop().time() - started))
             return web.Response(text=reply, content_type="application/json")
         finally:
             counts.went()  # whoever asked may be dead by now
 
-    def _reply(self, counts: Counts, body: bytes) -> str:
+    def reply(self, counts: Counts, body: bytes) -> str:
         request, digest = json.loads(body), hashlib.sha256(body).digest()
         asked = request["messages"][-1]["content"]
         text = _entity_list(asked) if "response_format" in request else f"{digest.hex()[:8]} {self._texts[digest[0]]}"
@@ -133,7 +134,7 @@ def _entity_list(asked: str) -> str:
 
 
 async def _serve() -> None:
-    model = _Model()
+    model = Model()
     application = web.Application(client_max_size=2**26)
     application.add_routes([web.post("/v1/chat/completions", model.complete)])
     application.add_routes([web.get("/v1/begin", model.begin), web.get("/v1/counts", model.count)])

@@ -105,14 +105,13 @@ wildcard_constraints:
 
 
 def inputs(*names):
-    """To be called when the graph is built. It forces what must run then; the inputs of all else are `ancient`, so that no time counts."""
+    """Of some jobs: what must be made before them. To be called when the graph is built; it forces what must run then."""
     workflow.dag.forcefiles |= RUN.forced
-    paths = told(RUN.inputs, *names)
-    return paths if RUN.due.intersection(names) else [ancient(path) for path in paths]
+    return told(RUN.inputs, *names)
 
 
-def outputs(*names):
-    return [update(path) for path in RUN.outputs(*names)]
+def outputs(shard):
+    return [update(path) for path in RUN.outputs(shard)]
 
 
 def outputs_of(stage, about=None):

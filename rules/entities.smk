@@ -14,7 +14,7 @@ for shard, jobs in RUN.shards_of("entities").items():
         input:
             lambda wildcards, jobs=jobs: inputs(*jobs),
         output:
-            outputs(*jobs),
+            outputs(shard),
         threads: processes(shard)
         localrule: True
         params:

@@ -14,7 +14,7 @@ for shard, jobs in RUN.shards_of("passages").items():
         input:
             lambda wildcards, jobs=jobs: inputs(*jobs),
         output:
-            outputs(*jobs),
+            outputs(shard),
         threads: processes(shard)
         localrule: True
         params:

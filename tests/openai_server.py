@@ -112,8 +112,11 @@ def answer_to(request: dict) -> str:
         return json.dumps({"summary": f'"{fields["title"]}" is a text about {", ".join(names)}.', "entities": names})
     if name == "ways":
         return "\n".join(f"{number}. Way {number} to study \"{fields['title']}\", sentence by sentence." for number in range(1, 11))
-    asked = [fields[field] for field in ("first", "second", "third", "way") if field in fields]
+    asked = [fields[field] for field in ("first", "second", "third", "way", "question") if field in fields]
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+    if name in ("recall", "reasons"):
+        pairs = [f'Question: What is {name} {number} of "{fields["title"]}"?\nAnswer: {digest}, {fields["text"][:60]}' for number in range(1, 4)]
+        return "\n\n".join(pairs)
     return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:60]
 
 

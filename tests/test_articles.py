@@ -106,8 +106,29 @@ def test_another_machine_goes_on_with_the_plan_that_the_run_began_with(readings)
     other = Run((), None, 2, False)
     assert len(readings) == 1 and other.plan.params == begun.plan.params and other.plan.jobs == begun.plan.jobs
     assert (other.plan.recipes, other.shards, other.due) == (begun.plan.recipes, begun.shards, begun.due)
-    names = [job.name for job in begun.plan.jobs.values() if job.place == "documents"]
-    assert other.inputs("runs/raw-s1") == begun.inputs("runs/raw-s1") and names and other.outputs(*names) == begun.outputs(*names)
+    assert other.inputs("runs/raw-s1") == begun.inputs("runs/raw-s1") and other.outputs("documents-0") == begun.outputs("documents-0")
+
+
+def test_snakemake_knows_one_file_of_a_shard_and_those_that_are_asked_for_by_name(readings):
+    documents = list(plan.make().documents)
+    run = Run((), None, 1, True)
+    assert run.outputs("documents-0") == run.inputs(f"entities/{documents[1]}") == [f"results/receipts/documents/{documents[0]}.json"]
+    jobs.run([f"documents/{documents[0]}"])
+    asked = str(layout.document(documents[1]))
+    run = Run([asked], None, 1, True)
+    assert run.outputs("documents-0") == [f"results/receipts/documents/{documents[1]}.json", asked]
+    jobs.run([f"documents/{documents[1]}"])
+    run = Run([asked, "entities"], None, 1, True)
+    assert (run.outputs("documents-0"), run.inputs(f"entities/{documents[1]}")) == ([asked], []), "of what is fresh only what is named"
+    assert run.results("documents") == [f"results/receipts/documents/{documents[0]}.json"], "or one file where a stage is asked for"
+
+
+def test_a_plan_that_is_older_than_another_run_is_refused(readings):
+    run = Run((), None, 1, True)
+    upkeep.hold("another run").close()
+    with pytest.raises(UserError, match="this one's plan is out of date: run the same command again"):
+        run.begin("test")
+    Run((), None, 1, True).begin("test")
 
 
 @pytest.mark.parametrize("shards", ["x", 0, -1, 1.5, True])

@@ -63,6 +63,28 @@ def test_a_hash_is_remembered(job, monkeypatch):
     assert reason(job) is None
 
 
+def test_a_receipt_that_was_whole_is_read_no_more_until_it_changes(job, monkeypatch):
+    time.sleep(2 * receipts.SETTLED_NS / 1e9)
+    assert reason(job) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(receipts, "read", lambda path: pytest.fail(f"{path} was read again"))
+        assert reason(job) is None
+        assert receipts.outputs(job) == {"output.txt": files.sha256_file("output.txt")}
+    flip_a_byte_and_hide_it(job)
+    assert "not a receipt" in reason(job) and receipts.outputs(job) == {}
+
+
+def test_of_the_memory_of_all_files_only_what_is_asked_for_is_read(job):
+    memory = receipts.Hashes()
+    memory._known["hashes"] = {str(number): ("stamp", "sha256") for number in range(1000)}
+    memory._new["hashes"] = set(memory._known["hashes"])
+    memory.save()
+    asked, memory = [], receipts.Hashes()
+    memory._database.set_trace_callback(asked.append)
+    assert receipts.stale_reason(job, RECIPE, memory, written=[Path("output.txt")]) is None
+    assert len(asked) == 3 and all("WHERE path = " in one for one in asked), "a receipt, an output, an input"
+
+
 @pytest.mark.parametrize("change, words", [
     ({"params": {"entities": {"max": 41}}}, "parameter entities.max changed 40 → 41"),
     ({"code": "other"}, "code of the stage entities changed"),

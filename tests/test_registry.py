@@ -116,7 +116,7 @@ def test_shards_hold_each_job_once_and_as_many_as_the_others(jobs, number):
     documents = {f"d{number}": None for number in range(10)}
     run = object.__new__(Run)
     run.jobs = run.due = list(found := registry.jobs(registry.planned(params.load(ROOT / "params.yaml"), documents), list(documents)))
-    run.plan = SimpleNamespace(jobs=found)
+    run.plan, run._named = SimpleNamespace(jobs=found), {}
     shards = run._cut(number)
     dealt = [name for its in shards.values() for name in its]
     assert sorted(dealt) == sorted(name for name, job in found.items() if STAGES[job.place].per_document)

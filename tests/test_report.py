@@ -604,6 +604,7 @@ def test_few_questions_are_counted_and_warned_of(inputs, tmp_path):
         score(tmp_path, arm, strategy, 1000 * (seed or 0), accuracy, seed=seed, n=6)
     seen = words(built(inputs))
     assert "6 questions are few. One answer more or less moves the accuracy by 0.17" in seen and "right on 1 of 6" in seen
+    assert "Is it better? Too few questions to say: against the base" in seen
     assert "0.167 ±" not in seen.split("Question by question")[0] and "1 of 6" in table.text(inputs["scores"], TASKS)
 
 

@@ -1,5 +1,9 @@
-"""Where results lie in a project: one folder per stage, named after it; and where the files of one of them do, by its name."""
+"""Where results lie in a project: one folder per stage, named after it; and where the files of one of them do, by its name.
 
+The paths of each document are made once: a plan of ten thousand documents names them a hundred thousand times.
+"""
+
+from functools import cache
 from pathlib import Path
 
 WORK = Path(".closedbook")
@@ -11,32 +15,44 @@ BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "toke
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))
 SUMMARIES, VERDICTS, ASSISTANTS, TEACHER = (RESULTS / name for name in ("summaries", "verdicts", "assistants", "teacher"))
 BASE_FACTS = BASE / "base.json"
+PAIRS = RESULTS / "pairs"
 JUDGED = JUDGEMENTS / "judgements.json"
 PORT = 8765
 """on which closedbook serve shows them, and where the report's links lead"""
 
 
+@cache
 def source(document: str) -> Path:
     """A document as its source has it: what planning writes."""
     return SOURCES / f"{document}.json"
 
 
+@cache
 def document(identity: str) -> Path:
     return DOCUMENTS / f"{identity}.json"
 
 
+@cache
 def questions(document: str) -> Path:
     return QUESTIONS / f"{document}.json"
 
 
+@cache
 def entities(document: str) -> Path:
     return ENTITIES / f"{document}.json"
 
 
+def pairs(document: str) -> Path:
+    """Those in which it stands first."""
+    return PAIRS / f"{document}.json"
+
+
+@cache
 def passages(strategy: str, document: str) -> Path:
     return PASSAGES / strategy / f"{document}.json"
 
 
+@cache
 def tokens(strategy: str, document: str, end: str = ".npy") -> Path:
     """A piece, and by other ends what lies beside it."""
     return TOKENS / strategy / f"{document}{end}"

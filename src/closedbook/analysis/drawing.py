@@ -37,7 +37,7 @@ STYLE = {
 def looks(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
     """(colour, marker) of the base and of API models, of every strategy, and of the mixtures among these lines in alphabetical order."""
     names = [*STRATEGIES, *sorted({*lines} - {*STRATEGIES, *table.UNTAUGHT})]
-    return {"base": (GREY, ""), "api_model": (INK, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
+    return {"base": (GREY, ""), "released": (INK, ""), "api_model": (INK, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
 
 
 @contextmanager

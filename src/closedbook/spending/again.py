@@ -5,8 +5,7 @@ from pathlib import Path
 from closedbook import layout
 from closedbook.llm.ledger import Ledger, decided, verified
 from closedbook.records import EntityList, Passages
-from closedbook.util.errors import UserError
-from closedbook.workflow import recipes
+from closedbook.workflow import named, recipes
 from closedbook.workflow.plan import Plan
 from closedbook.workflow.receipts import FOLDER
 
@@ -14,13 +13,10 @@ from closedbook.workflow.receipts import FOLDER
 def reopen(plan: Plan, documents: list[str]) -> list[str]:
     """Allow a new round of attempts and make the results that need it stale; returns a line for each.
 
-    `documents`: only these ids; none means all. Raises UserError for an id that is not in the plan.
+    `documents`: only these, by id, path or title; none means all. Raises UserError for one that is not in the plan.
     """
-    unknown = [document for document in documents if document not in plan.documents]
-    if unknown:
-        raise UserError(f"no document {unknown[0]}: the ids are the names of the files in {layout.DOCUMENTS}")
     lines = []
-    for document in documents or plan.documents:
+    for document in dict.fromkeys(named.document(name, plan.documents) for name in documents) or plan.documents:
         for step, output, reason in _failures(plan, document):
             with Ledger(step, document) as ledger:
                 ledger.reopen()

@@ -4,7 +4,7 @@
 """
 
 from collections import defaultdict
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from statistics import fmean
 from types import SimpleNamespace
@@ -52,13 +52,17 @@ def build(*, documents: list[Path], passages: list[Path], folder: Path, params: 
 
 
 def sample(paths: list[Path], number: int, seed: int) -> list[Passage]:
-    """So many passages of a strategy, in turn from each document, both in seeded order: a larger number takes a superset."""
+    """So many passages of a strategy, in turn from each document, both in seeded order: a larger number takes a superset. The texts of one
+    document are held at a time, beside those that are chosen."""
     def order(name):
         return seeds.derive(seed, "judge", name)
 
-    written = [Passages.read(path).passages for path in sorted(paths, key=lambda path: order(path.stem))]
-    in_turn = zip_longest(*(sorted(one, key=lambda passage: order(passage.id)) for one in written))
-    return [passage for turn in in_turn for passage in turn if passage is not None][:number]
+    in_order = {path: sorted((passage.id for passage in Passages.read(path).passages), key=order) for path in sorted(paths, key=lambda path: order(path.stem))}
+    in_turn = (one for turn in zip_longest(*([(path, identity) for identity in its] for path, its in in_order.items())) for one in turn if one)
+    chosen = {identity: path for path, identity in islice(in_turn, number)}
+    read = (passage for path in dict.fromkeys(chosen.values()) for passage in Passages.read(path).passages)
+    texts = {passage.id: passage for passage in read if passage.id in chosen}
+    return [texts[identity] for identity in chosen]
 
 
 def rates(rows: list[dict]) -> dict:

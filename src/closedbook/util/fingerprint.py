@@ -6,6 +6,7 @@ a changed helper, however far away, does. Where a module itself is passed on, or
 """
 
 import ast
+import json
 from collections.abc import Iterable
 from functools import cache
 from itertools import chain
@@ -168,7 +169,7 @@ class _Shape:
     def __init__(self, statements: list[ast.stmt], imports: dict, defined: Iterable[str]):
         self._imports, self._defined = imports | _imports(statements), frozenset(defined)
         self._references: list[list] = []
-        shape = files.sha256_text(files.canonical(self._normal(statements, frozenset())))
+        shape = files.sha256_text(json.dumps(self._normal(statements, frozenset()), separators=(",", ":"), ensure_ascii=False))
         self.told = {"shape": shape, "references": self._references}
 
     def _normal(self, node, local: frozenset[str]):

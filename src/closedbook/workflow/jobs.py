@@ -22,6 +22,8 @@ from closedbook.workflow.registry import STEPS, Job
 
 SIDE_BY_SIDE = 64
 """documents under way at a time: each holds a few files open, of which a process may have about a thousand"""
+SECONDS_BETWEEN_SAVES = 5
+"""of the memory of hashes, which waits for the disk"""
 
 
 def run(names: list[str], processes: int = 1) -> None:
@@ -31,6 +33,13 @@ def run(names: list[str], processes: int = 1) -> None:
     written as soon as its job is done, so what a kill leaves is taken up document by document. Raises UserError where a job can't be done,
     after the others that have begun.
     """
+    try:
+        _run_all(names, processes)
+    finally:
+        receipts.Hashes.here().save()
+
+
+def _run_all(names: list[str], processes: int) -> None:
     recipes = _recipes(names)
     left = {name: registry.job(name, recipes[name]) for name in names}
     asked = any(model not in params.OWN_MODELS for model in STEPS[left[names[0]].stage].asks(recipes[names[0]]["params"]))
@@ -128,15 +137,16 @@ def _inputs(job: Job) -> dict[str, str]:
     """SHA-256 of all files that the job reads, taken before it does."""
     hashes = receipts.Hashes.here()
     found = [file for path in job.files.read() for file in (receipts.files_of(path) if path.is_dir() else [path])]
+    hashes.look_up(found)
     inputs = {str(path): hashes.sha256(path) for path in found}
-    hashes.save()
+    hashes.save(SECONDS_BETWEEN_SAVES)
     return inputs
 
 
 def _is_due(job: Job, recipe: dict, inputs: dict[str, str]) -> bool:
     hashes = receipts.Hashes.here()
     due = receipts.stale_reason(job.receipt, recipe, hashes, inputs, job.files.writes) is not None
-    hashes.save()
+    hashes.save(SECONDS_BETWEEN_SAVES)
     if not due:
         terminal.note(f"{job.receipt}: its inputs are as they were, nothing to do (delete this file to do it all the same)")
     return due

@@ -6,9 +6,11 @@ import platform
 import sqlite3
 import time
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import cache
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from closedbook import layout
 from closedbook.util import files
@@ -23,7 +25,7 @@ ARMS = WORK / "arms.json"
 """limits, and who trains on each corpus for how long: for the jobs of a run, whatever is done to params.yaml meanwhile"""
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "peft", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
              "spacy", "networkx", "lingua-language-detector", "datasketch", "lxml", "webencodings", "defusedxml", "pdfminer.six", "mammoth",
-             "ruamel.yaml", "jinja2", "matplotlib", "pillow", "datasets")
+             "ruamel.yaml", "jinja2", "matplotlib", "pillow", "datasets", "pyarrow")
 """those that decide bits of a result: of a document's text, of an entity's rank, of what is kept out, of weights, scores and pictures"""
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"
@@ -31,52 +33,113 @@ SETTLED_NS = 100_000_000
 """a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
 
 
+class Known(NamedTuple):
+    """What a whole receipt says of its job."""
+
+    recipe: str
+    """its digest"""
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+
 class Hashes:
     """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back); of those `planned`, what
-    planning writes or would write."""
+    planning writes or would write. And what receipts say, so that one that was found whole is read no more.
+
+    Each is looked up by itself: a project of ten thousand documents has a hundred thousand files, and a job reads a few of them.
+    """
 
     def __init__(self, path: Path = CACHE, planned: dict[str, str] | None = None):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not files.is_database(path):
             path.unlink()  # a broken memory is made anew
-        self._path, self._planned = path, planned or {}
-        self._new: dict[str, tuple] = {}
-        with closing(self._open()) as database, database:
-            database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
-            self._known = {row[0]: row[1:] for row in database.execute("SELECT path, stamp, sha256 FROM hashes")}
+        self._planned = planned or {}
+        self._known: dict[str, dict[str, tuple[str, str]]] = {"hashes": {}, "receipts": {}}
+        """of each table {path: (stamp, what is remembered)}, as far as it was looked up"""
+        self._new: dict[str, set[str]] = {"hashes": set(), "receipts": set()}
+        self._saved = time.monotonic()
+        self._database = sqlite3.connect(path, timeout=60, check_same_thread=False)
+        self._database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
+        self._database.execute("CREATE TABLE IF NOT EXISTS receipts (path TEXT PRIMARY KEY, stamp TEXT, said TEXT)")
 
     def exists(self, path: str) -> bool:
         return path in self._planned or os.path.exists(path)
 
     @classmethod
     def here(cls) -> "Hashes":
-        """The same ones for all that a process does in this folder: reading them all takes longer than most jobs."""
-        return _hashes(CACHE.absolute())
+        """The same ones for all that a process does in this folder."""
+        return _hashes(CACHE.absolute(), os.getpid())
+
+    def look_up(self, paths: Iterable[Path] = (), receipts: Iterable[Path] = ()) -> None:
+        """Have at hand what is remembered of some files, and of receipts and all that these name: at once, since each look takes a lock, which is
+        slow on a file system that machines share."""
+        self._database.execute("BEGIN")
+        try:
+            for path in map(str, paths):
+                self._remembered("hashes", path)
+            for path in map(str, receipts):
+                _, said = self._remembered("receipts", path)
+                for named in chain.from_iterable(_known(said)[1:] if said else ()):
+                    self._remembered("hashes", named)
+        finally:
+            self._database.execute("COMMIT")
 
     def sha256(self, path: Path | str) -> str:
         path = str(path)
         if path in self._planned:
             return self._planned[path]
         status = os.stat(path)
-        stamp = f"{status.st_size}-{status.st_ino}-{status.st_mtime_ns}-{status.st_ctime_ns}"
-        if self._known.get(path, ("",))[0] != stamp:
-            self._known[path] = (stamp, files.sha256_file(path))
-            if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
-                self._new[path] = (path, *self._known[path])
-        return self._known[path][1]
+        if self._remembered("hashes", path)[0] != _stamp(status):
+            self._known["hashes"][path] = (_stamp(status), files.sha256_file(path))
+            (self._new["hashes"].add if _is_settled(status) else self._new["hashes"].discard)(path)
+        return self._known["hashes"][path][1]
 
-    def save(self) -> None:
-        if self._new:
-            with closing(self._open()) as database, database:
-                database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", self._new.values())
-            self._new = {}
+    def receipt(self, path: Path) -> Known:
+        """Raises UserError as `read` does, and FileNotFoundError where there is none."""
+        status = os.stat(path)
+        stamp, said = self._remembered("receipts", str(path))
+        if stamp == _stamp(status):
+            return _known(said)
+        record = read(path)
+        found = Known(recipe_digest(record["recipe"]), record["inputs"], record["outputs"])
+        if _is_settled(status):
+            self._known["receipts"][str(path)] = (_stamp(status), json.dumps(found))
+            self._new["receipts"].add(str(path))
+        return found
 
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=60)
+    def save(self, every: float = 0.0) -> None:
+        """`every`: not where it was saved so many seconds ago or less; what a kill then loses is hashed again."""
+        if time.monotonic() - self._saved < every:
+            return
+        self._saved = time.monotonic()
+        for table, paths in self._new.items():
+            if paths:
+                with self._database:
+                    self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", ((path, *self._known[table][path]) for path in paths))
+                paths.clear()
+
+    def _remembered(self, table: str, path: str) -> tuple[str, str]:
+        if path not in self._known[table]:
+            found = self._database.execute(f"SELECT * FROM {table} WHERE path = ?", (path,)).fetchone()
+            self._known[table][path] = found[1:] if found else ("", "")
+        return self._known[table][path]
+
+
+def _known(said: str) -> Known:
+    return Known(*json.loads(said))
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_ino}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+
+
+def _is_settled(status: os.stat_result) -> bool:
+    return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS
 
 
 @cache
-def _hashes(path: Path) -> Hashes:
+def _hashes(path: Path, process: int) -> Hashes:
+    """Of each process its own: a connection to a database may not be shared with a parent."""
     return Hashes(path)
 
 
@@ -120,7 +183,7 @@ def name(receipt: Path | str) -> str:
 def outputs(receipt: Path) -> dict[str, str]:
     """SHA-256 of each file that a job wrote, by its path; nothing where its receipt is missing or can't be believed."""
     try:
-        return read(receipt)["outputs"] if receipt.is_file() else {}
+        return Hashes.here().receipt(receipt).outputs if receipt.is_file() else {}
     except UserError:
         return {}
 
@@ -160,24 +223,24 @@ def parsed(content: bytes, name: str) -> dict:
     return record
 
 
-def changed_versions(receipt: Path) -> list[str]:
-    """The libraries whose versions are no longer those that made a result, in words."""
-    now, then = versions(), files.read_json(receipt)["versions"]
+def changed_versions(then: dict[str, str]) -> list[str]:
+    """The libraries whose versions are no longer those `then`, by which a result was made, in words."""
+    now = versions()
     return [f"{name} {then.get(name, 'not recorded')} → {version}" for name, version in now.items() if then.get(name) != version]
 
 
-def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None, written: Iterable[Path] = ()) -> str | None:
+def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, str] | None = None, written: Iterable[Path] = (),
+                 wanted: str | None = None) -> str | None:
     """Why the job behind a receipt must run, or None where all still holds. `inputs`: what the job would read now, where known; `written`:
-    what it must write at least."""
-    if not receipt.exists():
-        return "not made yet"
+    what it must write at least; `wanted`: the digest of its recipe, where known."""
     try:
-        known = read(receipt)
+        then, recorded, outputs = hashes.receipt(receipt)
+        if then != (wanted or recipe_digest(recipe)):
+            return difference(read(receipt)["recipe"], recipe)
+    except FileNotFoundError:
+        return "not made yet"
     except UserError as error:
         return str(error).removeprefix(f"{receipt}: ")
-    then, outputs, recorded = known["recipe"], known["outputs"], known["inputs"]
-    if files.canonical(then) != files.canonical(recipe):
-        return difference(then, recipe)
     if lacking := [path for path in map(str, written) if path not in outputs]:
         return f"{lacking[0]} is not among what it wrote"
     for path, sha256 in outputs.items():
@@ -193,6 +256,10 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
         if hashes.sha256(path) != sha256:
             return f"input {path} changed"
     return None
+
+
+def recipe_digest(recipe: dict) -> str:
+    return files.sha256_text(files.canonical(recipe))
 
 
 def difference(then: dict, now: dict) -> str:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from closedbook import layout
 from closedbook.evaluation import instructions, summarising, tasks
-from closedbook.generation.strategies import STRATEGIES, mixture
+from closedbook.generation.strategies import STRATEGIES, is_document, mixture
 from closedbook.llm import prompts
 from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Chat, Params, Scores, tuned
+from closedbook.sources import given
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 
@@ -54,6 +55,11 @@ def entities(params: Params, bound: Bound) -> Recipes:
 
 def passages(params: Params, bound: Bound) -> Recipes:
     return {f"passages/{strategy}": _passages(params, strategy) for strategy in strategies(params)}
+
+
+def pairs(params: Params, bound: Bound) -> Recipes:
+    found = recipe("pairs", {"passages": {"across": params.passages.across.model_dump(include={"shared", "pairs"})}, "bound": bound}, documents=bound)
+    return {"pairs": found} if "across" in strategies(params) else {}
 
 
 def judgements(params: Params, bound: Bound) -> Recipes:
@@ -128,6 +134,15 @@ def scores(params: Params, bound: Bound) -> Recipes:
     for name, one in models_here(params, bound).items():
         found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.documents)
         scored["reads"] |= _as_assistant(one)
+    return found
+
+
+def released(params: Params, bound: Bound) -> Recipes:
+    found = {}
+    for name, one in params.released.items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, name), bound, step="released")
+        scored["params"]["released"] = {"name": name, "model": one.model, "revision": one.revision}
+        scored["reads"]["files"] = _files_in(Path(one.model))
     return found
 
 
@@ -257,10 +272,10 @@ def strategies(params: Params) -> list[str]:
 
 
 def judged_strategies(params: Params) -> list[str]:
-    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
+    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask, and it sees one document at a time."""
     if params.judge.model is None:
         return []
-    return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
+    return [strategy for strategy in strategies(params) if not is_document(strategy) and strategy != "across"]
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:
@@ -270,7 +285,7 @@ def tasks_of(params: Params, arm: str | None = None) -> list[str]:
 
 def asked_of(params: Params, arm: str | None = None) -> list[str]:
     """The tasks of an arm's runs; without an arm, those of the base, which every arm is compared with."""
-    further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
+    further = [task for name, one in {**params.arms, **params.released}.items() if arm in (None, name) for task in one.tasks or []]
     return list(dict.fromkeys([*params.scores.tasks, *further]))
 
 
@@ -289,7 +304,7 @@ def assistant_names(params: Params) -> list[str]:
 
 def score_names(params: Params) -> list[str]:
     """Whose scores there are: the base's, those of runs, of assistants and of API models."""
-    return ["base", *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
+    return ["base", *params.released, *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
 
 
 def summary_names(params: Params) -> list[str]:
@@ -329,6 +344,10 @@ def _digests(paths) -> dict[str, str]:
 
 
 def _passages(params: Params, strategy: str) -> dict:
+    if strategy == "imported":
+        path = params.passages.imported.path
+        return recipe("passages", {"strategy": strategy, **_chosen(params, "seed", passages={strategy})},
+                      reads={"rows": [path] if given.is_file(path) else []})
     if not STRATEGIES[strategy].PROMPTS:
         return recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
     if params.llm.model is None:
@@ -427,9 +446,9 @@ def _files(*places: str | None) -> list[str]:
     return sorted(str(path) for place in here for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file())
 
 
-def _scored(params: Params, asked: list[str], documents) -> dict:
+def _scored(params: Params, asked: list[str], documents, step: str = "scores") -> dict:
     read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
-    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(params),
+    return recipe(step, read | _held_out(params), documents=documents, assets=_task_files(params),
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 

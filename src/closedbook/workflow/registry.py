@@ -7,6 +7,7 @@ its rule; docs/architecture.md shows it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class Job:
     """the name of its recipe"""
     files: Files
 
-    @property
+    @cached_property
     def receipt(self) -> Path:
         return FOLDER / f"{self.name}.json"
 
@@ -134,8 +135,15 @@ def _entities(about: list[str], recipe: dict) -> Files:
 def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
     listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
-    return Files(inputs={"document": layout.document(document), "entities": listed},
+    rows = {"rows": [*map(Path, recipe["reads"]["rows"])]} if "reads" in recipe else {}
+    rows |= {"pairs": [layout.pairs(document)]} if strategy == "across" else {}
+    return Files(inputs={"document": layout.document(document), "entities": listed, **rows},
                  outputs={"output": layout.passages(strategy, document)})
+
+
+def _pairs(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe)},
+                 folders={"folder": layout.PAIRS}, holds=tuple(f"{document}.json" for document in recipe["documents"]))
 
 
 def _written(recipe: dict) -> list[Path]:
@@ -247,6 +255,12 @@ def _scores(about: list[str], recipe: dict) -> Files:
     return replace(files, inputs={"model": _model(about[0], recipe), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
 
 
+def _released(about: list[str], recipe: dict) -> Files:
+    files = _asked(about, recipe)
+    reads = {name: [*map(Path, recipe["reads"][name])] for name in ("files", "replay")}
+    return replace(files, inputs={**files.inputs, "files_of": reads["files"], "replay": reads["replay"]})
+
+
 def _model(name: str, recipe: dict) -> Path:
     """The folder of a model that is asked here."""
     made = layout.ASSISTANTS if recipe.get("reads", {}).get("assistant") else layout.RUNS
@@ -316,10 +330,14 @@ STEPS = {
         recipes=recipes.entities, files=_entities, per_document=True, asks=_models("llm"),
         reads=("documents", "base"), watches=("seed", "entities", "llm", "spacy"),
     ),
+    "pairs": Stage(
+        module="closedbook.stages.pairs", result="pairs of documents",
+        recipes=recipes.pairs, files=_pairs, reads=("documents", "entities", "base"), watches=("arms", "passages", "training.seeds"),
+    ),
     "passages": Stage(
         module="closedbook.stages.passages", result="passages",
         recipes=recipes.passages, files=_passages, per_document=True, asks=_models("llm"),
-        reads=("documents", "entities", "base"),
+        reads=("documents", "entities", "pairs", "base"),
         watches=("seed", "arms", "llm", "passages"),
     ),
     "judgements": Stage(
@@ -379,6 +397,10 @@ STEPS = {
         recipes=recipes.scores, files=_scores, computed=True,
         reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals", "${corpora.replay.path}"),
         watches=("seed", "arms", "assistants", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
+    ),
+    "released": Stage(
+        module="closedbook.stages.released", result="score",
+        recipes=recipes.released, files=_released, computed=True, within="scores", watches=(),
     ),
     "api_models": Stage(
         module="closedbook.stages.api_models", result="score",

@@ -1,10 +1,11 @@
 """What Snakemake is given: which jobs there are, what they read and write, and which of them must run. Read docs/freshness.md first.
 
-Snakemake decides by times. Here the inputs of what is fresh are `ancient`, so that times say nothing, and what must run is forced: no time
+Snakemake decides by times. Here it is told only of inputs that are to be made, so that times say nothing, and what must run is forced: no time
 is set, and a dry run changes nothing. Jobs that work by document are cut into shards, the documents that one process works on; how many there are is
-the profile's, and changes no byte.
+the profile's, and changes no byte. Of a shard Snakemake knows one file, however many documents it has: it compares every file with every rule.
 """
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -36,11 +37,13 @@ class Run:
         if not is_main:
             self._go_on()
             return
+        self._planned_after = upkeep.last_held()
         self.plan = planning.make(write=False)
         self._verdicts = upkeep.check(self.plan)
         planning.check_lengths(self.plan, self._verdicts)
         self._graph = Graph(self.plan.jobs)
         needed = self._graph.needed(targets or [stage or "all"])
+        self._named = self._files_named(targets)
         self.jobs = [name for name in needed if stage in (None, self.plan.jobs[name].place)]
         self.due = self._graph.due(name for name in self.jobs if self._is_stale(name)) & set(self.jobs)
         self._after_base = {name for name in self.due if self._is_stale(BASE) and self._asks_a_provider(name)}
@@ -51,8 +54,17 @@ class Run:
     def _go_on(self) -> None:
         """Be what the run has begun as, on another machine: nothing is looked at again, and no memory of hashes is shared with that machine."""
         self.plan, begun = planning.kept(), files.read_json(BEGUN)
-        self._graph = Graph(self.plan.jobs)
+        self._graph, self._named = Graph(self.plan.jobs), {}
         self.shards, self.due, self._after_base = begun["shards"], set(begun["due"]), set(begun["after_base"])
+
+    def _files_named(self, targets: Collection[str]) -> dict[str, list[str]]:
+        """{job of a document: its files that the command line names}"""
+        found: dict[str, list[str]] = {}
+        for target in map(os.path.normpath, targets):
+            name = self._graph.maker(target)
+            if name and STAGES[self.plan.jobs[name].place].per_document:
+                found.setdefault(name, []).append(target)
+        return found
 
     def _is_stale(self, name: str) -> bool:
         return self._verdicts[self.plan.jobs[name].receipt] is not None
@@ -75,9 +87,7 @@ class Run:
 
     def begin(self, command: str) -> None:
         """Take the lock, and write what the jobs read. Raises UserError where another run is, or has just been, at work here."""
-        self._lock = upkeep.hold(command)
-        if upkeep.check(self.plan) != self._verdicts:
-            raise UserError("another run has just ended in this folder, so this one's plan is out of date: run the same command again")
+        self._lock = upkeep.hold(command, self._planned_after)
         self._asked = generated.totals()
         planning.keep(self.plan)
         leftovers.tell_dvc(self.plan)
@@ -96,23 +106,33 @@ class Run:
             raise UserError("the results are made, but not recorded in dvc.lock: closedbook commit says why, above; mend that, and run it by hand")
 
     @cached_property
+    def _stands_for(self) -> dict[str, str]:
+        """{job that must run: the file by which Snakemake knows it}: its receipt, or that of the first one of its shard."""
+        found = {name: str(self.plan.jobs[name].receipt) for name in self.due}
+        for jobs in self.shards.values():
+            due = [name for name in jobs if name in self.due]
+            found |= {name: str(self.plan.jobs[due[0]].receipt) for name in due}
+        return found
+
+    @cached_property
     def forced(self) -> set[str]:
-        """A file of each job that must run."""
-        return {str(self.plan.jobs[name].receipt) for name in self.due}
+        """A file of each rule that must run."""
+        return set(self._stands_for.values())
 
     def inputs(self, *names: str) -> list[str]:
-        """The receipts of the jobs whose results some jobs read: each is written when its job is done. In a DVC stage those of the stage
-        alone: DVC has brought the results of the others, and where it pulls just what a stage needs, not their receipts.
+        """What stands for the jobs that must run before some others. In a DVC stage those of the stage alone: DVC has brought the results of the
+        others.
 
         Who asks a provider waits for a base that is not pinned too: it is looked at then, and one that can't be used would waste the call.
         """
-        before = {one: None for name in names for one in self._graph.before[self._known(name)] if self._stage in (None, self.plan.jobs[one].place)}
+        before = {one: None for name in names for one in self._graph.before[self._known(name)] if one in self.due}
         before |= {BASE: None} if self._after_base.intersection(names) else {}
-        return [str(self.plan.jobs[one].receipt) for one in before]
+        return list(dict.fromkeys(self._stands_for[one] for one in before))
 
-    def outputs(self, *names: str) -> list[str]:
-        """What some jobs write, as far as Snakemake knows it."""
-        return [str(path) for name in names for path in (*self.plan.jobs[name].files.writes, self.plan.jobs[name].receipt)]
+    def outputs(self, shard: str) -> list[str]:
+        """By which files Snakemake knows a shard: one that stands for it, and those that the command line names."""
+        stands_for = [self._stands_for[name] for name in self.shards[shard] if name in self.due][:1]
+        return list(dict.fromkeys([*stands_for, *(path for name in self.shards[shard] for path in self._named.get(name, ()))]))
 
     def pattern(self, stage: str, about: str) -> list[str]:
         """What a job of a stage writes, by what stands for its name, which may be a wildcard."""
@@ -121,8 +141,10 @@ class Run:
         return [str(path) for path in (*job.files.writes, job.receipt)] if job else []
 
     def results(self, stage: str) -> list[str]:
-        """The receipts of all jobs of a stage."""
-        return [str(job.receipt) for job in self.plan.jobs.values() if job.place == stage]
+        """What stands for the jobs of a stage that must run; where none must, the receipt of one of them."""
+        planned = [name for name, job in self.plan.jobs.items() if job.place == stage]
+        due = dict.fromkeys(self._stands_for[name] for name in planned if name in self.due)
+        return list(due) or [str(self.plan.jobs[name].receipt) for name in planned[:1]]
 
     def recipe(self, name: str) -> dict:
         return self.plan.recipes[self.plan.jobs[self._known(name)].recipe]
@@ -150,10 +172,10 @@ class Run:
         return name
 
     def _cut(self, number: int) -> dict[str, list[str]]:
-        """Each recipe's jobs dealt out in turn, those that must run first, so that all shards have about as much to do."""
+        """Each recipe's jobs that must run, or that the command line names, dealt out in turn, so that all shards have about as much to do."""
         by_recipe: dict[str, list[str]] = {}
         for name in sorted(self.jobs, key=lambda name: name not in self.due):
-            if STAGES[self.plan.jobs[name].place].per_document:
+            if STAGES[self.plan.jobs[name].place].per_document and (name in self.due or name in self._named):
                 by_recipe.setdefault(self.plan.jobs[name].recipe, []).append(name)
         return {f"{recipe.replace('/', '-')}-{shard}": jobs[shard::number]
                 for recipe, jobs in by_recipe.items() for shard in range(min(number, len(jobs)))}
@@ -169,7 +191,7 @@ class Graph:
     @cached_property
     def before(self) -> dict[str, list[str]]:
         """{job: the jobs whose results it reads}"""
-        known: dict[str, str | None] = {}
+        known: dict[str, str | None] = dict(self._maker)
         return {name: self._makers(job, known) for name, job in self.jobs.items()}
 
     def _makers(self, job: Job, known: dict[str, str | None]) -> list[str]:

@@ -18,12 +18,19 @@ from closedbook.workflow.plan import Plan
 from closedbook.workflow.receipts import WORK
 from closedbook.workflow.registry import Job
 
+LOCK = WORK / "live.lock"
 HELD = "CLOSEDBOOK_LOCK"
 """environment variable: the number of a file by which a run shares its lock with a command that it starts"""
 
 
-def hold(command: str):
-    """The lock that a live run holds, given back by the kernel however the run ends. Raises UserError that names the holder.
+def last_held() -> str:
+    """Who was the last to hold the lock, and since when: it changes whenever the lock is taken."""
+    return LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
+
+
+def hold(command: str, planned_after: str | None = None):
+    """The lock that a live run holds, given back by the kernel however the run ends. Raises UserError that names the holder, and where somebody
+    else has held it since `last_held` said `planned_after`, so that what was planned then may be out of date.
 
     Whoever holds it knows that no other run is alive, so Snakemake's own locks are left over from a crash and are removed. A command
     that a run starts by `under` holds the run's own.
@@ -31,12 +38,16 @@ def hold(command: str):
     if shared := os.environ.pop(HELD, None):
         return os.fdopen(int(shared), "a+", encoding="utf-8")
     WORK.mkdir(exist_ok=True)
-    lock = open(WORK / "live.lock", "a+", encoding="utf-8")
+    lock = open(LOCK, "a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
         raise UserError(f"another run is at work in this folder: {lock.read().strip()}; wait for it, or stop it") from None
+    lock.seek(0)
+    if planned_after is not None and lock.read() != planned_after:
+        lock.close()
+        raise UserError("another run has just ended in this folder, so this one's plan is out of date: run the same command again")
     lock.truncate(0)
     lock.write(f"process {os.getpid()} on {socket.gethostname()} ({command}) since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
     lock.flush()
@@ -54,7 +65,9 @@ def under(lock, *command: str) -> int:
 def check(plan: Plan, stage: str | None = None) -> dict[Path, str | None]:
     """Each planned receipt and why its job must run (None: it need not), by the source as it is now: planning may not have written it."""
     hashes = receipts.Hashes(planned={str(path): files.sha256_text(text) for path, text in plan.written.items()})
-    verdicts = {job.receipt: receipts.stale_reason(job.receipt, plan.recipes[job.recipe], hashes, written=job.files.writes)
+    wanted = {name: receipts.recipe_digest(recipe) for name, recipe in plan.recipes.items()}
+    hashes.look_up(receipts=(job.receipt for job in plan.jobs.values() if stage in (None, job.place)))
+    verdicts = {job.receipt: receipts.stale_reason(job.receipt, plan.recipes[job.recipe], hashes, written=job.files.writes, wanted=wanted[job.recipe])
                 for job in plan.jobs.values() if stage in (None, job.place)}
     hashes.save()
     return verdicts
@@ -71,13 +84,14 @@ def report(plan: Plan, strict: bool) -> tuple[list[str], bool]:
     """
     verdicts, lines, changed = check(plan), [], Counter()
     for receipt, reason in verdicts.items():
-        versions = receipts.changed_versions(receipt) if reason is None else []
+        record = files.read_json(receipt) if reason is None else {}
+        versions = receipts.changed_versions(record["versions"]) if record else []
         changed.update(versions)
         verdicts[receipt] = reason or (versions[0] if strict and versions else None)
         name = receipts.name(receipt)
         if verdicts[receipt]:
             lines.append(f"{name}: {verdicts[receipt]}")
-        elif accepted := files.read_json(receipt).get("accepted"):
+        elif accepted := record.get("accepted"):
             lines.append(f"{name}: fresh, for its code was accepted: {accepted[-1]['why']}")
     lines += [f"{change} since {count} results were made" for change, count in changed.items()]
     fresh = sum(reason is None for reason in verdicts.values())
