@@ -137,16 +137,13 @@ def check_trainings():
         from closedbook.stages import assistants  # it loads for seconds
 
         told(assistants.check_plan, PARAMS)
-<<<<<<< HEAD
-    if HERE and not LAUNCHER:  # else the devices are elsewhere
-        for field in RUN.on_gpus:
-            told(models.check_device, "cuda", field)
-=======
     if RUN.due and any(job.place == "teacher" for job in RUN.plan.jobs.values()):
         from closedbook.stages import teacher
 
         told(teacher.check_plan, PARAMS)
->>>>>>> main
+    if HERE and not LAUNCHER:  # else the devices are elsewhere
+        for field in RUN.on_gpus:
+            told(models.check_device, "cuda", field)
     for settings in RUN.trainings:
         told(libraries.check, settings)
         if EXECUTOR == "kubernetes" and settings.nodes > 1:

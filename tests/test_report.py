@@ -171,18 +171,11 @@ def test_an_open_book_headline_is_not_called_closed(inputs):
 def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
-<<<<<<< HEAD
         "quality_closed_text  accuracy (acc)          ± over    95% interval  corpus tokens  train tokens  seeds",
+        "chance                        0.250",
         "base                  0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
         "raw                   0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
         "entigraph             0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
-=======
-        "quality_closed_text       accuracy          ± over    95% interval  corpus tokens  train tokens  seeds",
-        "chance                       0.250",
-        "base                 0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
-        "raw                  0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
-        "entigraph            0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
->>>>>>> main
     ]
     assert second.startswith("quality_closed ")
 

@@ -188,12 +188,8 @@ def text(scores: list[Path], tasks: list[str], doubtful: Collection[str] = ()) -
 
 def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
     shown = parts(listed)
-<<<<<<< HEAD
     lines = [(task, f"accuracy ({listed[0]['metric']})", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
-=======
-    lines = [(task, "accuracy", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
     lines.append(("chance", f"{listed[0]['chance']:.3f}", *[""] * (len(lines[0]) - 2)))
->>>>>>> main
     for runs in by_arm(listed).values():
         first = runs[0]
         cells = [[row["parts"][name]["accuracy"] for row in runs if name in row["parts"]] for name in shown]

@@ -91,11 +91,7 @@ def dataset_card(history: History, strategies: list[str], project: published.Pro
 
     jobs = {strategy: [job for job in history.jobs.values() if job.name.startswith(f"passages/{strategy}/")] for strategy in strategies}
     last = [job for some in jobs.values() for job in some]
-<<<<<<< HEAD
-    licence = licences.heading(document.license for document, _ in _documents(history, last))
-=======
-    licences = sorted({document.license for document, _ in _documents(history, last) if document.license} | _imported(jobs.get("imported", [])))
->>>>>>> main
+    licence = licences.heading([*(document.license for document, _ in _documents(history, last)), *_imported(jobs.get("imported", []))])
     name = name or ", ".join(strategies)
     heading = DatasetCardData(**HEADING, **licence, pretty_name=f"Passages: {name}",
                               task_categories=["text-generation"], **({"configs": configs} if configs else {}))
@@ -129,10 +125,10 @@ def _documents(history: History, jobs: list[Job]) -> list[tuple[Document, str]]:
     return [(Document.read(path), sha256) for path, sha256 in places.items() if path.startswith(f"{layout.DOCUMENTS}/")]
 
 
-def _imported(jobs: list[Job]) -> set[str]:
-    """The licences of passages that were imported."""
+def _imported(jobs: list[Job]) -> set[str | None]:
+    """The licences of passages that were imported; None among them where one states none."""
     found = (passage.origin for job in jobs for path in job.outputs for passage in Passages.read(Path(path)).passages)
-    return {origin["license"] for origin in found if origin["license"]}
+    return {origin["license"] or None for origin in found}
 
 
 def _settings(job: Job) -> list[tuple[str, str]]:

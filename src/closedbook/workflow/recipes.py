@@ -397,17 +397,11 @@ def _teacher(params: Params, name: str, seed: int, bound: Bound) -> dict:
 
 
 def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
-<<<<<<< HEAD
-    arm = params.arms[name]
-    chosen = {"training": params.training.model_dump(exclude=DECIDES_NO_BYTE), "run_seed": seed, "seed": params.seed, "name": name,
-              "arm": arm.model_dump(include={"train_tokens", "epochs"}), "replay": {"rate": params.corpora.replay.rate}}
-=======
     arm, objective = params.arms[name], objective_of(params, name)
-    training = params.training.model_dump(exclude={"seeds", "teacher"}) | {"objective": objective}
+    training = params.training.model_dump(exclude=DECIDES_NO_BYTE | {"teacher"}) | {"objective": objective}
     chosen = {"training": training, "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"} | ({"order"} if arm.order != "shuffled" else set())),
               "replay": {"rate": params.corpora.replay.rate}}
->>>>>>> main
     reads = {"corpus": corpus_of(params, name, seed, bound), "strategies": mixture.names(arm.strategy), "replay_overlap": replay_overlap_of(seed, bound)}
     if objective == "distil":
         reads["teacher"] = [reads["corpus"]]
@@ -431,11 +425,7 @@ def _assistant(params: Params, name: str, seed: int, bound: Bound) -> dict:
     chosen = {"name": name, "assistant": one.model_dump(include=own), "chat": _chat(chat), "field": field}
     reads = {"run": layout.run_name(one.run, seed), "files": _spelling(chat), "dialogues": [], "questions": False}
     if one.method == "sft":
-<<<<<<< HEAD
-        training = tuned(params.training, one, f"{field}.training").model_dump(exclude=DECIDES_NO_BYTE)
-=======
-        training = tuned(params.training, one, f"{field}.training").model_dump(exclude={"seeds", "objective", "teacher"})
->>>>>>> main
+        training = tuned(params.training, one, f"{field}.training").model_dump(exclude=DECIDES_NO_BYTE | {"objective", "teacher"})
         chosen |= {"training": training, "seed": params.seed, "run_seed": seed}
         reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
     if one.method == "vector":
