@@ -68,7 +68,7 @@ class Project:
                 named.strategy(strategy, {path.parent.name for path in made})
             found = [Passages.read(_here(path, job)) for path, job in made.items() if strategy in (None, path.parent.name)]
             about = {path.stem: Document(**record) for path, record in _records("documents", f"{layout.DOCUMENTS}/*.json").items()}
-        return _frame([export.row(passage, about[one.document]) for one in found for passage in one.passages], export.COLUMNS)
+        return _frame([export.row(passage, about) for one in found for passage in one.passages], export.COLUMNS)
 
     def corpora(self) -> "pandas.DataFrame":
         """A row for each corpus: what it is of, its tokens and passages, and how many were left out and rejected."""

@@ -17,7 +17,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
     Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed,
     whose intervals are over questions only, are hollow. The base and API models are levels, and with `paper` the paper's own curve is dashed.
     Arms that read one corpus more or less often (`repeated`) have a narrow panel to the left, against epochs, and of them only the longest
-    trained is in the other. Where no arm has an accuracy, the picture says `otherwise`.
+    trained are in the other: all of one length, those beside the line by their own names. Where no arm has an accuracy, the picture says `otherwise`.
     """
     sizes, again = table.by_size(rows), repeated(rows)
     with panels(path, (NARROW, 1) if again else (1,)) as axes:
@@ -70,8 +70,8 @@ def _level(axes, row: dict, look: dict):
 
 
 def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
-    """Of table.by_size, the sizes of which there are several arms: they differ in how often they read the same."""
-    return {size: arms for size, arms in table.by_size(rows).items() if len(arms) > 1}
+    """Of table.by_size, the sizes whose arms differ in how often they read the same."""
+    return {size: arms for size, arms in table.by_size(rows).items() if len({runs[0]["train_tokens"] for runs in arms}) > 1}
 
 
 def losses(path: Path, *, curves: list[dict]) -> None:
@@ -129,6 +129,9 @@ def _curves(axes, sizes: dict, fits: dict, look: dict) -> list:
     labels = []
     for strategy in dict.fromkeys(strategy for strategy, _ in sizes):
         longest = {tokens: arms[-1] for (one, tokens), arms in sizes.items() if one == strategy}
+        beside = [(tokens, runs) for (one, tokens), arms in sizes.items() if one == strategy
+                  for runs in arms[:-1] if runs[0]["train_tokens"] == arms[-1][0]["train_tokens"]]  # fmt: skip
+        labels += [_line(axes, [tokens], [runs], runs[0]["arm"], *look[strategy]) for tokens, runs in beside]
         labels.append(_line(axes, [*longest], [*longest.values()], strategy, *look[strategy]))
         fitted = fits[strategy]["log_linear"]
         if len(longest) > 2 and fitted["parameters"]:

@@ -18,7 +18,7 @@ STAGES = ("documents", "entities", "passages", "tokens", "corpora")
 ALL = "all"
 """the config of all rows, where there are several files of them"""
 CALL = ("model", "model_answered", "prompt_sha256", "response_sha256")
-TEXTS = ("id", "text", "document", "title", "author", "license", "strategy", "kind", "writer", *CALL, "call_key")
+TEXTS = ("id", "text", "document", "beside", "title", "author", "license", "source", "strategy", "kind", "writer", *CALL, "call_key")
 NUMBERS = ("year", "sample")
 COLUMNS = (*TEXTS, *NUMBERS, "entities")
 
@@ -44,7 +44,7 @@ def answer(options: argparse.Namespace) -> dict:
     used = sorted({passage.strategy for passages in found.values() for passage in passages})
     about = _documents(history)
     for name, passages in found.items():
-        _write(folder / "data" / f"{name}.parquet", (row(passage, about[passage.document]) for passage in passages))
+        _write(folder / "data" / f"{name}.parquet", (row(passage, about) for passage in passages))
     card = cards.dataset_card(history, used, project, settings.report.notes, ", ".join(found), _configs(list(found)))
     files.write_text(folder / "README.md", card)
     return {"folder": str(folder), "passages": {name: len(passages) for name, passages in found.items()},
@@ -102,11 +102,14 @@ def _documents(history: History) -> dict[str, Document]:
     return {path.stem: Document.read(path) for path in paths if path.parent.name == "documents"}
 
 
-def row(passage: Passage, document: Document) -> dict:
-    """A passage with what names its document and its call."""
-    held, call = asdict(passage), passage.call or {}
-    about = {name: getattr(document, name) for name in ("title", "author", "year", "license")}
-    about["license"] = (passage.origin or {}).get("license") or about["license"]
+def row(passage: Passage, documents: dict[str, Document]) -> dict:
+    """A passage with what names its document and its call; `license` is that of its row where it was imported, and of both documents where it is
+    about two."""
+    held, call, origin = asdict(passage), passage.call or {}, passage.origin or {}
+    document = documents[passage.document]
+    about = {name: getattr(document, name) for name in ("title", "author", "year")}
+    licences = [origin.get("license") or document.license, *([documents[passage.beside].license] if passage.beside else [])]
+    about |= {"license": "; ".join(dict.fromkeys(filter(None, licences))) or None, "source": origin.get("source")}
     return {**held, **about, **{name: call.get(name) for name in CALL}, "call_key": call.get("key")}
 
 
