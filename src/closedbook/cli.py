@@ -143,7 +143,7 @@ def _parser() -> Parser:
     fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
     fresh.add_argument("--why", help="the reason, which stays in their receipts")
     _add(commands, "table", _table, "print the table of arms")
-    again = _add(commands, "retry", _retry, "ask the model again for documents whose entity list fell back or whose passages were dropped",
+    again = _add(commands, "retry", _retry, "ask the model again where it failed: for entity lists, passages, summaries and verdicts",
                  aliases=[*ALIASES])  # fmt: skip
     again.add_argument("documents", nargs="*", metavar="DOCUMENT", help="by id, path or title (all that fell back)")
     serve.add(commands)

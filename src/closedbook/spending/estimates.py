@@ -138,7 +138,7 @@ class Row:
 def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Params) -> Row:
     """Of the jobs of one step."""
     settings = {"entities": params.entities, "judgements": params.judge, "verdicts": params.judge}
-    attempts = settings.get(jobs[0].step, params.passages).attempts
+    attempts = 1 if jobs[0].step == "summaries" else settings.get(jobs[0].step, params.passages).attempts
     asked = [(prompt, job.document.id, number) for job in jobs for prompt, number in job.open.items()]
     to_ask = sum(number for _, _, number in asked)
     known = sum(job.known.total() for job in jobs)
@@ -167,7 +167,7 @@ def _paced(requests: int, tokens: float, model: str, limits: Limits) -> float:
 
 
 def _corpus_tokens(job: Job, estimates: Estimates) -> float:
-    if job.step == "entities":
+    if not (job.written or job.at_hand):
         return 0.0
     written = sum(number * estimates.output_tokens(prompt) for prompt, number in job.written.items())
     summaries = job.at_hand["summary"] * estimates.output_tokens("entities")

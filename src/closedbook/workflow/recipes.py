@@ -131,8 +131,8 @@ def retrieval(params: Params, bound: Bound) -> Recipes:
 
 def scores(params: Params, bound: Bound) -> Recipes:
     found = {}
-    for name, one in models_here(params, bound).items():
-        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.documents)
+    for name, one in models_here(params).items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.asked_about(bound))
         scored["reads"] |= _as_assistant(one)
     return found
 
@@ -153,8 +153,8 @@ def api_models(params: Params, bound: Bound) -> Recipes:
 def summaries(params: Params, bound: Bound) -> Recipes:
     chosen = _chosen(params, scores={"summary_tokens", "batch_size", "device", "dtype", "threads"})
     return {f"summaries/{name}": recipe("summaries", chosen, prompts=summarising.CHAT if one.is_assistant else summarising.HEADINGS,
-                                        documents=one.documents, reads=_as_assistant(one))
-            for name, one in models_here(params, bound).items() if tasks.SUMMARY in asked_of(params, one.arm)}  # fmt: skip
+                                        documents=one.asked_about(bound), reads=_as_assistant(one))
+            for name, one in summing_up(params).items()}  # fmt: skip
 
 
 def api_summaries(params: Params, bound: Bound) -> Recipes:
@@ -176,6 +176,7 @@ def report(params: Params, bound: Bound) -> Recipes:
     chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
     names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
              "judged": judged_strategies(params)} | ({"verdicts": summed_up} if (summed_up := summary_names(params)) else {})
+    names |= {"dialogues": [name.rpartition("/")[2] for name in talks]} if (talks := dialogues(params, bound)) else {}
     assets = _digests(PACKAGE.glob("analysis/templates/*"))
     return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 
@@ -183,18 +184,26 @@ def report(params: Params, bound: Bound) -> Recipes:
 class Here(NamedTuple):
     """A model that is asked on this machine."""
 
-    arm: str | None
+    arm: str | None = None
     """None: the base"""
-    documents: list[str]
-    """that it is asked about"""
+    seed: int | None = None
     is_assistant: bool = False
 
+    def asked_about(self, bound: Bound) -> list[str]:
+        """Documents."""
+        return list(bound) if self.seed is None else taught_to(self.seed, bound)
 
-def models_here(params: Params, bound: Bound) -> dict[str, Here]:
+
+def models_here(params: Params) -> dict[str, Here]:
     """By name: the base, runs, and assistants, which are asked what the runs are that they are made from."""
-    runs = {layout.run_name(name, seed): Here(name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
-    made = {layout.run_name(name, seed): Here(params.assistants[name].run, taught_to(seed, bound), True) for name, seed in assistants_and_seeds(params)}
-    return {"base": Here(None, list(bound)), **runs, **made}
+    runs = {layout.run_name(name, seed): Here(name, seed) for name, seed in arms_and_seeds(params)}
+    made = {layout.run_name(name, seed): Here(params.assistants[name].run, seed, True) for name, seed in assistants_and_seeds(params)}
+    return {"base": Here(), **runs, **made}
+
+
+def summing_up(params: Params) -> dict[str, Here]:
+    """Those that write summaries."""
+    return {name: one for name, one in models_here(params).items() if tasks.SUMMARY in asked_of(params, one.arm)}
 
 
 def _as_assistant(one: Here) -> dict:
@@ -298,21 +307,15 @@ def run_names(params: Params) -> list[str]:
     return [layout.run_name(arm, seed) for arm, seed in arms_and_seeds(params)]
 
 
-def assistant_names(params: Params) -> list[str]:
-    return [layout.run_name(name, seed) for name, seed in assistants_and_seeds(params)]
-
-
 def score_names(params: Params) -> list[str]:
     """Whose scores there are: the base's, those of runs, of assistants and of API models."""
-    return ["base", *params.released, *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
+    base, *trained = models_here(params)
+    return [base, *params.released, *trained, *(f"{API}{name}" for name in _answering(params))]
 
 
 def summary_names(params: Params) -> list[str]:
     """Whose summaries there are; people's too, where any are asked for."""
-    here = {"base": None} | {layout.run_name(name, seed): name for name, seed in arms_and_seeds(params)}
-    here |= {layout.run_name(name, seed): params.assistants[name].run for name, seed in assistants_and_seeds(params)}
-    found = [name for name, arm in here.items() if tasks.SUMMARY in asked_of(params, arm)]
-    found += [f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks]
+    found = [*summing_up(params), *(f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks)]
     return [*found, HUMAN] if found else []
 
 

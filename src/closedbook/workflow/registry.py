@@ -297,6 +297,7 @@ def _report(about: list[str], recipe: dict) -> Files:
         "judgements": [layout.JUDGED] if recipe["reads"]["judged"] else [],
         "verdicts": [*map(layout.verdicts, recipe["reads"].get("verdicts", []))],
         "summaries": [*map(layout.summaries, recipe["reads"].get("verdicts", []))],
+        "dialogues": [layout.dialogues(name) / "dialogues.json" for name in recipe["reads"].get("dialogues", [])],
     }, folders={"folder": folder}, holds=REPORT)
 
 
@@ -390,7 +391,7 @@ STEPS = {
         module="closedbook.stages.retrieval", result="chunks found for the questions",
         recipes=recipes.retrieval, files=_retrieval, computed=True,
         asks=_models("retrieval.embedder", "retrieval.reranker"), reads=("documents", "questions", "base"),
-        watches=("retrieval", "scores.tasks", "api_models"),
+        watches=("retrieval", "arms", "scores.tasks", "api_models"),
     ),
     "scores": Stage(
         module="closedbook.stages.scores", result="score",
@@ -409,8 +410,8 @@ STEPS = {
     "summaries": Stage(
         module="closedbook.stages.summaries", result="summaries",
         recipes=recipes.summaries, files=_summaries, computed=True,
-        reads=("documents", "entities", "runs", "base"), also_reads=("${documents.path}",),
-        watches=("seed", "arms", "training.seeds", "scores", "api_models"),
+        reads=("documents", "entities", "runs", "assistants", "base"), also_reads=("${documents.path}",),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores", "api_models"),
     ),
     "api_summaries": Stage(
         module="closedbook.stages.api_summaries", result="summaries",
@@ -423,12 +424,12 @@ STEPS = {
     "verdicts": Stage(
         module="closedbook.stages.verdicts", result="verdicts",
         recipes=recipes.verdicts, files=_verdicts, asks=_models("judge"), reads=("documents", "summaries", "base"),
-        watches=("seed", "arms", "training.seeds", "scores.tasks", "judge", "api_models"),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores.tasks", "judge", "api_models"),
     ),
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("questions", "entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
+        reads=("questions", "entities", "passages", "judgements", "tokens", "corpora", "runs", "scores", "summaries", "verdicts"),
         watches=("seed", "arms", "assistants", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }
