@@ -7,6 +7,8 @@ from closedbook.analysis.drawing import GREY, INK, by, keep_apart, label, log_ax
 
 HELD_OUT = {"passages": ("o--", "circles"), "replay": ("s:", "squares")}
 """how the losses on what no training reads are drawn, and what that is called"""
+APART = 1.03
+"""how much further along a logarithmic axis the next one of several at one place is drawn"""
 NARROW = 0.4
 """width of the panel of epochs, of that beside it"""
 
@@ -41,7 +43,7 @@ def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
     """Accuracy with 95% intervals, a point per arm, over corpus tokens and over what the corpus cost.
 
     `rows` are the first of each arm, as bakeoff.arms gives them, and `usd` their dollars; the panel of dollars is there where any cost some. What has
-    no place in a panel is a level in it: the base, API models, and what cost nothing.
+    no place in a panel is a level in it: the base, API models, and what cost nothing. Arms of one place stand side by side around it.
     """
     taught = [(row, dollars) for row, dollars in zip(rows, usd, strict=True) if row["strategy"] not in table.UNTAUGHT]
     places = {"corpus tokens": [(row["corpus_tokens"], row) for row, _ in taught if row["corpus_tokens"]],
@@ -57,9 +59,18 @@ def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
         for panel, (name, points) in zip(axes, shown.items(), strict=True):
             log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.9))
             panel.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
-            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in points]
+            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in _side_by_side(points)]
             placed = [row["arm"] for _, row in points]
             keep_apart(labels + [_level(panel, row, look) for row in rows if row["arm"] not in placed])
+
+
+def _side_by_side(points: list[tuple[float, dict]]) -> list[tuple[float, dict]]:
+    """Those of one place moved apart, so that no bar hides another."""
+    found = []
+    for place in dict.fromkeys(place for place, _ in points):
+        here = [row for own, row in points if own == place]
+        found += [(place * APART ** (number - (len(here) - 1) / 2), row) for number, row in enumerate(here)]
+    return found
 
 
 def _level(axes, row: dict, look: dict):
