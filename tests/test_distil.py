@@ -10,8 +10,9 @@ import toy_runs
 import toys
 
 from closedbook import models, params
+from closedbook.analysis import table
 from closedbook.records import Document
-from closedbook.stages import runs, scores, teacher
+from closedbook.stages import assistants, runs, scores, teacher
 from closedbook.training import loss, packing, reading, teaching
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -34,9 +35,11 @@ def world(folder: Path, strategy: str = "entigraph", texts: dict[str, list[str]]
 
 def taught(world: Path, folder: Path, words: int | None = None, **settings) -> Path:
     folder.mkdir(parents=True)
-    teacher.build(corpus=world / "corpus", pieces=sorted(world.glob("tokens/*/*.npy")), documents=sorted(world.glob("documents/*.json")),
-                  passages=sorted(world.glob("entigraph/*.json")) if words else [], reference=world / "base/base.json", words=words,
-                  settings=toys.TRAINING.model_copy(update=settings), checkpoints=folder.parent / f"{folder.name}-checkpoints", folder=folder)  # fmt: skip
+    settings = toys.TRAINING.model_copy(update=settings)
+    given = params.typed({"training": params.Training.model_validate(settings.model_dump()).model_dump(), "llm": {"sections": words}})
+    teacher.job(params=given, limits=None, corpus=world / "corpus", pieces=sorted(world.glob("tokens/*/*.npy")),
+                documents=sorted(world.glob("documents/*.json")), passages=sorted(world.glob("entigraph/*.json")) if words else [],
+                base=world / "base", files=[], checkpoints=folder.parent / f"{folder.name}-checkpoints", folder=folder)  # fmt: skip
     return folder
 
 
@@ -186,8 +189,34 @@ def test_of_a_longer_document_each_token_has_half_a_context_before_it(tmp_path):
     assert len(ids) > CONTEXT and len(rows.tokens(0)) == len(ids)
     place, model = CONTEXT + 10, models.model(tmp_path / "base", "float32")
     with torch.no_grad():
-        best = model(input_ids=torch.from_numpy(ids[CONTEXT // 2 - 1 : place])[None]).logits[0, -1].argmax()
+        best = model(input_ids=torch.tensor([[0, *ids[CONTEXT // 2 : place]]])).logits[0, -1].argmax()
     assert rows.tokens(0)["tokens"][place, 0] == best
+
+
+def test_a_passage_without_room_beside_its_document_is_read_in_stretches(tmp_path):
+    place = world(tmp_path, texts={"lamp": [" ".join(toys.SENTENCES * 4)]})
+    toys.document(tmp_path, "lamp", text=toys.SENTENCES[0])
+    rows, expected = reading.Rows(taught(place, tmp_path / "teacher")).tokens(0), expected_at(tmp_path)[0][0]
+    assert CONTEXT < len(rows) and np.array_equal(rows["tokens"][:100, 0], expected[:100])
+    assert [one[1:] for one in teaching.stretches(0, 25, 10)] == [(0, 10, 0), (5, 15, 5), (10, 20, 5), (15, 25, 5)]
+    assert [one[1:] for one in teaching.stretches(0, 12, 10)] == [(0, 10, 0), (5, 12, 5)]
+
+
+def test_a_passage_about_two_documents_has_both_in_front(tmp_path):
+    place = world(tmp_path, texts={name: [toys.SENTENCES[number]] for number, name in enumerate(("lamp", "mill"))})
+    rows = files.read_json_lines(tmp_path / "corpus/passages.jsonl")
+    alone = reading.Rows(taught(place, tmp_path / "alone"))
+    files.write_json_lines(tmp_path / "corpus/passages.jsonl", [row | ({"beside": "mill"} if row["document"] == "lamp" else {}) for row in rows])
+    both = reading.Rows(taught(place, tmp_path / "both"))
+    number = [row["document"] for row in rows].index("lamp")
+    spelling, model = models.tokenizer(tmp_path / "base"), models.model(tmp_path / "base", "float32")
+    two = [Document.read(tmp_path / "documents" / f"{name}.json") for name in ("lamp", "mill")]
+    front = spelling("".join(f"{one.byline}.\n\n{one.text}\n\n" for one in two))["input_ids"]
+    ids = reading.Texts.of_corpus(tmp_path / "corpus", tmp_path.glob("tokens/*/*.npy")).tokens(number).tolist()
+    with torch.no_grad():
+        prob = model(input_ids=torch.tensor([[*front, *ids]])).logits[0, len(front) - 1 : -1].softmax(-1).max(-1).values.numpy()
+    assert np.allclose(both.tokens(number)["log_probs"][:, 0], np.log(prob), atol=2e-3)
+    assert not np.array_equal(both.tokens(number), alone.tokens(number)) and np.array_equal(both.tokens(1 - number), alone.tokens(1 - number))
 
 
 def worthy(world: Path, folder: Path, gain: float) -> Path:
@@ -252,13 +281,18 @@ def test_a_teacher_that_gains_nothing_is_refused_with_the_figures_and_stands_so_
     told = run(made, worthy(made, tmp_path / "teacher", 0.0), tmp_path / "toy-s1")
     known = files.read_json(tmp_path / "teacher/teacher.json")["with"]
     assert told["refused"] == f"distilling is refused: the teacher's loss on the passages is {known:.3f} with the document in front and {known:.3f} without"
-    assert not [*(tmp_path / "toy-s1").glob("*.safetensors")]
+    assert not [*(tmp_path / "toy-s1").glob("*.safetensors")] and told["train_tokens"] == 0 and len(np.load(tmp_path / "toy-s1/schedule.npy")) == 0
     settings = params.typed({"scores": params.load().scores.model_dump()})
     files.write_json(tmp_path / "questions.json", [])
     scores.build(model=tmp_path / "toy-s1", questions=[tmp_path / "questions.json"], documents=[], retrieved=[], replay=[], params=settings,
                  output=tmp_path / "score.json", samples=tmp_path / "samples.jsonl")  # fmt: skip
     score = files.read_json(tmp_path / "score.json")
     assert score["explanation"] == told["refused"] and score["tasks"] == {} and score["arm"] == "toy"
+    assert table.text([tmp_path / "score.json"], ["quality_closed"]).endswith(told["refused"])
+    assert table.refused_rows([score], ["quality_closed"])[0][:6] == ["toy", "entigraph", told["corpus_tokens"], told["train_tokens"], 1, "quality_closed"]
+    with pytest.raises(UserError, match="assistants.talk.run: toy-s1 has no weights: distilling is refused"):
+        assistants.build(params=params.typed({"name": "talk", "assistant": {"method": "merged"}}), run=tmp_path / "toy-s1", reference=made / "base/base.json",
+                         questions=[], dialogues=[], checkpoints=tmp_path, folder=tmp_path)  # fmt: skip
 
 
 def test_rows_of_other_tokens_are_not_learnt(made, tmp_path, monkeypatch):
@@ -282,7 +316,7 @@ def test_a_teacher_of_another_tokenizer_is_named(made, tmp_path):
 def test_a_document_that_leaves_no_room_for_its_passages_is_named(made, tmp_path):
     place = world(tmp_path, texts={"lamp": [toys.SENTENCES[0]]})
     toys.document(tmp_path, "lamp", text=" ".join(toys.SENTENCES * 8))
-    with pytest.raises(UserError, match=r"documents/lamp.json: has .* and its longest passage .*: give llm.sections"):
+    with pytest.raises(UserError, match=r"documents/lamp.json: has .* leaves too few for its passages .*: give llm.sections"):
         taught(place, tmp_path / "teacher")
 
 
@@ -299,3 +333,9 @@ def test_a_passage_about_a_section_has_that_section_in_front(tmp_path):
         taught(place, tmp_path / "whole")
     by_parts = reading.Rows(taught(place, tmp_path / "parts", words=90))
     assert len(by_parts) == 2
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_documents_of_a_teacher(made, tmp_path):
+    assert content(taught(made, tmp_path / "teacher", processes=2)) == content(made / "teacher")
+    assert sorted(path.stem for path in (tmp_path / "teacher-checkpoints").glob("*.json")) == ["identity", "lamp", "mill"]

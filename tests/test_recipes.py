@@ -27,6 +27,11 @@ def test_each_parameter_changes_the_recipes_of_the_steps_that_read_it_and_no_oth
     assert stale(entities={"max": 39}) == {"entities"}
     assert stale(llm={"temperature": 0.1}) == {"entities", "passages/rephrase", "passages/rephrase_named", "passages/entigraph"}
     assert stale(training={"weight_decay": 0.5}) == {name for name in registry.planned(params.load(), {"doc": None}) if name.startswith("runs/")}
+    arms = params.load().model_dump()["arms"]
+    distilling = changed(arms=arms | {"raw": arms["raw"] | {"objective": "distil"}})
+    assert stale(arms=distilling.model_dump()["arms"]) == {"teacher/raw-all", "runs/raw-s1"}
+    assert stale(distilling, training={"teacher": {"model": "other", "revision": None}}) == {"teacher/raw-all"}
+    assert "teacher/raw-all" in stale(training={"objective": "distil"}) and "teacher/raw-all" not in stale(distilling, training={"weight_decay": 0.5})
     assert stale(scores={"batch_size": 1}) == {name for name in registry.planned(params.load(), {"doc": None}) if name.startswith("scores/")}
     trained_here = changed(base={"model": "miniature"})
     assert stale(trained_here, miniature={"people": 1}) == stale(trained_here, miniature={"narrative": 0.25}) == {"base"}

@@ -320,6 +320,14 @@ def test_where_nothing_was_dropped_it_says_that(inputs):
     assert "took 1,000 of the 1,500 tokens that exist; 7 passages had no place" in seen
 
 
+def test_rejected_dialogues_are_counted_by_who_reads_them_and_rule(inputs, tmp_path):
+    place = tmp_path / "dialogues/helper/dialogues.json"
+    files.write_json(place, {"num_dialogues": 7, "num_rejected": 2, "rejected": {"question": 0, "special_token": 2}})
+    assert "dialogues of rule rejected kept helper special token 2 7" in words(built({**inputs, "dialogues": [place]}))
+    files.write_json(place, {"num_dialogues": 7, "num_rejected": 0, "rejected": {"question": 0, "special_token": 0}})
+    assert "Rejected dialogues" not in words(built({**inputs, "dialogues": [place]}))
+
+
 def test_rejected_passages_are_counted_by_corpus_and_rule(inputs):
     place = inputs["corpora"][0] / "corpus.json"
     files.write_json(place, {**files.read_json(place), "num_rejected": 3, "rejected": {"question": 0, "near_duplicate": 3}})
@@ -605,6 +613,7 @@ def test_few_questions_are_counted_and_warned_of(inputs, tmp_path):
         score(tmp_path, arm, strategy, 1000 * (seed or 0), accuracy, seed=seed, n=6)
     seen = words(built(inputs))
     assert "6 questions are few. One answer more or less moves the accuracy by 0.17" in seen and "right on 1 of 6" in seen
+    assert "Is it better? Too few questions to say: against the base" in seen
     assert "0.167 ±" not in seen.split("Question by question")[0] and "1 of 6" in table.text(inputs["scores"], TASKS)
 
 

@@ -91,6 +91,8 @@ def test_a_table_gives_the_rows_that_lines_of_json_give(tmp_path):
 @pytest.mark.parametrize(("text", "said"), [
     ("document,question,A,C,answer\n", ":1: no column B: the first line must name the columns document, question, A, B, … and answer"),
     ("", ":1: no column document, question"),
+    ("document,question,A,B,C,D,E,F,G,H,I,J,K,answer\n", ":1: K: an option beyond the tenth"),
+    ("document,question,A,B,D,answer\n", ":1: no column C"),
     ("document,question,A,B,C,D,A\n", ":1: A: is there twice"),
     ("document,question,A,B,C,D,answer\na,Who, and why?,1,2,3,4,A\n", ":2: 8 cells, and the first line names 7 columns: put a text that holds ','"),
     ('document,question,A,B,C,D,answer\na,"Who\nand why?",1,2,3,4,A\n', ":2: not CSV"),

@@ -67,6 +67,18 @@ def test_an_assistant_has_a_row_and_takes_what_its_own_settings_do(project, caps
     assert cli.main(["forecast"]) == 0 and re.search("vec-s1 +0 +0 ", capsys.readouterr().out)
 
 
+def test_a_teacher_has_a_row_for_each_corpus_that_is_distilled(project, capsys):
+    project.sections["arms"] = {name: {"strategy": "rephrase", "corpus_tokens": size, "epochs": 2, **more}
+                                for name, size, more in (("plain", 4000, {}), ("some", 4000, {"objective": "distil"}), ("all", "all", {"objective": "distil"}))}  # fmt: skip
+    project.set()
+    found = forecast(capsys)["runs"]
+    assert {name for name in found if "/" in name} == {"teacher/rephrase-4000", "teacher/rephrase-all"}
+    assert found["teacher/rephrase-4000"] | {"disk": 0} == {"is_made": False, "is_bound": False, "tokens": 4000, "steps": None, "disk": 0, "gib": None,
+                                                            "seconds": None}  # fmt: skip
+    assert found["teacher/rephrase-4000"]["disk"] * 2**30 <= 150 * 4000 and found["teacher/rephrase-all"]["tokens"] == 6 * 500
+    assert cli.main(["forecast"]) == 0 and "a teacher reads each token of its corpus once" in capsys.readouterr().out
+
+
 def test_a_mixture_ends_where_the_first_of_its_strategies_does(project, capsys):
     project.arms({"rephrase": 1, "qa": 1})
     found = forecast(capsys)["runs"]["arm-0-s1"]

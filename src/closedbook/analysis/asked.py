@@ -9,7 +9,7 @@ from closedbook.records import Passages
 from closedbook.util import files, seeds
 
 MOST = 200
-"""questions on the page: some 200 KB"""
+"""questions on the page: of three arms some 125 KB"""
 LETTERS = "ABCDEFGHIJ"
 
 

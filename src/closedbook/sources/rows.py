@@ -211,6 +211,8 @@ def read_table(path: Path) -> list[Row]:
     if missing := [name for name in wanted if name not in named]:
         raise UserError(f"{path}:1: no column {', '.join(missing)}: the first line must name the columns document, question, A, B, … and answer, "
                         f"not {short(lines[0])}")
+    if len(letters) == len(LETTERS) and "K" in named:
+        raise UserError(f"{path}:1: K: an option beyond the tenth: a question has {OPTIONS} of them")
     if twice := next((name for name in named if named.count(name) > 1), None):
         raise UserError(f"{path}:1: {short(twice)[1:-1]}: is there twice: keep one of these columns")
     return [Row(where, _fields(where, named, letters, line, delimiter))

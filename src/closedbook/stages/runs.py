@@ -57,7 +57,8 @@ def build(
         about |= {"objective": settings.objective, "teacher": {name: taught[name] for name in ("teacher", "tokens", "with", "without")}}
         source["teacher"] = str(teacher)
         if taught["with"] >= taught["without"]:
-            _refuse(about | {"corpus_tokens": facts["corpus_tokens"], **read, "base": base}, taught, reference, tokenizer, folder)
+            _refuse(about | {"corpus_tokens": facts["corpus_tokens"], **dict.fromkeys(read, 0), "num_steps": 0, "base": base}, taught, reference,
+                    tokenizer, folder)  # fmt: skip
             return
     room.check(folder.name, reference, settings, num_steps, checkpoints, folder)
     data_sha256 = _data_sha256(sha256 + ([taught["rows_sha256"]] if taught else []), texts, folder)
@@ -85,7 +86,7 @@ def build(
         "num_parameters": models.num_parameters(folder),
         "base": base,
         "data_sha256": data_sha256,
-        "sha256": {str(path.relative_to(folder)): files.sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()},
+        "sha256": _hashes(folder),
     }
     _log(run, plan.record, [*history, *map(tracking.held_out, measured)], folder, seconds)
     files.write_json(folder / "run.json", run)
@@ -122,14 +123,19 @@ def _teacher(folder: Path, facts: dict, corpus: Texts) -> dict:
 
 
 def _refuse(run: dict, taught: dict, reference: Path, tokenizer, folder: Path) -> None:
-    """Write a run that is none: no weights, and why."""
+    """Write a run that is none: it has read nothing, and there are no weights; and why."""
     models.config(*models.source(reference)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     files.give_usual_modes(folder)
+    arrays.write(folder / "schedule.npy", np.zeros((0, 3), np.int64))
     files.write_csv(folder / "losses.csv", ["step", "loss", "learning_rate"], [])
     files.write_csv(folder / "held_out.csv", ["step", "passages", "replay"], [])
     why = f"distilling is refused: the teacher's loss on the passages is {taught['with']:.3f} with the document in front and {taught['without']:.3f} without"
-    files.write_json(folder / "run.json", run | {"refused": why})
+    files.write_json(folder / "run.json", run | {"refused": why, "sha256": _hashes(folder)})
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): files.sha256_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _schedule(texts: list[Texts], read: dict, folder: Path, **order) -> np.ndarray:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,26 @@ class Shown:
     """token ids; None: the passages are the document itself, of which it reads what stands before a token"""
     texts: list[int]
     """their numbers in the corpus"""
+
+
+class Stretch(NamedTuple):
+    """What of a passage a teacher reads at once."""
+
+    number: int
+    first: int
+    end: int
+    seen: int
+    """tokens of its beginning that an earlier stretch is about: of these the later tokens follow"""
+
+
+def stretches(number: int, length: int, room: int | None) -> Iterator[Stretch]:
+    """All of a passage that has room in the teacher's context, else stretches of which each begins in the middle of the one before."""
+    if room is None or length <= room:
+        yield Stretch(number, 0, length, 0)
+        return
+    step = max(1, room // 2)
+    for first in range(0, length - room + step, step):
+        yield Stretch(number, first, min(length, first + room), room - step if first else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,54 +129,42 @@ class Teacher:
     def document(self, shown: Sequence[Shown], texts: Texts) -> tuple[np.ndarray, dict]:
         """The rows of a document's passages, one passage after the other in the corpus's order, and {"tokens", "with", "without"}: over how many
         tokens the loss is summed up, with the document in front and without it."""
-        found, sums = {}, np.zeros(3)
+        found, sums, skipped = {}, np.zeros(3), len(self.plan.before)
         for one in shown:
-            passages = {number: texts.tokens(number).astype(np.int64) for number in one.texts}
-            for number, rows, losses in self._own(passages) if one.context is None else self._beside(one.context, passages):
-                found[number] = rows
-                sums += losses
+            whole = {number: texts.tokens(number).astype(np.int64) for number in one.texts}
+            rows, losses = self._passages(one.context or [], {number: ids[skipped:] for number, ids in whole.items()})
+            found |= {number: np.concatenate([certain(whole[number][:skipped], self.width), its]) for number, its in rows.items()}
+            sums += losses
         return np.concatenate([found[number] for number in sorted(found)]), dict(zip(("tokens", "with", "without"), sums.tolist()))
 
-    def _beside(self, context: list[int], passages: dict[int, np.ndarray]) -> Iterator[tuple[int, np.ndarray, tuple]]:
-        """With the same context in front of each passage, which is read once."""
-        cache, skipped = self._read(context[:-1]), len(self.plan.before)
-        for numbers in self._batches(passages, len(context)):
-            asked = [passages[number][skipped:] for number in numbers]
-            rows, known = self._answered(asked, context[-1], cache)
-            _, unknown = self._answered(asked, self.start)
-            for number, its, *losses in zip(numbers, rows, known, unknown, strict=True):
-                yield number, self._whole(passages[number], its), (len(losses[0]), losses[0].sum(), losses[1].sum())
-
-    def _own(self, passages: dict[int, np.ndarray]) -> Iterator[tuple[int, np.ndarray, tuple]]:
-        """Of a document itself: with all that stands before a token, or the half of its context that does, and as a student sees it, in blocks."""
-        for number, whole in passages.items():
-            ids, rows, known, unknown = whole[len(self.plan.before) :], [], [], []
-            window = min(len(ids), self.plan.context or len(ids))
-            step = max(1, window // 2)
-            for first in range(0, max(1, len(ids) - window + step), step):
-                its, loss = self._answered([ids[first : first + window]], self.start if not first else ids[first - 1])
-                seen = 0 if not first else window - step
-                rows.append(its[0][seen:])
-                known.append(loss[0][seen:])
+    def _passages(self, context: list[int], passages: dict[int, np.ndarray]) -> tuple[dict[int, np.ndarray], np.ndarray]:
+        """With the same context, which is read once, in front of each passage: its rows by its number, and the sums. Without one the passages are
+        the document, which a student sees in blocks."""
+        cache, room = self._read(context[:-1]), self.plan.context and self.plan.context - len(context)
+        rows: dict[int, list[np.ndarray]] = {number: [] for number in passages}
+        sums = np.zeros(3)
+        for batch in self._batches([one for number, ids in passages.items() for one in stretches(number, len(ids), room)], len(context)):
+            asked = [passages[one.number][one.first : one.end] for one in batch]
+            found, known = self._answered(asked, context[-1] if context else self.start, cache)
+            unknown = self._answered(asked, self.start)[1] if context else [np.zeros(len(ids)) for ids in asked]
+            for one, its, *losses in zip(batch, found, known, unknown, strict=True):
+                rows[one.number].append((one.first, its[one.seen :]))
+                sums += [len(its) - one.seen, *(loss[one.seen :].sum() for loss in losses)]
+        for ids in passages.values() if not context else ():
             for first in range(0, len(ids), self.block_size):
-                _, loss = self._answered([ids[first : first + self.block_size]], self.start)
-                unknown.append(loss[0])
-            yield number, self._whole(whole, np.concatenate(rows)), (len(ids), np.concatenate(known).sum(), np.concatenate(unknown).sum())
+                sums[2] += self._answered([ids[first : first + self.block_size]], self.start)[1][0].sum()
+        return {number: np.concatenate([its for _, its in sorted(parts, key=lambda part: part[0])]) for number, parts in rows.items()}, sums
 
-    def _whole(self, ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """With those of the tokens that stand before a text, of which it is certain."""
-        return np.concatenate([certain(ids[: len(ids) - len(rows)], self.width), rows])
-
-    def _batches(self, passages: dict[int, np.ndarray], context: int) -> Iterator[list[int]]:
-        """Passages of about one length together, as many as one pass of a training holds."""
-        batch: list[int] = []
-        for number in sorted(passages, key=lambda number: (len(passages[number]), number)):
-            longest, size = len(passages[number]), len(batch) + 1
+    def _batches(self, parts: list["Stretch"], context: int) -> Iterator[list["Stretch"]]:
+        """Those of about one length together, as many as one pass of a training holds."""
+        batch: list[Stretch] = []
+        for one in sorted(parts, key=lambda one: (one.end - one.first, one)):
+            longest, size = one.end - one.first, len(batch) + 1
             room = longest * size <= min(self.tokens, MOST_LOGITS // self.plan.vocabulary) and (context + longest) * size <= BESIDE * self.tokens
             if batch and not room:
                 yield batch
                 batch = []
-            batch.append(number)
+            batch.append(one)
         if batch:
             yield batch
 

@@ -108,7 +108,7 @@ def of_mlflow(state: State, digests: Digests) -> Iterator[Break | str]:
         yield from _agreement(run_id, kept[run_id])
     for kind, pattern in (("run", f"{layout.RUNS}/*/run.json"), ("assistant", f"{layout.ASSISTANTS}/*/assistant.json")):
         for path in state.results(pattern):
-            if facts := state.read(path, digests):
+            if (facts := state.read(path, digests)) and "refused" not in facts:
                 yield from _logged_model(kind, facts, kept)
 
 
