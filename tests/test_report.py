@@ -545,6 +545,7 @@ def test_examples_are_the_seeds_choice_and_cut_openly(inputs, tmp_path):
     assert shown[0] == shown[1] == {texts[number] for number in order[:2]} != shown[2]
     inputs["passages"] = [passages(tmp_path, "varn-1", "raw", ["a" * 1200 + "b" * 34], kind="document", writer="document")]
     assert "aa … (34 more characters)" in words(built(inputs))
+    assert "2 of 30 passages, chosen at random" in words(built({**inputs, "passages": [passages(tmp_path, "varn-1", "entigraph", texts)]}))
 
 
 def test_a_task_that_only_an_api_model_answered_has_its_row_alone(inputs, tmp_path):
