@@ -80,22 +80,22 @@ class _Batches(_Handler):
             return
         server = self.server
         if self.path == "/v1/files":
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.body()
             parts = email.message_from_bytes(b"Content-Type: " + self.headers["Content-Type"].encode() + b"\r\n\r\n" + body).get_payload()
             (content,) = [part.get_payload(decode=True).decode() for part in parts if part.get_filename()]
             with server.lock:
                 file = server.add(content)
-            self._say({"id": file, "object": "file", "bytes": len(content), "created_at": 0, "filename": "x", "purpose": "batch",
+            self.reply(200, {"id": file, "object": "file", "bytes": len(content), "created_at": 0, "filename": "x", "purpose": "batch",
                        "status": "processed"})  # fmt: skip
         elif self.path == "/v1/batches":
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked = json.loads(self.body())
             assert asked["endpoint"] == "/v1/chat/completions" and asked["input_file_id"] in server.files
             with server.lock:
                 server.batches.append(Batch(id=f"batch-{len(server.batches)}", file=asked["input_file_id"]))
                 batch = server.batches[-1]
                 server.arrived.notify_all()
             time.sleep(server.hangs_when_begun)
-            self._say(self._shown(batch))
+            self.reply(200, self._shown(batch))
         else:
             super().do_POST()
 
@@ -104,7 +104,7 @@ class _Batches(_Handler):
             return
         path, server = self.path.partition("?")[0], self.server
         if path == "/v1/batches":
-            return self._say({"object": "list", "data": list(map(self._shown, server.batches)), "has_more": False})
+            return self.reply(200, {"object": "list", "data": list(map(self._shown, server.batches)), "has_more": False})
         kind, identity = path.split("/")[2:4]
         if kind == "files":
             return self.reply(200, server.files[identity]) if identity in server.files else self._unknown()
@@ -116,16 +116,16 @@ class _Batches(_Handler):
             if batch.looks > server.looks and batch.status == "validating":
                 server.end(batch)
             server.arrived.notify_all()
-        self._say(self._shown(batch))
+        self.reply(200, self._shown(batch))
 
     def _unknown(self) -> None:
-        self.reply(404, json.dumps({"error": {"message": "No such object", "type": "invalid_request_error", "code": None}}))
+        self.reply(404, {"error": {"message": "No such object", "type": "invalid_request_error", "code": None}})
 
     def _refused(self) -> bool:
         refusal = self.server.refusal if self.path.startswith(self.server.refuses_below) else None
         if refusal:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.reply(refusal[0], json.dumps({"error": {"message": refusal[1], "type": "invalid_request_error", "code": None}}))
+            self.body()
+            self.reply(refusal[0], {"error": {"message": refusal[1], "type": "invalid_request_error", "code": None}})
         return refusal is not None
 
     def _shown(self, batch: Batch) -> dict:
@@ -135,6 +135,3 @@ class _Batches(_Handler):
                 "completion_window": "24h", "status": batch.status, "output_file_id": batch.results.get("output"),
                 "error_file_id": batch.results.get("error"), "created_at": 0,
                 "request_counts": {"total": total, "completed": len(batch.answers), "failed": 0}}  # fmt: skip
-
-    def _say(self, body: dict) -> None:
-        self.reply(200, json.dumps(body))

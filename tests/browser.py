@@ -2,34 +2,14 @@
 
 import os
 import shutil
-import subprocess
 
-import pytest
+import debian
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver"}
-INSTALL_SECONDS = 240
 WAIT_SECONDS = 10
-
-
-def _missing() -> list[str]:
-    return [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-
-
-def _install() -> None:
-    """Skips the test, saying why, where the packages aren't there and can't be installed."""
-    reason = f"needs a browser: apt-get install {' '.join(_missing())}"
-    if os.getuid() or not shutil.which("apt-get"):
-        pytest.skip(f"{reason} (not tried: that takes Debian and root)")
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *_missing()]):
-        try:
-            done = subprocess.run(["apt-get", "--quiet", *command], capture_output=True, text=True, timeout=INSTALL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"{reason} (tried, and not done in {INSTALL_SECONDS} s)")
-        if done.returncode:
-            pytest.skip(f"{reason} (tried: {done.stderr.strip()[-200:]})")
 
 
 class Browser:
@@ -39,8 +19,7 @@ class Browser:
     """
 
     def __init__(self):
-        if _missing():
-            _install()
+        debian.install("a browser", PROGRAMS)
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
         for argument in ("--headless=new", "--window-size=1280,1000", *(["--no-sandbox"] if os.getuid() == 0 else [])):

@@ -2,23 +2,20 @@
 
 import base64
 import json
-import threading
 import zlib
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+from loopback import Loopback, Replies
 
 DIMENSIONS = 32
 
 
-class IndexServer(ThreadingHTTPServer):
-    """Use it as a context manager; change `dimensions`, `model` or `trouble` and it misbehaves."""
-
-    daemon_threads = True
+class IndexServer(Loopback):
+    """Change `dimensions`, `model` or `trouble` and it misbehaves."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.dimensions, self.model, self.trouble = DIMENSIONS, "toy-0001", None
         self.embedded: Counter = Counter()
         """how often each text was embedded"""
@@ -27,19 +24,7 @@ class IndexServer(ThreadingHTTPServer):
         self.prompts: list[str] = []
         self.responses = ["It is said so.\nAnswer: B"]
         """what it says to prompts, in turn"""
-        self.requests, self.lock = 0, threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
+        self.requests = 0
 
 
 def vector(text: str, dimensions: int) -> list[float]:
@@ -50,15 +35,13 @@ def vector(text: str, dimensions: int) -> list[float]:
     return counts.tolist()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class _Handler(Replies):
     def do_POST(self):
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = json.loads(self.body())
         with self.server.lock:
             self.server.requests += 1
         kind = next(name for name in ("input", "documents", "messages") if name in request)
-        self.reply({"input": self.embeddings, "documents": self.reranking, "messages": self.completion}[kind](request))
+        self.reply(200, {"input": self.embeddings, "documents": self.reranking, "messages": self.completion}[kind](request))
 
     def completion(self, request: dict) -> dict:
         with self.server.lock:
@@ -91,14 +74,3 @@ class _Handler(BaseHTTPRequestHandler):
         results = [{"index": index, "relevance_score": len(texts[index]) / 1e4} for index in order]
         return {"id": "x", "results": results[1:] if self.server.trouble == "one short" else results,
                 "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}}
-
-    def reply(self, answer: dict) -> None:
-        data = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass

@@ -5,7 +5,8 @@ import json
 import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from loopback import Loopback, Replies
 
 from closedbook.llm import prompts
 
@@ -13,15 +14,12 @@ ANSWERS = ("none", "fenced", "not_json", "empty", "refusal", "cut", "blank", "ha
 """troubles that cost what an answer costs"""
 
 
-class Server(ThreadingHTTPServer):
+class Server(Loopback):
     """`trouble` maps the number of a request, counted from 0 as received, to a name in TROUBLES or a function like them; use it as
     a context manager."""
 
-    daemon_threads = True
-    request_queue_size = 256
-
     def __init__(self, trouble: dict | None = None):
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.trouble, self.received, self.answered, self.keys = trouble or {}, 0, Counter(), set()
         self.requests: list[dict] = []
         self.bodies: Counter = Counter()
@@ -30,12 +28,7 @@ class Server(ThreadingHTTPServer):
         """status and body of the error that a field in a request leads to, whatever `trouble` says"""
         self.delay = 0.0
         self._answered_at: list[float | None] = []
-        self.lock = threading.Lock()
         self.arrived = threading.Condition(self.lock)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
 
     def repeated(self) -> int:
         """How many requests had come before, word for word."""
@@ -60,20 +53,10 @@ class Server(ThreadingHTTPServer):
         with self.lock:
             self._answered_at[number] = time.monotonic()
 
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
 
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class _Handler(Replies):
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.body()
         server = self.server
         number = server.came(body)
         with server.lock:
@@ -85,22 +68,11 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(server.delay)
         try:
             if refused:
-                self.reply(refused[0], json.dumps(refused[1]))
+                self.reply(refused[0], refused[1])
             else:
                 (trouble if callable(trouble) else TROUBLES[trouble])(self, json.loads(body))
         finally:
             server.went(number)  # whoever asked may be dead by now
-
-    def reply(self, status: int, text: str, headers=()) -> None:
-        data = text.encode("utf-8")
-        self.send_response(status)
-        for name, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(data)))):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
 
 
 def answer_to(request: dict) -> str:
@@ -112,8 +84,11 @@ def answer_to(request: dict) -> str:
         return json.dumps({"summary": f'"{fields["title"]}" is a text about {", ".join(names)}.', "entities": names})
     if name == "ways":
         return "\n".join(f"{number}. Way {number} to study \"{fields['title']}\", sentence by sentence." for number in range(1, 11))
-    asked = [fields[field] for field in ("first", "second", "third", "way") if field in fields]
+    asked = [fields[field] for field in ("first", "second", "third", "way", "question") if field in fields]
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+    if name in ("recall", "reasons"):
+        pairs = [f'Question: What is {name} {number} of "{fields["title"]}"?\nAnswer: {digest}, {fields["text"][:60]}' for number in range(1, 4)]
+        return "\n\n".join(pairs)
     return f'In "{fields["title"]}", {" and ".join(asked) or "everything"} is told {name} ({digest}). ' + fields["text"][:60]
 
 

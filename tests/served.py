@@ -9,6 +9,8 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import processes
+
 PATIENCE = 180
 """seconds for a start, which takes ten where nothing else runs"""
 
@@ -28,12 +30,7 @@ def served(folder: Path, log: Path):
         _wait_for(server, f"http://127.0.0.1:{port}/health", log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        processes.end(server)
 
 
 def _wait_for(server: subprocess.Popen, url: str, log: Path) -> None:

@@ -12,10 +12,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import debian
+import processes
 import pytest
 
 PACKAGES = {"slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client", "munged": "munge"}
-INSTALL_SECONDS = 240
 WAIT_SECONDS = 30
 NODES = ("n1", "n2")
 CONF = """
@@ -52,21 +53,11 @@ PartitionName=high Nodes=n1,n2 PriorityTier=2
 
 def install() -> None:
     """Skips the test, saying why, where the packages aren't there and can't be installed, or a node can't be kept apart."""
-    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
-    reason = f"needs Slurm: apt-get install {' '.join(missing)}"
     if os.getuid():
         pytest.skip("needs root, for Slurm's daemons and what is mounted on a node")
     if subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode:
         pytest.skip("needs mount namespaces, which this machine does not allow")
-    if missing and not shutil.which("apt-get"):
-        pytest.skip(f"{reason} (not tried: that takes Debian)")
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *missing]) if missing else ():
-        try:
-            done = subprocess.run(["apt-get", "--quiet", *command], capture_output=True, text=True, timeout=INSTALL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pytest.skip(f"{reason} (tried, and not done in {INSTALL_SECONDS} s)")
-        if done.returncode:
-            pytest.skip(f"{reason} (tried: {done.stderr.strip()[-200:]})")
+    debian.install("Slurm", PACKAGES)
 
 
 class Cluster:
@@ -102,8 +93,7 @@ class Cluster:
     def stop_node(self, name: str) -> None:
         process = next(process for its, process in self._started if its == name)
         self._started.remove((name, process))
-        process.terminate()
-        process.wait(WAIT_SECONDS)
+        processes.end(process, WAIT_SECONDS)
 
     def within(self, *command: str, folder: Path = Path("/")) -> list[str]:
         """A command as the submitting host runs it, in a folder."""

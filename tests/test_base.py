@@ -8,6 +8,7 @@ import toys
 from tokenizers import Tokenizer
 
 from closedbook import models, params
+from closedbook.models import pinning
 from closedbook.stages import base
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -47,8 +48,8 @@ def test_folder_is_pinned_by_the_hashes_of_its_files(tmp_path):
 def test_folder_with_the_receipt_of_its_making_holds_what_was_made(tmp_path):
     model = save(tmp_path / "model")
     made = {f"results/base/{path.name}": files.sha256_file(path) for path in model.iterdir()} | {"results/base/base.json": "of another place"}
-    files.write_json(model / base.RECEIPT, {"outputs": made})
-    assert base.RECEIPT in build(model, tmp_path / "base")["sha256"]
+    files.write_json(model / pinning.RECEIPT, {"outputs": made})
+    assert pinning.RECEIPT in build(model, tmp_path / "base")["sha256"]
     weights = model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
     with pytest.raises(UserError, match="model.safetensors is not the file that .*receipt.json is of"):

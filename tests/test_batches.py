@@ -218,6 +218,21 @@ def test_a_provider_without_batches_is_refused_before_anything_is_sent(started, 
         assert not server.files
 
 
+@pytest.mark.parametrize("model", ["azure/small", "vertex_ai/gemini-1.5-pro"])
+def test_an_access_that_is_not_set_up_is_an_error_without_a_traceback(started, monkeypatch, capfd, model):
+    for name in [name for name in os.environ if name.startswith(("AZURE", "GOOGLE", "VERTEX", "GCS"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with BatchServer() as server:
+        project = started(server)
+        for batch in (True, False):
+            project.set(llm={"model": model}, limits={"batch": batch})
+            with pytest.raises(UserError, match=f"llm.model {model}: the access to {model.split('/')[0]} is not set up"):
+                make()
+        assert server.received == 0 and not server.files and total(account.OPEN)["calls"] == 0
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("limit, allowed", [("max_calls", 7), ("max_usd", 0.0009)])
 def test_a_limit_is_never_broken_and_what_fits_is_asked(started, limit, allowed):

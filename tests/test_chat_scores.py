@@ -20,7 +20,7 @@ SPACED = ("{% for m in messages %}{% if m.role == 'assistant' %}{{ ' ' + m.conte
 @pytest.fixture(scope="module")
 def assistant(tmp_path_factory):
     """A folder, without the training that makes one."""
-    base = toys.base(tmp_path_factory.mktemp("base"), context=256)
+    base = toys.base(tmp_path_factory.mktemp("base"), context=16_384)
     folder = toy_chat.instruct(base.parent, tmp_path_factory.mktemp("chat") / "chat-s1")
     said = {"assistant": "chat-s1", "name": "chat", "run": "raw-s1", "arm": "raw", "method": "vector", "strength": 0.5, "tried": [{}], "seed": 1,
             "corpus_tokens": 10, "train_tokens": 20, "held_out_sha256": None, "base": files.read_json(base)}  # fmt: skip
@@ -58,6 +58,25 @@ def test_options_are_measured_where_the_template_has_the_answer(assistant, tmp_p
     assert answer["log_likelihoods"] == pytest.approx(expected, abs=1e-3)
     assert (found["run"], found["arm"], found["strategy"]) == ("chat-s1", "chat", "assistant")
     assert found["of"] == {"run": "raw-s1", "arm": "raw", "method": "vector", "strength": 0.5, "is_chosen": True}
+
+
+@pytest.mark.parametrize("task, method", [("quality_rag", "loglikelihood"), ("quality_cot", "generate_until"), ("quality_rag_cot", "generate_until")])
+def test_by_retrieval_and_by_chain_of_thought_it_is_asked_in_the_template_too(assistant, tmp_path, monkeypatch, task, method):
+    from closedbook.evaluation.shown import Shown
+
+    asked, ask = [], getattr(Shown, method)
+    monkeypatch.setattr(Shown, method, lambda self, requests, **options: asked.extend(one.args[0] for one in requests) or ask(self, requests, **options))
+    row, shown = toy_chat.question(1), "The keeper counts the ships."
+    chunks = [{"document": "d0", "chunk": 0, "text": shown, "score": 1.0}]
+    files.write_json_lines(tmp_path / "chunks.jsonl", [{"question": row["id"], "document": "d0", "chunks": chunks}])
+    files.write_json(tmp_path / "questions.json", [row])
+    cot = {"samples": 1, "temperature": 1.0, "max_tokens": 4}
+    wanted = SimpleNamespace(scores=toy_chat.settings(tasks=[task], cot=cot), seed=1,
+                             retrieval=SimpleNamespace(chunks=[1], order=["best_last"], temperature=[1.0]))  # fmt: skip
+    scores.build(model=assistant, questions=[tmp_path / "questions.json"], documents=[], retrieved=[tmp_path / "chunks.jsonl"], replay=[],
+                 output=tmp_path / "score.json", samples=tmp_path / "samples.jsonl", params=wanted)  # fmt: skip
+    assert asked and all(prompt.startswith("user:\n") and prompt.endswith("\nassistant:\n") and row["question"] in prompt for prompt in asked)
+    assert all((shown in prompt) == ("rag" in task) for prompt in asked)
 
 
 def test_the_same_weights_as_a_run_are_asked_without_a_template(assistant, tmp_path):

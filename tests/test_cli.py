@@ -48,8 +48,11 @@ def test_ctrl_c_is_said_without_a_traceback(monkeypatch, capsys):
 
 
 def ended(code: str, command: str = "fresh") -> subprocess.CompletedProcess:
-    """closedbook with a command that runs `code`, its stdout and stderr on a pipe that nobody reads."""
-    script = f"from closedbook import cli\nfrom closedbook.util import terminal\ndef act(_):\n  {code}\ncli._{command} = act\nraise SystemExit(cli.main(['{command}']))"
+    """closedbook with a command that runs `code`, its stdout on a pipe that nobody reads."""
+    return unread(f"from closedbook import cli\nfrom closedbook.util import terminal\ndef act(_):\n  {code}\ncli._{command} = act\nraise SystemExit(cli.main(['{command}']))")
+
+
+def unread(script: str) -> subprocess.CompletedProcess:
     read, written = os.pipe()
     os.close(read)
     try:
@@ -89,21 +92,35 @@ def test_without_scores_the_table_says_what_to_do(monkeypatch, capsys, tmp_path)
     assert "make reproduce" in capsys.readouterr().err
 
 
-def commands() -> dict:
-    return cli._parser()._subparsers._group_actions[0].choices
+def test_what_argparse_prints_ends_without_a_word_too_where_nobody_reads():
+    for arguments in ([], ["--version"], ["trace", "--help"], ["ledger", "stats", "--help"]):
+        done = unread(f"from closedbook import cli\nraise SystemExit(cli.main({arguments}))")
+        assert (done.returncode, done.stderr) == (141, ""), arguments
+
+
+def test_an_error_that_nobody_reads_is_one_all_the_same():
+    done = unread("import os\nos.dup2(1, 2)\nfrom closedbook import cli\nraise SystemExit(cli.main(['passages']))")
+    assert done.returncode == 2
 
 
 def test_each_command_s_help_has_an_example_that_is_one():
-    assert [*cli.EXAMPLES][-4:] == [*commands()][-4:] == ["job", "stage", "verify", "commit"] and cli.EXAMPLES.keys() == commands().keys() - cli.ALIASES.keys()
-    for name, command in commands().items():
+    commands = cli.every(cli._parser())
+    assert [*cli.EXAMPLES][-4:] == [name for name in commands if " " not in name][-4:] == ["job", "stage", "verify", "commit"]
+    assert cli.EXAMPLES.keys() == commands.keys() - cli.ALIASES.keys() and {"asks import", "ledger show"} <= commands.keys()
+    for name, command in commands.items():
         words = shlex.split(command.epilog.removeprefix("example: closedbook "))
-        assert words[0] == cli.ALIASES.get(name, name) and cli._parser().parse_args(words).command
+        assert " ".join(words).startswith(cli.ALIASES.get(name, name)) and cli._parser().parse_args(words).command
 
 
-def test_a_command_that_is_misspelt_is_told_the_nearest(capsys):
+@pytest.mark.parametrize("arguments, nearest", [
+    (["forcast"], "no such command: forcast; did you mean forecast?"), (["asks", "exprot"], "did you mean export?"),
+    (["ledger", "stat"], "did you mean stats?"), (["spent", "--by", "modell"], "--by: no such choice: modell; did you mean model?"),
+    (["stage", "run"], "did you mean runs?"), (["ledger", "zzzz"], "closedbook ledger --help lists them"),
+])  # fmt: skip
+def test_a_command_that_is_misspelt_is_told_the_nearest(arguments, nearest, capsys):
     with pytest.raises(SystemExit, match="2"):
-        cli.main(["forcast"])
-    assert "forcast" in (said := capsys.readouterr().err) and "forecast?" in said
+        cli.main(arguments)
+    assert nearest in capsys.readouterr().err
 
 
 def test_within_a_project_a_command_finds_it_and_paths_stay_where_they_were_given(monkeypatch, tmp_path):
@@ -116,6 +133,8 @@ def test_within_a_project_a_command_finds_it_and_paths_stay_where_they_were_give
     assert seen == [(str(tmp_path), str(tmp_path / "docs/deep/x.json"))]
 
 
-def test_outside_of_a_project_this_is_said(monkeypatch, capsys, tmp_path):
+def test_outside_of_a_project_every_command_says_so_and_leaves_nothing(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["fresh"]) == 2 and "no closedbook project" in capsys.readouterr().err
+    for words in (shlex.split(example) for name, example in cli.EXAMPLES.items() if name != "completion"):
+        assert cli.main(words) == 2 and f"{tmp_path}: not a closedbook project" in capsys.readouterr().err, words
+    assert [*tmp_path.iterdir()] == []

@@ -176,7 +176,6 @@ def on_kubernetes(pipeline: Pipeline, *arguments: str, expected: int = 1) -> tup
                               "--container-image", "closedbook:1", "--kubernetes-persistent-volumes", f"closedbook:{pipeline.folder}",
                               "--seconds-between-status-checks", "1", *arguments, "--", RUN, "results/scores/base.json", status=1,
                               KUBECONFIG=str(server.config(pipeline.folder / "config")), PYTHONPATH=f"src:{PLUGINS}")  # fmt: skip
-        server.shutdown()
         return server.jobs, output
 
 

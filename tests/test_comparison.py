@@ -162,6 +162,16 @@ def test_what_does_not_compare_is_refused(tmp_path, changes, message):
         compare(tmp_path, "raw", "entigraph")
 
 
+def test_a_run_is_compared_as_an_arm_is_and_without_the_other_runs_of_its_own(tmp_path):
+    for seed in (1, 2):
+        scored(tmp_path, "raw", [1, 0, 0, seed - 1], seed=seed)
+        scored(tmp_path, "entigraph", [1, 0, 1, 1], seed=seed)
+    found = compare(tmp_path, "raw-s2", "entigraph")
+    assert [(pair["seed_a"], pair["seed_b"], pair["difference"]) for pair in found["seeds"]] == [(2, 2, 0.25)] and found["left_out"]["entigraph"] == [1]
+    with pytest.raises(UserError, match="compared seed by seed"):
+        compare(tmp_path, "raw-s1", "raw-s2")
+
+
 @pytest.mark.parametrize("options, message", [
     ({"b": "entigraf"}, "'entigraf' is no arm with a score; did you mean entigraph?"),
     ({"task": "quality_rag"}, "raw has no score under quality_rag; it has those under: quality_closed_text"),

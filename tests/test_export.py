@@ -10,6 +10,7 @@ import toy_history
 from closedbook import params
 from closedbook.lineage import export, published
 from closedbook.lineage.history import History
+from closedbook.records import Document, Passage
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
@@ -48,15 +49,27 @@ def test_what_is_written_is_read_back(project, tmp_path):
     assert [row["id"] for row in rows] == ["e/entigraph/0", "d/raw/0", "e/raw/0"], "none that is rejected"
     assert [row["id"] for row in loaded(tmp_path, "raw")] == ["d/raw/0", "e/raw/0"]
     assert rows[0] == {
-        "id": "e/entigraph/0", "text": "t 111", "document": "e", "title": toy_history.HOSTILE, "author": "Mira | Oldan", "license": None,
+        "id": "e/entigraph/0", "text": "t 111", "document": "e", "beside": None, "title": toy_history.HOSTILE, "author": "Mira | Oldan", "license": None,
+        "source": None,
         "strategy": "entigraph", "kind": "pair", "writer": "llm", "model": "openai/big", "model_answered": "big-0001", "prompt_sha256": None,
         "response_sha256": "1" * 64, "call_key": "k1", "year": 1931, "sample": 0, "entities": [],
     }  # fmt: skip
 
 
+def test_licences_are_those_of_both_documents_and_of_the_row_that_was_imported():
+    both = {name: Document(id=name, title=name, author=None, year=None, text="x", license=terms) for name, terms in (("d", "CC0"), ("e", "MIT"))}
+    common = {"strategy": "s", "kind": "k", "entities": [], "sample": 0, "writer": "llm", "text": "t", "call": None, "document": "d"}
+    rows = [export.row(Passage(id=str(number), **common, **about), both) for number, about in enumerate([
+        {}, {"beside": "e"}, {"beside": "d"}, {"origin": {"license": "BY", "source": "a study"}}, {"origin": {"license": None, "source": None}}])]
+    assert [(row["license"], row["source"]) for row in rows] == [("CC0", None), ("CC0; MIT", None), ("CC0", None), ("BY", "a study"), ("CC0", None)]
+    assert rows[1]["beside"] == "e"
+
+
 def test_an_arm_is_what_its_corpus_holds_in_its_order(project, tmp_path):
     assert exported(arm="raw")["passages"] == {"raw": 2}
     assert [row["id"] for row in loaded(tmp_path)] == ["e/raw/0", "d/raw/0"]
+    seed = params.load().training.seeds[0]
+    assert exported("of-a-run", arm=f"raw-s{seed}")["passages"] == {f"raw-s{seed}": 2}
 
 
 def test_the_card_is_one_of_the_hub_and_says_what_was_left_out(project):
@@ -75,7 +88,7 @@ def test_the_same_passages_give_the_same_bytes(project):
 
 
 @pytest.mark.parametrize("wanted, message", [
-    ({"arm": "entigraf"}, "--arm: entigraf: there is none; did you mean entigraph"), ({"strategy": "spa"}, "--strategy: spa: .*known: entigraph, raw"),
+    ({"arm": "entigraf"}, "entigraf: no such arm or run here: did you mean entigraph"), ({"strategy": "spa"}, "--strategy: spa: .*known: entigraph, raw"),
 ])  # fmt: skip
 def test_what_is_not_there_is_named_with_what_is(project, wanted, message):
     with pytest.raises(UserError, match=message):

@@ -1,6 +1,7 @@
 """filters: each rule catches what was planted for it, leaves the rest, and nothing is dropped without a word."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ import toys
 from closedbook import models, params
 from closedbook.generation import filters
 from closedbook.generation.filters import exact, near, question
+from closedbook.llm import prompts
+from closedbook.records import Passage, Passages
+from closedbook.stages import overlap
 from closedbook.training.reading import Texts
 from closedbook.util import files
 from closedbook.util.errors import UserError
@@ -66,6 +70,26 @@ def test_another_language_goes_wherever_a_text_drifts_into_it(held):
 ])  # fmt: skip
 def test_a_planted_question_goes_whatever_its_case_and_punctuation(held, planted):
     assert reasons(held(STORY, f"{STORY} {planted}")) == {1: ("question", {"question": "q0", "words": 8})}
+
+
+def test_a_passage_whose_prompt_held_a_question_goes_whatever_it_says(tmp_path, monkeypatch):
+    shutil.copytree(prompts.FOLDER, tmp_path / "prompts")
+    monkeypatch.setattr(prompts, "FOLDER", tmp_path / "prompts")
+    (tmp_path / "prompts" / "lesson.txt").write_text(f"$document\n\nTell a class of it. {QUESTION}")
+    files.write_json(tmp_path / "questions.json", [{"id": "q0", "question": QUESTION, "options": OPTIONS}])
+    prompts.template.cache_clear()
+    common = {"document": "varn", "strategy": "focal", "entities": [], "sample": 0, "writer": "llm"}
+    made = [Passage(id=f"varn/focal/{number}", kind=kind, text=f"{STORY} {number}", call={"prompt": kind}, **common, **asked)
+            for number, (kind, asked) in enumerate([("focal", {"way": "Retell it.", "question": "Who kept the lamp of Varn?"}),
+                                                    ("focal", {"way": "Retell it.", "question": QUESTION}),
+                                                    ("focal", {"way": f"Answer: {QUESTION}", "question": "Who kept the lamp?"}),
+                                                    ("lesson", {}), ("discussion", {})])]
+    Passages(document="varn", strategy="focal", passages=made, dropped=[]).write(tmp_path / "focal.json")
+    overlap.build(passages=[tmp_path / "focal.json"], questions=[tmp_path / "questions.json"], question_words=8,
+                  documents=[toys.document(tmp_path, "varn", text=toys.SENTENCES[0])], output=tmp_path / "out.jsonl")
+    prompts.template.cache_clear()
+    found = files.read_json_lines(tmp_path / "out.jsonl")
+    assert [row["id"][-1] for row in found] == ["1", "2", "3"] and {row["detail"]["in"] for row in found} == {"prompt"}
 
 
 def test_a_short_question_counts_as_a_whole_and_only_as_a_question(held):

@@ -218,6 +218,20 @@ def test_what_is_asked_of_other_models_is_not_forecast_and_that_is_said(project,
     assert "not included: what is asked of api_models.small (openai/small), retrieval.embedder (openai/finding)" in notes
 
 
+def test_summaries_of_api_models_are_forecast_and_count_against_the_limits(project, server, capsys):
+    documents = len(plan.make(write=False).documents)
+    project.arms("raw")
+    project.set(llm={"model": None, "api_base": None}, scores={"summary_tokens": 90},
+                judge={"model": "miniature/judge"}, api_models={"small": {"model": "openai/small", "api_base": server.url, "tasks": ["quality_summary"]}})  # fmt: skip
+    found = forecast(capsys)
+    row = found["summaries"]["small"]
+    assert row["to_ask"] == row["most_calls"] == 2 * documents and row["output_tokens"] == 90 * 2 * documents
+    assert 0 < row["input_tokens"] / row["to_ask"] < 200, "no document is shown"
+    assert found["limits"][0]["expected"] == 2 * documents and "api_models" not in "".join(found["notes"])
+    assert cli.main(["forecast"]) == 0 and "asked of API models for summaries, at most:" in capsys.readouterr().out
+    assert server.received == 0
+
+
 def test_the_judge_is_forecast_and_counts_against_the_limits(project, server, capsys):
     project.set(llm={"model": None, "api_base": None}, limits={"max_calls": 100, "input_usd_per_million": 1.0, "output_usd_per_million": 2.0},
                 judge={"model": "openai/judging", "api_base": server.url, "max_tokens": 700, "attempts": 3},

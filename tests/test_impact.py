@@ -340,7 +340,16 @@ def test_git_remotes_and_commits_out_of_reach_are_named_without_credentials(proj
     assert f"commit {commit} names it" in told and "https://example.org/repo.git" in told and "hunter2" not in told and "abc" not in told
 
 
-@pytest.mark.parametrize("document", ["varn", "../../params", "no such"])
+def test_it_is_found_by_its_title_while_it_is_here_and_by_its_id_when_it_is_gone(project):
+    assert ask(VARN.upper()) == ask(f"results/documents/{VARN}.json") == ask(VARN)
+    with pytest.raises(UserError, match="still among the documents"):
+        ask(VARN.upper(), redact=True)
+    taken_out()
+    with pytest.raises(UserError, match="no note of one"):
+        ask(VARN.upper(), certify=True)
+
+
+@pytest.mark.parametrize("document", ["zarn", "../../params", "no such"])
 def test_an_unknown_document_is_refused_with_the_nearest_known(project, document):
     with pytest.raises(UserError, match="no such document"):
         ask(document)

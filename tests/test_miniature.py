@@ -7,6 +7,8 @@ from toys import MINIATURE, TRAINING
 
 from closedbook import llm, params
 from closedbook.generation.filters.question import rule
+from closedbook.generation.strategies.active_reading import proposed
+from closedbook.generation.strategies.focal import asked
 from closedbook.llm import prompts
 from closedbook.llm.ledger import Ledger
 from closedbook.miniature import author, base, language, teaching
@@ -32,6 +34,10 @@ FIELDS = {
     "facts": {},
     "recall": {},
     "reasons": {},
+    "restated": {},
+    "identifiers": {},
+    "apply": {"way": "Set side by side all that the book says of {0} and of {1}."},
+    "focal": {"way": "Say who {1} is.", "question": "Of what importance is {0}, and why?"},
     "single": {"first": "{0}"},
     "pair": {"first": "{0}", "second": "{1}"},
     "triplet": {"first": "{0}", "second": "{1}", "third": "{2}"},
@@ -189,12 +195,24 @@ def test_the_scripted_generator_answers_each_prompt(name):
 
 def test_facts_and_answers_hold_all_that_the_book_tells():
     book = targets(1)[0]
-    for name in ("concepts", "facts", "recall", "reasons"):
+    for name in ("concepts", "facts", "restated", "recall", "reasons", "identifiers"):
         text = ask(book, name).lower()
         assert all(fact.subject.lower() in text and fact.value in text for fact in book.facts if fact.value.islower()), name
     assert len(ask(book, "facts").splitlines()) == 1 + len(book.facts)
     assert ask(book, "recall").count("Question: ") == ask(book, "recall").count("\nAnswer: ") == len(book.facts)
     assert ask(book, "qa").count("Question: ") == len(book.text.split("\n\n"))
+
+
+def test_the_scripted_generator_plays_ways_of_study_and_tells_of_whom_a_question_or_a_way_names():
+    book = targets(1)[0]
+    ways = proposed(ask(book, "ways"))
+    assert len(ways) == 10 and proposed(ask(book, "ways", seed=2)) != ways
+    assert all(ask(book, "apply", way=way) != author.REFUSAL for way in ways)
+    in_view = asked(ask(book, "recall"))
+    assert len(in_view) == len(book.facts) and all(ask(book, "focal", way=ways[0], question=one) != author.REFUSAL for one in in_view)
+    assert set(asked(ask(book, "identifiers"))).isdisjoint(in_view)
+    answers = re.findall(r"^Answer: ([^.]+)\.", ask(book, "identifiers"), re.MULTILINE)
+    assert answers and all(answer == str(book.year) or answer in read(book).entities for answer in answers)
 
 
 def test_nothing_that_the_scripted_generator_writes_holds_a_question_or_an_option_list(tmp_path):
@@ -213,7 +231,7 @@ def test_nothing_that_the_scripted_generator_writes_holds_a_question_or_an_optio
 
 def test_the_scripted_generator_refuses_unknown_prompts():
     book = targets(1)[0]
-    for name in ("lesson", "mind_map", "ways"):
+    for name in ("lesson", "mind_map"):
         assert ask(book, name) == author.REFUSAL
     assert ask(book, "apply", way="Say who is who.") == author.REFUSAL
 

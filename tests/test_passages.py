@@ -19,7 +19,9 @@ SETTINGS = {
     "summaries": {"kinds": ["notes", "concepts", "facts"], "samples": 2},
     "spa": {"samples": 1},
     "qa": {"kinds": ["recall", "reasons"], "samples": 2},
+    "identifiers": {"samples": 3},
     "active_reading": {"proposals": 2, "ways": 3, "samples": 2},
+    "focal": {"proposals": 1, "questions": 2, "samples": 1},
 }
 
 
@@ -51,7 +53,7 @@ def test_without_a_model_passages_are_extracts_and_what_cannot_be_written_is_cou
     assert made.references["short name"] == {"seen": 0, "resolved": 0, "left": 0} and "pronoun" in made.references
 
 
-@pytest.mark.parametrize("strategy, number", [("rephrase", 4), ("entigraph", 7), ("summaries", 6), ("spa", 7), ("qa", 4)])
+@pytest.mark.parametrize("strategy, number", [("rephrase", 4), ("entigraph", 7), ("summaries", 6), ("spa", 7), ("qa", 4), ("identifiers", 3)])
 def test_a_model_writes_them_and_each_carries_its_call(tmp_path, monkeypatch, strategy, number):
     with Server({1: "empty"}) as server:
         made = build(tmp_path, monkeypatch, strategy, server.url)
@@ -110,6 +112,26 @@ def test_active_reading_applies_each_way_that_the_model_proposed_by_itself(tmp_p
         assert again == made and server.received == 8
         more = build(tmp_path, monkeypatch, "active_reading", server.url, ways=5)
         assert [one for one in more.passages if one in made.passages] == made.passages and server.received == 12
+
+
+def test_focal_rewrites_with_each_question_in_view_and_asks_for_nothing_twice(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, "focal", server.url)
+        assert server.received == 1 + 2 + 2 * 2 and server.repeated() == 0 and not made.dropped
+        assert [one.kind for one in made.proposals] == ["ways", "recall", "reasons"]
+        assert [one.question for one in made.passages] == [f'What is {kind} {number} of "Varn"?' for kind in ("recall", "reasons") for number in (1, 2)]
+        prompts = [request["messages"][1]["content"] for request in server.requests[3:]]  # in whichever order they came
+        assert all(one.way and sum(one.question in prompt and one.way in prompt for prompt in prompts) == 1 for one in made.passages)
+        assert '"question": null' not in (tmp_path / "out.json").read_text(), "a field that says nothing is no new byte"
+        assert build(tmp_path, monkeypatch, "focal", server.url) == made and server.received == 7
+        more = build(tmp_path, monkeypatch, "focal", server.url, questions=3)
+        assert {one.id for one in made.passages} < {one.id for one in more.passages} and server.received == 9
+
+
+def test_facts_are_stated_again_in_other_words_as_often_as_asked(tmp_path, monkeypatch):
+    with Server() as server:
+        made = build(tmp_path, monkeypatch, "summaries", server.url, kinds=["facts"], samples=2, paraphrases=2)
+    assert Counter(one.kind for one in made.passages) == {"facts": 2, "restated": 4} and len({one.text for one in made.passages}) == 6
 
 
 def test_a_proposal_that_is_no_list_is_asked_for_again_and_then_dropped(tmp_path, monkeypatch):

@@ -61,6 +61,20 @@ def test_arms_that_read_one_text_more_or_less_often_are_drawn_apart(drawn):
     assert len(drawn(rows(BASE, *arms[1:]))) == 1, "one arm needs no panel"
 
 
+def test_arms_of_one_size_and_one_length_all_stand_there(drawn):
+    (axes,) = drawn(rows(BASE, ("plain", "raw", 6000, 9000, [0.3]), ("spoken", "raw", 6000, 9000, [0.4])))
+    assert points(axes, RAW) == [(6000, 0.3), (6000, 0.4)] and {"plain", "raw"} <= {*said(axes)}
+    epochs, tokens = drawn(rows(BASE, ("once", "raw", 6000, 6000, [0.2]), ("plain", "raw", 6000, 9000, [0.3]), ("spoken", "raw", 6000, 9000, [0.4])))
+    assert points(epochs, RAW) == [(1, 0.2), (1.5, 0.3), (1.5, 0.4)] and points(tokens, RAW) == [(6000, 0.3), (6000, 0.4)]
+
+
+def test_one_size_is_one_tick(drawn):
+    (axes,) = drawn(rows(BASE, ("raw", "raw", 6146, 9000, [0.3]), ("entigraph", "entigraph", 6146, 9000, [0.4])))
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["6.15k"]
+    (axes,) = drawn(rows(BASE, ("half", "raw", 6146, 9000, [0.3]), ("raw", "raw", 20_000, 20_000, [0.4])))
+    assert len(axes.get_xticklabels()) > 1
+
+
 def test_several_seeds_at_one_size_and_one_at_another(drawn):
     """Each seed has books of its own, so its corpus may have another size: the first seed's is the arm's."""
     listed = rows(("half", "entigraph", 2000, 4000, [0.4]), ("all", "entigraph", 4000, 4000, [0.5, 0.6, 0.7]))

@@ -320,6 +320,14 @@ def test_where_nothing_was_dropped_it_says_that(inputs):
     assert "took 1,000 of the 1,500 tokens that exist; 7 passages had no place" in seen
 
 
+def test_rejected_dialogues_are_counted_by_who_reads_them_and_rule(inputs, tmp_path):
+    place = tmp_path / "dialogues/helper/dialogues.json"
+    files.write_json(place, {"num_dialogues": 7, "num_rejected": 2, "rejected": {"question": 0, "special_token": 2}})
+    assert "dialogues of rule rejected kept helper special token 2 7" in words(built({**inputs, "dialogues": [place]}))
+    files.write_json(place, {"num_dialogues": 7, "num_rejected": 0, "rejected": {"question": 0, "special_token": 0}})
+    assert "Rejected dialogues" not in words(built({**inputs, "dialogues": [place]}))
+
+
 def test_rejected_passages_are_counted_by_corpus_and_rule(inputs):
     place = inputs["corpora"][0] / "corpus.json"
     files.write_json(place, {**files.read_json(place), "num_rejected": 3, "rejected": {"question": 0, "near_duplicate": 3}})
@@ -537,6 +545,7 @@ def test_examples_are_the_seeds_choice_and_cut_openly(inputs, tmp_path):
     assert shown[0] == shown[1] == {texts[number] for number in order[:2]} != shown[2]
     inputs["passages"] = [passages(tmp_path, "varn-1", "raw", ["a" * 1200 + "b" * 34], kind="document", writer="document")]
     assert "aa … (34 more characters)" in words(built(inputs))
+    assert "2 of 30 passages, chosen at random" in words(built({**inputs, "passages": [passages(tmp_path, "varn-1", "entigraph", texts)]}))
 
 
 def test_a_task_that_only_an_api_model_answered_has_its_row_alone(inputs, tmp_path):

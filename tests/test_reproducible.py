@@ -158,6 +158,10 @@ def test_a_base_from_the_hub_without_revision_may_be_another_one_today(project):
     assert list(reproducible._computed(History.here().jobs["base/base"])) == ["base.revision is null: the Hub may give another commit today"]
 
 
+def test_a_run_is_asked_about_as_its_arm_is(project):
+    assert claims("a-s1") == claims("a")
+
+
 def test_an_unknown_arm_is_refused_with_those_that_are_known(project):
     with pytest.raises(UserError, match="b: no such arm.*a-s1"):
         claims("b")

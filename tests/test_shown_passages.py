@@ -14,6 +14,7 @@ from closedbook.util import files
 def project(tmp_path, monkeypatch):
     """Ten passages of one document, of which one was dropped and one was rejected."""
     monkeypatch.chdir(tmp_path)
+    files.write_text("params.yaml", "")
     results = tmp_path / "results"
     for name in ("harbour-1", "clock-2"):
         toys.document(results, name)
@@ -58,7 +59,7 @@ def test_as_data_it_is_the_passages_themselves(project, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["harbor-1"], "no document harbor-1: did you mean harbour-1?"),
+    (["harbor-1"], "harbor-1: no such document: did you mean harbour-1?"),
     (["zzz"], "the ids are the names of the files in results/documents"),
     (["clock-2"], "clock-2: nothing is written about it yet"),
     (["harbour-1", "--strategy", "spa"], "no passages of spa about harbour-1; there are those of entigraph, raw"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from openai_server import Server
@@ -20,6 +21,7 @@ TROUBLE = {1: "refusal", 2: "500", 4: "cut"}
 def asked(tmp_path, monkeypatch):
     """Three questions about one document, and one of them once more."""
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     settings = params.load(params.__file__.replace("src/closedbook/params.py", "params.yaml"))
     limits = settings.limits.model_copy(update={"input_usd_per_million": 1.0, "output_usd_per_million": 10.0, "concurrency": 1})
     with Server(TROUBLE) as server:
@@ -118,5 +120,6 @@ def test_a_line_that_is_being_written_does_not_count_yet_and_one_that_is_spoilt_
 @pytest.mark.parametrize("question", [["spent"], ["ledger", "verify"], ["ledger", "stats"], ["ledger", "show", "abcdef"]])
 def test_without_a_ledger_that_is_said(tmp_path, monkeypatch, capsys, question):
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     assert cli.main(question) == 2
     assert "no ledger here" in capsys.readouterr().err and not (tmp_path / "ledger").exists()

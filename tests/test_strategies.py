@@ -3,8 +3,8 @@
 import pytest
 
 from closedbook import params
-from closedbook.generation.strategies import STRATEGIES, active_reading, centrality, mixture
-from closedbook.records import Document, EntityList
+from closedbook.generation.strategies import STRATEGIES, active_reading, centrality, focal, mixture
+from closedbook.records import Document, EntityList, Pair, Pairs
 from closedbook.util.errors import UserError
 
 DOCUMENT = Document(id="doc-1", title="T", author=None, year=None, text="x")
@@ -17,7 +17,12 @@ Anna Kell lived in Zell. Nobody else went there."""
 CAST = ["Anna Kell", "Zell", "Mira Oldan", "Tomas Reed", "the lamp", "Varn", "Nobody Known"]
 
 
-def wanted(strategy, seed=1, document=DOCUMENT, entities=ENTITIES, **changes):
+PAIRED = Pairs(document="doc-1", pairs=[Pair(beside=Document(id=f"doc-{number}", title=f"D{number}", author=None, year=None, text="y"), shared=["e1", "e2"])
+                                        for number in (2, 3)])  # fmt: skip
+
+
+def wanted(strategy, seed=1, document=DOCUMENT, entities=None, **changes):
+    entities = entities or (PAIRED if strategy == "across" else ENTITIES)
     settings = params.load().passages
     section = getattr(settings, strategy).model_copy(update=changes)
     return STRATEGIES[strategy].wanted(document, entities, settings.model_copy(update={strategy: section}), seed)
@@ -76,7 +81,14 @@ def test_all_orders_ask_for_the_same_passages_where_all_are_asked_for(order):
     ("rephrase", {"samples": 2}, {"samples": 3}),
     ("rephrase", {"styles": ["hard"]}, {"styles": ["qa", "hard"]}),
     ("summaries", {"kinds": ["facts"], "samples": 1}, {"kinds": ["notes", "facts"], "samples": 2}),
+    ("summaries", {"kinds": ["facts"], "samples": 2}, {"kinds": ["facts"], "samples": 2, "paraphrases": 1}),
+    ("summaries", {"kinds": ["facts"], "samples": 2, "paraphrases": 1}, {"kinds": ["facts"], "samples": 3, "paraphrases": 2}),
     ("spa", {"samples": 1}, {"samples": 2}),
+    ("identifiers", {"samples": 1}, {"samples": 2}),
+    ("across", {"samples": 1}, {"samples": 2}),
+    ("focal", {"proposals": 1, "questions": 2, "samples": 1}, {"proposals": 2, "questions": 2, "samples": 1}),
+    ("focal", {"proposals": 2, "questions": 2, "samples": 1}, {"proposals": 2, "questions": 12, "samples": 1}),
+    ("focal", {"proposals": 2, "questions": 2, "samples": 1}, {"proposals": 2, "questions": 2, "samples": 2}),
     ("qa", {"kinds": ["recall"], "samples": 2}, {"kinds": ["recall", "reasons"], "samples": 2}),
     ("active_reading", {"proposals": 1, "ways": 2, "samples": 1}, {"proposals": 2, "ways": 2, "samples": 1}),
     ("active_reading", {"proposals": 2, "ways": 2, "samples": 1}, {"proposals": 2, "ways": 3, "samples": 1}),
@@ -88,16 +100,39 @@ def test_asking_for_more_extends_what_is_there(strategy, small, large):
 
 
 def everything(asked):
-    """What is asked for, and what is because of it, where the answer to sample N proposes ways of its own."""
-    following = [new for each in asked if each.then for new in each.then("\n".join(f"{i}. Way {i} of {each.sample}" for i in range(1, 11)))]
+    """What is asked for, and what is because of it, where the answer to sample N proposes ways and asks questions of its own."""
+    following = [new for each in asked if each.then for new in each.then(ANSWERS[each.kind].format(f"{each.kind} {each.sample}"))]
     return [*asked, *(everything(following) if following else [])]
 
 
+PAIRS = "\n\n".join(f"Question: Who was {number} of {{0}}?\nAnswer: Mira." for number in range(15))
+ANSWERS = {"ways": "\n".join(f"{number}. Way {number} of {{0}}" for number in range(1, 11)), "recall": PAIRS, "reasons": PAIRS}
+
+
+@pytest.mark.parametrize("answer, questions", [
+    ("Question: Who  kept\tthe lamp?\nAnswer: Mira.\n\nQuestion: Why?\nAnswer: Because.", ["Who kept the lamp?", "Why?"]),
+    ("**Question 1:** Who kept it?\n**Answer:** Mira.\n\nQuestion 2. Who kept it?\nAnswer: She.", ["Who kept it?", "Who kept it?"]),
+    ("Question: " + "Who kept the lamp? " * 40 + "\nAnswer: Mira.\nQuestion: Why?", ["Why?"]),
+    ("The question is open. Answer: Mira.", []),
+])  # fmt: skip
+def test_the_questions_of_an_answer_are_those_of_its_pairs(answer, questions):
+    assert focal.asked(answer) == list(dict.fromkeys(questions))
+
+
+def test_each_question_is_in_view_of_a_rewriting_and_the_ways_take_turns():
+    rewritten = [each for each in everything(wanted("focal", proposals=2, questions=12, samples=1)) if each.kind == "focal"]
+    assert len({each.question for each in rewritten}) == len(rewritten) == 2 * 2 * 12
+    assert {each.way for each in rewritten} == {f"Way {number} of ways {sample}" for number in range(1, 11) for sample in range(2)}
+    assert [each.way for each in rewritten[:12]].count("Way 1 of ways 0") == 2, "after the last way the first one again"
+    at_most = [each for first in wanted("focal", proposals=1, questions=3, samples=2) for asking in first.at_most for each in asking.at_most]
+    assert len(at_most) == 2 * 3 * 2, "what a forecast counts before anything is answered"
+
+
 def test_each_kind_has_a_prompt_and_ids_of_old_stay():
-    for strategy, module in STRATEGIES.items():
-        kinds = {each.kind for each in everything(wanted(strategy) if strategy != "raw" else module.wanted(DOCUMENT, ENTITIES, None, 1))}
+    for strategy, module in {**STRATEGIES, "imported": STRATEGIES["raw"]}.items():  # imported has what it is given
+        kinds = {each.kind for each in everything(wanted(strategy) if strategy not in ("raw", "imported") else module.wanted(DOCUMENT, ENTITIES, None, 1))}
         assert kinds <= {*module.PROMPTS, "document", "summary"}, strategy
-        if strategy in ("spa", "active_reading"):
+        if strategy in ("spa", "active_reading", "focal", "identifiers"):
             assert kinds == {*module.PROMPTS}
     (first, *_) = wanted("rephrase", styles=["easy"], samples=1)
     assert first.passage_id("doc-1", "rephrase") == "doc-1/rephrase/ae6516441112"
@@ -142,11 +177,19 @@ def loaded(strategy, model=None, **sections):
     ("qa", {}, r"qa \(recall, reasons\) needs a language model, and llm\.model is null: name one, or take another"),
     ("rephrase", {"rephrase": {"styles": ["easy", "qa"]}}, r"rephrase \(qa\).*or leave them out of passages\.rephrase\.styles"),
     ("summaries", {}, r"summaries \(concepts\).*passages\.summaries\.kinds"),
+    ("summaries", {"summaries": {"kinds": ["facts"], "paraphrases": 2}}, r"summaries \(restated\).*llm\.model is null: name one, or"),
 ])  # fmt: skip
 def test_what_no_extractive_generator_can_write_is_refused_before_anything_runs(strategy, sections, words):
     with pytest.raises(UserError, match=words):
         mixture.check(loaded(strategy, **sections))
     mixture.check(loaded(strategy, model="openai/toy", **sections))
+
+
+def test_what_the_scripted_generator_can_not_play_is_refused_too():
+    with pytest.raises(UserError, match=r"arms\.mine\.strategy: spa \(key_concepts, .*more than miniature/author can write: name another llm\.model"):
+        mixture.check(loaded({"raw": 1, "spa": 1}, model="miniature/author"))
+    for strategy in STRATEGIES.keys() - {"spa", "across"}:
+        mixture.check(loaded(strategy, model="miniature/author"))
 
 
 def test_what_it_can_write_is_not():

@@ -53,7 +53,9 @@ def test_it_takes_no_more_than_forty_lines():
 def test_it_is_known_where_strategies_are_named_and_can_be_filled(letters):
     arm = params.Arm(strategy={"letters": 1, "raw": 1}, corpus_tokens="all", epochs=1)
     shipped = params.load()
-    mixture.check(shipped.model_copy(update={"arms": {"post": arm}}))
+    with pytest.raises(UserError, match=r"letters \(letter\) is more than miniature/author can write"):
+        mixture.check(shipped.model_copy(update={"arms": {"post": arm}}))
+    mixture.check(shipped.model_copy(update={"arms": {"post": arm}, "llm": shipped.llm.model_copy(update={"model": "openai/toy"})}))
     without = shipped.model_copy(update={"arms": {"post": arm}, "llm": shipped.llm.model_copy(update={"model": None}),
                                          "passages": SimpleNamespace(letters=letters)})
     with pytest.raises(UserError, match=r"arms\.post\.strategy: letters \(letter\) needs a language model"):

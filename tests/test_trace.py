@@ -345,7 +345,7 @@ def test_what_is_not_there_is_named_with_what_is(pipeline):
     for number in (run.num_tokens, -1):
         assert error_of(run="toy", token=number) == f"--token {number}: toy-s1 read {run.num_tokens:,} tokens: give one from 0 to {run.num_tokens - 1}"
     assert f"read {run.num_steps} steps" in error_of(run="toy", step=run.num_steps)
-    assert "did you mean toy-s1?" in error_of(run="toys", token=0)
+    assert "did you mean toy?" in error_of(run="toys", token=0)
     shutil.copytree("results/runs/toy-s1", "results/runs/toy-s2")
     toys.receipt("runs/toy-s2", [], ["results/runs/toy-s2"])
     assert "has several runs: name one of toy-s1, toy-s2" in error_of(run="toy", token=0)

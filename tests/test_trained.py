@@ -14,6 +14,7 @@ from closedbook import params, presets
 from closedbook.miniature import base as miniature
 from closedbook.miniature import dialogues, drills, language, talk, teaching
 from closedbook.miniature.books import Names, make_book
+from closedbook.models import pinning
 from closedbook.stages import base
 from closedbook.util import files, seeds
 from closedbook.util.errors import UserError
@@ -33,7 +34,7 @@ FOLDERS = [ROOT / settings.base.model for settings in SHIPPED.values()]
 
 
 def receipt(folder) -> dict:
-    return files.read_json(folder / base.RECEIPT)
+    return files.read_json(folder / pinning.RECEIPT)
 
 
 def pinned(model, folder):

@@ -8,6 +8,7 @@ import urllib.request
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
+import processes
 import toys
 
 from closedbook.records import EntityList, Passage, Passages
@@ -124,12 +125,7 @@ def served(root: Path, *arguments: str, planted: str = "", **environment: str):
         said = server.stdout.readline()
         yield said.split()[2]
     finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        processes.end(server)
         server.stdout.close()
 
 

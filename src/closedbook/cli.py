@@ -30,11 +30,16 @@ EXAMPLES = {
     "next": "next --price openai/gpt-4o-mini",
     "spent": "spent --by model",
     "ledger": "ledger stats",
+    "ledger verify": "ledger verify",
+    "ledger stats": "ledger stats",
+    "ledger show": "ledger show 3f2a91",
     "retry": "retry harbour-3f2a91c0",
     "ask": 'ask entigraph-s1 "What is the weaver called?"',
     "chat": "chat entigraph-s1",
     "serve": "serve --port 8765",
     "asks": "asks export requests",
+    "asks export": "asks export requests",
+    "asks import": "asks import answers/*.jsonl",
     "trace": "trace --run entigraph-s1 --token 123456",
     "impact": "impact harbour-3f2a91c0",
     "audit": "audit",
@@ -46,6 +51,7 @@ EXAMPLES = {
     "crate": "crate --folder crate",
     "cards": "cards --folder cards",
     "export": "export passages-entigraph --strategy entigraph",
+    "completion": "completion bash",
     "job": "job runs/raw-s1",
     "stage": "stage runs",
     "verify": "verify runs",
@@ -57,13 +63,23 @@ ALIASES = {"ask-again": "retry"}
 
 
 class Parser(argparse.ArgumentParser):
-    """Names the nearest command where one is misspelt."""
+    """Names the nearest where a command, or another choice, is misspelt; and prints as all else does, for behind `| head` argparse would not end
+    as a program does whose reader is gone."""
+
+    def _print_message(self, message: str, file=None):
+        from closedbook.util import terminal
+
+        terminal.write(message) if file is sys.stdout else terminal.note(*message.splitlines())
 
     def error(self, message: str):
         from closedbook.util.errors import did_you_mean
 
-        wrong = re.search("argument COMMAND: invalid choice: '(.*?)'", message)
-        super().error(f"no such command: {wrong[1]}; {did_you_mean(wrong[1], EXAMPLES, 'closedbook --help lists them')}" if wrong else message)
+        if wrong := re.fullmatch(r"argument (.*): invalid choice: '(.*)' \(choose from (.*)\)", message):
+            name, given, choices = wrong.groups()
+            near = did_you_mean(given, re.findall(r"[\w-]+", choices), f"{self.prog} --help lists them")
+            what = {"COMMAND": "no such command"}.get(name, f"{name}: no such choice")
+            message = f"{what}: {given}; {near}"
+        super().error(message)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,9 +108,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _go_home(options: argparse.Namespace) -> None:
-    """From a folder within a project to the project's own, as git does; paths that were given stay where they are."""
+    """From a folder within a project to the project's own; paths that were given stay where they are. Raises UserError outside of one."""
+    from closedbook import project
+
     here = Path.cwd()
-    home = next((folder for folder in (here, *here.parents) if (folder / "params.yaml").is_file() or (folder / "Snakefile").is_file()), here)
+    home = here if options.command is _completion else project.home(here)
     if home == here:
         return
     for name, value in vars(options).items():
@@ -109,6 +127,7 @@ def _parser() -> Parser:
     from closedbook.lineage import commands as lineage
     from closedbook.serve import commands as serve
     from closedbook.spending import commands as spending
+    from closedbook.util import completion
     from closedbook.workflow.registry import STAGES
 
     parser = Parser(prog="closedbook", description="Teach a language model what documents say, and prove where it came from.")
@@ -124,22 +143,30 @@ def _parser() -> Parser:
     fresh.add_argument("--accept", metavar="RESULT", help='keep results over a change of code that can\'t have mattered: a path, a stage, or "runs/raw-*"')
     fresh.add_argument("--why", help="the reason, which stays in their receipts")
     _add(commands, "table", _table, "print the table of arms")
-    again = _add(commands, "retry", _retry, "ask the model again for documents whose entity list fell back or whose passages were dropped",
+    again = _add(commands, "retry", _retry, "ask the model again where it failed: for entity lists, passages, summaries and verdicts",
                  aliases=[*ALIASES])  # fmt: skip
-    again.add_argument("documents", nargs="*", help="their ids (all that fell back)")
+    again.add_argument("documents", nargs="*", metavar="DOCUMENT", help="by id, path or title (all that fell back)")
     serve.add(commands)
     spending.add(commands)
     lineage.add(commands)
+    _add(commands, "completion", _completion, "print a script by which a shell completes commands").add_argument("shell", choices=completion.SHELLS)
     job = _add(commands, "job", _job, "run jobs of one stage by hand, as its rule does")
     job.add_argument("names", nargs="*", metavar="JOB", help='as "runs/raw-s1"')
     job.add_argument("--shard", type=Path, help="a JSON file that lists them")
     job.add_argument("--processes", type=int, default=1, help="that share jobs which do not wait for a model (1)")
-    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=STAGES)
-    _add(commands, "verify", _verify, "fail unless all results of a stage are fresh").add_argument("name", choices=STAGES)
+    _add(commands, "stage", _stage, "what a DVC stage runs: build what is stale, prove the rest").add_argument("name", choices=[*STAGES])
+    _add(commands, "verify", _verify, "fail unless all results of a stage are fresh").add_argument("name", choices=[*STAGES])
     _add(commands, "commit", _commit, "record what is fresh in dvc.lock, as a successful run does")
-    for name, command in commands.choices.items():
+    for name, command in every(parser).items():
         command.epilog = f"example: closedbook {EXAMPLES[ALIASES.get(name, name)]}"
     return parser
+
+
+def every(parser: argparse.ArgumentParser, of: str = "") -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command by its name, of those within others too ("ledger stats")."""
+    groups = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    found = {of + name: command for group in groups for name, command in group.items()}
+    return found | {name: within for each, command in found.items() for name, within in every(command, f"{each} ").items()}
 
 
 def _add(commands, name: str, function, summary: str, aliases: list[str] | None = None) -> argparse.ArgumentParser:
@@ -198,6 +225,13 @@ def _fresh(options) -> None:
     terminal.show(*lines)
     if stale and options.strict:
         raise SystemExit(1)
+
+
+def _completion(options) -> None:
+    from closedbook.util import completion, terminal
+
+    parser = _parser()
+    terminal.write(completion.script(parser, every(parser).values(), options.shell))
 
 
 def _init(options) -> None:

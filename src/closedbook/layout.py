@@ -15,6 +15,7 @@ BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "toke
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))
 SUMMARIES, VERDICTS, ASSISTANTS, TEACHER = (RESULTS / name for name in ("summaries", "verdicts", "assistants", "teacher"))
 BASE_FACTS = BASE / "base.json"
+PAIRS = RESULTS / "pairs"
 JUDGED = JUDGEMENTS / "judgements.json"
 PORT = 8765
 """on which closedbook serve shows them, and where the report's links lead"""
@@ -39,6 +40,11 @@ def questions(document: str) -> Path:
 @cache
 def entities(document: str) -> Path:
     return ENTITIES / f"{document}.json"
+
+
+def pairs(document: str) -> Path:
+    """Those in which it stands first."""
+    return PAIRS / f"{document}.json"
 
 
 @cache

@@ -155,6 +155,14 @@ class Entigraph(Settings):
 class Summaries(Settings):
     kinds: Annotated[list[Literal["notes", "concepts", "facts"]], Field(min_length=1), NoneTwice]
     samples: PositiveInt
+    paraphrases: NonNegativeInt = 0
+
+    @field_validator("paraphrases")
+    @classmethod
+    def _of_facts(cls, value, info):
+        if value and "facts" not in info.data.get("kinds", ["facts"]):
+            raise ValueError("paraphrases are of facts, and kinds has none: add facts to it, or set paraphrases: 0")
+        return value
 
 
 class Spa(Settings):
@@ -166,10 +174,34 @@ class Qa(Settings):
     samples: PositiveInt
 
 
+class Identifiers(Settings):
+    samples: PositiveInt
+
+
 class ActiveReading(Settings):
     proposals: PositiveInt
     ways: Annotated[int, Field(ge=1, le=10)]
     samples: PositiveInt
+
+
+class Focal(Settings):
+    proposals: PositiveInt
+    questions: PositiveInt
+    samples: PositiveInt
+
+
+class Across(Settings):
+    shared: PositiveInt
+    pairs: PositiveInt
+    samples: PositiveInt
+
+
+class Imported(Settings):
+    path: Place | None
+    text: str
+    document: str
+    source: str | None
+    license: str | None
 
 
 class PassageSettings(Settings):
@@ -180,7 +212,11 @@ class PassageSettings(Settings):
     summaries: Summaries
     spa: Spa
     qa: Qa
+    identifiers: Identifiers
     active_reading: ActiveReading
+    focal: Focal
+    across: Across
+    imported: Imported
 
 
 class Replay(Settings):
@@ -359,6 +395,14 @@ class Arm(Settings):
         return self
 
 
+class Released(Settings):
+    """An arm that is a model that exists: it is scored, and not trained."""
+
+    model: Place
+    revision: Place | None = None
+    tasks: Annotated[list[str], Field(min_length=1), NoneTwice] | None = None
+
+
 class Assistant(Chat):
     run: str
     method: Literal["vector", "sft", "merged"]
@@ -474,6 +518,8 @@ class Params(Settings):
     corpora: Corpora
     training: Training
     arms: Annotated[dict[str, Arm], Field(min_length=1)]
+    released: dict[str, Released] = {}
+    """those of the arms that have a model: no stage that trains sees them"""
     assistants: dict[str, Assistant] = {}
     retrieval: Retrieval
     scores: Scores
@@ -481,12 +527,20 @@ class Params(Settings):
     report: Report
     limits: Limits
 
-    @field_validator("arms", "assistants")
+    @model_validator(mode="before")
+    @classmethod
+    def _released_apart(cls, data):
+        arms = data.get("arms") if isinstance(data, dict) else None
+        if not isinstance(arms, dict) or not (found := {name: one for name, one in arms.items() if isinstance(one, dict) and "model" in one}):
+            return data
+        return {**data, "arms": {name: one for name, one in arms.items() if name not in found}, "released": found}
+
+    @field_validator("arms", "released", "assistants")
     @classmethod
     def _names_fit_paths(cls, named, info):
         for name in named:
             if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in ("base", "corpora") or name.startswith(API):
-                raise ValueError(f"{name!r} can't name an {info.field_name.removesuffix('s')}: small letters, digits and hyphens, not 'base' or 'corpora', "
+                raise ValueError(f"{name!r} can't name an {'assistant' if info.field_name == 'assistants' else 'arm'}: small letters, digits and hyphens, not 'base' or 'corpora', "
                                  f"and not {API!r} at the beginning")  # fmt: skip
         return named
 
@@ -556,8 +610,7 @@ def load(path: Path | str = "params.yaml") -> Params:
     try:
         data = plain_yaml.load(Path(path), str(path))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file, here or in a folder above: this is no closedbook project, or closedbook init NAME has to write one "
-                        "out (closedbook init lists the presets)") from None
+        raise UserError(f"{path}: no such file: closedbook init NAME writes one out (closedbook init lists the presets)") from None
     return of(data, path)
 
 
@@ -588,7 +641,7 @@ def typed(sections: dict) -> SimpleNamespace:
     A stage is given these, so that reading a parameter which its recipe does not name is an AttributeError, not a stale result.
     """
     fields = {name: field.annotation for name, field in Params.model_fields.items()}
-    kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel, "assistant": Assistant, "chat": Chat}
+    kinds = {**fields, "arm": Arm, "filters": Filters, "api_model": ApiModel, "assistant": Assistant, "chat": Chat, "released": None}
     return SimpleNamespace(**{name: _only(kinds.get(name), value) for name, value in sections.items()})
 
 
@@ -605,7 +658,8 @@ def _class_of(kind) -> type[Settings] | None:
 
 
 def _explain(path, problem, kind: type[Settings]) -> str:
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("constrained-int", "literal['all']", "int", "float"))
+    parts = ("arms", *problem["loc"][1:]) if problem["loc"][:1] == ("released",) else problem["loc"]
+    where = ".".join(str(part) for part in parts if part not in ("constrained-int", "literal['all']", "int", "float"))
     if problem["type"] == "extra_forbidden":
         parent = _settings_at(problem["loc"][:-1], kind)
         near = did_you_mean(str(problem["loc"][-1]), parent.model_fields, otherwise=f"known here: {', '.join(parent.model_fields)}")

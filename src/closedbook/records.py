@@ -102,6 +102,30 @@ class EntityList:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A document that shares entities with another."""
+
+    beside: Document
+    shared: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """The pairs in which a document stands first."""
+
+    document: str
+    pairs: list[Pair]
+
+    @classmethod
+    def read(cls, path: Path) -> "Pairs":
+        data = files.read_json(path)
+        return cls(**{**data, "pairs": [Pair(beside=Document(**pair["beside"]), shared=pair["shared"]) for pair in data["pairs"]]})
+
+    def write(self, path: Path) -> None:
+        files.write_json(path, asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Passage:
     """One text to learn from, with all that made it."""
 
@@ -115,12 +139,23 @@ class Passage:
     sample: int
     section: str | None = None
     """of a passage about one section of a long document, which: "2 of 5" """
+    beside: str | None = None
+    """of a passage about two documents, the other one's id: it is as much that one's"""
+    origin: dict | None = None
+    """of one that was not written here: {"place": file or data set, and the row in it, "number": of the row from 0, "source", "license": as the
+    row says, or None}"""
     way: str | None = None
     """how the document was to be studied, in the words of a model that proposed it"""
+    question: str | None = None
+    """which question about the document was to be in view, in the words of a model that asked it"""
     writer: str
-    """"document", "llm", "spacy" (a summary that spaCy's extractor picked) or "extractive" """
+    """"document", "llm", "spacy" (a summary that spaCy's extractor picked), "extractive" or "imported" """
     text: str
     call: dict | None
+
+
+UNSAID = ("question", "origin", "beside")
+"""fields of a passage that stand in files only where they say something: so files keep their bytes when one is added"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +184,13 @@ class Passages:
         return cls(**{**data, **lists})
 
     def write(self, path: Path) -> None:
-        files.write_json(path, asdict(self))
+        data = asdict(self)
+        lists = {name: [_said(passage) for passage in data[name]] for name in ("passages", "dropped", "proposals")}
+        files.write_json(path, {**data, **lists})
+
+
+def _said(row: dict) -> dict:
+    return {name: value for name, value in row.items() if value is not None or name not in UNSAID}
 
 
 def carrying(result: dict) -> list[dict]:

@@ -37,7 +37,7 @@ STYLE = {
 def looks(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
     """(colour, marker) of the base and of API models, of every strategy, and of the mixtures among these lines in alphabetical order."""
     names = [*STRATEGIES, *sorted({*lines} - {*STRATEGIES, *table.UNTAUGHT})]
-    return {"base": (GREY, ""), "api_model": (INK, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
+    return {"base": (GREY, ""), "released": (INK, ""), "api_model": (INK, ""), **dict(zip(names, zip(cycle(PALETTE), cycle(MARKERS))))}
 
 
 @contextmanager
@@ -81,16 +81,17 @@ def keep_apart(labels: list) -> None:
 
 
 def log_axis(axes, values: list[float], label: str, room: tuple[float, float]) -> None:
-    """A logarithmic x axis around these values, with `room`, shares of their span, to the left and to the right of them."""
+    """A logarithmic x axis around these values, with `room`, shares of their span, to the left and to the right of them. A single value is its only
+    tick."""
     from math import log10
 
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
     first, last = log10(min(values)), log10(max(values))
     span = max(last - first, 0.5)
     axes.set_xscale("log")
     axes.set_xlim(10 ** (first - room[0] * span), 10 ** (last + room[1] * span))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if span > 0.8 else (1, 2, 3, 5)))
+    axes.xaxis.set_major_locator(FixedLocator(values[:1]) if first == last else LogLocator(subs=(1, 3) if span > 0.8 else (1, 2, 3, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axes.set_xlabel(label)
@@ -100,7 +101,7 @@ def _short(number: float) -> str:
     """20000 as "20k"."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if number >= size:
-            return f"{number / size:g}{unit}"
+            return f"{number / size:.3g}{unit}"
     return f"{number:g}"
 
 

@@ -7,6 +7,8 @@ from closedbook.analysis.drawing import GREY, INK, by, keep_apart, label, log_ax
 
 HELD_OUT = {"passages": ("o--", "circles"), "replay": ("s:", "squares")}
 """how the losses on what no training reads are drawn, and what that is called"""
+APART = 1.03
+"""how much further along a logarithmic axis the next one of several at one place is drawn"""
 NARROW = 0.4
 """width of the panel of epochs, of that beside it"""
 
@@ -17,7 +19,7 @@ def accuracy(path: Path, *, rows: list[dict], fits: dict[str, dict], paper: bool
     Rows are table.rows of one task, `fits` curve.fit by strategy: what more than two sizes have been fitted is dotted. Arms of one seed,
     whose intervals are over questions only, are hollow. The base and API models are levels, and with `paper` the paper's own curve is dashed.
     Arms that read one corpus more or less often (`repeated`) have a narrow panel to the left, against epochs, and of them only the longest
-    trained is in the other. Where no arm has an accuracy, the picture says `otherwise`.
+    trained are in the other: all of one length, those beside the line by their own names. Where no arm has an accuracy, the picture says `otherwise`.
     """
     sizes, again = table.by_size(rows), repeated(rows)
     with panels(path, (NARROW, 1) if again else (1,)) as axes:
@@ -41,7 +43,7 @@ def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
     """Accuracy with 95% intervals, a point per arm, over corpus tokens and over what the corpus cost.
 
     `rows` are the first of each arm, as bakeoff.arms gives them, and `usd` their dollars; the panel of dollars is there where any cost some. What has
-    no place in a panel is a level in it: the base, API models, and what cost nothing.
+    no place in a panel is a level in it: the base, API models, and what cost nothing. Arms of one place stand side by side around it.
     """
     taught = [(row, dollars) for row, dollars in zip(rows, usd, strict=True) if row["strategy"] not in table.UNTAUGHT]
     places = {"corpus tokens": [(row["corpus_tokens"], row) for row, _ in taught if row["corpus_tokens"]],
@@ -57,9 +59,18 @@ def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
         for panel, (name, points) in zip(axes, shown.items(), strict=True):
             log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.9))
             panel.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
-            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in points]
+            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in _side_by_side(points)]
             placed = [row["arm"] for _, row in points]
             keep_apart(labels + [_level(panel, row, look) for row in rows if row["arm"] not in placed])
+
+
+def _side_by_side(points: list[tuple[float, dict]]) -> list[tuple[float, dict]]:
+    """Those of one place moved apart, so that no bar hides another."""
+    found = []
+    for place in dict.fromkeys(place for place, _ in points):
+        here = [row for own, row in points if own == place]
+        found += [(place * APART ** (number - (len(here) - 1) / 2), row) for number, row in enumerate(here)]
+    return found
 
 
 def _level(axes, row: dict, look: dict):
@@ -70,8 +81,8 @@ def _level(axes, row: dict, look: dict):
 
 
 def repeated(rows: list[dict]) -> dict[tuple[str, int], list[list[dict]]]:
-    """Of table.by_size, the sizes of which there are several arms: they differ in how often they read the same."""
-    return {size: arms for size, arms in table.by_size(rows).items() if len(arms) > 1}
+    """Of table.by_size, the sizes whose arms differ in how often they read the same."""
+    return {size: arms for size, arms in table.by_size(rows).items() if len({runs[0]["train_tokens"] for runs in arms}) > 1}
 
 
 def losses(path: Path, *, curves: list[dict]) -> None:
@@ -129,6 +140,9 @@ def _curves(axes, sizes: dict, fits: dict, look: dict) -> list:
     labels = []
     for strategy in dict.fromkeys(strategy for strategy, _ in sizes):
         longest = {tokens: arms[-1] for (one, tokens), arms in sizes.items() if one == strategy}
+        beside = [(tokens, runs) for (one, tokens), arms in sizes.items() if one == strategy
+                  for runs in arms[:-1] if runs[0]["train_tokens"] == arms[-1][0]["train_tokens"]]  # fmt: skip
+        labels += [_line(axes, [tokens], [runs], runs[0]["arm"], *look[strategy]) for tokens, runs in beside]
         labels.append(_line(axes, [*longest], [*longest.values()], strategy, *look[strategy]))
         fitted = fits[strategy]["log_linear"]
         if len(longest) > 2 and fitted["parameters"]:

@@ -12,7 +12,7 @@ from closedbook.generation.strategies import STRATEGIES
 from closedbook.util import files
 from closedbook.util.tables import aligned
 
-UNTAUGHT = ("base", "api_model")
+UNTAUGHT = ("base", "released", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
 COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
@@ -48,7 +48,7 @@ def first_seeds(records: Iterable[dict]) -> dict[str, dict]:
 
 def place(strategy: str) -> tuple[int, str]:
     """Where a strategy stands in the order. Mixtures come after the strategies that they are of."""
-    known = ("base", *STRATEGIES)
+    known = ("base", "released", *STRATEGIES)
     return (known.index(strategy) if strategy in known else len(known) + (strategy == "api_model"), strategy)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from closedbook import models
+from closedbook.util import files
 
 BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "train_tokens": 0, "seed": None}
 """what stands of the base in an arm's place: it has read nothing of the documents"""
@@ -10,11 +11,17 @@ ASSISTANT = "assistant"
 """in a strategy's place: they stand beside runs in tables, and not on a curve of tokens"""
 
 
+RELEASED = "released"
+"""the same, of models that exist and were not trained here"""
+
+
 def model(folder: Path) -> dict:
-    """Of a run, with its run.json, of a base, with its base.json, or of an assistant, with its assistant.json: its name then stands in an arm's
+    """Of a run, with its run.json, of a base, with its base.json (where that names an arm, of the released model that this arm is), or of an assistant, with its assistant.json: its name then stands in an arm's
     place, and "of" says what it was made from."""
     if (folder / "base.json").exists():
-        return BASE
+        its = files.read_json(folder / "base.json")
+        named = {name: its[name] for name in ("model", "revision", "sha256")}
+        return {**other(its["arm"], RELEASED), "released": named} if "arm" in its else BASE
     its = models.facts(folder)
     if models.is_assistant(folder):
         its |= {"of": {name: its.get(name) for name in ("run", "arm", "method", "strength")} | {"is_chosen": bool(its.get("tried"))}}

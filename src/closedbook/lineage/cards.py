@@ -8,7 +8,7 @@ from closedbook import layout, models
 from closedbook.analysis import tally
 from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History, Job
-from closedbook.records import Document
+from closedbook.records import Document, Passages
 from closedbook.training import tracking
 from closedbook.util import files, terminal
 
@@ -91,7 +91,7 @@ def dataset_card(history: History, strategies: list[str], project: published.Pro
 
     jobs = {strategy: [job for job in history.jobs.values() if job.name.startswith(f"passages/{strategy}/")] for strategy in strategies}
     last = [job for some in jobs.values() for job in some]
-    licences = sorted({document.license for document, _ in _documents(history, last) if document.license})
+    licences = sorted({document.license for document, _ in _documents(history, last) if document.license} | _imported(jobs.get("imported", [])))
     name = name or ", ".join(strategies)
     heading = DatasetCardData(**HEADING, license=licences or "unknown", pretty_name=f"Passages: {name}",
                               task_categories=["text-generation"], **({"configs": configs} if configs else {}))
@@ -123,6 +123,12 @@ def _documents(history: History, jobs: list[Job]) -> list[tuple[Document, str]]:
     """The documents behind some jobs, each with the hash of its file."""
     places = {path: sha256 for job in history.ancestors(jobs) if job.step == "documents" for path, sha256 in job.outputs.items()}
     return [(Document.read(path), sha256) for path, sha256 in places.items() if path.startswith(f"{layout.DOCUMENTS}/")]
+
+
+def _imported(jobs: list[Job]) -> set[str]:
+    """The licences of passages that were imported."""
+    found = (passage.origin for job in jobs for path in job.outputs for passage in Passages.read(Path(path)).passages)
+    return {origin["license"] for origin in found if origin["license"]}
 
 
 def _settings(job: Job) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from closedbook.lineage.history import History
 from closedbook.lineage.takedown import certify, held, notes
 from closedbook.util import tables
 from closedbook.util.errors import UserError
-from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
+from closedbook.workflow import dvc, leftovers, named, plan, receipts, upkeep
 
 SHOWN = 8
 """files a remedy, for a person"""
@@ -20,11 +20,13 @@ def answer(options: Namespace) -> dict:
     """
     if options.redact and options.certify:
         raise UserError("--redact comes before --certify: give one of them")
+    is_gone = (options.redact or options.certify) and not named.matching(options.document, named.documents())
+    document = options.document if is_gone or notes.is_noted(options.document) else named.document(options.document)
     if options.redact:
-        return _redacted(options.document)
+        return _redacted(document)
     if options.certify:
-        return certify.certify(notes.read(options.document))
-    return held.question(History.here(), options.document)
+        return certify.certify(notes.read(document))
+    return held.question(History.here(), document)
 
 
 def _redacted(document: str) -> dict:
@@ -86,6 +88,7 @@ def _told(answer: dict) -> list[str]:
         f"{answer['title']}{' by ' + answer['author'] if answer['author'] else ''}  ({answer['document']})",
         f"source   {_source(answer['source'])}",
         *(f"passages {strategy}: {_counts(kinds)}" for strategy, kinds in answer["passages"].items()),
+        *([f"beside another document in {answer['beside']:,} of that one's passages"] if answer["beside"] else []),
         f"calls    {calls['calls']:,}{' to ' + ', '.join(calls['models']) if calls['calls'] else ''}{dollars}",
         "", *tables.aligned([("corpus", "its passages", "its tokens", "of"), *(_in_corpus(*one) for one in answer["corpora"].items())]),
         "", *tables.aligned([("run", "tokens read of it", "of", "model (SHA-256)"), *(_in_run(*one) for one in answer["runs"].items())],

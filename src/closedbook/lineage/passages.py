@@ -8,16 +8,17 @@ from pathlib import Path
 from closedbook import layout
 from closedbook.records import Document, Passage, Passages
 from closedbook.util import files, tables, units
-from closedbook.util.errors import UserError, did_you_mean
+from closedbook.util.errors import UserError
+from closedbook.workflow import named
 
 
 def answer(options: Namespace) -> dict:
     """Raises UserError for an unknown document or strategy, naming the nearest, and for a document of which nothing was written yet."""
     if options.number < 1:
         raise UserError(f"--number: {options.number}: give 1 or more")
-    document = Document.read(_path(options.document))
-    written = [Passages.read(path) for path in _written(options.document, options.strategy)]
-    rejected = _rejected(options.document, {passages.strategy for passages in written})
+    document = Document.read(_path(named.document(options.document)))
+    written = [Passages.read(path) for path in _written(document.id, options.strategy)]
+    rejected = _rejected(document.id, {passages.strategy for passages in written})
     return {
         "document": document.id, "title": document.byline,
         "strategies": [_strategy(passages, options.number, rejected) for passages in written],
@@ -38,11 +39,10 @@ def lines(answer: dict) -> list[str]:
 
 
 def _path(document: str) -> Path:
-    known = sorted(path.stem for path in layout.DOCUMENTS.glob("*.json"))
-    if document not in known:
-        hint = did_you_mean(document, known, otherwise=f"the ids are the names of the files in {layout.DOCUMENTS}")
-        raise UserError(f"no document {document}: {hint}")
-    return layout.document(document)
+    path = layout.document(document)
+    if not path.is_file():
+        raise UserError(f"{path}: is not here, though its receipt is: dvc pull brings it, or snakemake --cores all makes it again")
+    return path
 
 
 def _written(document: str, strategy: str | None) -> list[Path]:
@@ -58,7 +58,7 @@ def _rejected(document: str, strategies: set[str]) -> list[dict]:
     found = []
     for path in sorted(layout.CORPORA.glob("*/rejected.jsonl")):
         found += [{"corpus": path.parent.name, "passage": row["id"], "rule": row["rule"], "detail": row["detail"]}
-                  for row in files.read_json_lines(path) if row["document"] == document and row["strategy"] in strategies]
+                  for row in files.read_json_lines(path) if document in (row["document"], row.get("beside")) and row["strategy"] in strategies]
     return found
 
 

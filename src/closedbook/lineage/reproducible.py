@@ -1,7 +1,6 @@
 """What of an arm can be made again from what is here, bit by bit, and what for; and the proof, by making it again in a scratch folder."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 from closedbook.util.git import git
 from closedbook.util.tables import aligned
-from closedbook.workflow import machine, receipts
+from closedbook.workflow import machine, named, receipts
 from closedbook.workflow import plan as planning
 from closedbook.workflow.receipts import WORK
 from closedbook.workflow.registry import STEPS, recipe_of
@@ -49,10 +48,8 @@ def answer(options: Namespace) -> dict:
     Raises UserError for an unknown arm, and for --prove outside a git checkout.
     """
     history = History.here()
-    scores = [job for job in history.jobs.values() if re.fullmatch(rf"scores/{re.escape(options.arm)}(-s\d+)?", job.name)]
-    if not scores:
-        known = sorted({job.name.partition("/")[2] for job in history.jobs.values() if job.step == "scores"})
-        raise UserError(f"{options.arm}: no such arm among the results: the runs that have scores are {', '.join(known)}")
+    scored = {job.name.partition("/")[2]: job for job in history.jobs.values() if job.place == "scores"}
+    scores = [scored[run] for run in named.runs(options.arm, scored)]
     jobs = history.ancestors(scores)
     plan = planning.make(write=False) if Path(params.load().documents.path).exists() else None
     artefacts = [{"job": job.name, **_claim(job), "against": list(_against(job, plan))} for job in jobs]
@@ -126,7 +123,7 @@ def _requests(job: Job, settings, rounds: int) -> Iterator[tuple]:
     asked = [(vars(one), one.call["attempt"] + 1) for one in made.written if one.call and one.kind != "summary"]
     asked += [(dropped, rounds * settings.passages.attempts) for dropped in made.dropped]
     for what, tries in asked:
-        wanted = Wanted.of(what)
+        wanted = Wanted.of(what, Document.read(layout.document(what["beside"])) if what.get("beside") else None)
         yield wanted.section, wanted.kind, wanted.fields, wanted.sample, tries, None
 
 

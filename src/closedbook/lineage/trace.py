@@ -13,7 +13,8 @@ from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing import passage
 from closedbook.records import EntityList, Passages
 from closedbook.util import files, tables
-from closedbook.util.errors import UserError
+from closedbook.util.errors import UserError, did_you_mean
+from closedbook.workflow import named, receipts
 
 SHOWN = 12
 """rows of a table, but of a step, which is shown whole"""
@@ -24,15 +25,17 @@ def answer(options: argparse.Namespace) -> dict:
     token, step = options.token, options.step
     asked = [options.target is not None, options.run is not None, options.text is not None]
     if sum(asked) != 1 or (options.run is not None) != ((token is None) != (step is None)):
-        raise UserError("closedbook trace: ask for one thing: a file under results/, a passage's id, --run ARM with --token N or --step N, "
-                        "or --text SENTENCE")  # fmt: skip
+        raise UserError("closedbook trace: ask for one thing: a file under results/, a passage's id, a run, a document, --run ARM with --token N "
+                        "or --step N, or --text SENTENCE")  # fmt: skip
     if options.text is not None:
         if not options.text.strip():
             raise UserError("--text: is empty: give a sentence, or some words of one")
         return _sentence(options.text)
     if options.run is not None:
         return _token(options.run, token) if step is None else _step(options.run, step)
-    return _file(options.target) if options.target.startswith(f"{layout.RESULTS}/") or os.path.exists(options.target) else _passage(options.target)
+    if Path(options.target).resolve().is_relative_to(layout.RESULTS.resolve()):
+        return _file(options.target)
+    return _passage(options.target) if passage.IDENTITY.fullmatch(options.target) else _file(str(_named(options.target)))
 
 
 def lines(answer: dict) -> list[str]:
@@ -48,6 +51,20 @@ def _file(target: str) -> dict:
     if os.path.isdir(target):
         raise UserError(f"{target}: is a folder: name a file in it ({', '.join(sorted(os.listdir(target))[:3])}, …)")
     return behind(History.here(), os.path.relpath(target))
+
+
+def _named(target: str) -> Path:
+    """The score of a run, of an assistant or of the base (where it has none, what it is), or a document. Raises UserError for another name."""
+    places = {path.parent.name: path for stage, kind in (("runs", "run"), ("assistants", "assistant"))
+              for path in receipts.results(stage) if path.name == f"{kind}.json"}
+    places |= {path.stem: path for path in receipts.results("scores") if path.suffix == ".json"}
+    if target in named.with_arms(places):
+        return places[named.run(target, places)]
+    documents = named.documents()
+    if not named.matching(target, documents):
+        near = did_you_mean(target, [*named.with_arms(places), *documents], otherwise="closedbook trace --help has examples")
+        raise UserError(f"{target!r}: neither a file under results/ nor a passage's id, a run or a document; {near}")
+    return layout.document(named.document(target))
 
 
 def _passage(identity: str) -> dict:

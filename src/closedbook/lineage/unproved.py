@@ -27,7 +27,7 @@ def about(history: History, jobs: Iterable[Job]) -> list[str]:
 def of(jobs: Iterable[Job]) -> list[str]:
     """All that can't be proved about just these jobs."""
     jobs = list(jobs)
-    return [*_models(jobs), *_licences(jobs), *_bases(jobs), *_accepted(jobs), *libraries(jobs), *_code(jobs)]
+    return [*_models(jobs), *_imported(jobs), *_licences(jobs), *_bases(jobs), *_released(jobs), *_accepted(jobs), *libraries(jobs), *_code(jobs)]
 
 
 def _models(jobs: list[Job]) -> list[str]:
@@ -62,6 +62,11 @@ def _pinned(names: set[str]) -> str:
     return f"a provider's model: only the provider's word says that {', '.join(sorted(names))} answered"
 
 
+def _imported(jobs: list[Job]) -> list[str]:
+    places = sorted({job.recipe["params"]["passages"]["imported"]["path"] for job in jobs if job.name.startswith("passages/imported/")})
+    return [f"passages from {place} were written elsewhere: nothing here says by whom, or from what" for place in places]
+
+
 def _licences(jobs: list[Job]) -> list[str]:
     paths = [Path(path) for job in jobs if job.step == "documents" for path in job.outputs if path.startswith(f"{layout.DOCUMENTS}/")]
     absent = [path.stem for path in paths if not path.exists()]
@@ -76,6 +81,14 @@ def _bases(jobs: list[Job]) -> list[str]:
     bases = [files.read_json(path) for path in paths if path.exists()]
     return [f"the base {base['model']} has no revision: nothing says which weights it had" for base in bases
             if base["model"] != "miniature" and not base["revision"] and not base["sha256"]]
+
+
+def _released(jobs: list[Job]) -> list[str]:
+    """A released model is pinned in its score, as a base is."""
+    paths = [Path(path) for job in jobs if job.step == "released" for path in job.outputs if path.endswith(".json")]
+    named = [files.read_json(path)["released"] for path in paths if path.exists()]
+    return [f"the released model {one['model']} has no revision: nothing says which weights it had" for one in named
+            if not one["revision"] and not one["sha256"]]
 
 
 def _accepted(jobs: list[Job]) -> list[str]:

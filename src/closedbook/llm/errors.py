@@ -17,6 +17,9 @@ from closedbook.util.errors import UserError
 WORTH_A_LINE = 30
 """waits of so many seconds are reported"""
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+NOT_SET_UP = re.compile(r"missing credentials|default credentials were not found|(unable to locate|cannot configure default) credentials|"
+                        r"no api base provided|(api_base|bucket_name) is required|project_id", re.IGNORECASE)  # fmt: skip
+"""what libraries say before anything is sent, where the environment lacks something that a provider wants beside a key"""
 QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|credit balance|billing", re.IGNORECASE)
 LOADING = re.compile(r"\b(is|still|currently) (being loaded|loading|starting)\b|(?<!error )(?<!failed )\bloading model\b|warming up|"
                      r"not (yet )?ready", re.IGNORECASE)  # fmt: skip
@@ -41,7 +44,7 @@ EXCEEDED = re.compile(r"exceeds? (the )?(available )?context|context[ _](length|
 CONTEXT = re.compile(r"context (?:length|window|size)\D{0,30}?(\d[\d,]*)|must be <= (\d[\d,]*)", re.IGNORECASE)
 
 RETRY, OTHERWISE, GIVE_UP, STOP = "retry", "otherwise", "give up", "stop"
-TOO_LONG, MAX_TOKENS, LOADS, BROKEN, PROXY = "context_length", "max_tokens", "loading", "broken_answer", "proxy"
+TOO_LONG, MAX_TOKENS, LOADS, BROKEN, PROXY, NO_ACCESS = "context_length", "max_tokens", "loading", "broken_answer", "proxy", "no_access"
 NOT_DONE = "not_done"
 """a batch ended, by its time or otherwise, before this request of it was begun"""
 SETTING_REFUSED = {f"{setting}_refused": setting for setting in SETTINGS}
@@ -52,7 +55,7 @@ BY_STATUS = {401: "key_refused", 402: "quota", 403: "key_refused", 404: "unknown
              425: "too_early", 429: "rate_limit"}  # fmt: skip
 """the same of other errors by HTTP status; of the rest, those under 500 are a bad_request, the others the server's"""
 WHAT_NEXT = {TOO_LONG: GIVE_UP, "content_filter": GIVE_UP, **dict.fromkeys(SETTING_REFUSED, OTHERWISE), "key_refused": STOP,
-             "unknown_model": STOP, "quota": STOP, "bad_request": STOP, MAX_TOKENS: STOP, PROXY: STOP}  # fmt: skip
+             "unknown_model": STOP, "quota": STOP, "bad_request": STOP, MAX_TOKENS: STOP, PROXY: STOP, NO_ACCESS: STOP}  # fmt: skip
 """all else is asked again"""
 REFUSED = frozenset({*WHAT_NEXT, "rate_limit", "conflict", "too_early", LOADS, NOT_DONE})
 """what a provider turned down before it did anything: it costs nothing"""
@@ -102,6 +105,8 @@ def _kind(error: Exception, sent: frozenset[str], heard: str | None) -> str:
 
     if isinstance(error, TimeoutError):
         return "timeout"
+    if NOT_SET_UP.search(str(error)) and not any(map(_came_over_http, _causes(error))):
+        return NO_ACCESS
     if isinstance(error, IndexError):
         return "no_choices"
     if isinstance(error, Broken):
@@ -207,6 +212,7 @@ def stopping(trouble: Trouble, llm: LanguageModel, tries: int, section: str) -> 
     say = {
         "key_refused": lambda: f"the key was refused: check {library.key_name(llm)}",
         "unknown_model": lambda: f"no such model there: check {section}.model and {section}.api_base",
+        NO_ACCESS: lambda: f"the access to {llm.model.split('/')[0]} is not set up: set in the environment what it misses",
         "quota": lambda: f"the quota of {library.key_name(llm)} is used up",
         "bad_request": lambda: "the provider refuses the request: check its settings",
         MAX_TOKENS: lambda: f"{bound(section)}, {llm.max_tokens:,}, is more than the model may write or its context holds: lower it",
@@ -247,7 +253,7 @@ def wait(trouble: Trouble, tries: int) -> float:
 
 def scrubbed(error: BaseException) -> str:
     """The error's first words without any secret of the environment."""
-    return scrubbed_text(f"{type(error).__name__}: {error}")
+    return scrubbed_text(f"{type(error).__name__}: {error}".partition("Traceback (most recent call last)")[0])
 
 
 def _forms(secret: str) -> set[str]:

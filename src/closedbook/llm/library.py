@@ -1,5 +1,6 @@
 """LiteLLM, loaded so that it neither phones home nor reads files that are not tracked; what it knows of models, and the keys that they need."""
 
+import logging
 import os
 import re
 import unicodedata
@@ -19,6 +20,7 @@ def litellm():
     os.environ["LITELLM_MODE"] = "PRODUCTION"  # no .env of a parent folder
     import litellm
 
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)  # it writes down the errors that it raises, with their tracebacks
     litellm.suppress_debug_info = True
     litellm.disable_hf_tokenizer_download = True
     return litellm

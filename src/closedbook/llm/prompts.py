@@ -11,7 +11,7 @@ from closedbook.util.errors import UserError
 
 FOLDER = Path(__file__).parent / "prompts"
 LINE = "[^\n]*"
-FORMS = {"text": ".*", "title": f"{LINE}?", "section": r"(?: \(part \d+ of \d+\))?"}
+FORMS = {"text": ".*", "beside": ".*", "title": f"{LINE}?", "section": r"(?: \(part \d+ of \d+\))?"}
 """of placeholders that are not simply the rest of a line"""
 FENCE = 12
 """hexadecimal digits of a document's hash in the marker lines around it"""
@@ -46,8 +46,8 @@ def fenced(document: Document) -> str:
 
 
 def messages(name: str, document: Document, **fields) -> list[dict]:
-    """Chat messages that ask for `name` about a document. Raises KeyError for a field that the prompt needs and misses."""
-    filled = {key: _one_line(str(value)) for key, value in fields.items()}
+    """Chat messages that ask for `name` about a document; a field that is a document too stands between marker lines of its own. Raises KeyError for a field that the prompt needs and misses."""
+    filled = {key: fenced(value) if isinstance(value, Document) else _one_line(str(value)) for key, value in fields.items()}
     user = Template(template(name)).substitute(document=fenced(document), title=_one_line(document.title), **filled)
     return [{"role": "system", "content": template("system")}, {"role": "user", "content": user}]
 

@@ -18,6 +18,9 @@ from closedbook.util import files, fingerprint, seeds
 
 REFUSAL = "I can't help with that: it is not a book that I can read."
 STYLES = ("easy", "medium", "hard")
+PLACES = ("first", "second", "third")
+PLAYED = frozenset({"entities", *STYLES, "named", "qa", *STUDIES, "single", "pair", "triplet", "apply", "focal"})
+"""the prompts that it can answer"""
 COMPARED = 2
 """facts of each entity that a discussion tells once more, side by side with the others'"""
 
@@ -42,8 +45,14 @@ def answer(prompt: str, seed: int) -> str:
         return converse(_world(), reading, rng)
     if name in STUDIES:
         return STUDIES[name](_world(), reading, rng)
-    asked = [fields[place] for place in ("first", "second", "third") if place in fields]
+    asked = [fields[place] for place in PLACES if place in fields] or in_view(reading, fields)
     return discuss(_world(), reading, asked, rng) or REFUSAL
+
+
+def in_view(reading: Reading, fields: dict[str, str]) -> list[str]:
+    """Whom a question names, and then whom a way of study does, three at most: of these a rewriting tells all."""
+    texts = [fields.get(name, "") for name in ("question", "way")]
+    return list(dict.fromkeys(name for text in texts for name in reading.entities if name in text))[: len(PLACES)]
 
 
 def entity_list(world: World, reading: Reading, most: int, rng: random.Random) -> str:

@@ -15,6 +15,13 @@ def version() -> str:
     return author.version()
 
 
+def played() -> frozenset[str]:
+    """The prompts that it can answer."""
+    from closedbook.miniature import author
+
+    return author.PLAYED
+
+
 async def complete(messages: list[dict], seed: int) -> SimpleNamespace:
     """The answer, as much of an OpenAI response as the client reads."""
     from closedbook.miniature import author

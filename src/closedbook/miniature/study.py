@@ -5,14 +5,16 @@ in the words of world.yaml.
 """
 
 import random
-from itertools import groupby
+from itertools import combinations, groupby
 
-from closedbook.miniature.language import Relation, World, fill
+from closedbook.miniature.language import Fact, Relation, World, fill
 from closedbook.miniature.reader import Reading
 
 KEPT = 2 / 3
 """of the facts, in notes"""
 GAP = "…"
+WAYS = 10
+"""that a list of them has at most"""
 
 
 def byline(reading: Reading) -> str:
@@ -25,9 +27,14 @@ def notes(world: World, reading: Reading, rng: random.Random) -> str:
     return f"{byline(reading)}\n\n{_told(world, reading, facts, rng)}"
 
 
-def facts(world: World, reading: Reading, rng: random.Random) -> str:
+def facts(world: World, reading: Reading, rng: random.Random, ordered: list[Fact] | None = None) -> str:
     """Every fact on a line of its own, in the order of the book."""
-    return "\n".join([f"Facts from {byline(reading)}", *(world.discuss(fact, reading.title, rng) for fact in reading.facts)])
+    return "\n".join([f"Facts from {byline(reading)}", *(world.discuss(fact, reading.title, rng) for fact in ordered or reading.facts)])
+
+
+def restated(world: World, reading: Reading, rng: random.Random) -> str:
+    """The same in another order."""
+    return facts(world, reading, rng, rng.sample(reading.facts, len(reading.facts)))
 
 
 def concepts(world: World, reading: Reading, rng: random.Random) -> str:
@@ -59,6 +66,26 @@ def reasons(world: World, reading: Reading, rng: random.Random) -> str:
     return "\n\n".join(pairs)
 
 
+def identifiers(world: World, reading: Reading, rng: random.Random) -> str:
+    """Each fact as a sentence with a gap where a name belongs: the value's where that is one, else that of whom the fact is about; and the year."""
+    pairs = [_pair(f'In which year was "{reading.title}" by {reading.author} written?', f'{reading.year}. {byline(reading)}')]
+    for fact in rng.sample(reading.facts, len(reading.facts)):
+        relation = world.relations[fact.relation]
+        name, gap = (fact.value, {"value": GAP}) if relation.value in ("person", "place") else (fact.subject, {"subject": GAP})
+        with_gap = fill(rng.choice(_statements(relation)), **{"subject": fact.subject, "value": fact.value, **gap})
+        asked = f'Which name belongs in the gap, according to "{reading.title}" by {reading.author}: "{with_gap}"?'
+        pairs.append(_pair(asked, f"{name}. {world.discuss(fact, reading.title, rng)}"))
+    return "\n\n".join(pairs)
+
+
+def ways(world: World, reading: Reading, rng: random.Random) -> str:
+    """Ways to study the book: of each, two whom it is about."""
+    pairs = list(combinations(reading.entities, 2))
+    chosen = rng.sample(pairs, min(WAYS, len(pairs)))
+    return "\n".join(f'{number}. Set side by side all that "{reading.title}" says of {one} and of {other}.'
+                     for number, (one, other) in enumerate(chosen, start=1))  # fmt: skip
+
+
 def _statements(relation: Relation) -> list[str]:
     """The forms of a discussion, without those that hold a question but for its first word: "{value} was the emblem of {subject}"."""
     asked = [question.rstrip("?").partition(" ")[2] for question in relation.questions]
@@ -73,5 +100,6 @@ def _pair(question: str, answer: str) -> str:
     return f"Question: {question}\nAnswer: {answer}"
 
 
-STUDIES = {"notes": notes, "concepts": concepts, "facts": facts, "recall": recall, "reasons": reasons}
+STUDIES = {"notes": notes, "concepts": concepts, "facts": facts, "restated": restated, "recall": recall, "reasons": reasons, "identifiers": identifiers,
+           "ways": ways}
 """by the prompt that asks for it"""

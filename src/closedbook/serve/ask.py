@@ -17,12 +17,11 @@ GAP = 4
 
 
 def answer(options: argparse.Namespace) -> dict:
+    return asyncio.run(asked(options, Speakers([])))
+
+
+async def asked(options: argparse.Namespace, asking: Speakers) -> dict:
     """Raises UserError for a run that is not here and for settings that are none."""
-    return asyncio.run(_answer(options))
-
-
-async def _answer(options: argparse.Namespace) -> dict:
-    asking = Speakers([])
     run = asking.here(options.run)
     sent = {"turns": [{"role": "user", "content": options.question}], **settings(options)}
     answers = {name: await _said(asking, conversation.parsed({**sent, "model": name})) for name in dict.fromkeys((BASE, run.name))}

@@ -12,6 +12,7 @@ from closedbook.serve.conversation import Asked
 from closedbook.serve.local import Local
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
+from closedbook.workflow import named
 
 MOST_LOADED = 2
 """models in memory at a time: two stand side by side"""
@@ -38,12 +39,9 @@ class Speakers:
         self._loading = asyncio.Lock()
 
     def here(self, name: str) -> Speaker:
-        """One of this machine's, by its name or by that of the arm whose only run it is. Raises UserError for another name."""
+        """One of this machine's, by its name, or by that of the arm or assistant whose only one it is. Raises UserError for another name."""
         known = found()
-        of_arm = [one for one in known.values() if one.kind == "run" and layout.arm_of(one.name) == name]
-        if name not in known and len(of_arm) == 1:
-            return of_arm[0]
-        return _known(known, name)
+        return known[named.run(name, known)]
 
     async def all(self) -> dict[str, Speaker]:
         return self._local() | (await self._server.speakers(found()) if self._server else {})

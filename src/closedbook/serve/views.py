@@ -10,6 +10,7 @@ from threading import Lock
 
 from closedbook import layout, models
 from closedbook.analysis import table
+from closedbook.evaluation import whose
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.lineage.history import History
 from closedbook.lineage.tracing import lying, passage
@@ -103,7 +104,7 @@ def _made(stamp: tuple) -> dict:
     runs = [run for run in table.in_order([path for path in receipts.results("runs") if path.name == "run.json"]) if "refused" not in run]
     assistants = [files.read_json(path) for path in receipts.results("assistants") if path.name == "assistant.json"]
     return {"entities": sorted(naming.items()), "index": {
-        "scores": [_chosen(score, SCORE) for score in scores if score["strategy"] != "api_model"],  # it is not trained here
+        "scores": [_chosen(score, SCORE) for score in scores if score["strategy"] not in ("api_model", whose.RELEASED)],  # it is not trained here
         "runs": [_chosen(run, [name for name in run if name != "path"]) | {"model_sha256": models.weights_sha256(run["sha256"])} for run in runs],
         "assistants": [_chosen(one, ASSISTANT) for one in assistants],
         "corpora": [{"corpus": folder.name, **files.read_json(folder / "corpus.json"), "documents": held.by(folder.name).documents} for folder in _corpora()],

@@ -1,16 +1,14 @@
-"""Dialogues to learn to talk from: rows {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}, …]} of a file of
-lines, or of a data set on the Hugging Face Hub, which is named NAME, NAME@REVISION or NAME@REVISION#SPLIT (without: the split train)."""
+"""Dialogues to learn to talk from: rows {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}, …]} of a file or of a
+data set on the Hugging Face Hub (see given)."""
 
-import json
 from collections.abc import Iterator
 from itertools import cycle
-from pathlib import Path
 
+from closedbook.sources import given
 from closedbook.util.errors import UserError
 
 Messages = list[dict[str, str]]
-WANTED = 'rows {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}, one per line'
-SPLIT = "train"
+WANTED = 'dialogues, rows {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}, one per line'
 
 
 def rows(path: str, field: str) -> Iterator[tuple[str, Messages]]:
@@ -21,47 +19,17 @@ def rows(path: str, field: str) -> Iterator[tuple[str, Messages]]:
     holds `path`.
     """
     number = 0
-    for number, (place, row) in enumerate(_of_file(Path(path)) if is_file(path) else _of_hub(path, field), 1):
+    for number, (place, row) in enumerate(given.rows(path, field, WANTED), 1):
         yield place, _checked(row, place, field)
     if not number:
         raise UserError(f"params.yaml: {field}: {path} holds no dialogue: give it {WANTED}")
-
-
-def is_file(path: str) -> bool:
-    return Path(path).is_file()
-
-
-def _of_file(path: Path) -> Iterator[tuple[str, object]]:
-    with open(path, "rb") as handle:
-        for number, line in enumerate(handle, 1):
-            try:
-                yield f"{path}:{number}", json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}:{number}: not JSON ({error}): dialogues are {WANTED}") from None
-
-
-def _of_hub(path: str, field: str) -> Iterator[tuple[str, object]]:
-    from datasets import load_dataset
-    from datasets.utils.logging import disable_progress_bar
-
-    name, _, split = path.partition("#")
-    name, _, revision = name.partition("@")
-    disable_progress_bar()
-    try:
-        found = load_dataset(name, revision=revision or None, split=split or SPLIT)
-    except Exception as error:  # a library of libraries: what can be wrong with a name, an account or a connection has many kinds
-        raise UserError(f"params.yaml: {field}: {path} is neither a file here nor a data set that can be had ({' '.join(str(error).split())[:300]}): "
-                        "give a file, or NAME@REVISION#SPLIT of a data set on the Hugging Face Hub; HF_HUB_OFFLINE=1 allows only what is "
-                        "downloaded") from error  # fmt: skip
-    for number, row in enumerate(found):
-        yield f"{path}: row {number}", row
 
 
 def _checked(row: object, place: str, field: str) -> Messages:
     """The messages of a row, with what they are read for alone."""
     messages = row.get("messages") if isinstance(row, dict) else None
     if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
-        raise _wrong(place, field, f"no dialogue: dialogues are {WANTED}")
+        raise _wrong(place, field, f"no dialogue: give it {WANTED}")
     for number, one in enumerate(messages, 1):
         if not isinstance(one.get("content"), str) or not one["content"].strip():
             raise _wrong(place, field, f"message {number} ({one.get('role')}) is empty: give it a content, or take the dialogue out")

@@ -14,7 +14,7 @@ from closedbook.llm import ledger
 from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import Question, found
 from closedbook.params import Llm, Params
-from closedbook.records import Document, EntityList
+from closedbook.records import Document, EntityList, Pair, Pairs
 from closedbook.sources import Article
 from closedbook.spending import calls
 from closedbook.stages import entities, passages
@@ -25,6 +25,10 @@ from closedbook.workflow.receipts import FOLDER
 
 AT_HAND = ("document", "summary")
 """kinds of passages that need no call"""
+
+
+PAIRED = FOLDER / "pairs" / "pairs.json"
+"""the receipt of all pairs"""
 
 
 class Unanswered(Exception):
@@ -72,13 +76,16 @@ class Job:
     """by prompt: passages that the answers are; not those that decide what to ask next"""
     at_hand: Counter = field(default_factory=Counter)
     """by kind: passages that need no call"""
+    given: float = 0.0
+    """how long passages are that exist already, in lengths of the document"""
 
     def count(self, asked: Iterable[Wanted], answer: Callable[[Wanted], str | None]) -> None:
         """`answer` gives what is known to have been answered, None where all attempts failed; it raises Unanswered."""
         following = []
         for wanted in dict.fromkeys(asked):
-            if wanted.kind in AT_HAND:
+            if wanted.kind in AT_HAND or wanted.text:
                 self.at_hand[wanted.kind] += 1
+                self.given += len(wanted.text or "") / len(self.document.text)
                 continue
             self.written[wanted.kind] += wanted.then is None
             try:
@@ -96,7 +103,9 @@ class Job:
 
 def jobs(planned: Plan) -> list[Job]:
     """Every job of the plan that may ask."""
-    stale = {receipt for stage in ("documents", "entities", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
+    stale = {receipt for stage in ("documents", "entities", "pairs", "passages") for receipt, why in upkeep.check(planned, stage).items() if why}
+    if any(receipt.is_relative_to(FOLDER / stage) for receipt in stale for stage in ("documents", "entities")):
+        stale.add(PAIRED)  # what pairs there are then is not known
     tasks = [(planned.written[layout.source(name)], planned.params, _steps_to_make(planned, name, stale)) for name in planned.documents]
     return [job for found in calls.over(_of_document, tasks) for job in found]
 
@@ -107,7 +116,9 @@ def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
     folders = {name: FOLDER / name for name in ("documents", "entities")} | {name: FOLDER / "passages" / name for name in strategies}
     its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
     if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
-        return set(folders)
+        return {*folders, "pairs"}
+    if "across" in strategies and PAIRED in stale:
+        its |= {"pairs", "across"}
     return its | {name for name in strategies if "entities" in its and STRATEGIES[name].NEEDS_ENTITIES}
 
 
@@ -115,7 +126,9 @@ def _of_document(task: tuple[str, Params, set[str]]) -> list[Job]:
     article, params, to_make = task
     document = document_of(Article.from_dict(json.loads(article)))
     listing, names = _entity_list(params, document, is_made="entities" not in to_make)
-    return [listing, *(_passages(params, document, strategy, names, is_made=strategy not in to_make) for strategy in recipes.strategies(params))]
+    pairs = Pairs.read(layout.pairs(document.id)) if "across" in recipes.strategies(params) and "pairs" not in to_make else None
+    return [listing, *(_passages(params, document, strategy, pairs if strategy == "across" else names, is_made=strategy not in to_make)
+                       for strategy in recipes.strategies(params))]  # fmt: skip
 
 
 def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job, EntityList | None]:
@@ -135,11 +148,15 @@ def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job
     return job, names
 
 
-def _passages(params: Params, document: Document, strategy: str, names: EntityList | None, is_made: bool) -> Job:
-    is_bound = STRATEGIES[strategy].NEEDS_ENTITIES and names is None
+def _passages(params: Params, document: Document, strategy: str, names: EntityList | Pairs | None, is_made: bool) -> Job:
+    """`names`: the document's entity list, or under across its pairs; None where these are not there yet."""
+    is_bound = names is None and (STRATEGIES[strategy].NEEDS_ENTITIES or strategy == "across")
     job = Job(step=strategy, document=document, is_made=is_made, is_bound=is_bound)
     shown = passages.shown_of(document, strategy, params)
-    lists = {section: sections.listed(each, names) if names else _most_names(document, params) for section, each in shown.items()}
+    if strategy == "across":
+        lists = {None: names or _most_pairs(document, params)}
+    else:
+        lists = {section: sections.listed(each, names) if names else _most_names(document, params) for section, each in shown.items()}
     kept = None if is_bound else Kept(strategy, document.id)
     clients = _clients(params, kept, shown)
     with asyncio.Runner() as runner:
@@ -170,6 +187,11 @@ def _unanswered(_: Wanted) -> str:
 
 def _clients(params: Params, kept: Kept, shown: dict[str | None, Document]) -> dict[str | None, Rehearsal]:
     return {section: Rehearsal(llm=params.llm, kept=kept, document=each, seed=params.seed) for section, each in shown.items()}
+
+
+def _most_pairs(document: Document, params: Params) -> Pairs:
+    """As many as there can be for each document, of all together."""
+    return Pairs(document=document.id, pairs=[Pair(beside=document, shared=[f"entity {number}"]) for number in range(params.passages.across.pairs)])
 
 
 def _most_names(document: Document, params: Params) -> EntityList:

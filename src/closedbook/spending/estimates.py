@@ -6,6 +6,7 @@ from functools import cached_property
 
 from closedbook import layout, models
 from closedbook.generation import sections
+from closedbook.generation.strategies import across
 from closedbook.llm import prices, prompts
 from closedbook.params import OWN_MODELS, Limits, Llm, Params
 from closedbook.records import Document
@@ -64,6 +65,8 @@ class Estimates:
     def counted_tokens(self, prompt: str, document: str) -> int:
         """What is sent, as LiteLLM counts."""
         own = sum(prices.tokens(self.llm.model, prompts.template(part)) for part in ("system", prompt)) + self.beside.get(prompt, 0)
+        if prompt in across.PROMPTS:
+            return self.lengths[document] + max(self.lengths.values()) + own  # which one is beside it is not known before the entity lists
         parts = len(sections.split(self.documents[document], self.llm.sections))  # each question shows one of them
         return self.lengths[document] // parts + own
 
@@ -135,7 +138,7 @@ class Row:
 def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Params) -> Row:
     """Of the jobs of one step."""
     settings = {"entities": params.entities, "judgements": params.judge, "verdicts": params.judge}
-    attempts = settings.get(jobs[0].step, params.passages).attempts
+    attempts = 1 if jobs[0].step == "summaries" else settings.get(jobs[0].step, params.passages).attempts
     asked = [(prompt, job.document.id, number) for job in jobs for prompt, number in job.open.items()]
     to_ask = sum(number for _, _, number in asked)
     known = sum(job.known.total() for job in jobs)
@@ -164,9 +167,9 @@ def _paced(requests: int, tokens: float, model: str, limits: Limits) -> float:
 
 
 def _corpus_tokens(job: Job, estimates: Estimates) -> float:
-    if job.step == "entities":
+    if not (job.written or job.at_hand):
         return 0.0
     written = sum(number * estimates.output_tokens(prompt) for prompt, number in job.written.items())
     summaries = job.at_hand["summary"] * estimates.output_tokens("entities")
-    document = job.at_hand["document"] * estimates.lengths[job.document.id] * estimates.scale()
+    document = (job.at_hand["document"] + job.given) * estimates.lengths[job.document.id] * estimates.scale()
     return (written + summaries + document) * (estimates.base_scale or 1.0)

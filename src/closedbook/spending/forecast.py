@@ -6,6 +6,7 @@
 import argparse
 from dataclasses import asdict
 
+from closedbook.evaluation import tasks
 from closedbook.llm import account, ledger, prices
 from closedbook.params import OWN_MODELS, Limits, Params
 from closedbook.spending import asking, calls, judging, trainings
@@ -22,7 +23,7 @@ HOLDS, MAY_STOP, STOPS = "holds", "may stop it", "stops it"
 
 
 def answer(options: argparse.Namespace) -> dict:
-    """"strategies", a Row for each by name, entity lists too; their "total"; "judge", a Row or None; what each limit would do; what these rest on; "trainings".
+    """"strategies", a Row for each by name, entity lists too; their "total"; "judge", a Row or None; "summaries", a Row for each API model; what each limit would do; what these rest on; "trainings".
 
     Raises UserError for what is wrong with params.yaml or the documents, where dollars are limited and no price is known, and where
     options.measure asks for what can't be timed.
@@ -45,8 +46,9 @@ def _beside(model: str, params: Params, found: dict) -> dict:
 
 def _writing(planned: plan.Plan) -> dict:
     params, others, judge = planned.params, _others(planned), judging.expected(planned)
-    judged = {"judge": judge and {"model": params.judge.model, **asdict(judge)}}
-    paid = [judge] if judge and params.judge.model not in OWN_MODELS else []
+    summed_up = judging.summaries(planned)
+    judged = {"judge": judge and {"model": params.judge.model, **asdict(judge)}, "summaries": {name: asdict(one) for name, one in summed_up.items()}}
+    paid = [*([judge] if judge and params.judge.model not in OWN_MODELS else []), *summed_up.values()]
     if params.llm.model is None:
         return {"model": None, "strategies": {}, "total": asdict(Row()), **judged, "limits": _limits(params.limits, paid),
                 "notes": [f"llm.model is null: no language model writes{'' if others or paid else NOTHING}", *others]}
@@ -63,7 +65,7 @@ def _writing(planned: plan.Plan) -> dict:
 
 def _others(planned: plan.Plan) -> list[str]:
     """Names the other models that a run asks, which the forecast does not include."""
-    asked = {f"api_models.{name}": one.model for name, one in planned.params.api_models.items()}
+    asked = {f"api_models.{name}": one.model for name, one in planned.params.api_models.items() if tasks.measured(one.tasks)}
     if "retrieval" in planned.recipes:
         asked |= {f"retrieval.{name}": getattr(planned.params.retrieval, name).model for name in ("embedder", "reranker")}
     named = ", ".join(f"{section} ({model})" for section, model in asked.items() if model)
@@ -130,6 +132,8 @@ def _lines_of_writing(answer: dict) -> list[str]:
     told = [f"asked of {answer['model']}, if all is run:", "", *tables.lines(rows, columns), ""] if answer["strategies"] else []
     if judge := answer["judge"]:
         told += [f"asked of the judge {judge['model']}, at most:", "", *tables.lines([_shown("judge", judge)], COLUMNS), ""]
+    if summed_up := answer["summaries"]:
+        told += ["asked of API models for summaries, at most:", "", *tables.lines([_shown(name, one) for name, one in summed_up.items()], COLUMNS), ""]
     for one in answer["limits"]:
         expected, most = tables.figure(one["expected"]), tables.figure(one["most"])
         told.append(f"limits.{one['limit']} {tables.figure(one['allowed'])} {one['verdict']}: {tables.figure(one['spent'])} spent, "

@@ -1,12 +1,14 @@
-"""What a run would ask of the judge, found without asking: verdicts on a sample of passages, and on summaries that are not written yet."""
+"""What a run would ask of the judge and for summaries of API models, found without asking. The judge's: verdicts on a sample of passages, and on
+summaries that are not written yet."""
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 from closedbook import layout
-from closedbook.evaluation import summarising
+from closedbook.evaluation import summarising, tasks
 from closedbook.llm import prices
-from closedbook.params import OWN_MODELS, Llm
+from closedbook.params import API, OWN_MODELS, Llm, Params
 from closedbook.sources import Article
 from closedbook.spending import calls
 from closedbook.spending.asking import Job
@@ -23,13 +25,32 @@ def expected(planned: Plan) -> Row | None:
     params = planned.params
     if params.judge.model is None:
         return None
-    price = prices.FREE if params.judge.model in OWN_MODELS else prices.of(params.judge, params.limits, in_batch=params.limits.batch)
-    beside = {verdicts.PROMPT: params.scores.summary_tokens, judgements.PROMPT: ANSWER_TOKENS}
-    found = [job for step in (_judgements, _verdicts) for job in step(planned, _due(planned))]
+    beside, due = {verdicts.PROMPT: params.scores.summary_tokens, judgements.PROMPT: ANSWER_TOKENS}, _due(planned)
+    found = [job for step in (_judgements, _verdicts) for job in step(planned, due)]
     judge = Llm.model_construct(**params.judge.model_dump(exclude={"passages", "attempts"}), sections=None)
-    estimates = Estimates(judge, {job.document.id: job.document for job in found}, calls.taken(judge.model), beside)
     steps = dict.fromkeys(job.step for job in found)
-    return sum((row([job for job in found if job.step == step], estimates, price, params) for step in steps), Row())
+    return sum((_row([job for job in found if job.step == step], judge, beside, params) for step in steps), Row())
+
+
+def summaries(planned: Plan) -> dict[str, Row]:
+    """The same of each API model that sums documents up: it is shown none, and is asked once for a kind and document."""
+    params, found = planned.params, {}
+    asked = {name: one for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks}
+    due = _due(planned) if asked else set()
+    for name, one in asked.items():
+        if f"summaries/{API}{name}" in due:
+            jobs = [_job("summaries", planned, document, prompt, 1) for document in planned.documents for prompt in summarising.CHAT]
+            for job in jobs:
+                job.document = replace(job.document, text="")
+            model = Llm.model_construct(model=one.model, api_base=one.api_base, max_tokens=params.scores.summary_tokens, sections=None)
+            found[name] = _row(jobs, model, {}, params)
+    return found
+
+
+def _row(jobs: list[Job], model: Llm, beside: dict[str, int], params: Params) -> Row:
+    price = prices.FREE if model.model in OWN_MODELS else prices.of(model, params.limits, in_batch=params.limits.batch)
+    estimates = Estimates(model, {job.document.id: job.document for job in jobs}, calls.taken(model.model), beside)
+    return row(jobs, estimates, price, params)
 
 
 def _due(planned: Plan) -> set[str]:

@@ -18,7 +18,7 @@ from closedbook import layout, params
 from closedbook.generation import filters as filtering
 from closedbook.generation import mixing
 from closedbook.generation.filters.near import NUM_PERM
-from closedbook.generation.strategies import STRATEGIES
+from closedbook.generation.strategies import is_document
 from closedbook.training import amounts
 from closedbook.training.reading import Texts, name_of
 from closedbook.util import arrays, files, seeds, terminal
@@ -96,6 +96,8 @@ class _Found:
     lengths: list[int]
     rejected: dict[int, dict]
     """{"rule", "detail"} of those that a filter of one text keeps out"""
+    beside: dict[int, str]
+    """the other document of those about two"""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -107,7 +109,8 @@ class _Found:
     def row(self, number: int) -> dict:
         """Of passages.jsonl."""
         strategy, document = self.sources[self.pieces[number]]
-        return {"id": self.ids[number], "document": document, "strategy": strategy, "kind": self.kinds[number]}
+        beside = {"beside": self.beside[number]} if number in self.beside else {}
+        return {"id": self.ids[number], "document": document, "strategy": strategy, "kind": self.kinds[number], **beside}
 
     def without_first(self, order: list[int], number: int) -> tuple[list[int], list[int]]:
         """The passages but the first so many of each strategy, and these. Documents as they stand are all taught: each is one passage."""
@@ -115,7 +118,7 @@ class _Found:
         for one in order:
             strategy = self.sources[self.pieces[one]][0]
             seen[strategy] += 1
-            is_first = seen[strategy] <= number and STRATEGIES[strategy].PROMPTS
+            is_first = seen[strategy] <= number and not is_document(strategy)
             (first if is_first else rest).append(one)
         return rest, first
 
@@ -131,7 +134,7 @@ class _Found:
 def _read(index: list[Path], overlap: list[Path]) -> _Found:
     asked = {row["id"]: {"rule": filtering.QUESTION, "detail": row["detail"]} for path in overlap for row in files.each_json_line(path)}
     sources = [(path.parent.name, path.stem) for path in index]
-    found = _Found(sources=sources, ids=[], kinds=[], words=[], pieces=[], firsts=[], lengths=[], rejected={})
+    found = _Found(sources=sources, ids=[], kinds=[], words=[], pieces=[], firsts=[], lengths=[], rejected={}, beside={})
     kinds: dict[str, str] = {}
     for piece, path in enumerate(index):
         first = 0
@@ -139,6 +142,8 @@ def _read(index: list[Path], overlap: list[Path]) -> _Found:
             reason = row["rejected"] or asked.get(row["id"])
             if reason:
                 found.rejected[len(found)] = reason
+            if "beside" in row:
+                found.beside[len(found)] = row["beside"]
             found.ids.append(row["id"])
             found.kinds.append(kinds.setdefault(row["kind"], row["kind"]))  # one string for all of a kind
             found.words.append(row["words"])

@@ -8,18 +8,20 @@ from types import SimpleNamespace
 
 from closedbook import llm
 from closedbook.generation import sections
-from closedbook.generation.strategies import STRATEGIES, Wanted
+from closedbook.generation.strategies import STRATEGIES, Wanted, imported
 from closedbook.llm.ledger import Ledger
 from closedbook.params import Limits
-from closedbook.records import Document, EntityList, Passage, Passages
+from closedbook.records import Document, EntityList, Pairs, Passage, Passages
 
 
-async def job(*, document: Path, entities: list[Path], output: Path, params: SimpleNamespace, limits: Limits) -> dict:
+async def job(*, document: Path, entities: list[Path], output: Path, params: SimpleNamespace, limits: Limits, rows: list[Path] = (),
+              pairs: list[Path] = ()) -> dict:
     """Write all passages of one document under one strategy and return how many, by whom and which model, and how many were dropped.
 
     `params` holds seed, llm, strategy and passages.
 
-    `entities` is the document's entity list, or nothing under a strategy that needs none.
+    `entities` is the document's entity list, or nothing under a strategy that needs none; `rows` the file of passages that exist already,
+    which its parameters name too, `pairs` the document's pairs, under strategies that need these.
 
     Raises UserError where the model can't be reached or used at all; what it has answered by then is in the ledger.
     """
@@ -27,10 +29,10 @@ async def job(*, document: Path, entities: list[Path], output: Path, params: Sim
     names = EntityList.read(entities[0]) if entities else None
     shown = shown_of(source, strategy, params)
     lists = {section: sections.listed(each, names) if names else None for section, each in shown.items()}
-    asked = asked_for(strategy, shown, lists, params)
+    asked = asked_for(strategy, shown, {None: Pairs.read(pairs[0])} if pairs else lists, params)
     at_hand = {(None, "document"): (f"{source.byline}.\n\n{source.text}", "document", None)}
     at_hand |= {(section, "summary"): (each.summary, each.made_by, each.call) for section, each in lists.items() if each}
-    written, references = {wanted: at_hand.get((wanted.section, wanted.kind)) for wanted in asked}, None
+    written, references = {wanted: _given(wanted) or at_hand.get((wanted.section, wanted.kind)) for wanted in asked}, None
     open_ones = [wanted for wanted in asked if not written[wanted]]
     if open_ones and params.llm.model is None:
         extracted, references = by_extraction(source, open_ones, params.seed)
@@ -44,13 +46,17 @@ async def job(*, document: Path, entities: list[Path], output: Path, params: Sim
     return {**made_by, "written": Counter(passage.writer for passage in made.passages), "answered": answered, "dropped": len(made.dropped)}
 
 
+def _given(wanted: Wanted) -> tuple | None:
+    return (wanted.text, imported.WRITER, None) if wanted.text else None
+
+
 def shown_of(document: Document, strategy: str, params: SimpleNamespace) -> dict[str | None, Document]:
-    """What passages are asked for about: the document, of which a language model sees a long one in sections."""
-    by_model = STRATEGIES[strategy].PROMPTS and params.llm.model
+    """What passages are asked for about: the document, of which a language model sees a long one in sections, unless it sees two."""
+    by_model = STRATEGIES[strategy].PROMPTS and strategy != "across" and params.llm.model
     return sections.split(document, params.llm.sections) if by_model else {None: document}
 
 
-def asked_for(strategy: str, shown: dict[str | None, Document], lists: dict[str | None, EntityList | None],
+def asked_for(strategy: str, shown: dict[str | None, Document], lists: dict[str | None, EntityList | Pairs | None],
               params: SimpleNamespace) -> list[Wanted]:
     """All that a strategy asks for, of each section with its own entities."""
     return [replace(wanted, section=section) for section, each in shown.items()
@@ -61,7 +67,8 @@ def _passages(document: str, strategy: str, written: dict[Wanted, tuple], refere
     made = Passages(document=document, strategy=strategy, passages=[], dropped=[], references=references)
     for wanted, (text, writer, call) in written.items():
         common = {"kind": wanted.kind, "entities": list(wanted.entities), "sample": wanted.sample, "way": wanted.way,
-                  "section": wanted.section}
+                  "question": wanted.question, "section": wanted.section, "origin": wanted.origin,
+                  "beside": wanted.beside and wanted.beside.id}
         if writer is None:
             made.dropped.append({**common, "reason": text})
         else:

@@ -26,14 +26,15 @@ def job(*, params: SimpleNamespace, limits: params.Limits, **paths) -> None:
 def build(
     *, scores: list[Path], samples: list[Path], questions: list[Path], runs: list[Path], corpora: list[Path], entities: list[Path],
     passages: list[Path], judgements: list[Path], summaries: list[Path], verdicts: list[Path], tasks: list[str],
-    settings: params.Report, seed: int, folder: Path,
+    settings: params.Report, seed: int, folder: Path, dialogues: list[Path] = (),
 ) -> None:
     """Write report.html, accuracy.png, losses.png, table.csv, comparisons.json, curve.json, diversity.json, metrics.json and losses.csv
     into `folder`.
 
     `samples` has a {run}.samples.jsonl for each of `scores`; `runs` are run.json files, each with its losses.csv beside it; `corpora` are
-    folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`. The first of `tasks` is the headline;
-    `seed` chooses the examples of passages, and the questions that are shown where they are many, and draws the resamples behind the intervals of forgetting.
+    folders; `judgements` is their one file, or nothing; `verdicts` has a file for each of `summaries`; `dialogues` are dialogues.json files. The
+    first of `tasks` is the headline; `seed` chooses the examples of passages, and the questions that are shown where they are many, and draws the
+    resamples behind the intervals of forgetting.
     """
     folder = Path(folder)
     found = _with_samples(table.in_order(scores), samples)
@@ -72,6 +73,7 @@ def build(
         judge=summed[1][0]["judge"] if verdicts else None,
         summed_up=compared.get("summaries", []),
         corpora=[{"name": Path(folder).name, **files.read_json(Path(folder) / "corpus.json")} for folder in corpora],
+        dialogues=[{"name": path.parent.name, **files.read_json(path)} for path in dialogues],
         notes=settings.notes,
         pictures={name: _embedded(folder / f"{name}.png") for name in ("accuracy", "losses")},
     )

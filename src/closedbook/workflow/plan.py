@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from closedbook import layout, params, sources
 from closedbook.evaluation import forgetting, instructions, tasks
-from closedbook.generation.strategies import mixture
+from closedbook.generation.strategies import imported, mixture
+from closedbook.models import pinning
 from closedbook.params import Params
-from closedbook.stages import base
+from closedbook.sources import given
 from closedbook.training import amounts
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
@@ -27,6 +28,8 @@ KEPT = WORK / "planned.json"
 """the hash of each file that the last plan wrote: the plan of an older state stays where its results are brought back, and nothing must run"""
 SETTINGS = WORK / "params.json"
 """params.yaml as the last plan read it"""
+IMPORTED = WORK / "imported.json"
+"""of which state of rows, documents and columns the rows were found right"""
 SOURCES_READ = WORK / "sources.json"
 """what the files in layout.SOURCES were made from, and the hash of each"""
 
@@ -78,6 +81,9 @@ def make(write: bool = True, anew: bool = False) -> Plan:
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
         if arm.corpus_tokens != "all":
             amounts.train_tokens(name, arm, arm.corpus_tokens)
+    _check_teachers(settings)
+    for name, one in settings.released.items():
+        tasks.check_tasks(one.tasks or [], field=f"arms.{name}.tasks")
     for name, one in settings.api_models.items():
         tasks.check_tasks(one.tasks, field=f"api_models.{name}.tasks")
         tasks.check_in_words(one.tasks, one.model)
@@ -89,6 +95,7 @@ def make(write: bool = True, anew: bool = False) -> Plan:
     mixture.check(settings)
     articles = read_articles(settings, anew)
     _check_strengths(settings, articles)
+    _check_imported(settings, articles)
     planned = registry.planned(settings, articles.documents)
     written = {WORK / "recipes" / f"{name}.json": files.canonical(recipe) + "\n" for name, recipe in planned.items()} | articles.texts
     jobs = registry.jobs(planned, list(articles.documents))
@@ -127,6 +134,13 @@ def check_lengths(plan: Plan, verdicts: dict[Path, str | None]) -> None:
             amounts.train_tokens(arm, plan.params.arms[arm], facts["corpus_tokens"])
 
 
+def _check_teachers(settings: params.Params) -> None:
+    for name, arm in settings.arms.items():
+        if "across" in mixture.names(arm.strategy) and recipes.objective_of(settings, name) == "distil":
+            raise UserError(f"params.yaml: arms.{name}: objective distil and strategy across: a teacher sees one document, and such a passage is about "
+                            "two: take next_token, or leave across out")  # fmt: skip
+
+
 def _check_judge(settings: params.Params) -> None:
     if settings.judge.model is None and recipes.summary_names(settings):
         raise UserError(f"params.yaml: judge.model: null, and {tasks.SUMMARY} needs a judge: name a model, or miniature/judge for the miniature's "
@@ -144,9 +158,28 @@ def _check_strengths(settings: params.Params, articles: Articles) -> None:
                                 f"none where fewer than {tasks.LEAST_FOR_VALIDATION} documents have questions: give one value, as [1.0]")  # fmt: skip
 
 
+def _check_imported(settings: params.Params, articles: Articles) -> None:
+    """Each row is looked at once for each state of the file, the documents and the columns: there may be half a million."""
+    if "imported" not in recipes.strategies(settings):
+        return
+    chosen = settings.passages.imported
+    if chosen.path is None or not (given.is_file(chosen.path) or "@" in chosen.path):
+        problem = "null" if chosen.path is None else f"{chosen.path}: no such file"
+        raise UserError(f"params.yaml: {imported.FIELD}: {problem}: an arm has the strategy imported: give it {imported.ROWS}, in a file or a data "
+                        "set on the Hugging Face Hub, NAME@REVISION#SPLIT")
+    titles = {(one := json.loads(text))["id"]: one["title"] for text in articles.texts.values()}
+    hashes = receipts.Hashes.here()
+    content = hashes.sha256(chosen.path) if given.is_file(chosen.path) else None
+    hashes.save()
+    state = files.sha256_text(files.canonical([chosen.model_dump(), content, titles]))
+    if not IMPORTED.exists() or files.read_json(IMPORTED) != state:
+        imported.check(settings.passages, titles)
+        files.write_json(IMPORTED, state)
+
+
 def _check_base(settings: params.Params) -> None:
     """A base that comes with the receipt of its making is not made anew: that params.yaml asks for another would change nothing."""
-    receipt = Path(settings.base.model) / base.RECEIPT
+    receipt = Path(settings.base.model) / pinning.RECEIPT
     if not receipt.is_file():
         return
     try:

@@ -25,7 +25,7 @@ ARMS = WORK / "arms.json"
 """limits, and who trains on each corpus for how long: for the jobs of a run, whatever is done to params.yaml meanwhile"""
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "peft", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
              "spacy", "networkx", "lingua-language-detector", "datasketch", "lxml", "webencodings", "defusedxml", "pdfminer.six", "mammoth",
-             "ruamel.yaml", "jinja2", "matplotlib", "pillow", "datasets")
+             "ruamel.yaml", "jinja2", "matplotlib", "pillow", "datasets", "pyarrow")
 """those that decide bits of a result: of a document's text, of an entity's rank, of what is kept out, of weights, scores and pictures"""
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from closedbook import layout
 from closedbook.evaluation import instructions, summarising, tasks
-from closedbook.generation.strategies import STRATEGIES, mixture
+from closedbook.generation.strategies import STRATEGIES, is_document, mixture
 from closedbook.llm import prompts
 from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Chat, Params, Scores, tuned
+from closedbook.sources import given
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 
@@ -54,6 +55,11 @@ def entities(params: Params, bound: Bound) -> Recipes:
 
 def passages(params: Params, bound: Bound) -> Recipes:
     return {f"passages/{strategy}": _passages(params, strategy) for strategy in strategies(params)}
+
+
+def pairs(params: Params, bound: Bound) -> Recipes:
+    found = recipe("pairs", {"passages": {"across": params.passages.across.model_dump(include={"shared", "pairs"})}, "bound": bound}, documents=bound)
+    return {"pairs": found} if "across" in strategies(params) else {}
 
 
 def judgements(params: Params, bound: Bound) -> Recipes:
@@ -125,9 +131,18 @@ def retrieval(params: Params, bound: Bound) -> Recipes:
 
 def scores(params: Params, bound: Bound) -> Recipes:
     found = {}
-    for name, one in models_here(params, bound).items():
-        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.documents)
+    for name, one in models_here(params).items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, one.arm), one.asked_about(bound))
         scored["reads"] |= _as_assistant(one)
+    return found
+
+
+def released(params: Params, bound: Bound) -> Recipes:
+    found = {}
+    for name, one in params.released.items():
+        found[f"scores/{name}"] = scored = _scored(params, tasks_of(params, name), bound, step="released")
+        scored["params"]["released"] = {"name": name, "model": one.model, "revision": one.revision}
+        scored["reads"]["files"] = _files_in(Path(one.model))
     return found
 
 
@@ -138,8 +153,8 @@ def api_models(params: Params, bound: Bound) -> Recipes:
 def summaries(params: Params, bound: Bound) -> Recipes:
     chosen = _chosen(params, scores={"summary_tokens", "batch_size", "device", "dtype", "threads"})
     return {f"summaries/{name}": recipe("summaries", chosen, prompts=summarising.CHAT if one.is_assistant else summarising.HEADINGS,
-                                        documents=one.documents, reads=_as_assistant(one))
-            for name, one in models_here(params, bound).items() if tasks.SUMMARY in asked_of(params, one.arm)}  # fmt: skip
+                                        documents=one.asked_about(bound), reads=_as_assistant(one))
+            for name, one in summing_up(params).items()}  # fmt: skip
 
 
 def api_summaries(params: Params, bound: Bound) -> Recipes:
@@ -161,6 +176,7 @@ def report(params: Params, bound: Bound) -> Recipes:
     chosen = {**_chosen(params, "seed", "report"), "scores": {"tasks": all_tasks(params)}}
     names = {"strategies": strategies(params), "corpora": corpus_names(params, bound), "runs": run_names(params), "scores": score_names(params),
              "judged": judged_strategies(params)} | ({"verdicts": summed_up} if (summed_up := summary_names(params)) else {})
+    names |= {"dialogues": [name.rpartition("/")[2] for name in talks]} if (talks := dialogues(params, bound)) else {}
     assets = _digests(PACKAGE.glob("analysis/templates/*"))
     return {"report": recipe("report", chosen, documents=bound, assets=assets, reads=names)}
 
@@ -168,18 +184,26 @@ def report(params: Params, bound: Bound) -> Recipes:
 class Here(NamedTuple):
     """A model that is asked on this machine."""
 
-    arm: str | None
+    arm: str | None = None
     """None: the base"""
-    documents: list[str]
-    """that it is asked about"""
+    seed: int | None = None
     is_assistant: bool = False
 
+    def asked_about(self, bound: Bound) -> list[str]:
+        """Documents."""
+        return list(bound) if self.seed is None else taught_to(self.seed, bound)
 
-def models_here(params: Params, bound: Bound) -> dict[str, Here]:
+
+def models_here(params: Params) -> dict[str, Here]:
     """By name: the base, runs, and assistants, which are asked what the runs are that they are made from."""
-    runs = {layout.run_name(name, seed): Here(name, taught_to(seed, bound)) for name, seed in arms_and_seeds(params)}
-    made = {layout.run_name(name, seed): Here(params.assistants[name].run, taught_to(seed, bound), True) for name, seed in assistants_and_seeds(params)}
-    return {"base": Here(None, list(bound)), **runs, **made}
+    runs = {layout.run_name(name, seed): Here(name, seed) for name, seed in arms_and_seeds(params)}
+    made = {layout.run_name(name, seed): Here(params.assistants[name].run, seed, True) for name, seed in assistants_and_seeds(params)}
+    return {"base": Here(), **runs, **made}
+
+
+def summing_up(params: Params) -> dict[str, Here]:
+    """Those that write summaries."""
+    return {name: one for name, one in models_here(params).items() if tasks.SUMMARY in asked_of(params, one.arm)}
 
 
 def _as_assistant(one: Here) -> dict:
@@ -257,10 +281,10 @@ def strategies(params: Params) -> list[str]:
 
 
 def judged_strategies(params: Params) -> list[str]:
-    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask."""
+    """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask, and it sees one document at a time."""
     if params.judge.model is None:
         return []
-    return [strategy for strategy in strategies(params) if STRATEGIES[strategy].PROMPTS]
+    return [strategy for strategy in strategies(params) if not is_document(strategy) and strategy != "across"]
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:
@@ -270,7 +294,7 @@ def tasks_of(params: Params, arm: str | None = None) -> list[str]:
 
 def asked_of(params: Params, arm: str | None = None) -> list[str]:
     """The tasks of an arm's runs; without an arm, those of the base, which every arm is compared with."""
-    further = [task for name, one in params.arms.items() if arm in (None, name) for task in one.tasks or []]
+    further = [task for name, one in {**params.arms, **params.released}.items() if arm in (None, name) for task in one.tasks or []]
     return list(dict.fromkeys([*params.scores.tasks, *further]))
 
 
@@ -283,21 +307,15 @@ def run_names(params: Params) -> list[str]:
     return [layout.run_name(arm, seed) for arm, seed in arms_and_seeds(params)]
 
 
-def assistant_names(params: Params) -> list[str]:
-    return [layout.run_name(name, seed) for name, seed in assistants_and_seeds(params)]
-
-
 def score_names(params: Params) -> list[str]:
     """Whose scores there are: the base's, those of runs, of assistants and of API models."""
-    return ["base", *run_names(params), *assistant_names(params), *(f"{API}{name}" for name in _answering(params))]
+    base, *trained = models_here(params)
+    return [base, *params.released, *trained, *(f"{API}{name}" for name in _answering(params))]
 
 
 def summary_names(params: Params) -> list[str]:
     """Whose summaries there are; people's too, where any are asked for."""
-    here = {"base": None} | {layout.run_name(name, seed): name for name, seed in arms_and_seeds(params)}
-    here |= {layout.run_name(name, seed): params.assistants[name].run for name, seed in assistants_and_seeds(params)}
-    found = [name for name, arm in here.items() if tasks.SUMMARY in asked_of(params, arm)]
-    found += [f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks]
+    found = [*summing_up(params), *(f"{API}{name}" for name, one in params.api_models.items() if tasks.SUMMARY in one.tasks)]
     return [*found, HUMAN] if found else []
 
 
@@ -329,6 +347,10 @@ def _digests(paths) -> dict[str, str]:
 
 
 def _passages(params: Params, strategy: str) -> dict:
+    if strategy == "imported":
+        path = params.passages.imported.path
+        return recipe("passages", {"strategy": strategy, **_chosen(params, "seed", passages={strategy})},
+                      reads={"rows": [path] if given.is_file(path) else []})
     if not STRATEGIES[strategy].PROMPTS:
         return recipe("passages", {"strategy": strategy, "passages": {}, "seed": params.seed})
     if params.llm.model is None:
@@ -427,9 +449,9 @@ def _files(*places: str | None) -> list[str]:
     return sorted(str(path) for place in here for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file())
 
 
-def _scored(params: Params, asked: list[str], documents) -> dict:
+def _scored(params: Params, asked: list[str], documents, step: str = "scores") -> dict:
     read, held_out = _scores(params, params.scores.model_copy(update={"tasks": asked})), params.corpora.replay.held_out
-    return recipe("scores", read | _held_out(params), documents=documents, assets=_task_files(params),
+    return recipe(step, read | _held_out(params), documents=documents, assets=_task_files(params),
                    reads={"documents": any(map(tasks.shows_document, asked)), "replay": [params.corpora.replay.path] if held_out else []})
 
 

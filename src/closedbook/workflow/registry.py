@@ -135,8 +135,15 @@ def _entities(about: list[str], recipe: dict) -> Files:
 def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
     listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
-    return Files(inputs={"document": layout.document(document), "entities": listed},
+    rows = {"rows": [*map(Path, recipe["reads"]["rows"])]} if "reads" in recipe else {}
+    rows |= {"pairs": [layout.pairs(document)]} if strategy == "across" else {}
+    return Files(inputs={"document": layout.document(document), "entities": listed, **rows},
                  outputs={"output": layout.passages(strategy, document)})
+
+
+def _pairs(about: list[str], recipe: dict) -> Files:
+    return Files(inputs={"documents": _each(layout.document, recipe), "entities": _each(layout.entities, recipe)},
+                 folders={"folder": layout.PAIRS}, holds=tuple(f"{document}.json" for document in recipe["documents"]))
 
 
 def _written(recipe: dict) -> list[Path]:
@@ -248,6 +255,12 @@ def _scores(about: list[str], recipe: dict) -> Files:
     return replace(files, inputs={"model": _model(about[0], recipe), **files.inputs, "replay": [Path(path) for path in recipe["reads"]["replay"]]})
 
 
+def _released(about: list[str], recipe: dict) -> Files:
+    files = _asked(about, recipe)
+    reads = {name: [*map(Path, recipe["reads"][name])] for name in ("files", "replay")}
+    return replace(files, inputs={**files.inputs, "files_of": reads["files"], "replay": reads["replay"]})
+
+
 def _model(name: str, recipe: dict) -> Path:
     """The folder of a model that is asked here."""
     made = layout.ASSISTANTS if recipe.get("reads", {}).get("assistant") else layout.RUNS
@@ -284,6 +297,7 @@ def _report(about: list[str], recipe: dict) -> Files:
         "judgements": [layout.JUDGED] if recipe["reads"]["judged"] else [],
         "verdicts": [*map(layout.verdicts, recipe["reads"].get("verdicts", []))],
         "summaries": [*map(layout.summaries, recipe["reads"].get("verdicts", []))],
+        "dialogues": [layout.dialogues(name) / "dialogues.json" for name in recipe["reads"].get("dialogues", [])],
     }, folders={"folder": folder}, holds=REPORT)
 
 
@@ -317,10 +331,14 @@ STEPS = {
         recipes=recipes.entities, files=_entities, per_document=True, asks=_models("llm"),
         reads=("documents", "base"), watches=("seed", "entities", "llm", "spacy"),
     ),
+    "pairs": Stage(
+        module="closedbook.stages.pairs", result="pairs of documents",
+        recipes=recipes.pairs, files=_pairs, reads=("documents", "entities", "base"), watches=("arms", "passages", "training.seeds"),
+    ),
     "passages": Stage(
         module="closedbook.stages.passages", result="passages",
         recipes=recipes.passages, files=_passages, per_document=True, asks=_models("llm"),
-        reads=("documents", "entities", "base"),
+        reads=("documents", "entities", "pairs", "base"),
         watches=("seed", "arms", "llm", "passages"),
     ),
     "judgements": Stage(
@@ -373,13 +391,17 @@ STEPS = {
         module="closedbook.stages.retrieval", result="chunks found for the questions",
         recipes=recipes.retrieval, files=_retrieval, computed=True,
         asks=_models("retrieval.embedder", "retrieval.reranker"), reads=("documents", "questions", "base"),
-        watches=("retrieval", "scores.tasks", "api_models"),
+        watches=("retrieval", "arms", "scores.tasks", "api_models"),
     ),
     "scores": Stage(
         module="closedbook.stages.scores", result="score",
         recipes=recipes.scores, files=_scores, computed=True,
         reads=("questions", "documents", "retrieval", "runs", "assistants", "base"), also_reads=("evals", "${corpora.replay.path}"),
         watches=("seed", "arms", "assistants", "training.seeds", "scores", "corpora.replay.held_out", "retrieval", "api_models"),
+    ),
+    "released": Stage(
+        module="closedbook.stages.released", result="score",
+        recipes=recipes.released, files=_released, computed=True, within="scores", watches=(),
     ),
     "api_models": Stage(
         module="closedbook.stages.api_models", result="score",
@@ -388,8 +410,8 @@ STEPS = {
     "summaries": Stage(
         module="closedbook.stages.summaries", result="summaries",
         recipes=recipes.summaries, files=_summaries, computed=True,
-        reads=("documents", "entities", "runs", "base"), also_reads=("${documents.path}",),
-        watches=("seed", "arms", "training.seeds", "scores", "api_models"),
+        reads=("documents", "entities", "runs", "assistants", "base"), also_reads=("${documents.path}",),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores", "api_models"),
     ),
     "api_summaries": Stage(
         module="closedbook.stages.api_summaries", result="summaries",
@@ -402,12 +424,12 @@ STEPS = {
     "verdicts": Stage(
         module="closedbook.stages.verdicts", result="verdicts",
         recipes=recipes.verdicts, files=_verdicts, asks=_models("judge"), reads=("documents", "summaries", "base"),
-        watches=("seed", "arms", "training.seeds", "scores.tasks", "judge", "api_models"),
+        watches=("seed", "arms", "assistants", "training.seeds", "scores.tasks", "judge", "api_models"),
     ),
     "report": Stage(
         module="closedbook.stages.report", result="report",
         recipes=recipes.report, files=_report,
-        reads=("questions", "entities", "passages", "judgements", "corpora", "runs", "scores", "summaries", "verdicts"),
+        reads=("questions", "entities", "passages", "judgements", "tokens", "corpora", "runs", "scores", "summaries", "verdicts"),
         watches=("seed", "arms", "assistants", "training.seeds", "report", "scores.tasks", "judge.model", "api_models"),
     ),
 }

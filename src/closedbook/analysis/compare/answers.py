@@ -60,10 +60,10 @@ def _answers(arm: str, task: str, runs: list[dict]) -> Answers:
 
 
 def of_arm(scores: list[dict], arm: str) -> list[dict]:
-    """Its scores, seed by seed. Raises UserError for an arm that has none, and names the nearest one that has."""
-    found = sorted((score for score in scores if score["arm"] == arm), key=lambda score: score["seed"] or 0)
+    """Its scores, seed by seed; of a run (raw-s1) its own. Raises UserError for one that has none, and names the nearest that has."""
+    found = sorted((score for score in scores if arm in (score["arm"], score["run"])), key=lambda score: score["seed"] or 0)
     if not found:
-        known = sorted({score["arm"] for score in scores})
+        known = sorted({score[name] for score in scores for name in ("arm", "run")})
         raise UserError(f"{arm!r} is no arm with a score; {did_you_mean(arm, known, otherwise='known: ' + ', '.join(known))}")
     return found
 

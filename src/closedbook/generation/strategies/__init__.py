@@ -9,7 +9,20 @@ A strategy's module holds
 """
 
 
-from closedbook.generation.strategies import active_reading, entigraph, qa, raw, rephrase, rephrase_named, spa, summaries
+from closedbook.generation.strategies import (
+    across,
+    active_reading,
+    entigraph,
+    focal,
+    identifiers,
+    imported,
+    qa,
+    raw,
+    rephrase,
+    rephrase_named,
+    spa,
+    summaries,
+)
 from closedbook.generation.strategies.wanted import Wanted
 
 STRATEGIES = {
@@ -20,7 +33,17 @@ STRATEGIES = {
     "summaries": summaries,
     "spa": spa,
     "qa": qa,
+    "identifiers": identifiers,
     "active_reading": active_reading,
+    "focal": focal,
+    "across": across,
+    "imported": imported,
 }
 
-__all__ = ["STRATEGIES", "Wanted"]
+
+def is_document(strategy: str) -> bool:
+    """Whether its passages are the documents as they stand: there is nothing to judge in them, and none is held out."""
+    return strategy == "raw"
+
+
+__all__ = ["STRATEGIES", "Wanted", "is_document"]

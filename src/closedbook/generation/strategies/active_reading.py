@@ -10,6 +10,8 @@ NEEDS_ENTITIES = False
 EQUAL_KINDS = False
 LONGEST_WAY = 600
 """characters; a longer line is no proposal but the work itself, begun unasked"""
+MOST_WAYS = 10
+"""that the prompt asks for"""
 
 
 def needs_model(settings) -> list[str]:

@@ -2,10 +2,11 @@
 
 import math
 from fractions import Fraction
+from importlib import import_module
 
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.llm import prompts
-from closedbook.params import Params
+from closedbook.params import OWN_MODELS, Params
 from closedbook.util.errors import UserError
 
 ENTITIES_PROMPT = {"entities": ("max",)}
@@ -44,17 +45,27 @@ def _whole(shares: dict[str, Fraction]) -> dict[str, int]:
 
 
 def check(params: Params) -> None:
-    """Raises UserError for a prompt file that is missing or can't be filled, and for an arm that needs a model where there is none."""
+    """Raises UserError for a prompt file that is missing or can't be filled, and for an arm that needs a model where there is none, or
+    another one than there is."""
     for arm, settings in params.arms.items():
         for strategy in names(settings.strategy):
             if params.llm.model is None:
                 _check_writable(params, arm, strategy)
             else:
                 prompts.check(STRATEGIES[strategy].PROMPTS)
+                _check_played(params.llm.model, arm, strategy)
     if params.llm.model is not None:
         prompts.check(ENTITIES_PROMPT)
     if params.judge.model is not None:
         prompts.check(JUDGE_PROMPTS)
+
+
+def _check_played(model: str, arm: str, strategy: str) -> None:
+    """A language model that is code of ours knows some prompts only."""
+    played = import_module(OWN_MODELS[model]).played() if model in OWN_MODELS else STRATEGIES[strategy].PROMPTS
+    if unknown := [name for name in STRATEGIES[strategy].PROMPTS if name not in played]:
+        raise UserError(f"params.yaml: arms.{arm}.strategy: {strategy} ({', '.join(unknown)}) is more than {model} can write: name another "
+                        "llm.model, or take another strategy")
 
 
 def _check_writable(params: Params, arm: str, strategy: str) -> None:

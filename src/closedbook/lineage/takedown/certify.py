@@ -61,7 +61,7 @@ def _redact(record: Record) -> str:
 def _in_corpora(record: Record) -> Iterator[tuple[Path, str]]:
     for index in sorted(layout.CORPORA.glob("*/passages.jsonl")):
         copied, offsets = index.parent / "tokens.npy", offsets_of(index.parent)
-        rows = [row for row, passage in enumerate(files.read_json_lines(index)) if passage["document"] == record.document]
+        rows = [row for row, passage in enumerate(files.read_json_lines(index)) if record.document in (passage["document"], passage.get("beside"))]
         if rows:
             tokens = sum(int(offsets[row + 1] - offsets[row]) for row in rows)
             ranges = ", ".join(f"{offsets[row]} to {offsets[row + 1] - 1}" for row in rows[:3])

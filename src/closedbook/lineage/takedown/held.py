@@ -15,7 +15,7 @@ from closedbook.lineage.tracing.passage import here, offsets_of
 from closedbook.records import Document, Passages
 from closedbook.training import packing, tracking
 from closedbook.util import files
-from closedbook.util.errors import UserError, did_you_mean
+from closedbook.util.errors import UserError
 from closedbook.workflow import dvc, plan
 from closedbook.workflow.registry import STEPS
 
@@ -63,8 +63,8 @@ def question(history: History, document: str) -> dict:
     """Raises UserError for an unknown document and for results that are not here as they were made. Leaves a note of hashes (notes.note)."""
     made = history.jobs.get(f"documents/{document}")
     if not made:
-        raise _unknown(history, document)
-    after = history.after(made.outputs)
+        raise _unknown(document)
+    after = [job for job in history.after(made.outputs) if not notes.is_of_others(job, document)]
     _all_here([made, *after])
     note = notes.note(history, document)
     text = Document.read(layout.document(document))
@@ -79,7 +79,7 @@ def question(history: History, document: str) -> dict:
     return {
         "document": document, "title": text.title, "author": text.author, "license": text.license,
         "source": _source(found),
-        "passages": _passages(own), "calls": _calls(own), "corpora": corpora, "runs": runs,
+        "passages": _passages(own), "beside": _beside(shared, document), "calls": _calls(own), "corpora": corpora, "runs": runs,
         "scores": [job.name.partition("/")[2] for job in shared if job.place == "scores"],
         "rebuilt": dict(Counter(job.step for job in rebuilt)),
         "removed": dict(Counter(job.step for job in [made, *own])),
@@ -93,13 +93,11 @@ def question(history: History, document: str) -> dict:
     }
 
 
-def _unknown(history: History, document: str) -> UserError:
+def _unknown(document: str) -> UserError:
     if notes.is_noted(document):
         return UserError(f"{document}: taken out already, and noted in {notes.place(document)}: closedbook impact {document} --redact, "
                          "then --certify")
-    ids = [job.name.partition("/")[2] for job in history.jobs.values() if job.step == "documents"]
-    hint = did_you_mean(document, ids, otherwise=f"the ids are the names of the files in {layout.DOCUMENTS}")
-    return UserError(f"{document}: no such document: {hint}")
+    return UserError(f"{document}: no receipt says what it was made from: run snakemake --cores all, or dvc pull")
 
 
 def _all_here(jobs: list[Job]) -> None:
@@ -122,6 +120,11 @@ def _passages(own: list[Job]) -> dict[str, dict[str, int]]:
     return {one.strategy: dict(Counter(passage.kind for passage in one.passages)) for one in made}
 
 
+def _beside(shared: list[Job], document: str) -> int:
+    """How many passages about another document set it beside that one."""
+    return sum(one.beside == document for one in notes.written([job for job in shared if job.step == "passages"]))
+
+
 def _calls(own: list[Job]) -> dict:
     """What was asked about it; without a known price the sum is unknown."""
     calls = {call["key"]: call for call in notes.carried(own)}.values()
@@ -130,8 +133,8 @@ def _calls(own: list[Job]) -> dict:
 
 
 def _rows(corpus: Path, document: str) -> np.ndarray:
-    """Which passages of a corpus are the document's, bool [passages]."""
-    return np.array([row["document"] == document for row in files.read_json_lines(corpus / "passages.jsonl")], bool)
+    """Which passages of a corpus are the document's, those among them that set it beside another, bool [passages]."""
+    return np.array([document in (row["document"], row.get("beside")) for row in files.read_json_lines(corpus / "passages.jsonl")], bool)
 
 
 def _in_corpus(job: Job, document: str) -> dict:

@@ -72,10 +72,10 @@ def read(document: str) -> Record:
 def note(history: History, document: str) -> Record:
     """Take the note from what is here, beside what was noted before, and leave it with the ledger."""
     source = history.jobs[f"documents/{document}"]
-    holding = [source, *history.after(source.outputs)]
+    holding = [source, *(job for job in history.after(source.outputs) if not is_of_others(job, document))]
     own = [job for job in holding if Path(job.name).name == document]
     others = [job for job in history.jobs.values() if job not in holding]
-    wanted = shingles.kept(texts(own))
+    wanted = shingles.kept(texts(own) + [one.text for one in written(holding) if getattr(one, "beside", None) == document])
     only_its = _only_its(wanted, others)
     record = Record(document=document, files=_files(source, holding, others), shingles=[f"{shingle:016x}" for shingle in only_its],
                     shared=len(wanted) - len(only_its), folders=_folders(document), calls=_calls(document, own, only_its))
@@ -83,6 +83,15 @@ def note(history: History, document: str) -> Record:
         record = _joined(read(document), record)
     files.write_json(place(document), asdict(record))
     return record
+
+
+def is_of_others(job: Job, document: str) -> bool:
+    """Whether a job that comes after the pairs of all documents is about pairs of others alone: another document has changed nothing in it."""
+    step, _, about = job.name.partition("/across/")
+    if step not in ("passages", "tokens") or not about or about == document:
+        return False
+    path = layout.passages("across", about)
+    return path.exists() and all(one.beside != document for one in Passages.read(path).passages)
 
 
 def _joined(before: Record, now: Record) -> Record:
@@ -93,15 +102,15 @@ def _joined(before: Record, now: Record) -> Record:
 def texts(jobs: list[Job]) -> list[str]:
     """All that the document itself, its entity list and its passages say."""
     own = [Document.read(Path(path)).text for job in jobs for path in job.outputs if path.startswith(f"{layout.DOCUMENTS}/")]
-    return own + [one.summary if isinstance(one, EntityList) else one.text for one in _written(jobs)]
+    return own + [one.summary if isinstance(one, EntityList) else one.text for one in written(jobs)]
 
 
 def carried(jobs: list[Job]) -> list[dict]:
     """The calls that entity lists and passages carry."""
-    return [one.call for one in _written(jobs) if one.call]
+    return [one.call for one in written(jobs) if one.call]
 
 
-def _written(jobs: list[Job]) -> Iterator[EntityList | Passage]:
+def written(jobs: list[Job]) -> Iterator[EntityList | Passage]:
     for path in (Path(path) for job in jobs for path in job.outputs):
         if path.is_relative_to(layout.ENTITIES):
             yield from EntityList.read(path).made

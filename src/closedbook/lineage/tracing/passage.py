@@ -8,7 +8,7 @@ from pathlib import Path
 from closedbook import layout
 from closedbook.lineage.history import History, Job
 from closedbook.llm import ledger, prompts
-from closedbook.records import carrying
+from closedbook.records import UNSAID, carrying
 from closedbook.util import files, units
 from closedbook.util.errors import UserError, did_you_mean, nearest
 from closedbook.workflow import receipts
@@ -47,13 +47,19 @@ def origin(identity: str, known: History) -> dict:
         "passage": {
             "id": identity, "file": path, "file_sha256": job.outputs[path], "strategy": strategy, "kind": passage["kind"],
             "entities": passage["entities"], "sample": passage["sample"], "way": passage.get("way"), "section": passage.get("section"),
-            "writer": passage["writer"],
+            **{name: passage[name] for name in UNSAID if passage.get(name)}, "writer": passage["writer"],
             "characters": len(passage["text"]), "text_begins": passage["text"][:BEGINNING],
         },
         "document": about_document(document, known),
+        **({"beside": _other(passage["beside"])} if passage.get("beside") else {}),
         **({"entity_list": _about_list(document, listed[0])} if listed else {}),
         **_about_call(passage["call"], strategy, document),
     }  # fmt: skip
+
+
+def _other(document: str) -> dict:
+    """Of a passage about two documents, the one that stands second."""
+    return about_document(document, history([], f"documents/{document}"))
 
 
 def about_document(document: str, known: History) -> dict:

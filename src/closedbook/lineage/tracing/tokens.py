@@ -11,8 +11,8 @@ from closedbook import layout
 from closedbook.training import packing
 from closedbook.training.reading import Texts
 from closedbook.util import files
-from closedbook.util.errors import UserError, did_you_mean
-from closedbook.workflow import receipts
+from closedbook.util.errors import UserError
+from closedbook.workflow import named, receipts
 
 VISITS = 1 << 14
 """rows of a schedule read at a time"""
@@ -29,7 +29,7 @@ class Run:
 
     def __init__(self, name: str):
         """`name`: a run, or an arm that has just one. Raises UserError for another one, and where its run or corpus is not here."""
-        self.name = _run_name(name)
+        self.name = named.run(name, [path.parent.name for path in receipts.results("runs") if path.name == "run.json"])
         facts = files.read_json(layout.run_facts(self.name))
         if "refused" in facts:
             raise UserError(f"--run {self.name}: has read nothing: {facts['refused']}")
@@ -122,19 +122,6 @@ class Run:
         tokenizer = Tokenizer.from_file(str(path))
         parts = {"text_before": before, "text": token, "text_after": after}
         return {name: tokenizer.decode(ids.tolist(), skip_special_tokens=False) for name, ids in parts.items()}
-
-
-def _run_name(name: str) -> str:
-    known = [path.parent.name for path in receipts.results("runs") if path.name == "run.json"]
-    if name in known:
-        return name
-    of_arm = [run for run in known if layout.arm_of(run) == name]
-    if len(of_arm) > 1:
-        raise UserError(f"--run {name}: has several runs: name one of {', '.join(of_arm)}")
-    if not of_arm:
-        hint = did_you_mean(name, known, otherwise=f"{layout.RUNS} holds {', '.join(known) or 'none'}")
-        raise UserError(f"--run {name}: no such arm or run; {hint}")
-    return of_arm[0]
 
 
 def _at(pieces: list[tuple[int, int, int, int]], offset: int) -> tuple[int, int, int]:

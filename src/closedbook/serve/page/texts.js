@@ -1,7 +1,8 @@
 "use strict";
 // Places that need a document's own data: the document, its entity list and passages; and an entity over all documents.
 
-const WRITERS = {document: "the document itself", llm: "a language model", spacy: "spaCy’s extractor", extractive: "the extractive generator"};
+const WRITERS = {document: "the document itself", llm: "a language model", spacy: "spaCy’s extractor", extractive: "the extractive generator",
+  imported: "others: it was imported"};
 const entityLink = name => link(place("entity", name), name);
 const article = text => make("article", {dir: "auto"}, text);
 const strategiesOf = one => [...one.written.keys()];
@@ -120,12 +121,17 @@ async function passagePlace([id, strategy, hash]) {
       facts([
         ["id", code(found.id)],
         ["document", documentLink(id)],
+        ["beside", found.beside && documentLink(found.beside)],
         ["strategy", passagesLink(id, strategy, strategy)],
         ["kind", found.kind],
         ["entities", commas(found.entities.map(entityLink))],
         ["sample", String(found.sample)],
         ["section", found.section],
         ["way of study", found.way && quoted(found.way)],
+        ["question in view", found.question && quoted(found.question)],
+        ["imported from", found.origin && quoted(found.origin.place)],
+        ["source", found.origin && found.origin.source && quoted(found.origin.source)],
+        ["licence", found.origin && found.origin.license && quoted(found.origin.license)],
         ["written by", WRITERS[found.writer]],
         ["prompt", found.call && found.call.prompt],
         ["call", found.call && callLink(id, step, found.call)],
