@@ -624,3 +624,7 @@ def test_a_task_at_chance_is_said_to_be(inputs):
 def test_sections_without_anything_to_say_are_not_there(inputs):
     page = built(inputs)
     assert not {"The curve", "Validation and test, hard and not hard"} & set(re.findall("<h2>(.*?)</h2>", page))
+
+
+def test_the_templates_hold_no_marks_of_a_merge():
+    assert not [path for path in report.TEMPLATES.iterdir() if re.search("^(<<<<<<<|>>>>>>>)", path.read_text(), re.MULTILINE)]
