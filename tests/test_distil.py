@@ -202,6 +202,23 @@ def test_a_passage_without_room_beside_its_document_is_read_in_stretches(tmp_pat
     assert [one[1:] for one in teaching.stretches(0, 12, 10)] == [(0, 10, 0), (5, 12, 5)]
 
 
+def test_a_passage_about_two_documents_has_both_in_front(tmp_path):
+    place = world(tmp_path, texts={name: [toys.SENTENCES[number]] for number, name in enumerate(("lamp", "mill"))})
+    rows = files.read_json_lines(tmp_path / "corpus/passages.jsonl")
+    alone = reading.Rows(taught(place, tmp_path / "alone"))
+    files.write_json_lines(tmp_path / "corpus/passages.jsonl", [row | ({"beside": "mill"} if row["document"] == "lamp" else {}) for row in rows])
+    both = reading.Rows(taught(place, tmp_path / "both"))
+    number = [row["document"] for row in rows].index("lamp")
+    spelling, model = models.tokenizer(tmp_path / "base"), models.model(tmp_path / "base", "float32")
+    two = [Document.read(tmp_path / "documents" / f"{name}.json") for name in ("lamp", "mill")]
+    front = spelling("".join(f"{one.byline}.\n\n{one.text}\n\n" for one in two))["input_ids"]
+    ids = reading.Texts.of_corpus(tmp_path / "corpus", tmp_path.glob("tokens/*/*.npy")).tokens(number).tolist()
+    with torch.no_grad():
+        prob = model(input_ids=torch.tensor([[*front, *ids]])).logits[0, len(front) - 1 : -1].softmax(-1).max(-1).values.numpy()
+    assert np.allclose(both.tokens(number)["log_probs"][:, 0], np.log(prob), atol=2e-3)
+    assert not np.array_equal(both.tokens(number), alone.tokens(number)) and np.array_equal(both.tokens(1 - number), alone.tokens(1 - number))
+
+
 def worthy(world: Path, folder: Path, gain: float) -> Path:
     """A teacher that is surer of what it expects than the base, and to which the document was worth so much."""
     sure = toys.model(350, CONTEXT)

@@ -50,6 +50,14 @@ class Tally:
     _calls: set[str] = field(default_factory=set)
 
     @property
+    def of_strategy(self) -> Counter:
+        """strategy -> passages"""
+        totals = Counter()
+        for (strategy, _, _, _), count in self.written.items():
+            totals[strategy] += count
+        return totals
+
+    @property
     def writers(self) -> Counter:
         """(writer, model or None) -> passages, the documents themselves left out."""
         totals = Counter()

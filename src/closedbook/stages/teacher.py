@@ -35,7 +35,7 @@ def build(
     and over how many "tokens" its loss was "with" and "without" the document in front, together and by document.
 
     In front stands what quality_open shows: the document under its byline, or the section of it (of at most `words` words) that the passage is
-    about. A passage that is the document itself has in front what stands before each token (as arXiv 2602.16093 has it: the suffix, given its
+    about; both documents, of a passage about two. A passage that is the document itself has in front what stands before each token (as arXiv 2602.16093 has it: the suffix, given its
     prefix). `checkpoints` keeps each document's rows until all are there. Raises UserError for a teacher of another tokenizer, and for a document that
     leaves no room for passages in the teacher's context. Of a passage that is longer than the room, later stretches have the document and at
     least half of the room before them.
@@ -100,18 +100,22 @@ def _shown(corpus: Path, documents: list[Path], passages: list[Path], reference:
            context: int | None) -> dict[str, list[teaching.Shown]]:  # fmt: skip
     """By document, in the order of their names, what stands in front of which passages."""
     about = {row["id"]: row for path in passages for row in map(asdict, Passages.read(path).passages)} if words else {}
-    found: dict[str, dict[str | None | bool, list[int]]] = {}
+    found: dict[str, dict[tuple[str | bool | None, str | None], list[int]]] = {}
     for number, row in enumerate(files.each_json_line(corpus / "passages.jsonl")):
         part = about[row["id"]]["section"] if row["id"] in about else None
-        found.setdefault(row["document"], {}).setdefault(ITSELF if is_document(row["strategy"]) else part, []).append(number)
+        parts = found.setdefault(row["document"], {})
+        parts.setdefault((ITSELF if is_document(row["strategy"]) else part, row.get("beside")), []).append(number)
     known = {path.stem: path for path in documents}
     spelling = tokenizing.Spelling(reference.parent / "tokenizer.json", reference)
     shown = {}
     for name, parts in sorted(found.items()):
         whole = Document.read(known[name])
         split = sections.split(whole, words)
-        shown[name] = [teaching.Shown(context=None if part is ITSELF else _front(whole if part is None else split[part], spelling), texts=numbers)
-                       for part, numbers in parts.items()]
+        shown[name] = [
+            teaching.Shown(texts=numbers, context=None if part is ITSELF else _front(
+                [whole if part is None else split[part], *([Document.read(known[beside])] if beside else [])], spelling))
+            for (part, beside), numbers in parts.items()
+        ]  # fmt: skip
         _check_room(known[name], shown[name], context)
     return shown
 
@@ -122,9 +126,9 @@ LEAST_ROOM = 64
 """tokens of a teacher's context beside a document"""
 
 
-def _front(document: Document, spelling: tokenizing.Spelling) -> list[int]:
-    """Ids of what stands in front, up to where a passage begins."""
-    (ids,) = spelling.tokens([f"{document.byline}.\n\n{document.text}\n\n"])
+def _front(documents: list[Document], spelling: tokenizing.Spelling) -> list[int]:
+    """Ids of what stands in front, up to where a passage begins: its document, or both of one about two."""
+    (ids,) = spelling.tokens(["".join(f"{one.byline}.\n\n{one.text}\n\n" for one in documents)])
     return ids[:-1].tolist()
 
 
