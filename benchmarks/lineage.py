@@ -272,8 +272,8 @@ def _records(document: str):
 def audit() -> None:
     """An audit of models, and of a cache with copies of them, beside plain SHA-256 of the same bytes on all cores; then with a ledger and
     the passages that carry its calls. All files are in the page cache."""
-    from closedbook.lineage import versioned
     from closedbook.llm import ledger
+    from closedbook.workflow import versioned
 
     with tempfile.TemporaryDirectory() as folder:
         _project(Path(folder))

@@ -13,6 +13,7 @@ from snakemake.logging import logger
 from snakemake.persistence import FileBackupMixin
 
 sys.path.insert(0, "src")
+from closedbook import models
 from closedbook.llm import ledger
 from closedbook.training import distributed, libraries, room
 from closedbook.util import shared, terminal
@@ -140,12 +141,15 @@ def check_trainings():
         from closedbook.stages import teacher
 
         told(teacher.check_plan, PARAMS)
+    if HERE and not LAUNCHER:  # else the devices are elsewhere
+        for field in RUN.on_gpus:
+            told(models.check_device, "cuda", field)
     for settings in RUN.trainings:
         told(libraries.check, settings)
         if EXECUTOR == "kubernetes" and settings.nodes > 1:
             raise WorkflowError(f"params.yaml: training.nodes: {settings.nodes}: a job of Kubernetes has one node: give 1, or use Slurm")
         told(distributed.check, settings, LAUNCHER)
-        if HERE and not LAUNCHER:  # else the devices are elsewhere
+        if HERE and not LAUNCHER:
             told(devices.check, settings)
     if RUN.trainings and RUN.pays:  # it loads for seconds, and each run looks at the disk as well
         told(room.check_plan, PARAMS, Path(".closedbook/checkpoints"))
@@ -167,6 +171,8 @@ onstart:
     check_trainings()
     told(RUN.begin, "snakemake " + " ".join(sys.argv[1:]))
     check_cluster()
+    if RUN.made_before:
+        terminal.note(f"{RUN.made_before:,} of {len(RUN.due):,} results were made before like this: they come back where what they are made from is the same")
     if PROGRESS:
         PROGRESS.begin(RUN, workflow.dag.needrun_jobs())
 

@@ -13,7 +13,7 @@ import toys
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-PROJECT = ("Snakefile", "rules", "profiles", "src", "evals", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore",
+PROJECT = ("Snakefile", "rules", "profiles", "src", "evals", "dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".dvc/plots", ".dvcignore",
            ".gitattributes", ".gitignore", "params.yaml")  # fmt: skip
 QUALITY = ROOT.parent / "shared" / "quality"
 TINY = {

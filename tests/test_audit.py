@@ -12,13 +12,13 @@ import pytest
 import toys
 from toys import git
 
-from closedbook.lineage import audit, seal, versioned
+from closedbook.lineage import audit, seal
 from closedbook.lineage.checks import results
 from closedbook.lineage.checks.state import Digests, State
 from closedbook.llm import ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import receipts
+from closedbook.workflow import receipts, versioned
 from closedbook.workflow.registry import Files, Job
 
 DOCUMENT, PASSAGES, MODEL = "results/documents/d.json", "results/passages/entigraph/d.json", "results/runs/a-s1/model.safetensors"

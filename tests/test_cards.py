@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import toy_history
 
-from closedbook.lineage import cards, published
+from closedbook.lineage import cards, licences, published
 from closedbook.lineage.history import History
 from closedbook.util import files
 
@@ -29,7 +29,7 @@ def test_the_hub_reads_the_heading(written):
     from huggingface_hub import DatasetCard, ModelCard
 
     model = ModelCard.load("cards/runs/raw-s1/README.md").data
-    assert (model.base_model, model.datasets, model.license) == ("org/base", ["passages-raw"], "unknown")
+    assert (model.base_model, model.datasets, model.license) == ("org/base", ["passages-raw"], None)
     assert [(one.metric_type, one.metric_value, one.task_name) for one in model.eval_results] == [
         ("accuracy", 0.5, "closed_text"), ("accuracy_stderr", 0.05, "closed_text")]  # fmt: skip
     assert DatasetCard.load("cards/passages/raw/README.md").data.pretty_name == "Passages: raw"
@@ -92,3 +92,12 @@ def test_an_assistant_s_card_says_how_it_learnt_to_talk_and_its_scores(written, 
     for line in (*said, "| chat-s1 | closed\\_text | 0.375 ± 0.050 | 8 |", "| raw-s1 | closed\\_text | 0.500", "snakemake --cores all results/assistants/chat-s1/"):
         assert line in " ".join(text.split()) or line in text, line
     assert "<img" not in text.replace("\\<img", "") and "Mira \\| Oldan" in text
+
+
+def test_licences_are_the_hub_s_and_none_is_claimed_that_a_document_does_not_state():
+    spelt = {"CC BY-SA 4.0": "cc-by-sa-4.0", "MIT License": "mit", "https://creativecommons.org/licenses/by-nc/4.0/legalcode": "cc-by-nc-4.0",
+             "https://creativecommons.org/publicdomain/zero/1.0/": "cc0-1.0", "Apache-2.0": "apache-2.0", "CC BY": None, "ours": None}  # fmt: skip
+    assert {text: licences.hub_id(text) for text in spelt} == spelt
+    assert licences.heading(["CC BY 4.0", "cc-by-4.0"]) == {"license": "cc-by-4.0"}
+    assert licences.heading(["MIT", "ours", "CC0-1.0"]) == {"license": ["cc0-1.0", "mit", "other"], "license_name": "ours"}
+    assert licences.heading(["MIT", None]) == licences.heading([]) == {}

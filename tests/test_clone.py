@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from closedbook.lineage import published, unproved, versioned
+from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History
 from closedbook.util.errors import UserError
+from closedbook.workflow import versioned
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,10 +15,11 @@ from texts import HOSTILE, write_documents
 from toys import git
 
 from closedbook import cli
-from closedbook.lineage import prune, restore, versioned
+from closedbook.lineage import prune, restore
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
+from closedbook.workflow import dvc, earlier, leftovers, plan, receipts, upkeep, versioned
+from closedbook.workflow.registry import Stage
 
 pytestmark = pytest.mark.slow
 
@@ -220,3 +221,51 @@ def test_a_folder_with_nothing_planned_in_it_is_one_line_for_dvc(project):
         files.write_text(Path("results") / path, "my own")
     assert leftovers.tell_dvc(plan.make()) == 5
     assert leftovers.IGNORED.read_text().splitlines() == ["/documents/x", "/passages/qa/", "/passages/raw/notes \\[1\\].md", "/runs/mine/"]
+
+
+def _with_entities(number: int) -> plan.Plan:
+    sections = YAMLS.load(Path("params.yaml"))
+    YAMLS.dump(sections | {"entities": {**sections["entities"], "max": number}}, Path("params.yaml"))
+    planned = plan.make()
+    earlier.note(planned.jobs.values(), planned.recipes)
+    return planned
+
+
+def _counted(monkeypatch) -> list[str]:
+    """The modules of the stages that work from here on, once for each job."""
+    made, job = [], Stage.job
+    monkeypatch.setattr(Stage, "job", lambda its: lambda **given: made.append(its.module) or job(its)(**given))
+    return made
+
+
+def test_parameters_of_before_bring_their_results_back_and_nothing_is_made_again(recorded, monkeypatch):
+    before = results()
+    planned = _with_entities(3)
+    jobs_here.make(planned)
+    assert results() != before
+    dvc.commit(planned)
+    made = _counted(monkeypatch)
+    planned = _with_entities(YAMLS.load(ROOT / "params.yaml")["entities"]["max"])
+    jobs_here.make(planned)
+    assert results() == before and not made
+    assert not any(upkeep.check(planned, "entities").values()) and not list(Path("results").rglob(receipts.UNFINISHED))
+    Path("texts/harbour.md").write_text("Another text, of a clock in Varn.")
+    planned = _with_entities(3)
+    jobs_here.make(planned)
+    assert made == ["closedbook.stages.documents", "closedbook.stages.entities", "closedbook.stages.passages"], "of one document only: what it reads is new"
+
+
+def test_what_the_cache_has_lost_or_holds_wrongly_is_made_again_and_so_is_what_has_no_receipt(recorded, monkeypatch):
+    before = results()
+    planned = _with_entities(3)
+    jobs_here.make(planned)
+    dvc.commit(planned)
+    first, second, third = sorted(path for path in before if path.startswith("results/entities/"))
+    (held,) = (held for _, held in versioned.states())
+    held.place(first).unlink()
+    held.place(second).chmod(0o644)
+    held.place(second).write_text("something else")
+    (receipts.FOLDER / "entities" / Path(third).name).unlink()
+    planned, made = _with_entities(YAMLS.load(ROOT / "params.yaml")["entities"]["max"]), _counted(monkeypatch)
+    jobs_here.make(planned)
+    assert made == ["closedbook.stages.entities"] * 3

@@ -11,11 +11,11 @@ from pipeline import Pipeline
 from test_crate import violations
 from test_pipeline_versions import pushed_and_cloned
 
-from closedbook.lineage import audit, versioned
+from closedbook.lineage import audit
 from closedbook.lineage.checks.state import State
 from closedbook.lineage.history import History
 from closedbook.util import files
-from closedbook.workflow import receipts
+from closedbook.workflow import receipts, versioned
 
 pytestmark = pytest.mark.slow
 

@@ -80,6 +80,10 @@ def test_a_training_that_can_not_be_had_here_is_refused_before_anything_is_made(
     gpus.parent.mkdir()
     gpus.write_text("#!/bin/sh\nprintf '0\\n1\\n2\\n'\n")
     gpus.chmod(0o755)
+    for device, said in (("training", "params.yaml: training.device: cuda: torch sees no CUDA device here: set it to cpu"), ("scores", "scores.device: cuda")):
+        pipeline.set(**{device: {"device": "cuda"}})
+        assert said in pipeline.snakemake(status=1, CUDA_VISIBLE_DEVICES="") and not list((pipeline.folder / "results").glob("**/*.json"))
+        pipeline.set(**{device: {"device": "cpu"}})
     for training, said in (({"processes": 64, "batch_size": 64}, "training.processes: 64 processes on a node, and this machine has"),
                            ({"nodes": 2}, "training.nodes: 2 nodes, and nothing starts them"),
                            ({"optimizer": "adamw_8bit"}, "training.optimizer: adamw_8bit needs the library bitsandbytes")):  # fmt: skip

@@ -59,7 +59,7 @@ def test_documents_to_scores_without_a_model(tmp_path):
     texts = passages(pipeline)
     assert len(texts) == 3 and all(len(set(each)) == len(each) >= 4 and all(each) for each in texts.values())
     rows = (pipeline.folder / "results/report/table.csv").read_text().splitlines()
-    assert rows[0].startswith("arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,") and len(rows) == 3
+    assert rows[0].startswith("arm,strategy,corpus_tokens,train_tokens,seed,task,metric,accuracy,stderr,n,n_documents,") and len(rows) == 3
     learnt = [text for strategy in ("raw", "entigraph") for each in passages(pipeline, strategy).values() for text in each]
     assert not leaks(pipeline, learnt)
     assert leaks(pipeline, [*learnt, "As was asked: " + next(iter(asked(pipeline)))]), "the check sees a question"

@@ -46,6 +46,19 @@ def test_a_parameter_reruns_its_step_and_what_follows_is_all_that_two_commits_di
         assert "up to date" in pipeline.run("dvc", "status")
 
 
+def test_parameters_that_were_run_before_bring_their_results_back_under_both_engines(pipeline):
+    states = [pipeline.bytes("results/report")]
+    pipeline.set(training={"weight_decay": 0.02})
+    pipeline.snakemake()
+    states.append(pipeline.bytes("results/report"))
+    for run, decay in ((("dvc", "repro"), 0.01), (("snakemake", "--cores", "2"), 0.02)):
+        pipeline.set(training={"weight_decay": decay})
+        said = pipeline.run(*run)
+        assert said.count("made before from the same, and brought back") >= 2 and "tokens/s" not in said, said
+        assert pipeline.bytes("results/report") == states[decay == 0.02]
+        assert "up to date" in pipeline.run("dvc", "status")
+
+
 def test_results_of_other_parameters_brought_back_by_dvc_are_seen_by_dvc_repro(pipeline):
     pipeline.set(arms=SHORTER)
     pipeline.snakemake("corpora")

@@ -191,3 +191,9 @@ def test_a_document_bound_to_a_seed_is_learnt_and_asked_about_by_its_runs_alone(
     free = registry.planned(settings, {"a": None, "b": None})
     assert {name for name in free if name.startswith(("tokens/", "corpora/"))} == {"tokens/raw", "tokens/overlap/raw", "tokens/replay/all", "tokens/replay_overlap/all", "corpora/raw-all"}
     assert free["scores/raw-s1"]["documents"] == ["a", "b"]
+
+
+def test_how_often_a_training_is_kept_makes_nothing_stale_and_is_told_to_its_job():
+    often = changed(training={"checkpoint_steps": 7})
+    assert stale(training={"checkpoint_steps": 7}) == set()
+    assert recipes.checkpoint_steps(often) == {name.partition("/")[2]: 7 for name in recipes.runs(often, {"doc": None})}

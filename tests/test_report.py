@@ -131,14 +131,14 @@ def assert_inert(page):
 def test_the_table_has_a_row_an_arm_seed_and_task(inputs):
     built(inputs)
     assert (inputs["folder"] / "table.csv").read_text() == (
-        "arm,strategy,corpus_tokens,train_tokens,seed,task,accuracy,stderr,n,n_documents,"
+        "arm,strategy,corpus_tokens,train_tokens,seed,task,metric,accuracy,stderr,n,n_documents,"
         "accuracy_mean,accuracy_stderr,accuracy_low,accuracy_high,accuracy_over,accuracy_sd\n"
-        "base,base,0,0,,quality_closed_text,0.2625,0.05,80,2,0.2625,0.05,0.0,0.89781,questions only,\n"
-        "raw,raw,1000,2000,1,quality_closed_text,0.3,0.05,80,2,0.3,0.05,0.0,0.93531,questions only,\n"
-        "entigraph,entigraph,4000,8000,1,quality_closed_text,0.6,0.05,80,2,0.6,0.05,0.0,1.0,questions only,\n"
-        "base,base,0,0,,quality_closed,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
-        "raw,raw,1000,2000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
-        "entigraph,entigraph,4000,8000,1,quality_closed,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
+        "base,base,0,0,,quality_closed_text,acc,0.2625,0.05,80,2,0.2625,0.05,0.0,0.89781,questions only,\n"
+        "raw,raw,1000,2000,1,quality_closed_text,acc,0.3,0.05,80,2,0.3,0.05,0.0,0.93531,questions only,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed_text,acc,0.6,0.05,80,2,0.6,0.05,0.0,1.0,questions only,\n"
+        "base,base,0,0,,quality_closed,acc,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
+        "raw,raw,1000,2000,1,quality_closed,acc,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
+        "entigraph,entigraph,4000,8000,1,quality_closed,acc,0.25,0.05,80,2,0.25,0.05,0.0,0.88531,questions only,\n"
     )
 
 
@@ -171,11 +171,11 @@ def test_an_open_book_headline_is_not_called_closed(inputs):
 def test_the_terminal_gets_the_arms_by_name(inputs):
     first, second = table.text(inputs["scores"], TASKS).split("\n\n")
     assert first.splitlines() == [
-        "quality_closed_text       accuracy          ± over    95% interval  corpus tokens  train tokens  seeds",
-        "chance                       0.250",
-        "base                 0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
-        "raw                  0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
-        "entigraph            0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
+        "quality_closed_text  accuracy (acc)          ± over    95% interval  corpus tokens  train tokens  seeds",
+        "chance                        0.250",
+        "base                  0.263 ± 0.050  questions only  0.000 to 0.898              0             0      –",
+        "raw                   0.300 ± 0.050  questions only  0.000 to 0.935          1,000         2,000      1",
+        "entigraph             0.600 ± 0.050  questions only  0.000 to 1.000          4,000         8,000      1",
     ]
     assert second.startswith("quality_closed ")
 
@@ -386,7 +386,7 @@ def test_several_seeds_are_rows_of_their_own_and_means_in_the_metrics(inputs, tm
     assert "raw 0.350 ± 0.050 seeds and questions 0.000 to 0.985 sd 0.071 mean of 2" in seen  # degree is 12.706
     assert "raw 0.300 ± 0.050 questions only raw 1,000 2,000 1 80" in seen
     assert re.search("raw +0.350 ± 0.050 +seeds and questions +0.000 to 0.985 +1,000 +2,000 +1 2", table.text(inputs["scores"], TASKS))
-    assert "raw,raw,1000,2000,2,quality_closed_text,0.4,0.05,80,2,0.35,0.05,0.0,0.98531,seeds and questions,0.070711\n" in (
+    assert "raw,raw,1000,2000,2,quality_closed_text,acc,0.4,0.05,80,2,0.35,0.05,0.0,0.98531,seeds and questions,0.070711\n" in (
         inputs["folder"] / "table.csv").read_text()
 
 
@@ -624,3 +624,7 @@ def test_a_task_at_chance_is_said_to_be(inputs):
 def test_sections_without_anything_to_say_are_not_there(inputs):
     page = built(inputs)
     assert not {"The curve", "Validation and test, hard and not hard"} & set(re.findall("<h2>(.*?)</h2>", page))
+
+
+def test_the_templates_hold_no_marks_of_a_merge():
+    assert not [path for path in report.TEMPLATES.iterdir() if re.search("^(<<<<<<<|>>>>>>>)", path.read_text(), re.MULTILINE)]

@@ -141,7 +141,7 @@ def test_earlier_runs_of_this_base_on_this_device_say_the_speed(project, capsys,
                                         ("e-s1", {}, pinned, 250)):  # fmt: skip
         run = {"base": base, "num_blocks": 1000, "block_size": 16, "sha256": {"model.safetensors": str(seconds)}}
         files.write_json(Path(f"results/runs/{name}/run.json"), run)
-        training = settings.model_copy(update=change).model_dump(exclude={"seeds"})
+        training = settings.model_copy(update=change).model_dump(exclude={"seeds", "teacher"})
         toys.receipt(f"runs/{name}", outputs=[f"results/runs/{name}/run.json"], settings={"training": training},
                      facts={"cpu": machine.cpu()})
     monkeypatch.setattr(tracking, "seconds", lambda sha256: float(sha256))

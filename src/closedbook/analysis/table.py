@@ -14,7 +14,7 @@ from closedbook.util.tables import aligned
 
 UNTAUGHT = ("base", "released", "api_model")
 """strategies of models that were not trained here: they have no tokens to be plotted against"""
-COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "accuracy", "stderr", "n", "n_documents",
+COLUMNS = ("arm", "strategy", "corpus_tokens", "train_tokens", "seed", "task", "metric", "accuracy", "stderr", "n", "n_documents",
            "accuracy_mean", "accuracy_stderr", "accuracy_low", "accuracy_high", "accuracy_over", "accuracy_sd")  # fmt: skip
 QUARTER = {"chance": 0.25}
 """of scores of earlier versions, whose questions had four options"""
@@ -188,7 +188,7 @@ def text(scores: list[Path], tasks: list[str], doubtful: Collection[str] = ()) -
 
 def _block(task: str, listed: list[dict], doubtful: Collection[str]) -> str:
     shown = parts(listed)
-    lines = [(task, "accuracy", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
+    lines = [(task, f"accuracy ({listed[0]['metric']})", "± over", "95% interval", *(PARTS[name] for name in shown), "corpus tokens", "train tokens", "seeds")]
     lines.append(("chance", f"{listed[0]['chance']:.3f}", *[""] * (len(lines[0]) - 2)))
     for runs in by_arm(listed).values():
         first = runs[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from closedbook import layout, models
 from closedbook.analysis import tally
-from closedbook.lineage import published, unproved
+from closedbook.lineage import licences, published, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document, Passages
 from closedbook.training import tracking
@@ -66,7 +66,7 @@ def _scores(history: History, *names: str) -> dict[str, dict]:
 
 
 def _heading(name: str, base: dict, scores: dict[str, dict], corpus: dict):
-    """The front matter of a model, with its own scores."""
+    """The front matter of a model, with its own scores. It claims no licence: nobody has given the model one."""
     from huggingface_hub import EvalResult, ModelCardData
 
     score = scores.get(name, {"tasks": {}})
@@ -78,7 +78,7 @@ def _heading(name: str, base: dict, scores: dict[str, dict], corpus: dict):
         for kind, name in (("accuracy", "accuracy"), ("accuracy_stderr", "stderr")) if one[name] is not None
     ]  # fmt: skip
     return ModelCardData(
-        **HEADING, license="unknown", library_name="transformers", pipeline_tag="text-generation", model_name=name,
+        **HEADING, library_name="transformers", pipeline_tag="text-generation", model_name=name,
         base_model=base["model"] if base["revision"] else None,  # the Hub's: a folder's name means nothing there
         datasets=[f"passages-{strategy}" for strategy in corpus["strategies"]], eval_results=results or None,
     )  # fmt: skip
@@ -91,9 +91,9 @@ def dataset_card(history: History, strategies: list[str], project: published.Pro
 
     jobs = {strategy: [job for job in history.jobs.values() if job.name.startswith(f"passages/{strategy}/")] for strategy in strategies}
     last = [job for some in jobs.values() for job in some]
-    licences = sorted({document.license for document, _ in _documents(history, last) if document.license} | _imported(jobs.get("imported", [])))
+    licence = licences.heading([*(document.license for document, _ in _documents(history, last)), *_imported(jobs.get("imported", []))])
     name = name or ", ".join(strategies)
-    heading = DatasetCardData(**HEADING, license=licences or "unknown", pretty_name=f"Passages: {name}",
+    heading = DatasetCardData(**HEADING, **licence, pretty_name=f"Passages: {name}",
                               task_categories=["text-generation"], **({"configs": configs} if configs else {}))
     made = [(strategy, _settings(some[0]), some[0].recipe["prompts"]) for strategy, some in jobs.items()]
     return _rendered("dataset_card.md.j2", heading, history, last, project, notes=notes, name=name, made=made, configs=configs)
@@ -125,10 +125,10 @@ def _documents(history: History, jobs: list[Job]) -> list[tuple[Document, str]]:
     return [(Document.read(path), sha256) for path, sha256 in places.items() if path.startswith(f"{layout.DOCUMENTS}/")]
 
 
-def _imported(jobs: list[Job]) -> set[str]:
-    """The licences of passages that were imported."""
+def _imported(jobs: list[Job]) -> set[str | None]:
+    """The licences of passages that were imported; None among them where one states none."""
     found = (passage.origin for job in jobs for path in job.outputs for passage in Passages.read(Path(path)).passages)
-    return {origin["license"] for origin in found if origin["license"]}
+    return {origin["license"] or None for origin in found}
 
 
 def _settings(job: Job) -> list[tuple[str, str]]:

@@ -12,12 +12,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from closedbook import layout
-from closedbook.lineage import published, unproved, versioned
+from closedbook.lineage import published, unproved
 from closedbook.lineage.history import History, Job
 from closedbook.records import Document
 from closedbook.training import tracking
 from closedbook.util import files
 from closedbook.util.errors import UserError
+from closedbook.workflow import versioned
 from closedbook.workflow.registry import STAGES, STEPS, recipe_of
 
 METADATA, SUMS = "ro-crate-metadata.json", "SHA256SUMS"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from closedbook import layout
 from closedbook.analysis import certainty
-from closedbook.lineage import unproved, versioned
+from closedbook.lineage import unproved
 from closedbook.lineage.history import History, Job
 from closedbook.records import carrying
 from closedbook.util.errors import UserError, did_you_mean
 from closedbook.util.git import git
 from closedbook.util.tables import aligned
-from closedbook.workflow import receipts
+from closedbook.workflow import receipts, versioned
 from closedbook.workflow.registry import STEPS
 
 SHOWN = 10
@@ -208,7 +208,7 @@ def side(name: str) -> Side:
         return _run(job) if kind == "run" else _arm(job)
     if commit:
         held = versioned.Held(versioned.at(name, versioned.LOCK), f"{name}:{versioned.LOCK}")
-        return _revision(name, versioned.history(held, name), lambda path: _read_held(held, path))
+        return _revision(name, History.held(held, name), lambda path: _read_held(held, path))
     hint = did_you_mean(name, known, otherwise=f"runs and arms here: {', '.join(sorted(known))}")
     raise UserError(f"{name}: no run, arm, commit, tag or branch; {hint}")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from closedbook import layout
 from closedbook.util.errors import UserError
-from closedbook.workflow import receipts
+from closedbook.workflow import receipts, versioned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,19 @@ class History:
     def here_if_any(cls) -> "History":
         """The same, and an empty one where there are no results."""
         return cls.here() if any(receipts.FOLDER.rglob("*.json")) else cls({})
+
+    @classmethod
+    def held(cls, held: versioned.Held, revision: str) -> "History":
+        """What the receipts of a dvc.lock record. Raises UserError where it names none, and where they are not in the cache."""
+        paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
+        missing = [path for path in held.unread if path.startswith(f"{receipts.FOLDER}/")]
+        missing += [path for path in paths if not held.place(path).is_file()]
+        if missing:
+            raise UserError(f"{revision}: {len(missing)} receipts are not in DVC's cache, or broken there, {missing[0]} among them: "
+                            "dvc fetch --all-commits")
+        if not paths:
+            raise UserError(f"{revision}: its {versioned.LOCK} names no receipts: its results were made before receipts were kept")
+        return cls({receipts.name(path): receipts.parsed(held.place(path).read_bytes(), f"{revision}:{path}") for path in paths})
 
     def of(self, path: str) -> Job:
         """The job that made a result. Raises UserError where no receipt names it."""

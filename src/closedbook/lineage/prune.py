@@ -4,8 +4,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook.lineage import versioned
-from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep
+from closedbook.workflow import dvc, leftovers, plan, receipts, upkeep, versioned
 from closedbook.workflow.registry import STAGES
 
 SHOWN = 20

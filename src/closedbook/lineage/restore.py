@@ -4,11 +4,11 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
-from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Digests
+from closedbook.lineage.history import History
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import dvc, leftovers, plan, upkeep
+from closedbook.workflow import dvc, leftovers, plan, upkeep, versioned
 from closedbook.workflow.registry import STAGES
 
 
@@ -59,7 +59,7 @@ def _missing(held: versioned.Held) -> dict[str, int]:
 def _wanted(held: versioned.Held, options: Namespace) -> list[str]:
     if not options.jobs:
         return list(held.md5)
-    known = versioned.history(held, options.name).jobs
+    known = History.held(held, options.name).jobs
     for job in options.jobs:
         if job not in known:
             raise UserError(f"{job}: no job of {options.name}: they are called as closedbook prune lists them (runs/raw-s1)")

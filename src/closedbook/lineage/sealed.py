@@ -5,13 +5,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Break
 from closedbook.llm import ledger
 from closedbook.util import files
 from closedbook.util.errors import UserError, did_you_mean
 from closedbook.util.git import git
-from closedbook.workflow import receipts
+from closedbook.workflow import receipts, versioned
 from closedbook.workflow.plan import Plan
 
 PREFIX = "closedbook/"

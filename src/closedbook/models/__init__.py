@@ -199,4 +199,4 @@ def check_device(device: str, name: str) -> None:
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"params.yaml: {name}: torch sees no CUDA device here: set it to cpu, or install torch's build for your GPU")
+        raise UserError(f"params.yaml: {name}: cuda: torch sees no CUDA device here: set it to cpu, or install torch's build for your GPU")

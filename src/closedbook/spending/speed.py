@@ -44,8 +44,9 @@ def _device(facts: dict[str, str]) -> str | None:
 
 
 def _quick(settings: params.Training | dict) -> str:
+    """Null settings do not count: a recipe leaves out those that came after it."""
     settings = settings if isinstance(settings, dict) else settings.model_dump()
-    return files.canonical({name: value for name, value in settings.items() if name not in ALIKE})
+    return files.canonical({name: value for name, value in settings.items() if name not in ALIKE and value is not None})
 
 
 def measured(source: tuple[str, str | None], settings: params.Training) -> float:

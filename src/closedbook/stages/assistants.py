@@ -25,7 +25,9 @@ OF_RUN = ("run", "arm", "seed", "corpus_tokens", "train_tokens", "held_out_sha25
 """what an assistant's facts repeat of its run's"""
 
 
-def job(*, params: SimpleNamespace, limits: params.Limits, run: Path, base: Path, folder: Path, **paths) -> None:
+def job(*, params: SimpleNamespace, limits: params.Limits, run: Path, base: Path, folder: Path, checkpoint_steps: Path, **paths) -> None:
+    if params.assistant.method == "sft":
+        params.training = params.training.model_copy(update={"checkpoint_steps": files.read_json(checkpoint_steps)[folder.name]})
     build(params=params, run=run, reference=base / "base.json", folder=folder, **paths)
 
 

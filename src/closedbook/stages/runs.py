@@ -16,8 +16,13 @@ from closedbook.util import arrays, files, seeds
 from closedbook.util.errors import UserError
 
 
-def job(*, params: SimpleNamespace, limits: params.Limits, base: Path, dialogues: list[Path], teacher: list[Path], **paths: Path) -> None:
-    build(teacher=teacher[0] if teacher else None, arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=params.training, run_seed=params.run_seed,
+def job(
+    *, params: SimpleNamespace, limits: params.Limits, base: Path, dialogues: list[Path], teacher: list[Path], checkpoint_steps: Path, folder: Path,
+    **paths: Path,
+) -> None:  # fmt: skip
+    settings = params.training.model_copy(update={"checkpoint_steps": files.read_json(checkpoint_steps)[folder.name]})
+    build(teacher=teacher[0] if teacher else None, arm=params.name, length=params.arm, replay_rate=params.replay["rate"], settings=settings,
+          run_seed=params.run_seed, folder=folder,
           dialogues=dialogues[0] if dialogues else None, dialogue_rate=params.dialogues["rate"] if dialogues else 0.0,
           seed=params.seed, reference=base / "base.json", **paths)  # fmt: skip
 

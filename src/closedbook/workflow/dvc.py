@@ -59,12 +59,12 @@ def commit(plan: Plan) -> list[str]:
     for stage in done:
         _make_folders(stage)
     done = [stage for stage in done if _has_read(stage)]
-    kept, before = keep(done), _text()
+    kept, before = keep(done), text()
     if done:
         recorded = subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet", *done], capture_output=True, text=True)
         if recorded.returncode:
             return [f"not recorded in dvc.lock: dvc commit says: {' '.join(recorded.stderr.split())}", *left]
-    if kept and _text() == before:
+    if kept and text() == before:
         forget(kept)  # nothing was written over
         kept = None
     return [f"recorded in dvc.lock: {', '.join(done) or 'nothing'}",
@@ -73,13 +73,13 @@ def commit(plan: Plan) -> list[str]:
 
 def keep(stages: list[str]) -> str | None:
     """Give dvc.lock a name if what it says of these stages is neither in a commit nor kept already; returns the new name."""
-    text = _text()
-    if not is_here() or not (said := _objects(text, stages)):
+    lock = text()
+    if not is_here() or not (said := _objects(lock, stages)):
         return None
     held = git("log", "--all", "--patch", "--format=", "--", str(LOCK)) + "\n".join(kept().values())
     if said <= set(OBJECT.findall(held)):
         return None
-    blob = git("hash-object", "-w", "--stdin", given=text).strip()
+    blob = git("hash-object", "-w", "--stdin", given=lock).strip()
     name = f"{time.strftime('%Y-%m-%d-%H%M%S')}-{blob[:8]}"
     git("update-ref", KEPT + name, blob)
     return name
@@ -100,7 +100,8 @@ def is_here() -> bool:
     return Path(".dvc").is_dir() and Path(".git").exists()
 
 
-def _text() -> str:
+def text() -> str:
+    """What dvc.lock says; nothing where there is none."""
     return LOCK.read_text(encoding="utf-8") if LOCK.is_file() else ""
 
 

@@ -16,7 +16,7 @@ from closedbook.llm import bulk
 from closedbook.util import files, terminal
 from closedbook.util.errors import UserError
 from closedbook.util.fingerprint import EXTRACTIVE
-from closedbook.workflow import devices, machine, receipts, registry
+from closedbook.workflow import devices, earlier, machine, receipts, registry
 from closedbook.workflow.receipts import LIMITS, WORK
 from closedbook.workflow.registry import STEPS, Job
 
@@ -94,7 +94,7 @@ def _read(path: Path) -> dict:
 def _run(job: Job, recipe: dict) -> None:
     with _only_one(job):
         inputs = _inputs(job)
-        if _is_due(job, recipe, inputs):
+        if _is_due(job, recipe, inputs) and not _is_back(job, recipe, inputs):
             drafts = _drafts(job)
             with devices.held(devices.needed(recipe)):
                 made = STEPS[job.stage].job()(**_arguments(job, recipe), **drafts)
@@ -104,7 +104,7 @@ def _run(job: Job, recipe: dict) -> None:
 async def _awaited(job: Job, recipe: dict, left: dict[str, Job]) -> None:
     with _only_one(job):
         inputs = _inputs(job)
-        if _is_due(job, recipe, inputs):
+        if _is_due(job, recipe, inputs) and not _is_back(job, recipe, inputs):
             drafts = _drafts(job)
             _finish(job, recipe, inputs, drafts, await STEPS[job.stage].job()(**_arguments(job, recipe), **drafts))
     del left[job.name]
@@ -152,6 +152,24 @@ def _is_due(job: Job, recipe: dict, inputs: dict[str, str]) -> bool:
     return due
 
 
+def _is_back(job: Job, recipe: dict, inputs: dict[str, str]) -> bool:
+    """Bring back what was made before from the same, if it was kept; returns whether it was."""
+    found = earlier.same(job, recipe, inputs)
+    if found is None:
+        return False
+    drafts = _drafts(job)
+    for path, place in found.files.items():
+        inside = [name for name, folder in job.files.folders.items() if Path(path).is_relative_to(folder)]
+        target = drafts[inside[0]] / Path(path).relative_to(job.files.folders[inside[0]]) if inside else Path(path)
+        with open(place, "rb") as source, files.whole_file(target, "wb") as copy:
+            shutil.copyfileobj(source, copy)
+    _placed(job, drafts)
+    receipts.keep(job.receipt, found.receipt)
+    _clear(job)
+    terminal.note(f"{job.receipt}: made before from the same, and brought back (delete this file to have it made anew)")
+    return True
+
+
 def _arguments(job: Job, recipe: dict) -> dict:
     return {"params": params.typed(recipe["params"]), "limits": params.limits(LIMITS), **job.files.inputs, **job.files.outputs, **job.files.work,
             **job.files.asides}
@@ -182,9 +200,18 @@ def _take_place(draft: Path, folder: Path, before: dict[str, str]) -> list[Path]
 
 def _finish(job: Job, recipe: dict, inputs: dict[str, str], drafts: dict[str, Path], facts: dict | None) -> None:
     where = machine.of(recipe) if STEPS[job.stage].computed else {}
-    outputs = list(job.files.outputs.values())
-    for name, draft in drafts.items():
-        outputs += _take_place(draft, job.files.folders[name], receipts.outputs(job.receipt))
+    outputs = [*job.files.outputs.values(), *_placed(job, drafts)]
     receipts.write(job.receipt, recipe=recipe, inputs=inputs, outputs=outputs, facts={**(facts or {}), **where})
+    _clear(job)
+
+
+def _placed(job: Job, drafts: dict[str, Path]) -> list[Path]:
+    """Have the drafts take the places of what was there before; returns the paths of their files."""
+    before = receipts.outputs(job.receipt)
+    return [path for name, draft in drafts.items() for path in _take_place(draft, job.files.folders[name], before)]
+
+
+def _clear(job: Job) -> None:
+    """Away with what was half done, once the receipt is there: a kill in between would cost the work again."""
     for folder in job.files.work.values():
-        shutil.rmtree(folder, ignore_errors=True)  # not before: a kill in between would cost the work again
+        shutil.rmtree(folder, ignore_errors=True)

@@ -20,7 +20,7 @@ from closedbook.training import amounts
 from closedbook.util import files, fingerprint
 from closedbook.util.errors import UserError
 from closedbook.workflow import receipts, recipes, registry
-from closedbook.workflow.receipts import ARMS, LIMITS, WORK
+from closedbook.workflow.receipts import ARMS, CHECKPOINTS, LIMITS, WORK
 from closedbook.workflow.registry import Job
 
 BASE_REPLAY = f"{layout.BASE}/replay.jsonl"
@@ -113,6 +113,7 @@ def keep(plan: Plan) -> None:
     files.write_json(SETTINGS, plan.params.model_dump(mode="json"))
     files.write_json(LIMITS, plan.params.limits.model_dump())
     files.write_json(ARMS, recipes.trained_on(plan.params, plan.documents))
+    files.write_json(CHECKPOINTS, recipes.checkpoint_steps(plan.params))
 
 
 def kept() -> Plan:

@@ -22,7 +22,9 @@ UNFINISHED = ".unfinished"
 """folder, beside those of results, of what a job is at work on"""
 LIMITS = WORK / "limits.json"
 ARMS = WORK / "arms.json"
-"""limits, and who trains on each corpus for how long: for the jobs of a run, whatever is done to params.yaml meanwhile"""
+CHECKPOINTS = WORK / "checkpoint_steps.json"
+"""limits, who trains on each corpus for how long, and how often each training is kept: for the jobs of a run, whatever is done to params.yaml
+meanwhile"""
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "peft", "scipy", "lm_eval", "bm25s", "litellm", "pydantic",
              "spacy", "networkx", "lingua-language-detector", "datasketch", "lxml", "webencodings", "defusedxml", "pdfminer.six", "mammoth",
              "ruamel.yaml", "jinja2", "matplotlib", "pillow", "datasets", "pyarrow")

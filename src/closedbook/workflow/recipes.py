@@ -24,6 +24,9 @@ WORLD = Path("src/closedbook/miniature/world.yaml")
 HUMAN = "human"
 """whose summaries came with the documents"""
 
+DECIDES_NO_BYTE = {"seeds", "checkpoint_steps"}
+"""settings of training that are in no recipe: each seed has a run of its own, and a training that is resumed ends with the same bytes"""
+
 Bound = dict[str, int | None]
 """each document, and the training seed whose runs alone learn it (None: every run does)"""
 Recipes = dict[str, dict]
@@ -260,6 +263,13 @@ def trained_on(params: Params, bound: Bound) -> dict[str, dict]:
     return found
 
 
+def checkpoint_steps(params: Params) -> dict[str, int]:
+    """Of each run and assistant that is trained, by its name."""
+    found = {layout.run_name(arm, seed): params.training.checkpoint_steps for arm, seed in arms_and_seeds(params)}
+    return found | {layout.run_name(name, seed): tuned(params.training, one, name).checkpoint_steps
+                    for name, seed in assistants_and_seeds(params) if (one := params.assistants[name]).method == "sft"}
+
+
 def base_files(params: Params) -> list[str]:
     """What the base is made from, where that is files here: the miniature's world, for the one that talks also the base that comes with the
     project, or the folder of a model of one's own.
@@ -388,7 +398,7 @@ def _teacher(params: Params, name: str, seed: int, bound: Bound) -> dict:
 
 def _run(params: Params, name: str, seed: int, bound: Bound) -> dict:
     arm, objective = params.arms[name], objective_of(params, name)
-    training = params.training.model_dump(exclude={"seeds", "teacher"}) | {"objective": objective}
+    training = params.training.model_dump(exclude=DECIDES_NO_BYTE | {"teacher"}) | {"objective": objective}
     chosen = {"training": training, "run_seed": seed, "seed": params.seed, "name": name,
               "arm": arm.model_dump(include={"train_tokens", "epochs"} | ({"order"} if arm.order != "shuffled" else set())),
               "replay": {"rate": params.corpora.replay.rate}}
@@ -415,7 +425,7 @@ def _assistant(params: Params, name: str, seed: int, bound: Bound) -> dict:
     chosen = {"name": name, "assistant": one.model_dump(include=own), "chat": _chat(chat), "field": field}
     reads = {"run": layout.run_name(one.run, seed), "files": _spelling(chat), "dialogues": [], "questions": False}
     if one.method == "sft":
-        training = tuned(params.training, one, f"{field}.training").model_dump(exclude={"seeds", "objective", "teacher"})
+        training = tuned(params.training, one, f"{field}.training").model_dump(exclude=DECIDES_NO_BYTE | {"objective", "teacher"})
         chosen |= {"training": training, "seed": params.seed, "run_seed": seed}
         reads["dialogues"] = [f"{name}{of_seed(seed, bound)}"]
     if one.method == "vector":

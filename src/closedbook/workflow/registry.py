@@ -17,7 +17,7 @@ from closedbook.generation.strategies import STRATEGIES
 from closedbook.params import Params
 from closedbook.util import fingerprint
 from closedbook.workflow import recipes
-from closedbook.workflow.receipts import ARMS, FOLDER, WORK
+from closedbook.workflow.receipts import ARMS, CHECKPOINTS, FOLDER, WORK
 from closedbook.workflow.recipes import Bound
 
 CORPUS = ("corpus.json", "pieces.json", "passages.npy", "passages.jsonl", "lines.npy", "held_out.npy", "rejected.jsonl")
@@ -45,7 +45,8 @@ class Files:
     work: dict[str, Path] = field(default_factory=dict)
     """folders for what is half done"""
     asides: dict[str, Path] = field(default_factory=dict)
-    """files that decide nothing of what is written, as who is to be named in an error: another content is no reason to run"""
+    """files that decide nothing of what is written, as who is to be named in an error, or how often a training is kept: another content is no
+    reason to run"""
 
     @property
     def writes(self) -> list[Path]:
@@ -218,7 +219,7 @@ def _runs(about: list[str], recipe: dict) -> Files:
                          "teacher": [layout.TEACHER / name for name in reads.get("teacher", [])]},
                  folders={"folder": folder},
                  holds=("run.json", "schedule.npy", "losses.csv", "held_out.csv", "config.json", "tokenizer.json"),
-                 work={"checkpoints": WORK / "checkpoints" / about[0]})
+                 work={"checkpoints": WORK / "checkpoints" / about[0]}, asides={"checkpoint_steps": CHECKPOINTS})
 
 
 def _dialogues(about: list[str], recipe: dict) -> Files:
@@ -231,7 +232,8 @@ def _assistants(about: list[str], recipe: dict) -> Files:
     return Files(inputs={"run": layout.RUNS / reads["run"], "base": layout.BASE, "files": [*map(Path, reads["files"])],
                          "dialogues": [*map(layout.dialogues, reads["dialogues"])],
                          "questions": _each(layout.questions, recipe) if reads["questions"] else []},
-                 folders={"folder": layout.ASSISTANTS / about[0]}, holds=ASSISTANT, work={"checkpoints": WORK / "checkpoints" / about[0]})
+                 folders={"folder": layout.ASSISTANTS / about[0]}, holds=ASSISTANT, work={"checkpoints": WORK / "checkpoints" / about[0]},
+                 asides={"checkpoint_steps": CHECKPOINTS})
 
 
 def _retrieval(about: list[str], recipe: dict) -> Files:

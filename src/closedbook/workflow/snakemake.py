@@ -13,7 +13,7 @@ from pathlib import Path
 from closedbook.params import OWN_MODELS, Training, typed
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import generated, leftovers, registry, scored, upkeep
+from closedbook.workflow import earlier, generated, leftovers, registry, scored, upkeep
 from closedbook.workflow import plan as planning
 from closedbook.workflow.receipts import WORK
 from closedbook.workflow.registry import STAGES, STEPS, Job
@@ -81,6 +81,12 @@ class Run:
         return [typed(found).training for found in settings.values()]
 
     @property
+    def on_gpus(self) -> list[str]:
+        """The parameters by which what is to be done wants a GPU: ["scores.device", "training.device"]."""
+        sections = [section for name in self.due for section in self.recipe(name)["params"].items()]
+        return sorted({f"{name}.device" for name, settings in sections if isinstance(settings, dict) and settings.get("device") == "cuda"})
+
+    @property
     def pays(self) -> bool:
         """Whether a provider is to be asked."""
         return any(map(self._asks_a_provider, self.due))
@@ -90,6 +96,7 @@ class Run:
         self._lock = upkeep.hold(command, self._planned_after)
         self._asked = generated.totals()
         planning.keep(self.plan)
+        self.made_before = earlier.note([self.plan.jobs[name] for name in self.due], self.plan.recipes)
         leftovers.tell_dvc(self.plan)
         files.write_json(BEGUN, {"shards": self.shards, "due": sorted(self.due), "after_base": sorted(self._after_base)})
         for name, jobs in self.shards.items():

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from closedbook import layout
-from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Break, Digests, State
 from closedbook.llm import ledger
 from closedbook.params import API
 from closedbook.records import carrying
 from closedbook.training import tracking
 from closedbook.util import files
-from closedbook.workflow import leftovers, receipts, registry
+from closedbook.workflow import leftovers, receipts, registry, versioned
 from closedbook.workflow.plan import KEPT, Plan
 from closedbook.workflow.receipts import WORK
 

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from closedbook.lineage import versioned
 from closedbook.lineage.history import History, read
 from closedbook.util import files
 from closedbook.util.errors import UserError
-from closedbook.workflow import receipts
+from closedbook.workflow import receipts, versioned
 
 CHUNK = 1 << 20
 """bytes; hashlib lets other threads run while it works on so many"""

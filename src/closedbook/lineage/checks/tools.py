@@ -10,11 +10,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from closedbook import layout, models
-from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Break, Digests, State
 from closedbook.training import tracking
 from closedbook.util import files
-from closedbook.workflow import leftovers
+from closedbook.workflow import leftovers, versioned
 
 FINISHED = f"""FROM runs JOIN experiments USING (experiment_id)
 WHERE experiments.name = '{tracking.EXPERIMENT}' AND status = 'FINISHED' AND runs.lifecycle_stage = 'active'"""

@@ -7,7 +7,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from closedbook import layout
-from closedbook.lineage import versioned
 from closedbook.lineage.checks.state import Digests
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.takedown import held, notes
@@ -18,7 +17,7 @@ from closedbook.llm import ledger
 from closedbook.training import tracking
 from closedbook.util import files, shingles
 from closedbook.util.git import git
-from closedbook.workflow import dvc, leftovers
+from closedbook.workflow import dvc, leftovers, versioned
 
 SKIPPED = (".git", ".venv")
 """`unreachable` looks into git's objects, which are not ours to remove"""

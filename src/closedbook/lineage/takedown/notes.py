@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from closedbook import layout
-from closedbook.lineage import versioned
 from closedbook.lineage.history import History, Job
 from closedbook.lineage.tracing.nearest import INDEXES
 from closedbook.llm import ledger
 from closedbook.records import Document, EntityList, Passage, Passages
 from closedbook.util import files, shingles
 from closedbook.util.errors import UserError
-from closedbook.workflow import dvc, leftovers, receipts
+from closedbook.workflow import dvc, leftovers, receipts, versioned
 from closedbook.workflow.receipts import WORK
 
 MACHINE = (WORK, Path(".snakemake"))

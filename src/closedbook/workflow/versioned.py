@@ -6,26 +6,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from closedbook.lineage.history import History
 from closedbook.util import plain_yaml
 from closedbook.util.errors import UserError
 from closedbook.util.git import git
-from closedbook.workflow import dvc, receipts
+from closedbook.workflow import dvc
 
 LOCK = str(dvc.LOCK)
-
-
-def history(held: "Held", revision: str) -> History:
-    """The history that the receipts of a dvc.lock record. Raises UserError where it names none, and where they are not in the cache."""
-    paths = [path for path in held.md5 if path.startswith(f"{receipts.FOLDER}/")]
-    missing = [path for path in held.unread if path.startswith(f"{receipts.FOLDER}/")]
-    missing += [path for path in paths if not held.place(path).is_file()]
-    if missing:
-        raise UserError(f"{revision}: {len(missing)} receipts are not in DVC's cache, or broken there, {missing[0]} among them: "
-                        "dvc fetch --all-commits")
-    if not paths:
-        raise UserError(f"{revision}: its {LOCK} names no receipts: its results were made before receipts were kept")
-    return History({receipts.name(path): receipts.parsed(held.place(path).read_bytes(), f"{revision}:{path}") for path in paths})
 
 
 def at(revision: str, path: str) -> str:
@@ -55,17 +41,13 @@ def named(name: str) -> str:
     return kept.get(name) or at(name, LOCK)
 
 
-def names() -> Iterator[str]:
-    """Of all states of results, newest first: what closedbook kept, then the commits that changed dvc.lock."""
-    yield from dvc.kept()
-    yield from git("log", "--all", "--diff-filter=AM", "--format=%h", "--", LOCK).split()
-
-
 def states() -> Iterator[tuple[str, "Held"]]:
-    """The same with what DVC holds of each; a commit whose dvc.lock is none, as after a merge gone wrong, is passed over."""
-    for name in names():
+    """All states of results with what DVC holds of each, the newest first: what closedbook kept, then the commits that changed dvc.lock. A commit
+    whose dvc.lock is none, as after a merge gone wrong, is passed over."""
+    kept, listed = dvc.kept(), {}
+    for name in [*kept, *git("log", "--all", "--diff-filter=AM", "--format=%h", "--", LOCK).split()]:
         try:
-            held = Held(named(name), name)
+            held = Held(kept.get(name) or at(name, LOCK), name, listed)
         except UserError:
             continue
         yield name, held
@@ -81,9 +63,11 @@ class Held:
     `unread`: folders whose object is not in the cache or not what its name says, so that what was in them is not known;
     `params`: {stage: {dotted name: value}}, the parameters that each stage was recorded with."""
 
-    def __init__(self, lock: str, name: str = LOCK):
-        """`lock` is the text of a dvc.lock; `name` says in errors which one. Raises UserError where it is none."""
+    def __init__(self, lock: str, name: str = LOCK, listed: dict[str, dict[str, str] | None] | None = None):
+        """`lock` is the text of a dvc.lock; `name` says in errors which one; states that are read one after the other share `listed`, what is known of
+        folders' objects. Raises UserError where it is none."""
         self.cache = cache()
+        self._listed = {} if listed is None else listed
         self.md5: dict[str, str] = {}
         self.folders: dict[str, str] = {}
         self.unread: list[str] = []
@@ -96,12 +80,14 @@ class Held:
 
     def _open(self, folder: str, md5: str) -> None:
         self.folders[folder] = md5
-        place = self.object(md5)
-        content = place.read_bytes() if place.is_file() else b""
-        if folder_name(content) == md5:
-            self.md5 |= {f"{folder}/{entry['relpath']}": entry["md5"] for entry in json.loads(content)}
-        else:
+        if md5 not in self._listed:
+            place = self.object(md5)
+            content = place.read_bytes() if place.is_file() else b""
+            self._listed[md5] = {entry["relpath"]: entry["md5"] for entry in json.loads(content)} if folder_name(content) == md5 else None
+        if self._listed[md5] is None:
             self.unread.append(folder)
+        else:
+            self.md5 |= {f"{folder}/{name}": its for name, its in self._listed[md5].items()}
 
     def object(self, md5: str) -> Path:
         return self.cache / md5[:2] / md5[2:]
