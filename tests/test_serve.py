@@ -424,13 +424,13 @@ def test_ask_prints_both_answers_and_the_passages_below(here, capsys, monkeypatc
     assert cli.main(["ask", "base", "Who?", "--max-tokens", "4"]) == 0 and "was not trained on passages" in capsys.readouterr().out
     assert cli.main(["ask", "entigraf", "Who?"]) == 2 and cli.main(["ask", RUN, "Who?", "--temperature", "9"]) == 2
     said = capsys.readouterr().err
-    assert "did you mean entigraph-s1?" in said and "temperature" in said
+    assert "did you mean entigraph?" in said and "temperature" in said
 
 
 def test_an_arm_of_several_runs_is_none_of_them(here, monkeypatch):
     several = {f"entigraph-s{seed}": speakers.Speaker(name=f"entigraph-s{seed}", kind="run") for seed in (1, 2)}
     monkeypatch.setattr(speakers, "found", lambda: several)
-    with pytest.raises(UserError, match="did you mean entigraph-s[12]"):
+    with pytest.raises(UserError, match="has several runs: name one of entigraph-s1, entigraph-s2"):
         Speakers(["entigraph"])
 
 
