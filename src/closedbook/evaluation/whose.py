@@ -9,19 +9,18 @@ BASE = {"run": "base", "arm": "base", "strategy": "base", "corpus_tokens": 0, "t
 """what stands of the base in an arm's place: it has read nothing of the documents"""
 ASSISTANT = "assistant"
 """in a strategy's place: they stand beside runs in tables, and not on a curve of tokens"""
-
-
 RELEASED = "released"
 """the same, of models that exist and were not trained here"""
 
 
 def model(folder: Path) -> dict:
-    """Of a run, with its run.json, of a base, with its base.json (where that names an arm, of the released model that this arm is), or of an assistant, with its assistant.json: its name then stands in an arm's
-    place, and "of" says what it was made from."""
+    """Of a run, with its run.json; of a base, with its base.json, or of the released model that is the arm which this file names; or of an
+    assistant, with its assistant.json: its name then stands in an arm's place, and "of" says what it was made from."""
     if (folder / "base.json").exists():
         its = files.read_json(folder / "base.json")
-        named = {name: its[name] for name in ("model", "revision", "sha256")}
-        return {**other(its["arm"], RELEASED), "released": named} if "arm" in its else BASE
+        if "arm" not in its:
+            return BASE
+        return other(its["arm"], RELEASED) | {"released": {name: its[name] for name in ("model", "revision", "sha256")}}
     its = models.facts(folder)
     if models.is_assistant(folder):
         its |= {"of": {name: its.get(name) for name in ("run", "arm", "method", "strength")} | {"is_chosen": bool(its.get("tried"))}}

@@ -1,6 +1,8 @@
 """What a preset for a folder of texts becomes for the documents that lie there: budgets, batch and block of their size."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,13 +62,24 @@ def is_fitted(params: Params) -> bool:
 def found(params: Params) -> Found | None:
     """None where there is no document yet. Raises UserError for a document or a question that planning would refuse."""
     path = Path(params.documents.path)
-    logging.getLogger("closedbook.sources").setLevel(logging.ERROR)  # planning says what is left out
     if not path.exists() or not sources.listing.files(path, params.documents.source):
         return None
-    articles = sources.articles(params.documents, params.miniature, params.seed, params.training.seeds)
+    with _silent("closedbook.sources"):  # planning says what is left out
+        articles = sources.articles(params.documents, params.miniature, params.seed, params.training.seeds)
     sizes = [max(1, len(documents.document_of(article).text.encode()) // BYTES_A_TOKEN) for article in articles]
     asked = [len(article.questions) for article in articles]
     return Found(tokens=sizes, questions=sum(asked), asked_about=sum(map(bool, asked)))
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    log = logging.getLogger(name)
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def context(params: Params) -> int | None:

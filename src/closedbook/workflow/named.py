@@ -85,9 +85,10 @@ def _by_path(name: str) -> Iterator[str]:
 
 
 def _title(identity: str) -> str:
-    """Of a document, or of what its source has where it is not made yet; none where it is not here."""
+    """Of a document, or of what its source has where it is not made yet; none where it is not here, or what lies there is no document."""
     path = next((path for path in (layout.document(identity), layout.source(identity)) if path.is_file()), None)
-    return files.read_json(path)["title"] if path else ""
+    found = files.read_json(path) if path else None
+    return found.get("title", "") if isinstance(found, dict) else ""
 
 
 def _plain(title: str) -> str:
