@@ -17,8 +17,7 @@ from closedbook.records import Document, EntityList, Pair, Pairs, Passage, Passa
 from closedbook.spending import asking
 from closedbook.stages import pairs, passages, tokens
 from closedbook.util import files
-from closedbook.util.errors import UserError
-from closedbook.workflow import plan, recipes
+from closedbook.workflow import recipes
 
 FIRST, SECOND = KELL, VARN
 assert FIRST < SECOND
@@ -78,15 +77,6 @@ def test_the_stage_is_planned_where_an_arm_asks_for_it_and_no_judge_sees_half_a_
     chosen = shipped.model_copy(update={"arms": {"mine": arm}, "judge": shipped.judge.model_copy(update={"model": "openai/x"})})
     assert recipes.pairs(shipped, {"a": None}) == {} and recipes.pairs(chosen, {"a": None})["pairs"]["params"]["bound"] == {"a": None}
     assert recipes.judged_strategies(chosen) == ["qa"]
-
-
-def test_no_teacher_sees_half_a_pair():
-    shipped = params.load()
-    arm = params.Arm(strategy={"across": 1, "qa": 1}, corpus_tokens="all", epochs=1, objective="distil")
-    with pytest.raises(UserError, match="arms.mine: objective distil and strategy across: a teacher sees one document"):
-        plan._check_teachers(shipped.model_copy(update={"arms": {"mine": arm}}))
-    for fine in (arm.model_copy(update={"objective": "next_token"}), arm.model_copy(update={"strategy": "qa"})):
-        plan._check_teachers(shipped.model_copy(update={"arms": {"mine": fine}}))
 
 
 def test_a_forecast_knows_the_pairs_or_how_many_there_can_be(tmp_path, monkeypatch):

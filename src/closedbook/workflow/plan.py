@@ -81,7 +81,6 @@ def make(write: bool = True, anew: bool = False) -> Plan:
         tasks.check_tasks(arm.tasks or [], field=f"arms.{name}.tasks")
         if arm.corpus_tokens != "all":
             amounts.train_tokens(name, arm, arm.corpus_tokens)
-    _check_teachers(settings)
     for name, one in settings.released.items():
         tasks.check_tasks(one.tasks or [], field=f"arms.{name}.tasks")
     for name, one in settings.api_models.items():
@@ -133,13 +132,6 @@ def check_lengths(plan: Plan, verdicts: dict[Path, str | None]) -> None:
         if verdicts[corpus.receipt] is None:
             facts = files.read_json(corpus.files.folders["folder"] / "corpus.json")
             amounts.train_tokens(arm, plan.params.arms[arm], facts["corpus_tokens"])
-
-
-def _check_teachers(settings: params.Params) -> None:
-    for name, arm in settings.arms.items():
-        if "across" in mixture.names(arm.strategy) and recipes.objective_of(settings, name) == "distil":
-            raise UserError(f"params.yaml: arms.{name}: objective distil and strategy across: a teacher sees one document, and such a passage is about "
-                            "two: take next_token, or leave across out")  # fmt: skip
 
 
 def _check_judge(settings: params.Params) -> None:
