@@ -121,8 +121,8 @@ def outputs_of(stage, about=None):
 
 
 def end():
-    """Record what was asked of language models and what was measured. Let go of the timers that Snakemake's scheduler leaves behind, of up to a timespan each: the end
-    of the process would wait for them."""
+    """Record what was asked of language models and what was measured. Let go of the timers that Snakemake's scheduler leaves behind, of up to a
+    timespan each: the end of the process would wait for them."""
     told(RUN.record)
     if PROGRESS:
         PROGRESS.end()

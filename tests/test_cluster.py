@@ -159,7 +159,8 @@ def test_a_partition_that_is_not_there_is_named_before_anything_is_submitted(clu
 
 def test_only_trainings_and_scores_go_to_nodes_and_nothing_that_asks_a_model(pipeline):
     model = {"model": "openai/toy", "api_base": "http://127.0.0.1:9"}
-    pipeline.set(judge=model, api_models={"toy": {**model, "tasks": ["quality_open_cot"]}}, scores={"tasks": ["quality_closed_text", "quality_rag", "quality_summary"]})
+    pipeline.set(llm=model, judge=model, api_models={"toy": {**model, "tasks": ["quality_open_cot"]}},
+                 scores={"tasks": ["quality_closed_text", "quality_rag", "quality_summary"]})  # fmt: skip
     (pipeline.folder / "seen.smk").write_text(SEEN)
     pipeline.snakemake("--snakefile", "seen.smk", "--dry-run")
     where = files.read_json(pipeline.folder / "seen.json")

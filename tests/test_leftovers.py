@@ -61,7 +61,7 @@ def recorded(project):
     git("add", "--all")
     git("commit", "--quiet", "-m", "state")
     Path("results/base").mkdir()  # DVC looks for it: those who ask a provider come after it
-    assert dvc.commit(plan.make()) == ["recorded in dvc.lock: documents, entities, passages, judgements, retrieval, verdicts"]
+    assert dvc.commit(plan.make()) == ["recorded in dvc.lock: documents, entities, pairs, passages, judgements, retrieval, verdicts"]
     return project
 
 

@@ -7,8 +7,9 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 
 class Shown(HFLM):
-    """`lead`: of a model to which questions are put in its chat template, what that writes before an answer; None of others. `before`: the ids that stand before a text, at least one. They are what a text is read after, and never a part of it: lm_eval's own
-    would put its prefix before the BOS token that a tokenizer sets, and count how likely that token is."""
+    """`lead`: of a model to which questions are put in its chat template, what that writes before an answer; None of others. `before`: the ids that
+    stand before a text, at least one. They are what a text is read after, and never a part of it: lm_eval's own would put its prefix before the
+    BOS token that a tokenizer sets, and count how likely that token is."""
 
     def __init__(self, *, before: list[int], lead: str | None = None, **options):
         super().__init__(prefix_token_id=before[-1], **options)

@@ -33,8 +33,9 @@ def build(
     teacher: Path | None = None,
 ) -> None:  # fmt: skip
     """Train the base of `reference` (its base.json) on `corpus`, whose tokens are in `pieces`, for as long as `length` says; `replay_rate` of
-    all tokens are of `replay`, without the texts of `replay_overlap`, and `dialogue_rate` of them of `dialogues`. Write the model, its tokenizer, schedule.npy, losses.csv, held_out.csv (the
-    losses on what is held out, where settings.evaluate_steps asks for them) and, last, run.json to `folder`, and log the run.
+    all tokens are of `replay`, without the texts of `replay_overlap`, and `dialogue_rate` of them of `dialogues`. Write the model, its tokenizer,
+    schedule.npy, losses.csv, held_out.csv (the losses on what is held out, where settings.evaluate_steps asks for them) and, last, run.json to
+    `folder`, and log the run.
 
     A run that was killed goes on from the newest whole checkpoint in `checkpoints`, with the same result; they are deleted at the end.
     Under the objective distil, what is learnt is what `teacher` (its folder) expects of each token. Where the document in front was worth nothing to it
