@@ -73,3 +73,14 @@ def test_it_is_scored_as_the_base_is_and_says_which_weights_it_had(tmp_path, mod
     (row,) = table.rows(table.scored([output]), ["quality_closed_text"])
     assert row["arm"] == "theirs" and row["accuracy"] == made["tasks"]["quality_closed_text"]["accuracy"]
     assert not table.by_size([row]), "it has no tokens to be plotted against"
+
+
+@pytest.mark.parametrize("change, problem", [
+    (lambda model: (model / "model.safetensors").rename(model / "pytorch_model.bin"), "weights must be in safetensors form"),
+    (lambda model: (model / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1"), "is a pointer of Git LFS"),
+    (lambda model: files.write_json(model / pinning.RECEIPT, {"outputs": {"results/base/config.json": "0"}}), "is not the file that"),
+])  # fmt: skip
+def test_one_that_can_not_be_used_is_refused_by_the_name_of_its_arm(tmp_path, model, change, problem):
+    change(model)
+    with pytest.raises(UserError, match=f"params.yaml: arms.theirs.model: .*{problem}"):
+        pinning.pin(str(model), str(model), None, None, "arms.theirs.model")

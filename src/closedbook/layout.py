@@ -13,9 +13,8 @@ RESULTS = Path("results")
 DOCUMENTS, QUESTIONS, ENTITIES, PASSAGES = (RESULTS / name for name in ("documents", "questions", "entities", "passages"))
 BASE, TOKENS, CORPORA, RUNS, SCORES = (RESULTS / name for name in ("base", "tokens", "corpora", "runs", "scores"))
 JUDGEMENTS, RETRIEVAL, REPORT, RECEIPTS = (RESULTS / name for name in ("judgements", "retrieval", "report", "receipts"))
-SUMMARIES, VERDICTS, ASSISTANTS, TEACHER = (RESULTS / name for name in ("summaries", "verdicts", "assistants", "teacher"))
+SUMMARIES, VERDICTS, ASSISTANTS, TEACHER, PAIRS = (RESULTS / name for name in ("summaries", "verdicts", "assistants", "teacher", "pairs"))
 BASE_FACTS = BASE / "base.json"
-PAIRS = RESULTS / "pairs"
 JUDGED = JUDGEMENTS / "judgements.json"
 PORT = 8765
 """on which closedbook serve shows them, and where the report's links lead"""

@@ -46,7 +46,8 @@ def fenced(document: Document) -> str:
 
 
 def messages(name: str, document: Document, **fields) -> list[dict]:
-    """Chat messages that ask for `name` about a document; a field that is a document too stands between marker lines of its own. Raises KeyError for a field that the prompt needs and misses."""
+    """Chat messages that ask for `name` about a document; a field that is a document too stands between marker lines of its own. Raises KeyError for a
+    field that the prompt needs and misses."""
     filled = {key: fenced(value) if isinstance(value, Document) else _one_line(str(value)) for key, value in fields.items()}
     user = Template(template(name)).substitute(document=fenced(document), title=_one_line(document.title), **filled)
     return [{"role": "system", "content": template("system")}, {"role": "user", "content": user}]

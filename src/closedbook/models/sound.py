@@ -12,36 +12,36 @@ SAFE = ("save it with transformers' save_pretrained, which writes safetensors, w
         "can run code), or take another model")  # fmt: skip
 
 
-def check_files(folder: Path) -> None:
+def check_files(folder: Path, field: str = models.BASE) -> None:
     """Raises UserError for a model's folder of which files are not here, or in a form that closedbook does not read."""
     paths = [path for path in sorted(folder.iterdir()) if path.is_file()]
     for path in paths:
         with open(path, "rb") as handle:
             first = handle.read(len(POINTER))
         if first == POINTER:
-            raise UserError(f"params.yaml: base.model: {path} is a pointer of Git LFS, not the file itself: run git lfs pull in its repository")
+            raise UserError(f"params.yaml: {field}: {path} is a pointer of Git LFS, not the file itself: run git lfs pull in its repository")
         alone = path.name == "tokenizer.model" and not (folder / "tokenizer.json").exists()
         if alone and first[:1] == b"\n" and not find_spec("sentencepiece"):  # tiktoken's files of that name are text
-            raise UserError(f"params.yaml: base.model: {path} needs the library sentencepiece, which is not installed: save the model's fast "
+            raise UserError(f"params.yaml: {field}: {path} needs the library sentencepiece, which is not installed: save the model's fast "
                             "tokenizer (tokenizer.json) beside it, or install the library into .venv")  # fmt: skip
     forms = {path.suffix: path for path in paths if path.suffix in (".safetensors", ".gguf", *PICKLED) and path.name != "training_args.bin"}
     if forms and ".safetensors" not in forms:
-        raise UserError(f"params.yaml: base.model: {[*forms.values()][0]}: weights must be in safetensors form: {SAFE}")
+        raise UserError(f"params.yaml: {field}: {[*forms.values()][0]}: weights must be in safetensors form: {SAFE}")
 
 
-def check_weights(name: str, revision: str | None, tokenizer, used: list[int]) -> None:
+def check_weights(name: str, revision: str | None, tokenizer, used: list[int], field: str = models.BASE) -> None:
     """Raises UserError unless all weights are here and whole, and the embedding has a row for each id that a text can give and for those
     `used` around one. Of a name on the Hub they are downloaded; of each file only the header is read."""
     if how := getattr(models.config(name, revision), "quantization_config", None):
         method = how.get("quant_method") if isinstance(how, dict) else how.quant_method
-        raise UserError(f"params.yaml: base.model: the weights of {name} are quantised ({method}), and such can't be trained: take the model "
+        raise UserError(f"params.yaml: {field}: the weights of {name} are quantised ({method}), and such can't be trained: take the model "
                         "that they were made from")  # fmt: skip
     rows = models.pretrained_model(name, revision, device_map="meta").get_input_embeddings().weight.shape[0]
     special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}  # in a text they are spelled as text
     vocabulary = tokenizer.get_vocab()
     if beyond := [(number, token) for token, number in vocabulary.items() if number >= rows and (number not in special or number in used)]:
         number, token = min(beyond)
-        raise UserError(f"params.yaml: base.model: the tokenizer of {name} gives {len(beyond)} ids that its embedding of {rows} rows does not "
+        raise UserError(f"params.yaml: {field}: the tokenizer of {name} gives {len(beyond)} ids that its embedding of {rows} rows does not "
                         f"have, as {number} ({token!r}): tokenizer and weights are of different models")  # fmt: skip
 
 

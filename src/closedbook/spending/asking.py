@@ -9,7 +9,7 @@ from pathlib import Path
 
 from closedbook import layout, llm
 from closedbook.generation import sections
-from closedbook.generation.strategies import STRATEGIES, Wanted
+from closedbook.generation.strategies import STRATEGIES, Wanted, is_of_pairs
 from closedbook.llm import ledger
 from closedbook.llm.refusals import Refusals
 from closedbook.llm.requests import Question, found
@@ -117,8 +117,8 @@ def _steps_to_make(planned: Plan, document: str, stale: set[Path]) -> set[str]:
     its = {step for step, folder in folders.items() if folder / f"{document}.json" in stale}
     if "documents" in its or source.read_text(encoding="utf-8") != planned.written[source]:
         return {*folders, "pairs"}
-    if "across" in strategies and PAIRED in stale:
-        its |= {"pairs", "across"}
+    if PAIRED in stale and (paired := {*filter(is_of_pairs, strategies)}):
+        its |= {"pairs", *paired}
     return its | {name for name in strategies if "entities" in its and STRATEGIES[name].NEEDS_ENTITIES}
 
 
@@ -126,8 +126,8 @@ def _of_document(task: tuple[str, Params, set[str]]) -> list[Job]:
     article, params, to_make = task
     document = document_of(Article.from_dict(json.loads(article)))
     listing, names = _entity_list(params, document, is_made="entities" not in to_make)
-    pairs = Pairs.read(layout.pairs(document.id)) if "across" in recipes.strategies(params) and "pairs" not in to_make else None
-    return [listing, *(_passages(params, document, strategy, pairs if strategy == "across" else names, is_made=strategy not in to_make)
+    pairs = Pairs.read(layout.pairs(document.id)) if any(map(is_of_pairs, recipes.strategies(params))) and "pairs" not in to_make else None
+    return [listing, *(_passages(params, document, strategy, pairs if is_of_pairs(strategy) else names, is_made=strategy not in to_make)
                        for strategy in recipes.strategies(params))]  # fmt: skip
 
 
@@ -150,10 +150,10 @@ def _entity_list(params: Params, document: Document, is_made: bool) -> tuple[Job
 
 def _passages(params: Params, document: Document, strategy: str, names: EntityList | Pairs | None, is_made: bool) -> Job:
     """`names`: the document's entity list, or under across its pairs; None where these are not there yet."""
-    is_bound = names is None and (STRATEGIES[strategy].NEEDS_ENTITIES or strategy == "across")
+    is_bound = names is None and (STRATEGIES[strategy].NEEDS_ENTITIES or is_of_pairs(strategy))
     job = Job(step=strategy, document=document, is_made=is_made, is_bound=is_bound)
     shown = passages.shown_of(document, strategy, params)
-    if strategy == "across":
+    if is_of_pairs(strategy):
         lists = {None: names or _most_pairs(document, params)}
     else:
         lists = {section: sections.listed(each, names) if names else _most_names(document, params) for section, each in shown.items()}

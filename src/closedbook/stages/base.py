@@ -23,17 +23,15 @@ def build(*, sources: list[Path], folder: Path, place: Path, checkpoints: Path, 
 
     base.json: model, revision, load, context, sha256 of its files and of its tokenizer, and what stands around a text (see frame):
     before_text (ids), end_of_text (a token) and end_of_text_id.
-    `params` holds base, and for the miniature also miniature, training and seed, for its sibling training; for others training.block_size, letters, whether a task
-    compares letters, and linear, the layers that adapters are named for. Raises UserError where base.model is not a model that can be used (gated, absent, incomplete, of another form; see
-    sound), or a folder whose receipt.json is of other files.
+    `params` holds base, and for the miniature also miniature, training and seed, for its sibling training; for others training.block_size,
+    letters, whether a task compares letters, and linear, the layers that adapters are named for. Raises UserError where base.model is not a
+    model that can be used (gated, absent, incomplete, of another form; see sound), or a folder whose receipt.json is of other files.
     """
     if maker := OWN_BASES.get(params.base.model):
         import_module(maker).make(params=params, sources=sources, folder=folder, checkpoints=checkpoints)
         source, load = str(folder), str(place)
     else:
         source = load = params.base.model
-        if Path(load).is_dir():
-            sound.check_files(Path(load))
         brought = Path(load) / REPLAY
         files.write_text(folder / REPLAY, brought.read_text(encoding="utf-8") if brought.is_file() else "")
     pinned, tokenizer = pinning.pin(params.base.model, source, params.base.revision, params.base.end_of_text)

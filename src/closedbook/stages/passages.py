@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from closedbook import llm
 from closedbook.generation import sections
-from closedbook.generation.strategies import STRATEGIES, Wanted, imported
+from closedbook.generation.strategies import STRATEGIES, Wanted, imported, is_of_pairs
 from closedbook.llm.ledger import Ledger
 from closedbook.params import Limits
 from closedbook.records import Document, EntityList, Pairs, Passage, Passages
@@ -52,7 +52,7 @@ def _given(wanted: Wanted) -> tuple | None:
 
 def shown_of(document: Document, strategy: str, params: SimpleNamespace) -> dict[str | None, Document]:
     """What passages are asked for about: the document, of which a language model sees a long one in sections, unless it sees two."""
-    by_model = STRATEGIES[strategy].PROMPTS and strategy != "across" and params.llm.model
+    by_model = STRATEGIES[strategy].PROMPTS and not is_of_pairs(strategy) and params.llm.model
     return sections.split(document, params.llm.sections) if by_model else {None: document}
 
 

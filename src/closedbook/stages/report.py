@@ -151,8 +151,8 @@ def _page(**facts) -> str:
     lines = [one["strategy"] for one in (*facts["headline"], *facts["corpora"])]
     environment.filters.update(number="{:,}".format, usd="{:,.4f}".format)
     return environment.get_template("report.html.j2").render(
-        **facts, with_error=table.with_error, told_from_chance=table.told_from_chance, few=table.FEW, interval_of=table.interval_of, shown_seed=table.seed_of, parts=table.parts, served=SERVED,
-        part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=(*table.UNTAUGHT, whose.ASSISTANT), excerpt=EXCERPT,
+        **facts, with_error=table.with_error, told_from_chance=table.told_from_chance, few=table.FEW, interval_of=table.interval_of,
+        shown_seed=table.seed_of, parts=table.parts, served=SERVED, part_names=table.PARTS, by_arm=table.by_arm, details=table.details, book=table.book, untaught=(*table.UNTAUGHT, whose.ASSISTANT), excerpt=EXCERPT,
         questions_only=certainty.QUESTIONS, p_of=words.p_of, least=resampling.LEAST,
         colours={line: colour for line, (colour, _) in plots.looks(lines).items()},
     )

@@ -56,7 +56,8 @@ def build(
     texts = reading.texts(**source)
     sha256 = _tokens_sha256(corpus, facts, texts)
     taught = _teacher(teacher, facts, texts[packing.CORPUS]) if teacher else None
-    num_blocks = packing.num_blocks(_schedule(texts, read, folder, seed=seed, run_seed=run_seed, by_document=length.order == "by_document"), settings.block_size)
+    schedule = _schedule(texts, read, folder, seed=seed, run_seed=run_seed, by_document=length.order == "by_document")
+    num_blocks = packing.num_blocks(schedule, settings.block_size)
     num_steps = -(-num_blocks // settings.batch_size)
     about = {"run": folder.name, "corpus": corpus.name, "arm": arm, "strategy": facts["strategy"], "seed": run_seed}
     if taught:

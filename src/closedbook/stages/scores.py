@@ -30,8 +30,8 @@ def build(
     in its chat template. `documents` are read by the tasks that show the
     document, `retrieved` (chunks.jsonl) by those that show chunks of it; forgetting is measured on what is held out of `replay`. `params`
     has, beside `scores`, `seed` where a task samples, `retrieval` where one shows chunks, and `seed` and `held_out` beside `replay`. A row
-    of `samples` is one question under one task. Of a run that was refused there is an output without tasks, which says why. Where no document has a question there is an output without tasks; where there is nothing
-    to measure no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a prompt that its
+    of `samples` is one question under one task. There is an output without tasks of a run that was refused, which says why, and where no
+    document has a question; where there is nothing to measure no model is loaded. Raises UserError for an unknown task, a model that can't be loaded or has diverged, a prompt that its
     context does not hold, and a letter that its tokenizer makes two tokens of: all but diverged before any task runs.
     """
     check_tasks(params.scores.tasks, include_path)

@@ -16,7 +16,8 @@ def job(*, limits: Limits, **given) -> None:
 
 
 def build(*, model: Path, documents: list[Path], entities: list[Path], params: SimpleNamespace, output: Path) -> None:
-    """Write what the model in a folder (of a run, a base or an assistant) says of each document, which it is not shown; of a run that was refused, nothing.
+    """Write what the model in a folder (of a run, a base or an assistant) says of each document, which it is not shown; nothing of a run
+    that was refused.
 
     `params` holds of scores what says how it is asked. Raises UserError as generating.texts does.
     """

@@ -35,8 +35,8 @@ def build(
     and over how many "tokens" its loss was "with" and "without" the document in front, together and by document.
 
     In front stands what quality_open shows: the document under its byline, or the section of it (of at most `words` words) that the passage is
-    about; both documents, of a passage about two. A passage that is the document itself has in front what stands before each token (as arXiv 2602.16093 has it: the suffix, given its
-    prefix). `checkpoints` keeps each document's rows until all are there. Raises UserError for a teacher of another tokenizer, and for a document that
+    about; both documents, of a passage about two. A passage that is the document itself has in front what stands before each token (as arXiv
+    2602.16093 has it: the suffix, given its prefix). `checkpoints` keeps each document's rows until all are there. Raises UserError for a teacher of another tokenizer, and for a document that
     leaves no room for passages in the teacher's context. Of a passage that is longer than the room, later stretches have the document and at
     least half of the room before them.
     """

@@ -23,9 +23,8 @@ def build(
 ) -> None:
     """Write `tokens`, a npy of uint32: all passages of a file one after the other, each between the tokens that stand around a text of the
     base (`tokenizer` and `pinned` are its tokenizer.json and base.json); and `index`, a line for each: {"id", "kind", "tokens": how many,
-    "words": exact.digest, "rejected": {"rule", "detail"} of the filter of one text that keeps it out, or null}, and of
-    a passage about two documents "beside", the other one's id. Where near duplicates are
-    looked for, `sketches` is an npy of near.sketch of each.
+    "words": exact.digest, "rejected": {"rule", "detail"} of the filter of one text that keeps it out, or null}, and of a passage
+    about two documents "beside", the other one's id. Where near duplicates are looked for, `sketches` is an npy of near.sketch of each.
 
     Rejected passages have their tokens there too, so that no setting of a filter changes where others stand.
     """

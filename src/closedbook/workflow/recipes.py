@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from closedbook import layout
 from closedbook.evaluation import instructions, summarising, tasks
-from closedbook.generation.strategies import STRATEGIES, is_document, mixture
+from closedbook.generation.strategies import STRATEGIES, is_document, is_of_pairs, mixture
 from closedbook.llm import prompts
 from closedbook.params import API, OWN_BASES, OWN_MODELS, Arm, Chat, Params, Scores, tuned
 from closedbook.sources import given
@@ -62,7 +62,7 @@ def passages(params: Params, bound: Bound) -> Recipes:
 
 def pairs(params: Params, bound: Bound) -> Recipes:
     found = recipe("pairs", {"passages": {"across": params.passages.across.model_dump(include={"shared", "pairs"})}, "bound": bound}, documents=bound)
-    return {"pairs": found} if "across" in strategies(params) else {}
+    return {"pairs": found} if any(map(is_of_pairs, strategies(params))) else {}
 
 
 def judgements(params: Params, bound: Bound) -> Recipes:
@@ -294,7 +294,7 @@ def judged_strategies(params: Params) -> list[str]:
     """Those whose passages the judge is asked about: of documents as they stand there is nothing to ask, and it sees one document at a time."""
     if params.judge.model is None:
         return []
-    return [strategy for strategy in strategies(params) if not is_document(strategy) and strategy != "across"]
+    return [strategy for strategy in strategies(params) if not is_document(strategy) and not is_of_pairs(strategy)]
 
 
 def tasks_of(params: Params, arm: str | None = None) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from closedbook import layout
 from closedbook.evaluation import tasks
-from closedbook.generation.strategies import STRATEGIES
+from closedbook.generation.strategies import STRATEGIES, is_of_pairs
 from closedbook.params import Params
 from closedbook.util import fingerprint
 from closedbook.workflow import recipes
@@ -137,7 +137,7 @@ def _passages(about: list[str], recipe: dict) -> Files:
     strategy, document = about
     listed = [layout.entities(document)] if STRATEGIES[strategy].NEEDS_ENTITIES else []
     rows = {"rows": [*map(Path, recipe["reads"]["rows"])]} if "reads" in recipe else {}
-    rows |= {"pairs": [layout.pairs(document)]} if strategy == "across" else {}
+    rows |= {"pairs": [layout.pairs(document)]} if is_of_pairs(strategy) else {}
     return Files(inputs={"document": layout.document(document), "entities": listed, **rows},
                  outputs={"output": layout.passages(strategy, document)})
 

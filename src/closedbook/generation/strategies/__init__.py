@@ -46,4 +46,9 @@ def is_document(strategy: str) -> bool:
     return strategy == "raw"
 
 
-__all__ = ["STRATEGIES", "Wanted", "is_document"]
+def is_of_pairs(strategy: str) -> bool:
+    """Whether each passage is about two documents: it reads the document's pairs where others read its entity list, and sees both whole."""
+    return strategy == "across"
+
+
+__all__ = ["STRATEGIES", "Wanted", "is_document", "is_of_pairs"]
