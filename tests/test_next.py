@@ -50,7 +50,7 @@ def test_the_command_prints_each_strategy_with_gains_or_reasons(tmp_path, monkey
     for arm, (tokens, right) in sizes.items():
         strategy = arm.partition("-")[0]
         scored(tmp_path / "results", arm, ([1] * right + [0] * (12 - right)) * 12, documents=12, strategy=strategy, tokens=tokens)
-        files.write_json(layout.run_facts(f"{arm}-s1"), {"corpus": arm, "existing_tokens": 300_000})
+        files.write_json(layout.run_facts(f"{arm}-s1"), {"corpus": arm})
         files.write_json_lines(layout.CORPORA / arm / "passages.jsonl", [{"id": f"d/{strategy}/0", "document": "d", "strategy": strategy}])
         toys.passages(layout.PASSAGES, "d", ["a"], strategy)
         path = layout.passages(strategy, "d")

@@ -619,7 +619,7 @@ def test_few_questions_are_counted_and_warned_of(inputs, tmp_path):
 
 
 def test_a_task_at_chance_is_said_to_be(inputs):
-    assert words(built(inputs)).count("Nobody is surely better than guessing here : 25% of guesses are right") == 2
+    assert words(built(inputs)).count("No model is surely better than guessing here : 25% of guesses are right") == 2
 
 
 def test_sections_without_anything_to_say_are_not_there(inputs):

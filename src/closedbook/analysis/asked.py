@@ -6,11 +6,11 @@ from pathlib import Path
 
 from closedbook.analysis.compare import answers
 from closedbook.records import Passages
+from closedbook.sources.rows import LETTERS
 from closedbook.util import files, seeds
 
 MOST = 200
 """questions on the page: of three arms some 125 KB"""
-LETTERS = "ABCDEFGHIJ"
 
 
 def listed(found: list[dict], questions: list[Path], corpora: list[Path], passages: list[Path], task: str, seed: int) -> dict:

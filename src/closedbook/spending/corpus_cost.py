@@ -1,31 +1,25 @@
 """What a corpus cost: the calls behind its passages and the entity lists that they needed, as they were paid or at another model's prices."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from closedbook import layout
 from closedbook.generation.strategies import STRATEGIES
 from closedbook.llm import prices
 from closedbook.records import EntityList, Passages
+from closedbook.spending.sums import Sums
 from closedbook.util import files
 from closedbook.util.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class Cost(Sums):
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float | None = 0.0
     """None where the price of a call is not known"""
-
-    def __add__(self, other: "Cost") -> "Cost":
-        sums = {}
-        for one in fields(self):
-            mine, its = getattr(self, one.name), getattr(other, one.name)
-            sums[one.name] = None if None in (mine, its) else mine + its
-        return Cost(**sums)
 
 
 def of(corpus: Path, price: prices.Prices | None = None) -> Cost:

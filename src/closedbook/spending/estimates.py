@@ -1,7 +1,7 @@
 """What a call and a step will take: as answers to the same prompt in the ledger took, else by assumptions that are said."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from closedbook import layout, models
@@ -12,6 +12,7 @@ from closedbook.params import OWN_MODELS, Limits, Llm, Params
 from closedbook.records import Document
 from closedbook.spending.asking import Job
 from closedbook.spending.calls import Taken
+from closedbook.spending.sums import Sums
 
 ANSWER_TOKENS = 960
 """of an answer where the ledger has none to the prompt: EntiGraph's authors got 455 million tokens from about 475,000 calls"""
@@ -103,7 +104,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(Sums):
     """Of one step or of several. Tokens, dollars and seconds are those of the calls still to be asked."""
 
     calls: int = 0
@@ -126,13 +127,6 @@ class Row:
     most_tokens: float = 0.0
     """if each of those was as long as it may be"""
     most_usd: float | None = 0.0
-
-    def __add__(self, other: "Row") -> "Row":
-        sums = {}
-        for one in fields(self):
-            mine, its = getattr(self, one.name), getattr(other, one.name)
-            sums[one.name] = None if None in (mine, its) else mine or its if one.name == "is_bound" else mine + its
-        return Row(**sums)
 
 
 def row(jobs: list[Job], estimates: Estimates, price: prices.Prices, params: Params) -> Row:

@@ -6,12 +6,11 @@
 import argparse
 import math
 
-from closedbook import layout
 from closedbook.analysis import certainty, fits, table
 from closedbook.evaluation import whose
 from closedbook.llm import prices
 from closedbook.spending import bakeoff
-from closedbook.util import files, tables
+from closedbook.util import tables
 from closedbook.util.errors import UserError
 from closedbook.workflow import plan, recipes
 
@@ -46,15 +45,9 @@ def _strategy(strategy: str, arms: list[dict], line: dict, price, amounts) -> di
     each = None if cost is None or cost["usd"] is None else cost["usd"] / largest["corpus_tokens"]
     return {
         "strategy": strategy, "sizes": len(arms), "corpus_tokens": largest["corpus_tokens"], "accuracy": largest["accuracy_mean"],
-        "usd_per_million": each and each * 1e6, "existing_tokens": _existing(largest),
+        "usd_per_million": each and each * 1e6,
         "next": [step(largest["corpus_tokens"], each, usd, line) for usd in amounts],
     }  # fmt: skip
-
-
-def _existing(row: dict) -> int | None:
-    """The tokens that the strategy has written under these parameters."""
-    facts = layout.run_facts(row["run"])
-    return files.read_json(facts)["existing_tokens"] if facts.is_file() else None
 
 
 def step(tokens: int, each: float | None, usd: float, line: dict) -> dict:
