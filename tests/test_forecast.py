@@ -178,7 +178,7 @@ def test_a_limit_that_would_stop_it_is_said(project, capsys, limit, verdict):
     assert f"limits.{found['limit']}" in (said := capsys.readouterr().out) and verdict in said
 
 
-def test_another_models_price_stands_beside_the_writers_own(project, capsys):
+def test_another_models_price_stands_beside_the_generators_own(project, capsys):
     project.set(limits={"input_usd_per_million": 1.0, "output_usd_per_million": 1.0})
     capsys.readouterr()
     assert cli.main(["forecast", "--json", "--beside", "openai/gpt-4-turbo"]) == 0
