@@ -14,7 +14,7 @@ INK, GREY = "#202124", "#6b7075"
 OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 PALETTE = (*OKABE_ITO, "#7A0F3C", "#9ACD32", "#5B1FA8", "#7B4B1E", "#F0308C", "#1A3CF0", "#D516E0", "#244800", "#F2003C")
 """the strategies', then those of mixtures, which stand apart from them and from grey as well as these from each other"""
-MARKERS = "so^Dv<>P*Xhpd8H"
+MARKERS = (*"so^Dv<>P*Xhpd8H", "$Z$")
 INCHES, DPI = (6.4, 4.1), 200
 STYLE = {
     "font.size": 12,

@@ -163,7 +163,7 @@ def _line(axes, places: list[float], arms: list[list[dict]], name: str, colour: 
             where, low, mean, high = map(np.array, zip(*chosen))
             face, edge, width = ("white", colour, 1.6) if one_seed else (colour, "white", 0.6)
             axes.errorbar(
-                where, mean, [mean - low, high - mean], fmt=marker, color=colour, markersize=8, markerfacecolor=face, markeredgecolor=edge,
+                where, mean, [mean - low, high - mean], marker=marker, linestyle="none", color=colour, markersize=8, markerfacecolor=face, markeredgecolor=edge,
                 markeredgewidth=width, elinewidth=1.6, capsize=2.5, zorder=3,
             )  # fmt: skip
     axes.plot(places, means, color=colour, linewidth=1.8, zorder=2)
