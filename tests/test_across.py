@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import test_impact
@@ -11,6 +12,8 @@ from test_impact import CALL, KELL, TEXTS, VARN, _job, ask, broken, project  # n
 from closedbook import layout, params
 from closedbook.generation.strategies import across
 from closedbook.lineage import impact
+from closedbook.lineage.takedown import certify, held
+from closedbook.lineage.takedown.certify import offsets_of
 from closedbook.lineage.tracing import passage as tracing
 from closedbook.llm import prompts
 from closedbook.records import Document, EntityList, Pair, Pairs, Passage, Passages
@@ -143,8 +146,8 @@ def test_an_index_and_a_corpus_know_the_other_document(paired, tmp_path):
     assert [row["beside"] for row in rows] == [SECOND]
     rows = files.read_json_lines("results/corpora/entigraph-30/passages.jsonl")
     files.write_json_lines("results/corpora/entigraph-30/passages.jsonl", [*rows[:-1], {**rows[0], "document": FIRST, "beside": SECOND}])
-    from closedbook.lineage.takedown import held
-
+    ((_, why),) = certify._in_corpora(SimpleNamespace(document=SECOND))
+    assert f"to {offsets_of(Path('results/corpora/entigraph-30'))[len(rows)] - 1}" in why, "the last one, which is the other document's as well"
     assert held._rows(Path("results/corpora/entigraph-30"), SECOND).tolist() == [row["document"] == SECOND for row in rows[:-1]] + [True]
 
 

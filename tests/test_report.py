@@ -586,6 +586,9 @@ def test_each_question_has_its_options_the_answers_of_each_arm_and_the_learnt_pa
     assert first.startswith("Varn Who kept lamp 0? Mira Bram A right A right A right entigraph 1 2")
     assert last.startswith("Varn Who kept lamp 79? Mira Bram B wrong B wrong B wrong none"), "of its own document alone"
     assert '<li class="right">Mira</li><li>Bram</li>' in page and 'served}}' not in page and "#passage/varn-1/entigraph/1" in page
+    questions(tmp_path, "varn-1", options=["Mir", "Bram"])
+    assert "#passage/varn-1/entigraph/1" not in asked_of(built(inputs)), "a part of a word is no answer"
+    questions(tmp_path, "varn-1")
     inputs["corpora"][1] = toys.corpus(tmp_path, "entigraph", [inputs["passages"][1]], left_out=1)
     assert "#passage/varn-1/entigraph/1" not in asked_of(built(inputs)), "what was written and not learnt holds no answer"
 
