@@ -7,7 +7,7 @@ import pytest
 import toy_project
 import toys
 
-from closedbook import cli, layout
+from closedbook import cli, layout, params
 from closedbook.lineage import trace
 from closedbook.serve.speakers import Speakers
 from closedbook.sources import folder
@@ -17,6 +17,7 @@ from closedbook.util.errors import UserError
 from closedbook.workflow import named
 
 LAMP, CLOCK, TOWER = folder.identifier("a/The Lamp.txt"), folder.identifier("clock.md"), "tower-0000000c"
+PARAMS = params.load()
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_every_command_takes_them(made, monkeypatch, capsys):
 
 
 def test_of_a_plan_they_are_asked_again_by_title(documents):
-    plan = SimpleNamespace(documents={CLOCK: None}, params=SimpleNamespace(llm=SimpleNamespace(model=None)))
+    plan = SimpleNamespace(documents={CLOCK: None}, params=PARAMS)
     assert again.reopen(plan, ["the clock", CLOCK]) == ["nothing fell back and nothing was dropped"]
     with pytest.raises(UserError, match="no such document"):
         again.reopen(plan, ["lamp"])

@@ -218,8 +218,8 @@ def test_the_number_of_shards_changes_no_byte_and_one_file_costs_one_document(pi
         shutil.rmtree(pipeline.folder / "results/passages")
         assert jobs(pipeline.snakemake("passages", "--config", f"shards={number}"))["entities shard"] == min(number, 3)
         assert pipeline.bytes() == before
-    shutil.rmtree(pipeline.folder / "ledger")
-    shutil.rmtree(pipeline.folder / "results/entities")
+    for folder in ("ledger", "results/entities", ".dvc/cache"):
+        shutil.rmtree(pipeline.folder / folder)
     received, one = server.received, next(name for name in before if name.startswith("results/entities/"))
     assert jobs(pipeline.snakemake(one)) == {"entities shard": 1}
     assert server.received == received + 1

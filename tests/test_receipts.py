@@ -85,6 +85,19 @@ def test_of_the_memory_of_all_files_only_what_is_asked_for_is_read(job):
     assert len(asked) == 3 and all("WHERE path = " in one for one in asked), "a receipt, an output, an input"
 
 
+def test_of_what_is_gone_the_memory_holds_not_even_the_name(job):
+    time.sleep(2 * receipts.SETTLED_NS / 1e9)
+    memory = receipts.Hashes()
+    memory.look_up([], [job])
+    assert receipts.stale_reason(job, RECIPE, memory, written=[Path("output.txt")]) is None
+    memory.save()
+    assert b"input.txt" in receipts.CACHE.read_bytes()
+    Path("input.txt").unlink()
+    files.write_text(job, job.read_text().replace("input.txt", "other.txt"))
+    assert memory.forget_gone() == 1
+    assert b"input.txt" not in receipts.CACHE.read_bytes() and b"output.txt" in receipts.CACHE.read_bytes()
+
+
 @pytest.mark.parametrize("change, words", [
     ({"params": {"entities": {"max": 41}}}, "parameter entities.max changed 40 → 41"),
     ({"code": "other"}, "code of the stage entities changed"),

@@ -120,6 +120,19 @@ class Hashes:
                     self._database.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", ((path, *self._known[table][path]) for path in paths))
                 paths.clear()
 
+    def forget_gone(self) -> int:
+        """Forget files that are not there any more, and all that receipts said, for one that is there may have said something else; returns how
+        many files. The free pages of the database are cleared too."""
+        with self._database:
+            gone = [path for path, in self._database.execute("SELECT path FROM hashes") if not os.path.exists(path)]
+            self._database.executemany("DELETE FROM hashes WHERE path = ?", [(path,) for path in gone])
+            self._database.execute("DELETE FROM receipts")
+        self._database.execute("VACUUM")
+        for table in self._known:
+            self._known[table].clear()
+            self._new[table].clear()
+        return len(gone)
+
     def _remembered(self, table: str, path: str) -> tuple[str, str]:
         if path not in self._known[table]:
             found = self._database.execute(f"SELECT * FROM {table} WHERE path = ?", (path,)).fetchone()

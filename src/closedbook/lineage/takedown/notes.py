@@ -3,10 +3,8 @@
 import mmap
 import re
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -203,12 +201,5 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 def _forget_gone_files() -> list[str]:
-    """Hashes of files that are not there any more, cleared from the free pages of their database too."""
-    if not receipts.CACHE.exists():
-        return []
-    with closing(sqlite3.connect(receipts.CACHE)) as database:
-        with database:
-            paths = [path for path, in database.execute("SELECT path FROM hashes") if not Path(path).exists()]
-            database.executemany("DELETE FROM hashes WHERE path = ?", [(path,) for path in paths])
-        database.execute("VACUUM")
-    return [f"{receipts.CACHE}: {len(paths)} hashes of files that are gone"] if paths else []
+    found = receipts.Hashes.here().forget_gone() if receipts.CACHE.exists() else 0
+    return [f"{receipts.CACHE}: {found} hashes of files that are gone"] if found else []
