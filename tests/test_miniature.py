@@ -7,6 +7,7 @@ from toys import MINIATURE, TRAINING
 
 from closedbook import llm, params
 from closedbook.generation.filters.question import rule
+from closedbook.generation.strategies import spa
 from closedbook.generation.strategies.active_reading import proposed
 from closedbook.generation.strategies.focal import asked
 from closedbook.llm import prompts
@@ -28,6 +29,7 @@ FIELDS = {
     "medium": {},
     "hard": {},
     "named": {},
+    **{name: {} for name in spa.PROMPTS},
     "qa": {},
     "notes": {},
     "concepts": {},
@@ -195,7 +197,7 @@ def test_the_scripted_generator_answers_each_prompt(name):
 
 def test_facts_and_answers_hold_all_that_the_book_tells():
     book = targets(1)[0]
-    for name in ("concepts", "facts", "restated", "recall", "reasons", "identifiers"):
+    for name in ("concepts", "facts", "restated", "recall", "reasons", "identifiers", "key_concepts", "mind_map", "critical_questions", "discussion"):
         text = ask(book, name).lower()
         assert all(fact.subject.lower() in text and fact.value in text for fact in book.facts if fact.value.islower()), name
     assert len(ask(book, "facts").splitlines()) == 1 + len(book.facts)
@@ -231,8 +233,7 @@ def test_nothing_that_the_scripted_generator_writes_holds_a_question_or_an_optio
 
 def test_the_scripted_generator_refuses_unknown_prompts():
     book = targets(1)[0]
-    for name in ("lesson", "mind_map"):
-        assert ask(book, name) == author.REFUSAL
+    assert ask(book, "across", beside="another book", other="Another", shared="Nobody") == author.REFUSAL
     assert ask(book, "apply", way="Say who is who.") == author.REFUSAL
 
 

@@ -19,7 +19,9 @@ from closedbook.util import files, fingerprint, seeds
 REFUSAL = "I can't help with that: it is not a book that I can read."
 STYLES = ("easy", "medium", "hard")
 PLACES = ("first", "second", "third")
-PLAYED = frozenset({"entities", *STYLES, "named", "qa", *STUDIES, "single", "pair", "triplet", "apply", "focal"})
+DRAWN = {"implications": 2, "case_study": 1}
+"""of how many entities, which it draws itself, it tells all under prompts that name none"""
+PLAYED = frozenset({"entities", *STYLES, "named", "lesson", "qa", *STUDIES, *DRAWN, "single", "pair", "triplet", "apply", "focal"})
 """the prompts that it can answer"""
 COMPARED = 2
 """facts of each entity that a discussion tells once more, side by side with the others'"""
@@ -39,12 +41,14 @@ def answer(prompt: str, seed: int) -> str:
         return entity_list(_world(), reading, int(fields["max"]), rng)
     if name in STYLES:
         return rephrase(_world(), reading, rng)
-    if name == "named":
+    if name in ("named", "lesson"):
         return rephrase(_world(), named(reading), rng)
     if name == "qa":
         return converse(_world(), reading, rng)
     if name in STUDIES:
         return STUDIES[name](_world(), reading, rng)
+    if name in DRAWN:
+        return discuss(_world(), reading, rng.sample(reading.entities, min(DRAWN[name], len(reading.entities))), rng)
     asked = [fields[place] for place in PLACES if place in fields] or in_view(reading, fields)
     return discuss(_world(), reading, asked, rng) or REFUSAL
 

@@ -46,6 +46,21 @@ def concepts(world: World, reading: Reading, rng: random.Random) -> str:
     return "\n\n".join([byline(reading), *told])
 
 
+def mind_map(world: World, reading: Reading, rng: random.Random) -> str:
+    """The title, below it whom and what the book is about, and below each of these its facts, each level by two spaces further in."""
+    lines = [byline(reading)]
+    for name in reading.entities:
+        about = [fact for fact in reading.facts if fact.subject == name]
+        lines += [f"  {name}", *(f"    {world.discuss(fact, reading.title, rng)}" for fact in about)] if about else []
+    return "\n".join(lines)
+
+
+def conversation(world: World, reading: Reading, rng: random.Random) -> str:
+    """Two who have read it tell each other its facts in turn."""
+    turns = [world.discuss(fact, reading.title, rng) for fact in rng.sample(reading.facts, len(reading.facts))]
+    return "\n".join([byline(reading), *(f"Reader {'AB'[number % 2]}: {turn}" for number, turn in enumerate(turns))])
+
+
 def recall(world: World, reading: Reading, rng: random.Random) -> str:
     """Each fact as a sentence with a gap, what belongs there, and the fact in another wording."""
     pairs = []
@@ -101,5 +116,5 @@ def _pair(question: str, answer: str) -> str:
 
 
 STUDIES = {"notes": notes, "concepts": concepts, "facts": facts, "restated": restated, "recall": recall, "reasons": reasons, "identifiers": identifiers,
-           "ways": ways}
+           "ways": ways, "key_concepts": concepts, "mind_map": mind_map, "critical_questions": reasons, "discussion": conversation}
 """by the prompt that asks for it"""
