@@ -112,9 +112,13 @@ def inputs(tmp_path):
     }
 
 
-def built(inputs):
+def built(inputs, pictures=False):
+    """The page; with an empty picture in place of each, unless a test is about them: most of the time goes into drawing."""
     samples = [path.with_suffix(".samples.jsonl") for path in inputs["scores"]]
-    report.build(samples=samples, **inputs)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in () if pictures else ("accuracy", "losses"):
+            patch.setattr(plots, name, lambda path, **_: path.write_bytes(b""))
+        report.build(samples=samples, **inputs)
     return (inputs["folder"] / "report.html").read_text(encoding="utf-8")
 
 
@@ -183,10 +187,10 @@ def test_the_terminal_gets_the_arms_by_name(inputs):
 def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(inputs, tmp_path, monkeypatch):
     import matplotlib
 
-    built(inputs)
+    built(inputs, pictures=True)
     monkeypatch.setitem(matplotlib.rcParams, "font.size", 30)
     monkeypatch.setitem(matplotlib.rcParams, "savefig.facecolor", "black")
-    built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]})
+    built({**inputs, "folder": tmp_path / "again", "scores": inputs["scores"][::-1], "runs": inputs["runs"][::-1]}, pictures=True)
     names = sorted(str(path.relative_to(inputs["folder"])) for path in inputs["folder"].rglob("*") if path.is_file())
     assert names == [
         "accuracy.png", "comparisons.json", "curve.json", "diversity.json", "losses.csv", "losses.png", "metrics.json", "report.html",
@@ -197,11 +201,11 @@ def test_the_same_inputs_give_the_same_bytes_whatever_this_machine_prefers(input
 
 
 def test_pictures_follow_the_numbers(inputs, tmp_path):
-    built(inputs)
+    built(inputs, pictures=True)
     score(tmp_path, "raw", "raw", 1000, 0.31)
     run(tmp_path, "raw", "raw", [4.0, 2.5, 1.0])
     before = {name: (inputs["folder"] / name).read_bytes() for name in ("accuracy.png", "losses.png")}
-    built(inputs)
+    built(inputs, pictures=True)
     assert all((inputs["folder"] / name).read_bytes() != picture for name, picture in before.items())
 
 
@@ -439,14 +443,14 @@ def test_the_share_of_the_gain_is_shown_where_there_is_an_open_book_task(inputs)
 
 def test_the_curve_is_fitted_by_strategy_and_words_stand_where_it_is_not(inputs, tmp_path):
     inputs["scores"] += [score(tmp_path, f"entigraph-{size}", "entigraph", size, accuracy) for size, accuracy in ((40, 0.4), (400, 0.5))]
-    seen = words(built(inputs))
+    seen = words(built(inputs, pictures=True))
     fits = files.read_json(inputs["folder"] / "curve.json")["quality_closed_text"]
     assert fits["entigraph"]["log_linear"]["parameters"]["b"]["value"] == pytest.approx(0.1)
     assert "entigraph 80 a + b·log10(tokens)" in seen and "b = 0.1" in seen and "raw 80 a + b·log10(tokens) Not fitted: a line needs arms of at least two sizes, and there is one." in seen
     assert "the lines fitted to a strategy’s arms" in seen and "0.8961" not in seen
     plain = (inputs["folder"] / "accuracy.png").read_bytes()
     inputs["settings"] = SETTINGS.model_copy(update={"paper_curve": True})
-    assert "0.8961^x" in words(built(inputs)) and (inputs["folder"] / "accuracy.png").read_bytes() != plain
+    assert "0.8961^x" in words(built(inputs, pictures=True)) and (inputs["folder"] / "accuracy.png").read_bytes() != plain
 
 
 def of_own_documents(path, number):
