@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import test_impact
+from index_server import IndexServer
 from openai_server import Server
 from test_impact import CALL, KELL, TEXTS, VARN, _job, ask, broken, project  # noqa: F401  (a fixture)
 
@@ -62,14 +64,38 @@ def test_more_pairs_are_a_superset_and_each_document_has_its_own_worthiest():
     assert len(small) < len(large) < 10 and [pair for pair in large if pair in small] == small
 
 
+def built(folder, lists, settings):
+    """What the stage says, and of each document its pairs."""
+    for name, its in lists.items():
+        document(name).write(folder / f"documents/{name}.json")
+        its.write(folder / f"entities/{name}.json")
+    made = pairs.job(documents=sorted(folder.glob("documents/*")), entities=sorted(folder.glob("entities/*")), folder=folder / "pairs",
+                     params=params.typed(settings), limits=params.load().limits)  # fmt: skip
+    return made, {name: Pairs.read(folder / f"pairs/{name}.json").pairs for name in lists}
+
+
+def test_names_that_an_embedder_finds_alike_join_documents_and_it_is_asked_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    lists = listed(a=["Mira Oldan", "the Lamp"], b=["Oldan Mira", "Lamp"], c=["The Tower"])
+    with IndexServer() as server:
+        for alike in (0.9, 0.99):
+            settings = {"shared": 2, "pairs": 9, "embedder": {"model": "openai/toy", "api_base": server.url}, "alike": alike}
+            made, read = built(tmp_path, lists, {"passages": {"across": settings}, "bound": dict.fromkeys(lists)})
+            assert made == {"pairs": 1} and [(pair.beside.id, pair.shared) for pair in read["a"]] == [("b", ["Mira Oldan / Oldan Mira", "the Lamp"])]
+        assert server.requests == 3 and set(server.embedded) == {"mira oldan", "oldan mira", "lamp", "tower"}
+    assert built(tmp_path, lists, {"passages": {"across": {"shared": 2, "pairs": 9}}, "bound": dict.fromkeys(lists)})[0] == {"pairs": 0}
+
+
+def test_a_name_is_taken_for_the_nearest_that_stands_for_itself():
+    turn = np.radians([0, 20, 40, 55])
+    rows = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    assert across.alike(list("abcd"), rows, np.cos(np.radians(25))) == {"a": "a", "b": "a", "c": "c", "d": "c"}
+    assert across.alike(list("abcd"), rows, 1.0) == dict(zip("abcd", "abcd", strict=True)) and across.alike([], rows[:0], 0.5) == {}
+
+
 def test_documents_of_different_seeds_make_no_pair(tmp_path):
-    for name, its in LISTS.items():
-        document(name).write(tmp_path / f"documents/{name}.json")
-        its.write(tmp_path / f"entities/{name}.json")
     settings = {"passages": {"across": {"shared": 1, "pairs": 9}}, "bound": {"a": 1, "b": 2, "c": 1, "d": 2}}
-    made = pairs.build(documents=sorted(tmp_path.glob("documents/*")), entities=sorted(tmp_path.glob("entities/*")), folder=tmp_path / "pairs",
-                       params=params.typed(settings))  # fmt: skip
-    read = {name: Pairs.read(tmp_path / f"pairs/{name}.json").pairs for name in LISTS}
+    made, read = built(tmp_path, LISTS, settings)
     assert made == {"pairs": 1} and {name: len(its) for name, its in read.items()} == {"a": 1, "b": 0, "c": 0, "d": 0}
     assert read["a"][0].beside == document("c") and read["a"][0].shared == ["the Lamp", "Varn"]
 

@@ -71,9 +71,13 @@ def test_a_providers_model_is_never_proved_and_least_of_all_without_a_date(recor
     assert about(records) == ["openai/big-1: a provider's model, and no receipt says which version answered"]
 
 
-@pytest.mark.parametrize("settings", [{"api_model": {"model": "openai/big-1"}}, {"retrieval": {"embedder": {"model": None}, "reranker": {"model": "openai/big-1"}}}])
-def test_nor_is_one_that_reads_or_finds(records, settings):
-    records["corpora/a"]["recipe"]["params"] = settings
+@pytest.mark.parametrize("step, settings", [
+    ("api_models", {"api_model": {"model": "openai/big-1"}}),
+    ("retrieval", {"retrieval": {"embedder": {"model": None}, "reranker": {"model": "openai/big-1"}}}),
+    ("pairs", {"passages": {"across": {"embedder": {"model": "openai/big-1"}}}}),
+])  # fmt: skip
+def test_nor_is_one_that_reads_or_finds(records, step, settings):
+    records["corpora/a"]["recipe"] |= {"step": step, "params": settings}
     assert about(records) == ["openai/big-1: a provider's model, and no receipt says which version answered"]
 
 

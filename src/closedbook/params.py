@@ -194,6 +194,8 @@ class Across(Settings):
     shared: PositiveInt
     pairs: PositiveInt
     samples: PositiveInt
+    embedder: Endpoint = Endpoint(model=None, api_base=None)
+    alike: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
 class Imported(Settings):

@@ -36,7 +36,7 @@ CLAIMS = {
     "ledger": "replayable from the ledger without a provider",
     "provider": "needs a provider",
 }
-FINDS_OR_ANSWERS = ("retrieval", "api_models")
+FINDS_OR_ANSWERS = ("pairs", "retrieval", "api_models")
 """steps whose calls no result carries"""
 
 
@@ -77,7 +77,7 @@ def _not_asked_about(job: Job) -> set[str]:
     name = Path(job.name).name
     folder = ledger.root() / (name.replace(params.API, ledger.API_MODELS, 1) if job.step == "api_models" else name)
     known = {path.stem for path in folder.glob("*.jsonl") if any(ledger.decided(record) for _, record, _ in ledger.verified(path))}
-    if job.step == "retrieval" and job.recipe["params"]["retrieval"]["embedder"]["model"]:
+    if job.step == "pairs" or job.step == "retrieval" and job.recipe["params"]["retrieval"]["embedder"]["model"]:
         return {Path(path).stem for path in job.inputs if path.startswith(f"{layout.DOCUMENTS}/")} - known
     rows = files.read_json_lines(here(next(path for path in job.outputs if path.endswith(".jsonl")), job))
     return {row["document"] for row in rows if row.get("chunks") != []} - known

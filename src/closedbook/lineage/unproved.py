@@ -10,6 +10,7 @@ from closedbook.lineage import commit
 from closedbook.lineage.history import History, Job
 from closedbook.util import files
 from closedbook.util.git import git
+from closedbook.workflow.registry import STEPS
 
 LOCK = Path("requirements.lock")
 DECIDES = ("src", "rules", "params.yaml", "evals")
@@ -41,10 +42,7 @@ def _models(jobs: list[Job]) -> list[str]:
 
 def providers(job: Job) -> list[str]:
     """The models that a job asks and that are no code of ours: who writes, judges, reads, embeds or reranks."""
-    settings = job.recipe["params"]
-    finding = settings.get("retrieval", {})
-    sections = [settings.get("llm"), settings.get("judge"), settings.get("api_model"), finding.get("embedder"), finding.get("reranker")]
-    return [section["model"] for section in sections if section and section["model"] and not section["model"].startswith("miniature/")]
+    return [model for model in STEPS[job.step].asks(job.recipe["params"]) if not model.startswith("miniature/")]
 
 
 def _who_answered(job: Job) -> Iterable[str]:

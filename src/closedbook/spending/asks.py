@@ -28,8 +28,8 @@ from closedbook.workflow.plan import Plan
 from closedbook.workflow.registry import STEPS, Job
 from closedbook.workflow.snakemake import Graph
 
-VECTORS = "retrieval"
-"""the stage that asks for vectors and ratings, which are few: one by one"""
+VECTORS = ("pairs", "retrieval")
+"""stages that ask for vectors and ratings, if they ask, which are few: one by one"""
 SHOWN = 20
 """lines of trouble that are printed"""
 UNKNOWN, FAILED = "unknown key", "failed"
@@ -152,25 +152,28 @@ def _run(bulk: Bulk) -> int:
     for place in dict.fromkeys(job.place for job in needed):
         stale = upkeep.check(planned, place)
         due = [job for job in needed if job.place == place and (stale[job.receipt] or unmade.intersection(graph.before[job.name]))]
-        ready = [job for job in due if place != VECTORS and not unmade.intersection(graph.before[job.name])]
+        ready = [job for job in due if not unmade.intersection(graph.before[job.name]) and not (place in VECTORS and _models(planned, job))]
         _attempt(bulk, planned, ready)
         made = upkeep.check(planned, place)
         unmade |= {job.name for job in due if job not in ready or made[job.receipt]}
         waiting += len(due) - len(ready)
-    if any(name.startswith(f"{VECTORS}/") for name in unmade):
-        terminal.note(f"{VECTORS} asks for vectors, one by one: questions that are shown chunks are not among these before "
-                      f"snakemake {VECTORS} is run")
+    for place in dict.fromkeys(job.place for job in needed if job.name in unmade and job.place in VECTORS):
+        terminal.note(f"{place} asks for vectors, one by one: what needs them is not among these before snakemake {place} is run")
     return waiting
 
 
 def _asking(planned: Plan) -> list[Job]:
     """Raises UserError where there is none."""
-    found = [job for job in planned.jobs.values() if job.stage != VECTORS and any(
-        model not in OWN_MODELS for model in STEPS[job.stage].asks(planned.recipes[job.recipe]["params"]))]
+    found = [job for job in planned.jobs.values() if job.stage not in VECTORS and any(model not in OWN_MODELS for model in _models(planned, job))]
     if not found:
         raise UserError("params.yaml: llm.model is null or code of closedbook, and there is neither a judge nor an API model: nothing is "
                         "asked of a provider")
     return found
+
+
+def _models(planned: Plan, job: Job) -> list[str]:
+    """Those that a job asks."""
+    return STEPS[job.stage].asks(planned.recipes[job.recipe]["params"])
 
 
 def _attempt(bulk: Bulk, planned: Plan, ready: list[Job]) -> None:

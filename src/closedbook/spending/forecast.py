@@ -68,6 +68,8 @@ def _others(planned: plan.Plan) -> list[str]:
     asked = {f"api_models.{name}": one.model for name, one in planned.params.api_models.items() if tasks.measured(one.tasks)}
     if "retrieval" in planned.recipes:
         asked |= {f"retrieval.{name}": getattr(planned.params.retrieval, name).model for name in ("embedder", "reranker")}
+    if "pairs" in planned.recipes:
+        asked["passages.across.embedder"] = planned.params.passages.across.embedder.model
     named = ", ".join(f"{section} ({model})" for section, model in asked.items() if model)
     return [f"not included: what is asked of {named}, which counts against the limits too"] if named else []
 

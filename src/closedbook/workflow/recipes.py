@@ -61,7 +61,8 @@ def passages(params: Params, bound: Bound) -> Recipes:
 
 
 def pairs(params: Params, bound: Bound) -> Recipes:
-    found = recipe("pairs", {"passages": {"across": params.passages.across.model_dump(include={"shared", "pairs"})}, "bound": bound}, documents=bound)
+    chosen = params.passages.across.model_dump(exclude={"samples"})
+    found = recipe("pairs", {"passages": {"across": chosen}, "bound": bound}, documents=bound)
     return {"pairs": found} if any(map(is_of_pairs, strategies(params))) else {}
 
 

@@ -335,7 +335,8 @@ STEPS = {
     ),
     "pairs": Stage(
         module="closedbook.stages.pairs", result="pairs of documents",
-        recipes=recipes.pairs, files=_pairs, reads=("documents", "entities", "base"), watches=("arms", "passages", "training.seeds"),
+        recipes=recipes.pairs, files=_pairs, asks=_models("passages.across.embedder"),
+        reads=("documents", "entities", "base"), watches=("arms", "passages", "training.seeds"),
     ),
     "passages": Stage(
         module="closedbook.stages.passages", result="passages",

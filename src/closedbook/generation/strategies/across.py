@@ -3,8 +3,12 @@
 import math
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from itertools import combinations
+from types import MappingProxyType
 from typing import NamedTuple
+
+import numpy as np
 
 from closedbook.generation.strategies.wanted import Wanted
 from closedbook.records import Document, EntityList, Pair, Pairs
@@ -37,21 +41,21 @@ class Found(NamedTuple):
     worth: float
 
 
-def pairs(lists: dict[str, EntityList], least: int, most: int) -> list[Found]:
+def pairs(lists: dict[str, EntityList], least: int, most: int, same: Mapping[str, str] = MappingProxyType({})) -> list[Found]:
     """The pairs of documents that share at least `least` entities and are, for one of the two, among its `most` worthiest; the worthiest first.
 
     A shared entity is worth the more, the fewer documents name it: the logarithm of all documents over those that do. A larger `most` gives a
-    superset.
+    superset. `same`: for some entities' keys, the key of the one that they are taken for.
     """
-    names = {document: {_key(name): name for name in listed.entities} for document, listed in lists.items()}
+    names = {document: {same.get(key(name), key(name)): name for name in listed.entities} for document, listed in lists.items()}
     holders = defaultdict(list)
     for document in sorted(names):
-        for key in names[document]:
-            holders[key].append(document)
+        for one in names[document]:
+            holders[one].append(document)
     limit = max(FEW, WIDELY * len(lists))
-    told = {key: its for key, its in holders.items() if 1 < len(its) <= limit}
+    told = {one: its for one, its in holders.items() if 1 < len(its) <= limit}
     number, worth = Counter(), Counter()
-    for key, its in sorted(told.items()):
+    for _, its in sorted(told.items()):
         for pair in combinations(its, 2):
             number[pair] += 1
             worth[pair] += math.log(len(lists) / len(its)) + 1
@@ -60,13 +64,34 @@ def pairs(lists: dict[str, EntityList], least: int, most: int) -> list[Found]:
     chosen = []
     for pair in ranked:
         if min(taken[one] for one in pair) < most:
-            chosen.append(Found(*pair, [name for key, name in names[pair[0]].items() if key in told and key in names[pair[1]]], worth[pair]))
+            first, second = (names[one] for one in pair)
+            chosen.append(Found(*pair, [_called(name, second[one]) for one, name in first.items() if one in told and one in second], worth[pair]))
         taken.update(pair)
     return chosen
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """What names of one entity have in common: all but case, article and white space."""
     return ARTICLE.sub("", " ".join(name.casefold().split()))
+
+
+def _called(name: str, other: str) -> str:
+    return name if key(name) == key(other) else f"{name} / {other}"
+
+
+def alike(keys: list[str], vectors: np.ndarray, least: float) -> dict[str, str]:
+    """For each of the `keys`, in their order, the first one before it that is taken for itself and whose vector (a row of length 1 each) has a
+    cosine of `least` or more with its own, the nearest of several; itself where there is none."""
+    found, own, rows = {}, [], np.empty_like(vectors)
+    for one, vector in zip(keys, vectors, strict=True):
+        cosines = rows[:len(own)] @ vector
+        near = int(cosines.argmax()) if own else 0
+        if own and cosines[near] >= least:
+            found[one] = own[near]
+        else:
+            rows[len(own)], found[one] = vector, one
+            own.append(one)
+    return found
 
 
 def of_each(found: list[Found], documents: dict[str, Document]) -> list[Pairs]:

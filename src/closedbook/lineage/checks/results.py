@@ -154,7 +154,8 @@ def _result(segment: Path) -> str:
         return str(layout.score(f"{API}{step.removeprefix(ledger.API_MODELS)}"))
     if step.startswith(ledger.VERDICTS):
         return str(layout.verdicts(step.removeprefix(ledger.VERDICTS)))
-    made_for = {"judgements": layout.JUDGED, "retrieval": layout.RETRIEVAL / "retrieval.json", "entities": layout.entities(segment.stem)}
+    made_for = {"judgements": layout.JUDGED, "retrieval": layout.RETRIEVAL / "retrieval.json", "pairs": layout.pairs(segment.stem),
+                "entities": layout.entities(segment.stem)}
     return str(made_for.get(step) or layout.passages(step, segment.stem))
 
 
