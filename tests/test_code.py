@@ -113,3 +113,51 @@ def test_which_files_a_stage_is_given_counts_too():
     code = STAGES["runs"].code()
     other = fingerprint.of_stage("closedbook.stages.runs", "closedbook.workflow.registry:_corpora")
     assert code == fingerprint.of_stage("closedbook.stages.runs", "closedbook.workflow.registry:_runs") != other
+
+
+@pytest.fixture
+def a_process(tmp_path, monkeypatch):
+    """Begin like a process of its own, in a project."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".closedbook").mkdir()
+
+    def begin(parses=True):
+        for known in (fingerprint._memory, fingerprint._parsed, fingerprint._text, fingerprint.digest):
+            known.cache_clear()
+        monkeypatch.setattr(fingerprint, "_parse", parse if parses else None)
+
+    parse = fingerprint._parse
+    yield begin
+    begin()
+
+
+def test_a_second_process_parses_nothing_but_what_was_edited(a_process, digest):
+    a_process()
+    plain, other = digest(), digest(**edited("used", "LIMIT = 2", "LIMIT = 3"))
+    a_process(parses=False)
+    assert (digest(), digest(**edited("used", "LIMIT = 2", "LIMIT = 3"))) == (plain, other)
+    with pytest.raises(TypeError):
+        digest(**edited("used", "LIMIT = 2", "LIMIT = 4"))
+
+
+@pytest.mark.parametrize("broken", ["{", "[1]", "7"])
+def test_a_broken_memory_is_made_anew(a_process, digest, broken):
+    a_process()
+    plain = digest()
+    (memory,) = fingerprint.MEMORY.iterdir()
+    memory.write_text(broken)
+    a_process()
+    assert digest() == plain
+
+
+def test_a_memory_that_lies_is_not_believed_where_nothing_may_be(a_process, digest):
+    a_process()
+    plain, other = digest(), digest(**edited("used", "LIMIT = 2", "LIMIT = 3"))
+    (memory,) = fingerprint.MEMORY.iterdir()
+    known, texts = files.read_json(memory), [PLAIN["used"], PLAIN["used"].replace("LIMIT = 2", "LIMIT = 3")]
+    first, second = map(files.sha256_text, texts)
+    files.write_json(memory, known | {second: known[first]})
+    a_process()
+    assert digest(**edited("used", "LIMIT = 2", "LIMIT = 3")) == plain, "planted: the memory can make an edited module look unchanged"
+    fingerprint.parse_anew()
+    assert digest(**edited("used", "LIMIT = 2", "LIMIT = 3")) == other != plain

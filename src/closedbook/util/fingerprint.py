@@ -7,13 +7,17 @@ a changed helper, however far away, does. Where a module itself is passed on, or
 
 import ast
 import json
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from closedbook import layout
 from closedbook.util import files
+from closedbook.util.errors import UserError
 
 PACKAGE = Path(__file__).parent.parent
 ROOT = "closedbook"
@@ -27,6 +31,8 @@ EXTRACTIVE = frozenset({"closedbook.generation.extractive.generator"})
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (*FUNCTIONS, ast.ClassDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 """what has names of its own"""
+MEMORY, REMEMBERED = layout.WORK / "code", 1000
+"""where modules stay as they were parsed, by the hash of their text, for to parse them takes longer than most commands; so many, and those in use"""
 BODY = ""
 """the name of what a module does when it is imported, beside defining things"""
 
@@ -56,7 +62,15 @@ def digest(start: str, without: frozenset[str] = frozenset(), package: Path = PA
     while kinds < (kinds := len(set(hashes.values()))):  # until no further round tells more of them apart
         hashes = {place: files.sha256_text("".join([shapes[place], *(",".join(hashes[one] for one in several) + ";" for several in targets)]))
                   for place, (_, targets) in found.items()}
+    _memory().save()
     return files.sha256_text("".join([hashes[_place(start)], *sorted(hashes.values())]))
+
+
+def parse_anew() -> None:
+    """Believe no memory in this process, as an audit must: whoever can write to it could make other code look unchanged."""
+    _memory().known.clear()
+    for one in (_parsed, digest):
+        one.cache_clear()
 
 
 def reached(start: str, without: frozenset[str] = frozenset(), package: Path = PACKAGE) -> dict[Place, tuple[dict, list[list[Place]]]]:
@@ -124,8 +138,42 @@ def _all_of(module: str, without: frozenset[str], package: Path) -> list[Place]:
     return [Place(module, name) for name in sorted(_parsed(_text(module, package))["definitions"])]
 
 
+class _Memory:
+    """Modules as they were parsed in this folder by this way of parsing; where there is no project, of this process alone."""
+
+    def __init__(self):
+        way = files.sha256_text(files.sha256_file(Path(__file__)) + sys.version)
+        self._path, self._used, self.known = MEMORY / f"parsed-{way[:12]}.json", set(), {}
+        with suppress(OSError, UserError):  # a memory that is broken is made anew
+            found = files.read_json(self._path)
+            self.known = found if isinstance(found, dict) else {}
+        self._saved = len(self.known)
+
+    def parsed(self, text: str) -> dict:
+        name = files.sha256_text(text)
+        self._used.add(name)
+        if name not in self.known:
+            self.known[name] = _parse(text)
+        return self.known[name]
+
+    def save(self) -> None:
+        if len(self.known) > self._saved and layout.WORK.is_dir():
+            kept = self.known if len(self.known) <= REMEMBERED else {name: self.known[name] for name in self._used}
+            files.write_json(self._path, kept)
+            self._saved = len(self.known)
+
+
+@cache
+def _memory() -> _Memory:
+    return _Memory()
+
+
 @cache
 def _parsed(text: str) -> dict:
+    return _memory().parsed(text)
+
+
+def _parse(text: str) -> dict:
     """A module: {"imports": {name: [module, name there] or None for what is not of this package},
     "definitions": {name: {"shape": digest, "references": […]}}}."""
     body = ast.parse(text).body

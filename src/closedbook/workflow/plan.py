@@ -74,6 +74,8 @@ def make(write: bool = True, anew: bool = False) -> Plan:
 
     Raises UserError for everything wrong with either, before any work begins.
     """
+    if anew:
+        fingerprint.parse_anew()
     settings = params.load()
     tasks.check_tasks(settings.scores.tasks)
     tasks.check_headline(settings.scores.tasks)

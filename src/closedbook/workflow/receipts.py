@@ -31,6 +31,8 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "accelerate",
 """those that decide bits of a result: of a document's text, of an entity's rank, of what is kept out, of weights, scores and pictures"""
 PARTS = ("recipe", "inputs", "outputs", "facts", "versions", "sha256")
 REMEDY = ": its job must run again, unless the right one is brought back"
+TOGETHER = 500
+"""paths that are looked up by one question to the memory"""
 SETTLED_NS = 100_000_000
 """a file changed less than this ago is hashed again next time: two changes may share one tick of the file system's clock"""
 
@@ -48,7 +50,7 @@ class Hashes:
     """SHA-256 of files, remembered by path, size, inode and times (of change too, which nobody can set back); of those `planned`, what
     planning writes or would write. And what receipts say, so that one that was found whole is read no more.
 
-    Each is looked up by itself: a project of ten thousand documents has a hundred thousand files, and a job reads a few of them.
+    Only what is asked for is looked up: a project of ten thousand documents has a hundred thousand files, and a job reads a few of them.
     """
 
     def __init__(self, path: Path = CACHE, planned: dict[str, str] | None = None):
@@ -75,14 +77,12 @@ class Hashes:
     def look_up(self, paths: Iterable[Path] = (), receipts: Iterable[Path] = ()) -> None:
         """Have at hand what is remembered of some files, and of receipts and all that these name: at once, since each look takes a lock, which is
         slow on a file system that machines share."""
+        receipts = [*map(str, receipts)]
         self._database.execute("BEGIN")
         try:
-            for path in map(str, paths):
-                self._remembered("hashes", path)
-            for path in map(str, receipts):
-                _, said = self._remembered("receipts", path)
-                for named in chain.from_iterable(_known(said)[1:] if said else ()):
-                    self._remembered("hashes", named)
+            self._recall("receipts", receipts)
+            said = [said for _, said in map(self._known["receipts"].get, receipts) if said]
+            self._recall("hashes", chain(map(str, paths), chain.from_iterable(named for one in said for named in _known(one)[1:])))
         finally:
             self._database.execute("COMMIT")
 
@@ -134,10 +134,16 @@ class Hashes:
         return len(gone)
 
     def _remembered(self, table: str, path: str) -> tuple[str, str]:
-        if path not in self._known[table]:
-            found = self._database.execute(f"SELECT * FROM {table} WHERE path = ?", (path,)).fetchone()
-            self._known[table][path] = found[1:] if found else ("", "")
+        self._recall(table, [path])
         return self._known[table][path]
+
+    def _recall(self, table: str, paths: Iterable[str]) -> None:
+        known = self._known[table]
+        unknown = list(dict.fromkeys(path for path in paths if path not in known))
+        for start in range(0, len(unknown), TOGETHER):
+            asked = unknown[start:start + TOGETHER]
+            rows = self._database.execute(f"SELECT * FROM {table} WHERE path IN ({', '.join('?' * len(asked))})", asked)
+            known.update(dict.fromkeys(asked, ("", "")) | {path: (stamp, value) for path, stamp, value in rows})
 
 
 def _known(said: str) -> Known:

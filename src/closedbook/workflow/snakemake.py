@@ -122,6 +122,13 @@ class Run:
         return found
 
     @cached_property
+    def _of_stage(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, job in self.plan.jobs.items():
+            found.setdefault(job.place, []).append(name)
+        return found
+
+    @cached_property
     def forced(self) -> set[str]:
         """A file of each rule that must run."""
         return set(self._stands_for.values())
@@ -143,13 +150,13 @@ class Run:
 
     def pattern(self, stage: str, about: str) -> list[str]:
         """What a job of a stage writes, by what stands for its name, which may be a wildcard."""
-        recipe = next((self.plan.recipes[job.recipe] for job in self.plan.jobs.values() if job.place == stage), None)
+        recipe = next((self.recipe(name) for name in self._of_stage.get(stage, ())), None)
         job = registry.job(f"{stage}/{about}", recipe) if recipe else None
         return [str(path) for path in (*job.files.writes, job.receipt)] if job else []
 
     def results(self, stage: str) -> list[str]:
         """What stands for the jobs of a stage that must run; where none must, the receipt of one of them."""
-        planned = [name for name, job in self.plan.jobs.items() if job.place == stage]
+        planned = self._of_stage.get(stage, [])
         due = dict.fromkeys(self._stands_for[name] for name in planned if name in self.due)
         return list(due) or [str(self.plan.jobs[name].receipt) for name in planned[:1]]
 
