@@ -186,9 +186,9 @@ def test_what_no_extractive_generator_can_write_is_refused_before_anything_runs(
 
 
 def test_what_the_scripted_generator_can_not_play_is_refused_too():
-    with pytest.raises(UserError, match=r"arms\.mine\.strategy: spa \(key_concepts, .*more than miniature/author can write: name another llm\.model"):
-        mixture.check(loaded({"raw": 1, "spa": 1}, model="miniature/author"))
-    for strategy in STRATEGIES.keys() - {"spa", "across"}:
+    with pytest.raises(UserError, match=r"arms\.mine\.strategy: across \(across\).*more than miniature/author can write: name another llm\.model"):
+        mixture.check(loaded({"raw": 1, "across": 1}, model="miniature/author"))
+    for strategy in STRATEGIES.keys() - {"across"}:
         mixture.check(loaded(strategy, model="miniature/author"))
 
 
