@@ -83,6 +83,16 @@ def test_what_else_was_measured_stands_in_one_row(tmp_path):
     assert measures.of(found, CLOSED, None, None)["base"][measures.FORGETTING] == 1.0
 
 
+def test_how_far_the_right_option_lies_above_the_wrong_ones_is_the_mean_over_questions_and_seeds(tmp_path):
+    for seed, values in ((1, [-1.0, -2.0, -4.0]), (2, [-5.0, -2.0, -2.0])):
+        scored(tmp_path, "qa", [1, 1], seed=seed)
+        samples = tmp_path / f"scores/qa-s{seed}.samples.jsonl"
+        files.write_json_lines(samples, [row | {"log_likelihoods": values} for row in files.read_json_lines(samples)])
+    scored(tmp_path, "raw", [1, 1])
+    rows = measures.of(scores_in(tmp_path), CLOSED, None, None)
+    assert rows == {"qa": {measures.MARGIN: (2.0 - 3.0) / 2}, "raw": {}}, "a model that answers in words has none"
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     toy_project.make(tmp_path)
