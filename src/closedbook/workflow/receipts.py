@@ -134,7 +134,8 @@ class Hashes:
         return len(gone)
 
     def _remembered(self, table: str, path: str) -> tuple[str, str]:
-        self._recall(table, [path])
+        if path not in self._known[table]:
+            self._recall(table, [path])
         return self._known[table][path]
 
     def _recall(self, table: str, paths: Iterable[str]) -> None:
