@@ -53,11 +53,15 @@ class Hashes:
     Only what is asked for is looked up: a project of ten thousand documents has a hundred thousand files, and a job reads a few of them.
     """
 
-    def __init__(self, path: Path = CACHE, planned: dict[str, str] | None = None):
+    def __init__(self, path: Path = CACHE, planned: dict[str, str] | None = None, once: bool = False):
+        """`once`: no file is looked at twice, for one look at a whole project, whose receipts name some files ten thousand times."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if not files.is_database(path):
             path.unlink()  # a broken memory is made anew
         self._planned = planned or {}
+        self._seen: dict[str, str | None] | None = {} if once else None
+        self._read: dict[str, Known] = {}
+        """what receipts say that were looked up"""
         self._known: dict[str, dict[str, tuple[str, str]]] = {"hashes": {}, "receipts": {}}
         """of each table {path: (stamp, what is remembered)}, as far as it was looked up"""
         self._new: dict[str, set[str]] = {"hashes": set(), "receipts": set()}
@@ -65,9 +69,6 @@ class Hashes:
         self._database = sqlite3.connect(path, timeout=60, check_same_thread=False)
         self._database.execute("CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stamp TEXT, sha256 TEXT)")
         self._database.execute("CREATE TABLE IF NOT EXISTS receipts (path TEXT PRIMARY KEY, stamp TEXT, said TEXT)")
-
-    def exists(self, path: str) -> bool:
-        return path in self._planned or os.path.exists(path)
 
     @classmethod
     def here(cls) -> "Hashes":
@@ -81,8 +82,9 @@ class Hashes:
         self._database.execute("BEGIN")
         try:
             self._recall("receipts", receipts)
-            said = [said for _, said in map(self._known["receipts"].get, receipts) if said]
-            self._recall("hashes", chain(map(str, paths), chain.from_iterable(named for one in said for named in _known(one)[1:])))
+            self._read |= {path: _known(said) for path in receipts if (said := self._known["receipts"][path][1])}
+            named = chain.from_iterable((*its.inputs, *its.outputs) for path in receipts if (its := self._read.get(path)))
+            self._recall("hashes", chain(map(str, paths), named))
         finally:
             self._database.execute("COMMIT")
 
@@ -96,13 +98,26 @@ class Hashes:
             (self._new["hashes"].add if _is_settled(status) else self._new["hashes"].discard)(path)
         return self._known["hashes"][path][1]
 
+    def now(self, path: str) -> str | None:
+        """As `sha256`; None where there is no such file."""
+        if self._seen is not None and path in self._seen:
+            return self._seen[path]
+        try:
+            found = self.sha256(path)
+        except (FileNotFoundError, NotADirectoryError):
+            found = None
+        if self._seen is not None:
+            self._seen[path] = found
+        return found
+
     def receipt(self, path: Path) -> Known:
         """Raises UserError as `read` does, and FileNotFoundError where there is none."""
         status = os.stat(path)
         stamp, said = self._remembered("receipts", str(path))
         if stamp == _stamp(status):
-            return _known(said)
+            return self._read.get(str(path)) or _known(said)
         record = read(path)
+        self._read.pop(str(path), None)
         found = Known(recipe_digest(record["recipe"]), record["inputs"], record["outputs"])
         if _is_settled(status):
             self._known["receipts"][str(path)] = (_stamp(status), json.dumps(found))
@@ -266,17 +281,13 @@ def stale_reason(receipt: Path, recipe: dict, hashes: Hashes, inputs: dict[str, 
     if lacking := [path for path in map(str, written) if path not in outputs]:
         return f"{lacking[0]} is not among what it wrote"
     for path, sha256 in outputs.items():
-        if not os.path.exists(path):
-            return f"{path} is missing"
-        if hashes.sha256(path) != sha256:
-            return f"{path} was edited"
+        if (found := hashes.now(path)) != sha256:
+            return f"{path} was edited" if found else f"{path} is missing"
     if inputs is not None:
         return None if inputs == recorded else "an input changed"
     for path, sha256 in recorded.items():
-        if not hashes.exists(path):
-            return f"input {path} is gone"
-        if hashes.sha256(path) != sha256:
-            return f"input {path} changed"
+        if (found := hashes.now(path)) != sha256:
+            return f"input {path} changed" if found else f"input {path} is gone"
     return None
 
 

@@ -64,7 +64,7 @@ def under(lock, *command: str) -> int:
 
 def check(plan: Plan, stage: str | None = None) -> dict[Path, str | None]:
     """Each planned receipt and why its job must run (None: it need not), by the source as it is now: planning may not have written it."""
-    hashes = receipts.Hashes(planned={str(path): files.sha256_text(text) for path, text in plan.written.items()})
+    hashes = receipts.Hashes(planned={str(path): files.sha256_text(text) for path, text in plan.written.items()}, once=True)
     wanted = {name: receipts.recipe_digest(recipe) for name, recipe in plan.recipes.items()}
     hashes.look_up(receipts=(job.receipt for job in plan.jobs.values() if stage in (None, job.place)))
     verdicts = {job.receipt: receipts.stale_reason(job.receipt, plan.recipes[job.recipe], hashes, written=job.files.writes, wanted=wanted[job.recipe])
