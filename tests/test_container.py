@@ -48,5 +48,5 @@ def test_what_setup_reads_is_copied_before_it(tmp_path):
 
 def test_it_leaves_out_results_and_documents_and_nothing_of_the_project():
     left_out = (ROOT / ".dockerignore").read_text().split()
-    assert {"results", "ledger", "mlflow.db", "data/documents", ".venv", ".closedbook"} <= set(left_out)
+    assert {"results", "ledger", "mlflow.db", "data/documents", ".dvc/config.local", ".venv", ".closedbook"} <= set(left_out)
     assert [path for path in TRACKED for pattern in left_out if fnmatch(path, pattern) or path.startswith(f"{pattern}/")] == []
