@@ -1,8 +1,10 @@
 """The plot of accuracy: what is drawn where, read off the figure before it becomes a picture."""
 
+from itertools import combinations
 from statistics import fmean, stdev
 
 import pytest
+from matplotlib.text import Text
 
 from closedbook.analysis import curve, plots, table
 from closedbook.analysis.drawing import keep_apart, label, panels
@@ -118,3 +120,16 @@ def test_the_same_rows_give_the_same_bytes(drawn, tmp_path):
     first = (tmp_path / "accuracy.png").read_bytes()
     drawn(listed)
     assert (tmp_path / "accuracy.png").read_bytes() == first
+
+
+@pytest.mark.parametrize("number", [3, 24])
+def test_the_labels_of_many_arms_of_one_size_stay_apart_and_within_the_picture(tmp_path, monkeypatch, number):
+    arms = rows(*((f"qa-with-a-long-name-{place}", "qa", 80_000, 80_000, [0.3 + place / 100]) for place in range(number)))
+    drawn = []
+    monkeypatch.setattr(plots, "keep_apart", lambda labels: (keep_apart(labels), drawn.append(labels)))
+    plots.bakeoff(tmp_path / "bakeoff.png", rows=arms, usd=[0.1 * (place + 1) for place in range(number)])
+    assert len(drawn) == 2
+    for labels in drawn:
+        boxes = [Text.get_window_extent(one) for one in labels]  # without the lines that lead to them
+        assert len(boxes) == number and not [pair for pair in combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+        assert all(labels[0].figure.bbox.y0 <= box.y0 and box.y1 <= labels[0].figure.bbox.y1 and box.x1 <= labels[0].figure.bbox.x1 for box in boxes)

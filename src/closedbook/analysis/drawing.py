@@ -41,16 +41,16 @@ def looks(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 @contextmanager
-def panels(path: Path, widths: tuple[float, ...] = (1,)):
+def panels(path: Path, widths: tuple[float, ...] = (1,), inches: tuple[float, float] = INCHES):
     """Empty axes side by side with one y axis, as wide as `widths` says, in matplotlib's own defaults, whatever this machine's are; saved
-    to `path` when the block ends well."""
+    to `path` when the block ends well. `inches`: the picture's width and height."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
+        figure = Figure(figsize=inches, dpi=DPI, layout="constrained")
         yield figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
         with files.whole_file(path, "wb") as handle:
             figure.savefig(handle, format="png", metadata={"Software": None})
@@ -67,17 +67,36 @@ def label(axes, x: float, y: float, text: str, colour: str, margin: bool = False
     )  # fmt: skip
 
 
+def led_label(axes, x: float, y: float, text: str, colour: str):
+    """Write `text` to the right of the axes, with a line that leads to its place in the data: for more labels than find room among the data."""
+    line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "alpha": 0.6, "shrinkA": 1, "shrinkB": 5, "relpos": (0, 0.5)}
+    return axes.annotate(text, (x, y), xytext=(1.04, y), textcoords=axes.get_yaxis_transform(), va="center", color=colour, fontsize=10, fontweight="bold",
+                         arrowprops=line, annotation_clip=False, zorder=4)  # fmt: skip
+
+
 def keep_apart(labels: list) -> None:
-    """Move labels up where they would touch one below; done last, when everything else has its place."""
-    figure = labels[0].figure
+    """Move labels up where they would touch one below, and all of them down where that leads out of the axes; done last, when everything else has
+    its place."""
+    figure, axes = labels[0].figure, labels[0].axes
     figure.draw_without_rendering()
-    placed = []
-    for own, one in sorted(((one.get_window_extent(), one) for one in labels), key=lambda pair: pair[0].y0):
-        box = own
-        while touched := [other for other in placed if box.overlaps(other)]:
-            box = own.translated(0, max(other.y1 for other in touched) + 1 - own.y0)
-        placed.append(box)
-        one.xyann = (one.xyann[0], (box.y0 - own.y0) * 72 / figure.dpi)
+    own = {one: one.get_window_extent() for one in sorted(labels, key=lambda one: one.get_window_extent().y0)}
+    placed, settled = {}, {}
+    for one, box in own.items():
+        while touched := [other for other in placed.values() if box.overlaps(other)]:
+            box = own[one].translated(0, max(other.y1 for other in touched) + 1 - own[one].y0)
+        placed[one] = box
+    for one, box in sorted(placed.items(), key=lambda pair: -pair[1].y1):
+        above = [other.y0 - 1 for other in settled.values() if box.x0 < other.x1 and other.x0 < box.x1]
+        settled[one] = box.translated(0, min(0, min([max(axes.bbox.y1, own[one].y1), *above]) - box.y1))
+        _move_up(one, settled[one].y0 - own[one].y0)
+
+
+def _move_up(label, pixels: float) -> None:
+    if label.anncoords == "offset points":
+        label.xyann = (label.xyann[0], pixels * 72 / label.figure.dpi)
+    else:
+        x, y = label.anncoords.transform(label.xyann)
+        label.xyann = tuple(label.anncoords.inverted().transform((x, y + pixels)))
 
 
 def log_axis(axes, values: list[float], label: str, room: tuple[float, float]) -> None:

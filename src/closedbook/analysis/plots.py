@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from closedbook.analysis import certainty, curve, table
-from closedbook.analysis.drawing import GREY, INK, by, keep_apart, label, log_axis, looks, nothing, panels, title
+from closedbook.analysis.drawing import GREY, INCHES, INK, by, keep_apart, label, led_label, log_axis, looks, nothing, panels, title
 
 HELD_OUT = {"passages": ("o--", "circles"), "replay": ("s:", "squares")}
 """how the losses on what no training reads are drawn, and what that is called"""
 APART = 1.03
 """how much further along a logarithmic axis the next one of several at one place is drawn"""
+LETTER, LINE, MARGINS = 0.085, 0.19, 1.6
+"""inches: the width of a label's letter, the height of a label, and what axes need around them"""
 NARROW = 0.4
 """width of the panel of epochs, of that beside it"""
 
@@ -49,7 +51,9 @@ def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
     places = {"corpus tokens": [(row["corpus_tokens"], row) for row, _ in taught if row["corpus_tokens"]],
               "US dollars": [(dollars, row) for row, dollars in taught if dollars]}  # fmt: skip
     shown = {name: points for name, points in places.items() if points}
-    with panels(path, (1,) * max(1, len(shown))) as axes:
+    longest = max((len(row["arm"]) for row in rows), default=0)
+    inches = (INCHES[0] + len(shown) * longest * LETTER, max(INCHES[1], MARGINS + len(rows) * LINE))
+    with panels(path, (1,) * max(1, len(shown)), inches) as axes:
         if not shown:
             nothing(axes[0], "no arm here was trained")
             return
@@ -57,11 +61,18 @@ def bakeoff(path: Path, *, rows: list[dict], usd: list[float | None]) -> None:
         axes[0].set_ylim(*_limits(rows, []))
         title(axes[0], f"{table.book(rows[0])} accuracy", _over(rows))
         for panel, (name, points) in zip(axes, shown.items(), strict=True):
-            log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.9))
+            log_axis(panel, [place for place, _ in points], name, room=(0.15, 0.15))
             panel.axhline(rows[0]["chance"], color=GREY, linestyle=":", linewidth=1.2)
-            labels = [_line(panel, [place], [[row]], row["arm"], *look[row["strategy"]]) for place, row in _side_by_side(points)]
+            labels = [_point(panel, place, row, look[row["strategy"]]) for place, row in _side_by_side(points)]
             placed = [row["arm"] for _, row in points]
             keep_apart(labels + [_level(panel, row, look) for row in rows if row["arm"] not in placed])
+
+
+def _point(axes, place: float, row: dict, look: tuple[str, str]):
+    """Draw an arm, and return its label."""
+    colour, marker = look
+    _line(axes, [place], [[row]], "", colour, marker)
+    return led_label(axes, place, row["accuracy_mean"], row["arm"], colour)
 
 
 def _side_by_side(points: list[tuple[float, dict]]) -> list[tuple[float, dict]]:
