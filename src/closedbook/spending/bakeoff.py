@@ -62,7 +62,7 @@ def cost(row: dict, price: prices.Prices | None) -> dict | None:
 def _notes(planned: plan.Plan, listed: list[dict], pairs: list[dict], priced_as: str | None) -> list[str]:
     notes = bakeoff.left_out(listed)
     if len(pairs) > 1:
-        notes.append(f"{len(pairs)} pairs: of so many equal ones, {0.05 * len(pairs):.1g} would seem to differ by their own intervals; \"{SURE[bakeoff.TOGETHER]}\" "
+        notes.append(f"{len(pairs)} pairs: of so many equal ones, {0.05 * len(pairs):.1f} would seem to differ by their own intervals; \"{SURE[bakeoff.TOGETHER]}\" "
                      "allows for that")  # fmt: skip
     if others := [row["arm"] for row in listed if row["differs"]]:
         notes.append(f"* trained on another number of tokens than the others: {', '.join(others)}")
