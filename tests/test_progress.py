@@ -1,13 +1,14 @@
 """What the terminal shows of a run: stages, what goes wrong, and nothing of Snakemake's own."""
 
 import logging
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from closedbook.util import files
-from closedbook.workflow.progress import Progress
+from closedbook.workflow.progress import Progress, Stage
 
 
 @pytest.fixture
@@ -46,6 +47,16 @@ def test_how_far_a_stage_is_is_what_it_has_written_and_the_last_line_of_its_log(
     files.write_text(".closedbook/logs/runs/a-s1.log", "step 1\nasked:  10%|#  | 1/9\rasked:  50%|###  | 5/9")
     far = run.progress._stages["runs"].look()
     assert far.startswith("1 of 3; about ") and far.endswith("asked:  50% 5/9")
+
+
+def test_where_nothing_can_be_written_over_lines_become_rarer_and_never_stay_away_for_long():
+    stage, lines = Stage("runs", []), []
+    for stage.seconds in range(3600):
+        if stage.is_due():
+            stage.shown = stage.seconds
+            lines.append(stage.seconds)
+    gaps = [after - before for before, after in pairwise([0, *lines])]
+    assert gaps == sorted(gaps) and gaps[0] == 20 and gaps[-1] == 90 and len([line for line in lines if line <= 480]) <= 12
 
 
 def test_an_error_stands_last_and_alone(run, capsys):

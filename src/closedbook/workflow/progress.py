@@ -14,8 +14,8 @@ from typing import NamedTuple
 from closedbook.util import tables, terminal
 from closedbook.workflow.snakemake import Run
 
-SECONDS = 20
-"""between two lines about the same stage, where nothing can be written over"""
+SECONDS, SLOWER, MOST_SECONDS = 20, 0.25, 90
+"""between two lines about the same stage, where nothing can be written over: at first, as a share of what it has taken, and at most"""
 BYTES, TAIL = 20_000, 20
 """of a log that are read; lines of one that are shown where no error is named"""
 PLACE = re.compile(r'WorkflowError.*:$|  File ".*", line ')
@@ -55,6 +55,10 @@ class Stage:
         parts = [f"{made:,} of {self._total:,}"] if self._total > 1 else []
         parts += [f"about {tables.duration(self.seconds / made * left)} left"] if made and left else []
         return "; ".join(parts + [last for log in self.logs.values() if (last := _last(log))][-1:])
+
+    def is_due(self) -> bool:
+        """Whether a line about it is to be written, where nothing can be written over."""
+        return self.seconds - self.shown >= min(MOST_SECONDS, max(SECONDS, SLOWER * self.shown))
 
     def pass_time(self) -> None:
         now = time.monotonic()
@@ -126,9 +130,9 @@ class Progress(logging.Handler):
                     continue
                 for stage in at_work:
                     stage.pass_time()
-                    if stage.seconds - stage.shown >= SECONDS:
+                    if stage.is_due():
                         stage.shown = stage.seconds
-                        self._say(f"{stage.name}: {stage.look()}")
+                        self._say(f"{stage.name}: {stage.look() or 'at work'}")
 
     def end(self) -> None:
         """Say what went wrong, last and by itself."""
