@@ -56,7 +56,7 @@ def test_where_nothing_can_be_written_over_lines_become_rarer_and_never_stay_awa
             stage.shown = stage.seconds
             lines.append(stage.seconds)
     gaps = [after - before for before, after in pairwise([0, *lines])]
-    assert gaps == sorted(gaps) and gaps[0] == 20 and gaps[-1] == 90 and len([line for line in lines if line <= 480]) <= 12
+    assert gaps == sorted(gaps) and gaps[0] == 30 and gaps[-1] == 90 and len([line for line in lines if line <= 480]) <= 12
 
 
 def test_an_error_stands_last_and_alone(run, capsys):

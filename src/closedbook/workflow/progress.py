@@ -14,7 +14,7 @@ from typing import NamedTuple
 from closedbook.util import tables, terminal
 from closedbook.workflow.snakemake import Run
 
-SECONDS, SLOWER, MOST_SECONDS = 20, 0.25, 90
+SECONDS, SLOWER, MOST_SECONDS = 30, 0.25, 90
 """between two lines about the same stage, where nothing can be written over: at first, as a share of what it has taken, and at most"""
 BYTES, TAIL = 20_000, 20
 """of a log that are read; lines of one that are shown where no error is named"""
