@@ -19,7 +19,7 @@ from closedbook.lineage.takedown.certify import offsets_of
 from closedbook.lineage.tracing import passage as tracing
 from closedbook.llm import prompts
 from closedbook.records import Document, EntityList, Pair, Pairs, Passage, Passages
-from closedbook.spending import asking
+from closedbook.spending import asking, forecast
 from closedbook.stages import pairs, passages, tokens
 from closedbook.util import files
 from closedbook.workflow import recipes
@@ -89,8 +89,8 @@ def test_names_that_an_embedder_finds_alike_join_documents_and_it_is_asked_once(
 def test_a_name_is_taken_for_the_nearest_that_stands_for_itself():
     turn = np.radians([0, 20, 40, 55])
     rows = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    assert across.alike(list("abcd"), rows, np.cos(np.radians(25))) == {"a": "a", "b": "a", "c": "c", "d": "c"}
-    assert across.alike(list("abcd"), rows, 1.0) == dict(zip("abcd", "abcd", strict=True)) and across.alike([], rows[:0], 0.5) == {}
+    assert pairs.alike(list("abcd"), rows, np.cos(np.radians(25))) == {"a": "a", "b": "a", "c": "c", "d": "c"}
+    assert pairs.alike(list("abcd"), rows, 1.0) == dict(zip("abcd", "abcd", strict=True)) and pairs.alike([], rows[:0], 0.5) == {}
 
 
 def test_documents_of_different_seeds_make_no_pair(tmp_path):
@@ -119,6 +119,11 @@ def test_a_forecast_knows_the_pairs_or_how_many_there_can_be(tmp_path, monkeypat
     here = Pairs(document="a", pairs=[Pair(beside=document("b"), shared=["x"])])
     known = asking._passages(chosen, document("a"), "across", here, is_made=False)
     assert not known.is_bound and known.open == {"across": 2}
+    finding = settings.across.model_copy(update={"embedder": params.Endpoint(model="openai/finds", api_base=None)})
+    finds = chosen.model_copy(update={"passages": settings.model_copy(update={"across": finding})})
+    for asked, named in ((chosen, []), (finds, ["passages.across.embedder (openai/finds)"])):
+        notes = forecast._others(SimpleNamespace(params=asked, recipes={"pairs": {}}))
+        assert [name in " ".join(notes) for name in named] == [True] * len(named) and len(notes) == len(named)
 
 
 def test_a_model_is_shown_both_and_the_passage_names_both(tmp_path, monkeypatch):

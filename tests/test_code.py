@@ -140,6 +140,17 @@ def test_a_second_process_parses_nothing_but_what_was_edited(a_process, digest):
         digest(**edited("used", "LIMIT = 2", "LIMIT = 4"))
 
 
+def test_of_many_modules_only_those_in_use_are_remembered(a_process, digest, monkeypatch):
+    a_process()
+    digest()
+    a_process()
+    monkeypatch.setattr(fingerprint, "REMEMBERED", 3)
+    digest(**edited("used", "LIMIT = 2", "LIMIT = 3"))
+    (memory,) = fingerprint.MEMORY.iterdir()
+    kept = files.read_json(memory)
+    assert files.sha256_text(PLAIN["used"]) not in kept and files.sha256_text(PLAIN["used"].replace("LIMIT = 2", "LIMIT = 3")) in kept
+
+
 @pytest.mark.parametrize("broken", ["{", "[1]", "7"])
 def test_a_broken_memory_is_made_anew(a_process, digest, broken):
     a_process()

@@ -170,7 +170,7 @@ def test_one_flipped_bit_is_found_wherever_it_is_and_no_untouched_copy_alarms(pi
 def test_a_commit_is_audited_from_the_cache_and_what_is_not_there_is_named(pipeline: Pipeline, tmp_path):
     pipeline.set(training={"weight_decay": 0.02})
     pipeline.commit("edited and not run")
-    assert re.search("stale: .*runs.*: parameter training.weight_decay was 0.01, and params.yaml says 0.02", pipeline.closedbook("audit", "HEAD"))
+    assert re.search("stale: teacher, runs, assistants: parameter training.weight_decay was 0.01, and params.yaml says 0.02", pipeline.closedbook("audit", "HEAD"))
     said = pipeline.closedbook("audit", "HEAD~1")
     assert "nothing broken" in said and "stale" not in said
     model = next(path for path in pipeline.bytes() if path.endswith("model.safetensors"))

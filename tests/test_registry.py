@@ -1,5 +1,7 @@
 """What the registry says of stages holds for rules, DVC and the jobs; and one more stage is one entry, one module and one rule."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -122,3 +124,9 @@ def test_shards_hold_each_job_once_and_as_many_as_the_others(jobs, number):
     assert sorted(dealt) == sorted(name for name, job in found.items() if STAGES[job.place].per_document)
     by_document = {shard: its for shard, its in shards.items() if registry.STEPS[found[its[0]].stage].per_document}
     assert {len(its) for its in by_document.values()} <= {10 // number, -(-10 // number)} and all(len(shards[one]) == 1 for one in shards.keys() - by_document.keys())
+
+
+def test_planning_loads_nothing_that_only_jobs_need():
+    code = "import sys, closedbook.workflow.snakemake; print(sorted({'torch', 'numpy', 'transformers', 'litellm', 'spacy', 'matplotlib', 'mlflow'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -81,6 +81,12 @@ def test_nor_is_one_that_reads_or_finds(records, step, settings):
     assert about(records) == ["openai/big-1: a provider's model, and no receipt says which version answered"]
 
 
+def test_a_receipt_of_a_stage_that_is_no_more_is_read_like_any(records):
+    plain = about(records)
+    records["corpora/a"]["recipe"] |= {"step": "charms", "params": {}}
+    assert about(records) == plain
+
+
 @pytest.mark.parametrize("document", [{"id": "d"}, {"id": "d", "license": None}])
 def test_a_missing_licence(records, document):
     files.write_json("results/documents/d.json", document)

@@ -79,9 +79,10 @@ def keep_apart(labels: list) -> None:
     its place."""
     figure, axes = labels[0].figure, labels[0].axes
     figure.draw_without_rendering()
-    own = {one: one.get_window_extent() for one in sorted(labels, key=lambda one: one.get_window_extent().y0)}
+    own = {one: one.get_window_extent() for one in labels}
     placed, settled = {}, {}
-    for one, box in own.items():
+    for one in sorted(own, key=lambda one: own[one].y0):
+        box = own[one]
         while touched := [other for other in placed.values() if box.overlaps(other)]:
             box = own[one].translated(0, max(other.y1 for other in touched) + 1 - own[one].y0)
         placed[one] = box

@@ -42,7 +42,8 @@ def _models(jobs: list[Job]) -> list[str]:
 
 def providers(job: Job) -> list[str]:
     """The models that a job asks and that are no code of ours: who writes, judges, reads, embeds or reranks."""
-    return [model for model in STEPS[job.step].asks(job.recipe["params"]) if not model.startswith("miniature/")]
+    asked = STEPS[job.step].asks(job.recipe["params"]) if job.step in STEPS else []  # a receipt may be of a stage that this code has no more
+    return [model for model in asked if not model.startswith("miniature/")]
 
 
 def _who_answered(job: Job) -> Iterable[str]:

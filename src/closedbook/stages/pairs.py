@@ -1,5 +1,7 @@
-"""The pairs stage: which documents share entities (or name some that an embedder finds alike), for the strategy across. Each document's file holds the documents that it is paired with, so
-that a passage about two of them is made anew just where one of the two has changed or is gone.
+"""The pairs stage: which documents share entities (or name some that an embedder finds alike), for the strategy across.
+
+Each document's file holds the documents that it is paired with, so that a passage about two of them is made anew just where one of the two has
+changed or is gone.
 
     PYTHONPATH=src python -m closedbook job pairs/pairs
 """
@@ -32,7 +34,7 @@ def build(*, documents: list[Path], entities: list[Path], folder: Path, params: 
         seed = params.bound[document.id]
         texts[seed][document.id], lists[seed][document.id] = document, listed
     settings, number = params.passages.across, 0
-    same = _alike(texts, lists, settings, limits) if settings.embedder.model else {}
+    same = _taken_for(texts, lists, settings, limits) if settings.embedder.model else {}
     for seed, its in texts.items():
         found = across.pairs(lists[seed], settings.shared, settings.pairs, same)
         number += len(found)
@@ -41,7 +43,7 @@ def build(*, documents: list[Path], entities: list[Path], folder: Path, params: 
     return {"pairs": number}
 
 
-def _alike(texts: dict, lists: dict, settings: Across, limits: Limits) -> dict[str, str]:
+def _taken_for(texts: dict, lists: dict, settings: Across, limits: Limits) -> dict[str, str]:
     """For each entity's key, that of the one that it is taken for. A document's entities are embedded with it, since they follow from its text."""
     documents = [document for its in texts.values() for document in its.values()]
     owned = [(document, one) for its in lists.values() for document, listed in its.items() for one in dict.fromkeys(map(across.key, listed.entities))]
@@ -50,4 +52,19 @@ def _alike(texts: dict, lists: dict, settings: Across, limits: Limits) -> dict[s
     rows = finders.vectors(owned, documents, settings.embedder, limits, "pairs", "passages.across.embedder")
     row_of = {one: row for (_, one), row in zip(owned, rows, strict=True)}
     keys = sorted(row_of)
-    return across.alike(keys, np.stack([row_of[one] for one in keys]), settings.alike)
+    return alike(keys, np.stack([row_of[one] for one in keys]), settings.alike)
+
+
+def alike(keys: list[str], vectors: np.ndarray, least: float) -> dict[str, str]:
+    """For each of the `keys`, in their order, the first one before it that is taken for itself and whose vector (a row of length 1 each) has a
+    cosine of `least` or more with its own, the nearest of several; itself where there is none."""
+    found, own, rows = {}, [], np.empty_like(vectors)
+    for one, vector in zip(keys, vectors, strict=True):
+        cosines = rows[:len(own)] @ vector
+        near = int(cosines.argmax()) if own else 0
+        if own and cosines[near] >= least:
+            found[one] = own[near]
+        else:
+            rows[len(own)], found[one] = vector, one
+            own.append(one)
+    return found

@@ -143,9 +143,8 @@ class Hashes:
             self._database.executemany("DELETE FROM hashes WHERE path = ?", [(path,) for path in gone])
             self._database.execute("DELETE FROM receipts")
         self._database.execute("VACUUM")
-        for table in self._known:
-            self._known[table].clear()
-            self._new[table].clear()
+        for memory in (*self._known.values(), *self._new.values(), self._read):
+            memory.clear()
         return len(gone)
 
     def _remembered(self, table: str, path: str) -> tuple[str, str]:

@@ -8,8 +8,6 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import NamedTuple
 
-import numpy as np
-
 from closedbook.generation.strategies.wanted import Wanted
 from closedbook.records import Document, EntityList, Pair, Pairs
 
@@ -77,21 +75,6 @@ def key(name: str) -> str:
 
 def _called(name: str, other: str) -> str:
     return name if key(name) == key(other) else f"{name} / {other}"
-
-
-def alike(keys: list[str], vectors: np.ndarray, least: float) -> dict[str, str]:
-    """For each of the `keys`, in their order, the first one before it that is taken for itself and whose vector (a row of length 1 each) has a
-    cosine of `least` or more with its own, the nearest of several; itself where there is none."""
-    found, own, rows = {}, [], np.empty_like(vectors)
-    for one, vector in zip(keys, vectors, strict=True):
-        cosines = rows[:len(own)] @ vector
-        near = int(cosines.argmax()) if own else 0
-        if own and cosines[near] >= least:
-            found[one] = own[near]
-        else:
-            rows[len(own)], found[one] = vector, one
-            own.append(one)
-    return found
 
 
 def of_each(found: list[Found], documents: dict[str, Document]) -> list[Pairs]:
